@@ -1,0 +1,110 @@
+"""The seam: what a backend is, and what it makes of a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from oneblock.backends._target import Target
+from oneblock.compilers import Artifact
+from oneblock.workloads._workload import Arrays, Case, Workload
+
+
+class Unavailable(Exception):
+    """The toolchain or the device is not here; `hint` is how to get it."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+class Unsupported(Exception):
+    """It is here and cannot do this; raised instead of falling back to something else."""
+
+
+class Kind(StrEnum):
+    """What sort of evidence a number is. Kinds never share a column."""
+
+    MEASURED = "measured"  # on this device
+    COMPILED = "compiled"  # read off a compiler's output
+    INTERPRETED = "interpreted"  # a kernel run by an interpreter: correctness only
+    SIMULATED = "simulated"  # the vendor's simulator
+    MODELLED = "modelled"  # a formula
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a target comes to here: the best kind of evidence to be had, and from what."""
+
+    kind: Kind
+    name: str  # in words: "NVIDIA H100", "cpu"
+
+
+class Executable(Protocol):
+    """A compiled program on a device, in four verbs, and two services to whoever measures it."""
+
+    timer: str  # what `wait` makes the host's clock measure: "perf_counter", "perf_counter+cuda_synchronize"
+
+    def put(self, arrays: Arrays) -> dict[str, Any]:
+        """Copy to the device, in the memory layout that this executable reads best."""
+        ...
+
+    def call(self, args: Mapping[str, Any]) -> Any:
+        """Start one run; may return before it ends; never compiles and never changes its arguments."""
+        ...
+
+    def wait(self, out: Any) -> None:
+        """Block until every array of `out` is computed."""
+        ...
+
+    def get(self, out: Any) -> dict[str, np.ndarray]:
+        """Copy to the host, in the dtype it was computed in."""
+        ...
+
+    def flush(self, nbytes: int) -> None:
+        """Evict what caches hold of earlier runs, by writing `nbytes` of the device's memory."""
+        ...
+
+    def peak_bytes(self) -> int | None:
+        """The most device memory in use since the executable was made; None where that is the host's own memory."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A workload specialised to one target, one dtype and its shapes."""
+
+    executable: Executable | None  # None: compiled for a device that is not here
+    capture: Callable[[], tuple[Artifact, ...]]  # the lowering stages as text, made when asked for
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """One way to compile and run a workload. A file in backends/ defines one, as BACKEND."""
+
+    name: str  # the file's stem
+    ops_sets: tuple[str, ...]  # of "plain", "native", "kernels"; the last is the fastest
+    dtypes: tuple[str, ...]
+    platforms: tuple[str, ...]  # of the targets it may be asked for; the first is its default
+
+    def probe(self, target: Target) -> Device:
+        """The device for a target; Unavailable or Unsupported say why there is none."""
+        ...
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        """Compile fully, lazy compilers by a first call. `arrays` are the weights and inputs, in the cell's dtype."""
+        ...
+
+    def compilations(self) -> int:
+        """How many programs its compiler has compiled in this process so far; a call may add none."""
+        ...
+
+
+def no_artifacts() -> tuple[Artifact, ...]:
+    """The capture of a backend that runs the program as it stands."""
+    return ()

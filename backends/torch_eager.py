@@ -1,0 +1,147 @@
+"""PyTorch, operation by operation, on the CPU or a CUDA device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported, no_artifacts
+from oneblock.backends._host import HostCache
+from oneblock.backends._target import Target
+from oneblock.compilers import Artifact
+from oneblock.workloads._dtypes import DTYPES
+from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+
+Program = Callable[[Mapping[str, Any]], Outputs]
+
+
+class TorchOps(Ops):
+    """The plain definitions over torch."""
+
+    def __init__(self) -> None:
+        super().__init__(torch)
+
+    def wide(self, x: Array) -> Array:
+        return x.to(torch.float32)
+
+    def narrow(self, x: Array, like: Array) -> Array:
+        return x.to(like.dtype)
+
+    def arange(self, n: int, like: Array) -> Array:
+        return torch.arange(n, device=like.device)
+
+
+class TorchNativeOps(TorchOps):
+    """PyTorch's own fused operations, where it has them."""
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        return F.rms_norm(x, weight.shape, weight, eps)
+
+    def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
+        return F.layer_norm(x, weight.shape, weight, bias, eps)
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        T, S, grouped = q.shape[1], k.shape[1], q.shape[2] != k.shape[2]
+        mask = None if T in (1, S) else self.visible(T, S, q)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (B, heads, positions, D)
+        out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=1 < T == S, enable_gqa=grouped)
+        return out.transpose(1, 2)
+
+    def swiglu(self, gate: Array, up: Array) -> Array:
+        return F.silu(gate) * up
+
+    def gelu(self, x: Array) -> Array:
+        return F.gelu(x, approximate="tanh")
+
+
+class TorchExecutable:
+    """A program over torch arrays, compiled or not."""
+
+    def __init__(self, program: Program, device: torch.device) -> None:
+        self.program, self.device = program, device
+        self.cache = HostCache()
+        self.timer = "perf_counter" if device.type == "cpu" else f"perf_counter+{device.type}_synchronize"
+
+    def put(self, arrays: Arrays) -> dict[str, Any]:
+        return {name: _to_torch(array).to(self.device, copy=True) for name, array in arrays.items()}
+
+    def call(self, args: Mapping[str, Any]) -> Outputs:
+        with torch.inference_mode():
+            return self.program(args)
+
+    def wait(self, out: Outputs) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def get(self, out: Outputs) -> dict[str, np.ndarray]:
+        return {name: _to_numpy(x) for name, x in out.items()}
+
+    def flush(self, nbytes: int) -> None:
+        if self.device.type == "cpu":
+            self.cache.flush(nbytes)
+        else:
+            torch.empty(nbytes, dtype=torch.uint8, device=self.device).zero_()
+            torch.cuda.synchronize(self.device)
+
+    def peak_bytes(self) -> int | None:
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
+
+
+class TorchEager:
+    """PyTorch as it comes: each operation a call into its library."""
+
+    name = "torch_eager"
+    ops_sets = ("plain", "native")
+    dtypes = tuple(DTYPES)
+    platforms = ("cpu", "cuda")
+
+    def probe(self, target: Target) -> Device:
+        if target.platform == "cpu":
+            return Device(Kind.MEASURED, "cpu")
+        if not torch.cuda.is_available():
+            raise Unavailable("no CUDA device is visible to PyTorch", "run on a machine with an NVIDIA GPU and driver")
+        major, minor = torch.cuda.get_device_capability()
+        if target.architecture not in (None, f"sm_{major}{minor}"):
+            raise Unsupported(f"{target} was asked for and the device here is cuda:sm_{major}{minor}")
+        return Device(Kind.MEASURED, torch.cuda.get_device_name())
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        ops = TorchNativeOps() if ops_set == "native" else TorchOps()
+        device = torch.device(target.platform)
+
+        def program(args: Mapping[str, Any]) -> Outputs:
+            return workload.program(ops, case, args)
+
+        compiled, capture = self.build(program, TorchExecutable(program, device), arrays)
+        return Compiled(TorchExecutable(compiled, device), capture)
+
+    def build(
+        self, program: Program, eager: TorchExecutable, arrays: Arrays
+    ) -> tuple[Program, Callable[[], tuple[Artifact, ...]]]:
+        """What makes one family member differ from another: here, nothing is compiled."""
+        return program, no_artifacts
+
+    def compilations(self) -> int:
+        return 0
+
+
+def _to_torch(array: np.ndarray) -> torch.Tensor:
+    if array.dtype == ml_dtypes.bfloat16:  # which torch does not read from NumPy: pass the bits
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _to_numpy(x: torch.Tensor) -> np.ndarray:
+    x = x.detach().cpu().contiguous()
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
+
+
+BACKEND = TorchEager()

@@ -1,0 +1,93 @@
+"""What a worker process is asked and what it answers, as plain data that crosses a pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oneblock.backends._backend import Kind
+from oneblock.bench._cell import Cell
+from oneblock.bench._record import Launch, Status
+from oneblock.compilers import Stage
+from oneblock.workloads._check import Check
+
+
+@dataclass(frozen=True)
+class GoldenJob:
+    """Compute the reference of a cell's subject and prove that its check bites."""
+
+    cell: Cell
+    path: str  # where to write it
+    answers: int
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """Compile, check and time a cell once."""
+
+    cell: Cell
+    tier: str
+    golden: str  # the file that a GoldenJob wrote
+    index: int
+    cold_compile: bool
+    flush_bytes: int
+    artifacts: str | None  # the folder to write the lowering stages to; None: they are not wanted
+
+
+@dataclass(frozen=True)
+class LimitsJob:
+    """Find the fastest matrix product of a backend, by dtype; and with a None backend, how fast memory is read."""
+
+    backend: str | None
+    target: str
+    dtypes: tuple[str, ...]
+    threads: int
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """Say of each backend and each of its platforms what there is."""
+
+    backends: tuple[str, ...]
+
+
+Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob
+
+
+@dataclass(frozen=True)
+class StageFile:
+    """One lowering stage that a worker wrote."""
+
+    stage: Stage
+    dialect: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended, and for a measurement what came of it."""
+
+    status: Status
+    kind: Kind | None = None
+    device: str | None = None
+    reason: str | None = None
+    hint: str | None = None
+    log_tail: tuple[str, ...] = ()
+    check: Check | None = None
+    launch: Launch | None = None
+    stages: tuple[StageFile, ...] = ()
+    wrong_tried: int = 0
+    rates: dict[str, float] | None = None  # of a LimitsJob: FLOP/s by dtype, or {"read": bytes/s}
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What one backend has for one platform."""
+
+    backend: str
+    platform: str
+    device: str | None  # None: nothing, for the reason
+    kind: Kind | None
+    reason: str | None
+    hint: str | None
+    ops_sets: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()

@@ -1,0 +1,157 @@
+"""A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
+
+Schema history, newest first:
+1  the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from oneblock.backends._backend import Kind
+from oneblock.bench._cell import Cell, digest
+from oneblock.compilers import Stage
+from oneblock.workloads._check import Check
+from oneblock.workloads._workload import StepCost
+
+SCHEMA = 1
+_STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
+
+
+class Status(StrEnum):
+    """How a cell ended. A failure is never a number."""
+
+    PASSED = "passed"  # it ran, was right, and was timed
+    FAILED = "failed"  # it ran, and was wrong
+    COMPILED = "compiled"  # for a device that is not here
+    INTERPRETED = "interpreted"  # its kernels were run by an interpreter, and were right
+    INVALID = "invalid"  # faster than the machine can be, or judged by a check that accepts wrong answers
+    UNSUPPORTED = "unsupported"  # it is here and cannot do this
+    UNAVAILABLE = "unavailable"  # the toolchain or the device is not here
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+# What another run of the same cell could not change: such a cell is done.
+ANSWERS = frozenset(Status) - {Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What one process measured. Raw seconds; statistics are computed when asked for, never stored."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    index: int
+    started: str  # UTC
+    cold_compile: bool  # whether the compilers' caches were empty
+    import_s: float  # loading the backend and its toolchain
+    compile_s: float
+    warmup_s: tuple[float, ...]
+    cold_s: tuple[float, ...]  # one call a sample, after the caches were flushed
+    warm_s: tuple[float, ...]  # the same input again and again; each sample is the mean of `calls_per_sample`
+    fresh_s: tuple[float, ...]  # one call a sample, each of an input never seen before
+    calls_per_sample: int
+    rechecked: int  # how many of the fresh calls had their outputs checked
+    timer: str
+    flushed_bytes: int
+    peak_rss_bytes: int  # of the whole process, toolchain and weights included
+    device_peak_bytes: int | None
+    load_before: float | None  # 1-minute load average; None where the system has none
+    load_after: float | None
+    compilations_while_timed: int
+    stopped_by: str  # "samples", "precision" or "cap", of the cold series
+
+
+@dataclass(frozen=True)
+class ArtifactRef:
+    """One lowering stage, kept as a file beside the records under its hash."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    stage: Stage
+    dialect: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the workload must do at the least, by formula."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    flops: int
+    compulsory_bytes: int  # every input and weight read once, every output written once
+    steps: tuple[StepCost, ...]
+    kind: Kind = Kind.MODELLED
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What this machine was seen to reach at best; None where nothing here could measure it."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    flops_per_s: float | None  # of a square matrix product in the cell's dtype
+    flops_by: str | None  # the backend that reached it
+    read_bytes_per_s: float | None
+    kind: Kind = Kind.MEASURED
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a record was made. `machine` and `software` are identity; the rest may differ between two runs."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    machine: dict[str, str | int | None]
+    software: dict[str, str | None]
+    state: dict[str, str | float | int | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of one cell."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    schema: Literal[1]
+    created: str  # UTC
+    cell: Cell
+    tier: str
+    status: Status
+    kind: Kind | None  # what sort of evidence it is; None where there is none
+    device: str | None
+    reason: str | None  # set whenever the status is not passed
+    hint: str | None  # what to do about it
+    log_tail: tuple[str, ...]
+    check: Check | None
+    wrong_answers_rejected: int
+    costs: Costs
+    limits: Limits | None
+    launches: tuple[Launch, ...]
+    doubts: tuple[str, ...]  # why not to trust the numbers; empty if no reason is known
+    artifacts: tuple[ArtifactRef, ...]
+    environment: Environment
+    order_seed: int
+
+    def comparable_keys(self) -> dict[str, Any]:
+        """What must agree before this record's numbers are compared with another's."""
+        timers = ",".join(sorted({launch.timer for launch in self.launches}))
+        where = {f"machine.{key}": value for key, value in self.environment.machine.items()}
+        return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": timers} | where
+
+    def identity(self) -> str:
+        """The name under which a cell counts as done: cell, tier, machine and software."""
+        return identity(self.cell, self.tier, self.environment)
+
+    def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
+        """The raw seconds of a series ("cold", "warm", "fresh"), one tuple a process."""
+        return [getattr(launch, f"{series}_s") for launch in self.launches]
+
+    def with_doubts(self, doubts: list[str]) -> Record:
+        """The same record, doubting more."""
+        return replace(self, doubts=(*self.doubts, *doubts))
+
+
+def identity(cell: Cell, tier: str, environment: Environment) -> str:
+    """The name under which a cell counts as done: cell, tier, machine and software."""
+    return digest([cell.keys(), tier, environment.machine, environment.software])

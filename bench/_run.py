@@ -1,0 +1,202 @@
+"""Running cells: in processes of their own, round robin in a seeded order, resumable after any interruption."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from oneblock.bench._cell import Cell
+from oneblock.bench._costs import bound, costs, reference_bytes
+from oneblock.bench._doubts import doubts
+from oneblock.bench._environment import environment, last_level_cache_bytes, now
+from oneblock.bench._jobs import GoldenJob, MeasureJob, Outcome
+from oneblock.bench._launch import Bounds, launch
+from oneblock.bench._limits import LimitsBook
+from oneblock.bench._record import ANSWERS, SCHEMA, ArtifactRef, Environment, Kind, Record, Status, identity
+from oneblock.bench._stats import centre
+from oneblock.bench._store import Store, adapter, to_json
+from oneblock.bench._tiers import Tier
+from oneblock.compilers import Artifact
+
+Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
+
+ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What one launch of an unfinished cell came to."""
+
+    outcome: Outcome
+    artifacts: tuple[ArtifactRef, ...]
+
+
+@dataclass
+class Progress:
+    """How far a run is; `launches` counts those done, of the `planned`."""
+
+    planned: int
+    launches: int = 0
+
+
+class Run:
+    """One run of some cells into one records directory."""
+
+    def __init__(
+        self, cells: list[Cell], tier: Tier, store: Store, bounds: Bounds, *, seed: int = 0, again: bool = False
+    ) -> None:
+        self.cells, self.tier, self.store, self.bounds, self.seed, self.again = cells, tier, store, bounds, seed, again
+        self.environment: Environment = environment(bounds.threads)
+        self.finished: dict[Cell, Record] = {}
+        self.skipped: set[Cell] = set()
+        self.progress = Progress(planned=len(cells) * tier.launches)
+        self._goldens: dict[str, Outcome] = {}
+
+    def go(self, tell: Tell) -> list[Record]:
+        """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
+        self.store.check_writable()
+        with tempfile.TemporaryDirectory(prefix="oneblock-run-") as scratch:
+            book = LimitsBook(self.environment, self.bounds)
+            todo = [cell for cell in self.cells if not self._already_done(cell)]
+            with _alone():
+                book.learn(todo, lambda _: tell(todo[0], "measuring the machine's limits"))
+            for index, cell in self._order():
+                if cell not in self.finished:
+                    self._once(index, cell, Path(scratch), book, tell)
+                self.progress.launches += 1
+        return [self.finished[cell] for cell in self.cells]
+
+    def _order(self) -> Iterator[tuple[int, Cell]]:
+        """Round robin: each pass takes every cell once, in an order of its own that the seed fixes."""
+        for index in range(self.tier.launches):
+            cells = list(self.cells)
+            random.Random(f"{self.seed}/{index}").shuffle(cells)
+            yield from ((index, cell) for cell in cells)
+
+    def _identity(self, cell: Cell) -> str:
+        return identity(cell, self.tier.name, self.environment)
+
+    def _already_done(self, cell: Cell) -> bool:
+        """Whether an earlier or another run has the answer."""
+        if self.again:
+            return False
+        record = self.store.done(self._identity(cell))
+        if record is None or record.status not in ANSWERS:
+            return False
+        self.finished[cell] = record
+        self.skipped.add(cell)
+        return True
+
+    def _once(self, index: int, cell: Cell, scratch: Path, book: LimitsBook, tell: Tell) -> None:
+        """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
+        key = self._identity(cell)
+        tell(cell, "waiting for another run")
+        with _alone():
+            if self._already_done(cell):
+                return
+            if index not in self.store.partials(key):
+                partial = self._launch(index, cell, scratch, tell)
+                if partial.outcome.status is not Status.PASSED:
+                    self._finish(cell, [partial], book)
+                    return
+                self.store.add_partial(key, index, to_json(partial))
+            partials = self.store.partials(key)
+            if len(partials) == self.tier.launches:
+                read = adapter(Partial).validate_json
+                self._finish(cell, [read(raw) for _, raw in sorted(partials.items())], book)
+
+    def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
+        golden = self._golden(cell, scratch, tell)
+        if golden.status is not Status.PASSED:
+            return Partial(golden, ())
+        stages = Path(tempfile.mkdtemp(dir=scratch)) if index == 0 else None
+        caches = scratch / self._identity(cell)
+        cold = index < self.tier.processes  # the first round: nothing compiled before may help
+        if cold:
+            shutil.rmtree(caches, ignore_errors=True)
+        job = MeasureJob(
+            cell=cell,
+            tier=self.tier.name,
+            golden=str(scratch / f"{cell.subject}.npz"),
+            index=index,
+            cold_compile=cold or not caches.exists(),
+            flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
+            artifacts=None if stages is None else str(stages),
+        )
+        outcome = launch(job, self.bounds, caches, lambda said: tell(cell, said.get("name", "")))
+        texts = (Artifact(s.stage, s.dialect, Path(s.path).read_text(encoding="utf-8")) for s in outcome.stages)
+        kept = tuple(self.store.add_artifact(text) for text in texts)
+        return Partial(replace(outcome, stages=(), wrong_tried=golden.wrong_tried), kept)
+
+    def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome:
+        """The reference of a cell's subject, computed once a run for all backends."""
+        if cell.subject not in self._goldens:
+            needed = reference_bytes(cell)
+            if needed > self.bounds.memory_bytes:
+                reason = (
+                    f"the float64 reference alone needs {needed / 2**30:.1f} GiB, "
+                    f"and {self.bounds.memory_bytes / 2**30:.1f} GiB may be used"
+                )
+                outcome = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
+            else:
+                job = GoldenJob(cell, str(scratch / f"{cell.subject}.npz"), answers=1 + max(1, self.tier.rechecks))
+                outcome = launch(job, self.bounds, listen=lambda said: tell(cell, said.get("name", "")))
+            self._goldens[cell.subject] = outcome
+        return self._goldens[cell.subject]
+
+    def _finish(self, cell: Cell, partials: list[Partial], book: LimitsBook) -> None:
+        first = partials[0].outcome
+        launches = tuple(p.outcome.launch for p in partials if p.outcome.launch is not None)
+        record = Record(
+            schema=SCHEMA,
+            created=now(),
+            cell=cell,
+            tier=self.tier.name,
+            status=first.status,
+            kind=first.kind,
+            device=first.device,
+            reason=first.reason,
+            hint=first.hint,
+            log_tail=first.log_tail,
+            check=first.check,
+            wrong_answers_rejected=first.wrong_tried,
+            costs=costs(cell),
+            limits=book.limits(cell) if launches else None,
+            launches=launches,
+            doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
+            artifacts=partials[0].artifacts,
+            environment=self.environment,
+            order_seed=self.seed,
+        )
+        record = _too_fast(record)
+        self.store.add(record)
+        self.finished[cell] = record
+
+
+def _too_fast(record: Record) -> Record:
+    """The same record, or an invalid one if it beats what the machine was seen to reach at best."""
+    least = bound(record.costs, record.limits)
+    if record.kind is not Kind.MEASURED or not record.launches or least is None:
+        return record
+    took = centre(record.samples("cold"))
+    if took * ABOVE_LIMIT >= least.seconds:
+        return record
+    reason = (
+        f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {least.seconds * 1e3:.4g} ms at best"
+    )
+    hint = "the work was not done, or the limit was measured on a busy machine: `oneblock doctor --limits` measures it again"
+    return replace(record, status=Status.INVALID, reason=reason, hint=hint)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one process is measured at a time on this machine; the kernel frees the lock however its holder ends."""
+    from filelock import FileLock
+
+    with FileLock(Path(tempfile.gettempdir(), "oneblock-measuring.lock"), mode=0o666):
+        yield

@@ -1,0 +1,38 @@
+"""TorchInductor: the FX graph that Dynamo traced and the source that Inductor wrote, and a count of what was compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch._dynamo.utils import counters
+from torch._inductor.compile_fx import compile_fx
+from torch._inductor.utils import run_and_get_code
+
+from oneblock.compilers._artifact import Artifact, Stage
+
+
+def compilations() -> int:
+    """How many graphs Dynamo has traced and compiled in this process."""
+    return int(counters["stats"]["unique_graphs"])
+
+
+def compile_and_capture(
+    function: Callable[..., Any], *args: Any
+) -> tuple[Callable[..., Any], Callable[[], tuple[Artifact, ...]]]:
+    """Compile for the very shapes of `args`, by a first call; a graph break is an error, not a slower program."""
+    graphs: list[str] = []
+
+    def inductor(graph: torch.fx.GraphModule, example_inputs: Sequence[Any]) -> Any:
+        graphs.append(graph.print_readable(print_output=False))
+        return compile_fx(graph, example_inputs)
+
+    compiled = torch.compile(function, backend=inductor, fullgraph=True, dynamic=False)
+    _, sources = run_and_get_code(compiled, *args)
+
+    def capture() -> tuple[Artifact, ...]:
+        fx = [Artifact(Stage.GRAPH, "fx", text) for text in graphs]
+        return (*fx, *(Artifact(Stage.KERNEL, "inductor", text) for text in sources))
+
+    return compiled, capture

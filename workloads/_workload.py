@@ -1,0 +1,79 @@
+"""What a workload is: one program, its arrays, and what it must cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from oneblock.workloads._config import Config
+from oneblock.workloads._ops import Array, Ops
+
+Arrays = Mapping[str, np.ndarray]  # what crosses every boundary: NumPy arrays in the cell's dtype, by name
+Outputs = dict[str, Array]
+
+
+class Phase(StrEnum):
+    """PREFILL reads a prompt of T tokens; DECODE reads one token against a cache of S positions."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A workload at one configuration, phase and size: everything that fixes its shapes.
+
+    In prefill S = T. In decode T = 1, and the cache holds S slots, of which the last is the new token's.
+    """
+
+    workload: str
+    config: Config
+    phase: Phase
+    B: int
+    T: int
+    S: int
+
+    def __post_init__(self) -> None:
+        for axis in ("B", "T", "S"):
+            if getattr(self, axis) < 1:
+                raise ValueError(f"{axis}: expected at least 1, got {getattr(self, axis)}")
+        if self.phase is Phase.DECODE and self.T != 1:
+            raise ValueError(f"decode reads one token at a time: expected T=1, got T={self.T}; give the cache size as S")
+        if self.phase is Phase.PREFILL and self.S != self.T:
+            raise ValueError(f"prefill reads all its own keys: expected S=T, got T={self.T}, S={self.S}")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One array of a workload: its shape, and where its numbers come from."""
+
+    shape: tuple[int, ...]
+    is_input: bool = False  # an input changes from call to call; the rest are weights and tables
+    std: float = 1.0
+    mean: float = 0.0
+    correlated: float = 0.0  # share of the variance drawn from a stream common to q and k; see `_weights.py`
+    table: Callable[[Config, int, int], np.ndarray] | None = None  # computed instead of drawn, from (config, T, S)
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one step must do at the least: FLOPs, and bytes if its operations were one kernel."""
+
+    step: str
+    flops: int  # a multiply-add is 2
+    bytes: int  # every operand read once, every result written once
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One computation, stated once for every backend."""
+
+    name: str
+    program: Callable[[Ops, Case, Mapping[str, Array]], Outputs]
+    specs: Callable[[Case], dict[str, Spec]]
+    costs: Callable[[Case, int], list[StepCost]]  # (case, bytes of an element) -> by step
+    main_input: str  # the array that a do-nothing answer would copy
+    phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)

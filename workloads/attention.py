@@ -1,0 +1,101 @@
+"""The attention part of a block: projections, RoPE (llama), causal grouped attention, and in decode the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from oneblock.workloads._config import Config
+from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads._rope import cos_table, sin_table
+from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
+from oneblock.workloads.mlp import linear_cost, linear_specs
+from oneblock.workloads.norm import input_spec
+
+
+def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
+    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), with the new token in the last slot."""
+    c, B, T = case.config, case.B, case.T
+    with ops.step("qkv"):
+        q = ops.linear(h, a["q_weight"], a.get("q_bias")).reshape(B, T, c.heads, c.head_width)
+        k = ops.linear(h, a["k_weight"], a.get("k_bias")).reshape(B, T, c.kv_heads, c.head_width)
+        v = ops.linear(h, a["v_weight"], a.get("v_bias")).reshape(B, T, c.kv_heads, c.head_width)
+    if c.rope_theta is not None:
+        with ops.step("rope"):
+            q = ops.rope(q, a["rope_cos"], a["rope_sin"])
+            k = ops.rope(k, a["rope_cos"], a["rope_sin"])
+    with ops.step("attention"):
+        caches = {}
+        if case.phase is Phase.DECODE:
+            k = caches["k_cache"] = ops.xp.concat([a["k_cache"][:, :-1], k], axis=1)  # (B, S, K, D)
+            v = caches["v_cache"] = ops.xp.concat([a["v_cache"][:, :-1], v], axis=1)
+        out = ops.attention(q, k, v)  # (B, T, N, D)
+    with ops.step("proj"):
+        y = ops.linear(out.reshape(B, T, c.heads * c.head_width), a["proj_weight"], a.get("proj_bias"))
+    return {"y": y, **caches}
+
+
+def attention_specs(case: Case) -> dict[str, Spec]:
+    """The four projections, the rotary tables, and in decode the cache."""
+    c, bias = case.config, case.config.family == "gpt2"
+    C, ND, KD = c.width, c.heads * c.head_width, c.kv_heads * c.head_width
+    shared = self_attention_share(c)
+    specs = linear_specs("q", C, ND, bias=bias, correlated=shared)
+    specs |= linear_specs("k", C, KD, bias=bias, correlated=shared)
+    specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=bias)
+    if c.rope_theta is not None:
+        table = (case.T, c.head_width // 2)
+        specs |= {"rope_cos": Spec(table, table=cos_table), "rope_sin": Spec(table, table=sin_table)}
+    if case.phase is Phase.DECODE:
+        cache = Spec((case.B, case.S, c.kv_heads, c.head_width), is_input=True)
+        specs |= {"k_cache": cache, "v_cache": cache}
+    return specs
+
+
+def self_attention_share(config: Config) -> float:
+    """How much of q's and k's variance is common, so that a token's score with itself is about 5.
+
+    With independent q and k every key would weigh 1/S, and a mask off by one would vanish in bfloat16 as S grows.
+    Trained heads do look at their own token. For unit q and k of common share r, E[q.k] / sqrt(D) = r * sqrt(D).
+    """
+    return float(min(0.9, 5.0 / np.sqrt(config.head_width)))
+
+
+def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
+    """qkv and proj as projections; RoPE 3 FLOPs an element; attention over the visible pairs alone.
+
+    Visible pairs of one head: P = T*S - T*(T-1)/2. Attention: 4*B*N*D*P for the two products and 5*B*N*P for scale,
+    maximum, subtraction, exponential and sum, plus B*N*T*D divisions. Bytes, each step as one kernel: qkv reads h once;
+    RoPE reads and writes q and k; attention reads q, k and v (B*S*K*D each) and writes its output, and in decode
+    also writes both caches, since the program returns them.
+    """
+    c, B, T, S = case.config, case.B, case.T, case.S
+    C, N, K, D, bias = c.width, c.heads, c.kv_heads, c.head_width, c.family == "gpt2"
+    rows = B * T
+    projections = [linear_cost(case, C, width * D, itemsize, bias=bias) for width in (N, K, K)]
+    read_twice_too_often = 2 * rows * C * itemsize
+    qkv = (sum(f for f, _ in projections), sum(b for _, b in projections) - read_twice_too_often)
+    rotated = rows * (N + K) * D
+    pairs = T * S - T * (T - 1) // 2
+    written = 2 * B * S * K * D if case.phase is Phase.DECODE else 0
+    costs = [StepCost("qkv", *qkv)]
+    if c.rope_theta is not None:
+        costs.append(StepCost("rope", 3 * rotated, (2 * rotated + T * D) * itemsize))
+    flops = B * N * pairs * (4 * D + 5) + rows * N * D
+    costs.append(StepCost("attention", flops, (2 * rows * N * D + 2 * B * S * K * D + written) * itemsize))
+    return [*costs, StepCost("proj", *linear_cost(case, N * D, C, itemsize, bias=bias))]
+
+
+def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
+    """x (B, T, C) -> y (B, T, C), and in decode the updated caches."""
+    return attend(ops, case, a, a["x"])
+
+
+WORKLOAD = Workload(
+    name="attention",
+    program=program,
+    specs=lambda case: input_spec(case) | attention_specs(case),
+    costs=attention_costs,
+    main_input="x",
+)

@@ -1,0 +1,77 @@
+"""The feed-forward part of a block: SwiGLU (llama) or GELU (gpt2) between two projections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
+from oneblock.workloads.norm import input_spec
+
+
+def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array:
+    """h (B, T, C) -> (B, T, C), through F."""
+    up = ops.linear(h, a["up_weight"], a.get("up_bias"))  # (B, T, F)
+    if case.config.family == "llama":
+        up = ops.swiglu(ops.linear(h, a["gate_weight"]), up)
+    else:
+        up = ops.gelu(up)
+    return ops.linear(up, a["down_weight"], a.get("down_bias"))
+
+
+def linear_specs(name: str, width_in: int, width_out: int, *, bias: bool, correlated: float = 0.0) -> dict[str, Spec]:
+    """A projection whose outputs have the variance of its inputs: std = 1 / sqrt(width_in)."""
+    specs = {f"{name}_weight": Spec((width_in, width_out), std=width_in**-0.5, correlated=correlated)}
+    if bias:
+        specs[f"{name}_bias"] = Spec((width_out,), std=0.1)
+    return specs
+
+
+def linear_cost(case: Case, width_in: int, width_out: int, itemsize: int, *, bias: bool) -> tuple[int, int]:
+    """(FLOPs, bytes) of one projection of B*T rows I -> O.
+
+    FLOPs: 2*B*T*I*O, and B*T*O for a bias. Bytes: (B*T*(I + O) + I*O, and O for a bias) * itemsize.
+    """
+    rows = case.B * case.T
+    flops = 2 * rows * width_in * width_out + rows * width_out * bias
+    elements = rows * (width_in + width_out) + width_in * width_out + width_out * bias
+    return flops, elements * itemsize
+
+
+def mlp_specs(case: Case) -> dict[str, Spec]:
+    """The two (gpt2) or three (llama) projections."""
+    C, F, bias = case.config.width, case.config.ffn_width, case.config.family == "gpt2"
+    specs = linear_specs("up", C, F, bias=bias) | linear_specs("down", F, C, bias=bias)
+    return specs if bias else specs | linear_specs("gate", C, F, bias=False)
+
+
+def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
+    """The projections, plus the activation: SwiGLU 5 FLOPs an element of F, GELU 9; h is read once.
+
+    SwiGLU: negate, exp, add, divide, multiply. GELU: x^3 and its scale 3, add, scale, tanh, add, two products.
+    Bytes, as one kernel: h (B*T*C) in, y (B*T*C) out, and the weights; what passes through F stays on chip.
+    """
+    C, F, bias = case.config.width, case.config.ffn_width, case.config.family == "gpt2"
+    rows = case.B * case.T
+    count, each = (1, 9) if bias else (2, 5)
+    up_flops, _ = linear_cost(case, C, F, itemsize, bias=bias)
+    down_flops, _ = linear_cost(case, F, C, itemsize, bias=bias)
+    flops = count * up_flops + down_flops + each * rows * F
+    elements = 2 * rows * C + (count + 1) * C * F + (F + C) * bias
+    return [StepCost("mlp", flops, elements * itemsize)]
+
+
+def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
+    """x (B, T, C) -> y (B, T, C)."""
+    with ops.step("mlp"):
+        return {"y": feed_forward(ops, case, a, a["x"])}
+
+
+WORKLOAD = Workload(
+    name="mlp",
+    program=program,
+    specs=lambda case: input_spec(case) | mlp_specs(case),
+    costs=mlp_costs,
+    main_input="x",
+    phases=(Phase.PREFILL, Phase.DECODE),
+)

@@ -1,0 +1,56 @@
+"""The normalisation of a block: RMSNorm (llama) or LayerNorm (gpt2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
+
+
+def normalise(ops: Ops, case: Case, a: Mapping[str, Array], name: str, x: Array) -> Array:
+    """x (B, T, C) -> (B, T, C), with the weights `name`_weight and, in gpt2, `name`_bias."""
+    if case.config.family == "llama":
+        return ops.rms_norm(x, a[f"{name}_weight"], case.config.norm_eps)
+    return ops.layer_norm(x, a[f"{name}_weight"], a[f"{name}_bias"], case.config.norm_eps)
+
+
+def norm_specs(case: Case, name: str) -> dict[str, Spec]:
+    """The weights of one normalisation, near 1 and 0 as after training."""
+    C = case.config.width
+    specs = {f"{name}_weight": Spec((C,), std=0.1, mean=1.0)}
+    if case.config.family == "gpt2":
+        specs[f"{name}_bias"] = Spec((C,), std=0.1)
+    return specs
+
+
+def norm_costs(case: Case, itemsize: int, step: str) -> list[StepCost]:
+    """RMSNorm is 4 FLOPs an element, LayerNorm 7; both read x and their weights and write y.
+
+    RMSNorm: square, sum, scale, weight. LayerNorm: sum, subtract, square, sum, scale, weight, bias. The few operations
+    a row (mean, eps, square root) are left out. Bytes: (2*B*T*C + weights) * itemsize.
+    """
+    C, elements = case.config.width, case.B * case.T * case.config.width
+    each, weights = (4, C) if case.config.family == "llama" else (7, 2 * C)
+    return [StepCost(step, each * elements, (2 * elements + weights) * itemsize)]
+
+
+def input_spec(case: Case) -> dict[str, Spec]:
+    """The residual stream x (B, T, C), of unit variance."""
+    return {"x": Spec((case.B, case.T, case.config.width), is_input=True)}
+
+
+def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
+    """x (B, T, C) -> y (B, T, C)."""
+    with ops.step("norm1"):
+        return {"y": normalise(ops, case, a, "norm1", a["x"])}
+
+
+WORKLOAD = Workload(
+    name="norm",
+    program=program,
+    specs=lambda case: input_spec(case) | norm_specs(case, "norm1"),
+    costs=lambda case, itemsize: norm_costs(case, itemsize, "norm1"),
+    main_input="x",
+    phases=(Phase.PREFILL,),
+)
