@@ -16,7 +16,7 @@ from oneblock.backends._target import Target
 from oneblock.compilers import xla
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import Array, Ops
-from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads._workload import Arrays, Case, Outputs, Workload, is_projection
 
 _PLATFORM = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}  # ours to JAX's
 
@@ -32,7 +32,18 @@ class JaxOps(Ops):
 
 
 class JaxNativeOps(JaxOps):
-    """JAX's own fused operations, where it has them."""
+    """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `_layout`."""
+
+    def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        rows = x.reshape(-1, x.shape[-1])  # (R, I)
+        if rows.shape[0] == 1 and jax.default_backend() == "cpu":
+            # XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 at every
+            # call. It has one with two columns; the second is wasted, and still the time is that of reading the weights.
+            y = _product(weight, jnp.broadcast_to(rows, (2, rows.shape[1])))[:, :1].T
+        else:
+            y = _product(rows, weight)
+        y = y.reshape(*x.shape[:-1], weight.shape[0])
+        return self.narrow(y if bias is None else y + self.wide(bias), x)
 
     def attention(self, q: Array, k: Array, v: Array) -> Array:
         T, S = q.shape[1], k.shape[1]
@@ -46,14 +57,25 @@ class JaxNativeOps(JaxOps):
         return jax.nn.gelu(x, approximate=True)
 
 
+def _product(a: Array, b: Array) -> Array:
+    """a (M, I) with b (N, I) -> (M, N) in float32: told so, XLA:CPU multiplies 16-bit operands as they are."""
+    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+def _layout(arrays: Arrays, ops_set: str) -> dict[str, np.ndarray]:
+    """The arrays as the program of an ops set takes them: the native one reads a projection's weight (I, O) as (O, I)."""
+    native = ops_set == "native"
+    return {name: np.ascontiguousarray(a.T) if native and is_projection(name, a.shape) else a for name, a in arrays.items()}
+
+
 class _Executable:
-    def __init__(self, compiled: Any, device: Any) -> None:
-        self.compiled, self.device = compiled, device
+    def __init__(self, compiled: Any, device: Any, ops_set: str) -> None:
+        self.compiled, self.device, self.ops_set = compiled, device, ops_set
         self.cache = HostCache()
         self.timer = "perf_counter" if device.platform == "cpu" else "perf_counter+block_until_ready"
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
-        return dict(jax.block_until_ready(jax.device_put(dict(arrays), self.device)))
+        return dict(jax.block_until_ready(jax.device_put(_layout(arrays, self.ops_set), self.device)))
 
     def call(self, args: Mapping[str, Any]) -> Outputs:
         return self.compiled(args)  # type: ignore[no-any-return]
@@ -94,7 +116,7 @@ class JaxXla:
         ops = JaxNativeOps() if ops_set == "native" else JaxOps()
         device = _device(target)
         where = jax.sharding.SingleDeviceSharding(device)
-        specs = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where) for name, a in arrays.items()}
+        specs = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where) for name, a in _layout(arrays, ops_set).items()}
         # Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32.
         with jax.default_matmul_precision("highest"):
             try:
@@ -103,7 +125,7 @@ class JaxXla:
                 if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
                     raise
                 raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
-        return Compiled(_Executable(compiled, device), capture)
+        return Compiled(_Executable(compiled, device, ops_set), capture)
 
     def compilations(self) -> int:
         return xla.compilations()

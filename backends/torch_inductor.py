@@ -19,8 +19,9 @@ class TorchInductor(TorchEager):
     def build(
         self, program: Program, eager: TorchExecutable, arrays: Arrays
     ) -> tuple[Program, Callable[[], tuple[Artifact, ...]]]:
-        with torch.inference_mode():  # as in call(): Dynamo guards on it
-            return inductor.compile_and_capture(program, eager.put(arrays))
+        args = eager.put(arrays)  # outside: Dynamo would guard on arguments that were made in inference mode
+        with torch.inference_mode():  # as in call(): Dynamo guards on that too
+            return inductor.compile_and_capture(program, args)
 
     def compilations(self) -> int:
         return inductor.compilations()

@@ -24,6 +24,7 @@ SIZES = (512, 1024, 2048)  # of square matrices; a larger one is tried while a p
 _SLOW_S = 0.15
 _REPEATS = 12
 _READ_BYTES = 2**30  # many times any last-level cache
+_PIECE = 2**22  # elements: long enough that taking the lock between two pieces costs nothing
 
 
 def _gemm(ops: Ops, case: Case, a: Mapping[str, Any]) -> Outputs:
@@ -82,8 +83,8 @@ def host_read_bytes_per_s(threads: int) -> float:
 
 
 def _read(part: np.ndarray) -> None:
-    """Read every element once, with the interpreter's lock released, in pieces that one BLAS thread takes."""
-    for piece in np.array_split(part, max(1, part.size // 8192)):
+    """Read every element once, with the interpreter's lock released, piece by piece."""
+    for piece in np.array_split(part, max(1, part.size // _PIECE)):
         np.dot(piece, piece)
 
 

@@ -46,6 +46,6 @@ def _about_calls(launches: tuple[Launch, ...]) -> Iterator[str]:
             f"an input never seen before takes {fresh / cold:.1f}x as long as one that was, even with cold caches: "
             f"results may be cached"
         )
-    compiled = sum(launch.compilations_while_timed for launch in launches)
+    compiled = sum(launch.compilations_by_calls for launch in launches)
     if compiled:
-        yield f"{compiled} compilations happened while calls were timed"
+        yield f"{compiled} compilations were started by calls, which must not compile"

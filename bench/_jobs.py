@@ -51,6 +51,7 @@ class ProbeJob:
 
 
 Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob
+JOBS = {job.__name__: job for job in (GoldenJob, MeasureJob, LimitsJob, ProbeJob)}
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Launch:
     device_peak_bytes: int | None
     load_before: float | None  # 1-minute load average; None where the system has none
     load_after: float | None
-    compilations_while_timed: int
+    compilations_by_calls: int  # a call must not compile: more than 0 is a doubt
     stopped_by: str  # "samples", "precision" or "cap", of the cold series
 
 

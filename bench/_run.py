@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 
 from oneblock.bench._cell import Cell
 from oneblock.bench._costs import bound, costs, reference_bytes
@@ -23,6 +24,7 @@ from oneblock.bench._store import Store, adapter, to_json
 from oneblock.bench._tiers import Tier
 from oneblock.compilers import Artifact
 
+_POLL_S = 0.02
 Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
@@ -173,30 +175,37 @@ class Run:
             environment=self.environment,
             order_seed=self.seed,
         )
-        record = _too_fast(record)
+        if _too_fast(record) is not None and book.doubt(cell):
+            record = replace(record, limits=book.limits(cell))
+        reason = _too_fast(record)
+        if reason is not None:
+            hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
+            record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
         self.store.add(record)
         self.finished[cell] = record
 
 
-def _too_fast(record: Record) -> Record:
-    """The same record, or an invalid one if it beats what the machine was seen to reach at best."""
+def _too_fast(record: Record) -> str | None:
+    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
     least = bound(record.costs, record.limits)
     if record.kind is not Kind.MEASURED or not record.launches or least is None:
-        return record
+        return None
     took = centre(record.samples("cold"))
     if took * ABOVE_LIMIT >= least.seconds:
-        return record
-    reason = (
+        return None
+    return (
         f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {least.seconds * 1e3:.4g} ms at best"
     )
-    hint = "the work was not done, or the limit was measured on a busy machine: `oneblock doctor --limits` measures it again"
-    return replace(record, status=Status.INVALID, reason=reason, hint=hint)
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Only one process is measured at a time on this machine; the kernel frees the lock however its holder ends."""
+    """Only one process is measured at a time on this machine; the kernel frees the lock however its holder ends.
+
+    The pause afterwards is longer than a waiting run's poll, so that two runs take turns.
+    """
     from filelock import FileLock
 
-    with FileLock(Path(tempfile.gettempdir(), "oneblock-measuring.lock"), mode=0o666):
+    with FileLock(Path(tempfile.gettempdir(), "oneblock-measuring.lock"), mode=0o666, poll_interval=_POLL_S):
         yield
+    sleep(2 * _POLL_S)

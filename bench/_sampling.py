@@ -64,22 +64,20 @@ def _settled(seconds: list[float], within: float | None) -> bool:
     return abs(later - earlier) < within * earlier
 
 
-def series(sample: Callable[[], float], tier: Tier, spent: Callable[[], None] | None = None) -> tuple[list[float], str]:
-    """(samples, why it stopped): "samples" for the tier's count, "precision" for its standard error, or "cap".
+def series(sample: Callable[[], float], tier: Tier, rel_stderr: float | None = None) -> tuple[list[float], str]:
+    """(samples, why it stopped): "samples" for the tier's count, "precision" for a standard error, or "cap".
 
-    `spent` is called after each sample, to show progress. The cap counts the time in `sample` as a whole, what it does
-    before the clock starts included, and lets at least `tier.least` samples through.
+    The cap counts the time in `sample` as a whole, what it does before the clock starts included, and lets at least
+    `tier.least` samples through.
     """
     seconds: list[float] = []
     start = perf_counter_ns()
     while True:
         seconds.append(sample())
-        if spent is not None:
-            spent()
         enough = len(seconds) >= tier.samples and sum(seconds) >= tier.sample_s
-        if enough and tier.rel_stderr is None:
+        if enough and rel_stderr is None:
             return seconds, "samples"
-        if enough and tier.rel_stderr is not None and _rel_stderr(seconds) < tier.rel_stderr:
+        if enough and rel_stderr is not None and _rel_stderr(seconds) < rel_stderr:
             return seconds, "precision"
         if len(seconds) >= tier.least and (perf_counter_ns() - start) * 1e-9 > tier.cap_s:
             return seconds, "cap"

@@ -22,7 +22,7 @@ class Tier:
     settle: float | None  # warm up until the medians of the last two quarters agree so well; None: do not wait for it
     samples: int
     sample_s: float
-    rel_stderr: float | None  # and go on until the standard error is so small; None: the count is enough
+    rel_stderr: float | None  # and the cold series goes on until its standard error is so small; None: count is enough
     cap_s: float  # a series stops here at the latest, with at least `least` samples
     rechecks: int  # timed calls of unseen inputs whose outputs are checked
     min_effect: float  # the smallest difference worth a verdict

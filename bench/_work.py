@@ -7,6 +7,7 @@ import random
 import resource
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -18,7 +19,7 @@ from oneblock.backends._backend import Backend, Compiled, Device, Executable, Un
 from oneblock.backends._target import Target
 from oneblock.bench import _environment as environment
 from oneblock.bench._cell import Cell
-from oneblock.bench._jobs import GoldenJob, LimitsJob, MeasureJob, Outcome, ProbeJob, StageFile
+from oneblock.bench._jobs import JOBS, GoldenJob, LimitsJob, MeasureJob, Outcome, ProbeJob, StageFile
 from oneblock.bench._record import Launch, Status
 from oneblock.bench._sampling import calls_for, quiet, series, time_calls, warm_up
 from oneblock.bench._store import adapter, to_json
@@ -37,12 +38,9 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "U
 
 def do(kind: str, raw: dict[str, Any]) -> Any:
     """The outcome of a job, as JSON data."""
-    jobs = {"GoldenJob": (GoldenJob, _golden), "MeasureJob": (MeasureJob, _measure), "LimitsJob": (LimitsJob, _limits)}
-    if kind == "ProbeJob":
-        return _probe(adapter(ProbeJob).validate_python(raw))
-    job_class, work = jobs[kind]
+    work = {"GoldenJob": _golden, "MeasureJob": _measure, "LimitsJob": _limits, "ProbeJob": _probe}[kind]
     try:
-        outcome = work(adapter(job_class).validate_python(raw))  # type: ignore[operator]
+        outcome = work(adapter(JOBS[kind]).validate_python(raw))
     except Unavailable as error:
         outcome = Outcome(Status.UNAVAILABLE, reason=error.reason, hint=error.hint)
     except Unsupported as error:
@@ -81,7 +79,7 @@ def _golden(job: GoldenJob) -> Outcome:
     return Outcome(Status.PASSED, wrong_tried=len(golden.wrong_tried))
 
 
-def _prepare(cell: Cell, ops_wanted: bool = True) -> tuple[Backend, Device, float]:
+def _prepare(cell: Cell) -> tuple[Backend, Device, float]:
     """Load the backend and look for its device: (backend, device, seconds of loading)."""
     start = perf_counter()
     backend = backends.load(cell.backend)
@@ -107,6 +105,7 @@ def _measure(job: MeasureJob) -> Outcome:
     start = perf_counter()
     compiled = backend.compile(workload, cell.case, {**weights, **inputs}, cell.ops_set, Target.parse(cell.target))
     compile_s = perf_counter() - start
+    compilations = backend.compilations()
     stages = _write_stages(compiled, job.artifacts)
     if compiled.executable is None:
         return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", stages=stages)
@@ -115,7 +114,8 @@ def _measure(job: MeasureJob) -> Outcome:
     before = subject.check(0)
     if not before.passed:
         return Outcome(Status.FAILED, device.kind, device.name, before.why, check=before, stages=stages)
-    launch, after = _time(job, backend, subject, import_s, compile_s)
+    launch, after = _time(job, subject, import_s, compile_s)
+    launch = replace(launch, compilations_by_calls=backend.compilations() - compilations)
     if not after.passed:
         reason = f"right before the timed loop and wrong in it: {after.why}"
         return Outcome(Status.FAILED, device.kind, device.name, reason, check=after, stages=stages)
@@ -154,13 +154,11 @@ class _Subject:
         return self.golden.check(self.executable.get(out), i)
 
 
-def _time(
-    job: MeasureJob, backend: Backend, subject: _Subject, import_s: float, compile_s: float
-) -> tuple[Launch, Check]:
+def _time(job: MeasureJob, subject: _Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
     """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
     tier, executable = find_tier(job.tier), subject.executable
     started, load_before = environment.now(), environment.load_average()
-    args, compilations = subject.args(0), backend.compilations()
+    args = subject.args(0)
     timed: list[tuple[int, Any]] = []
 
     def cold() -> float:
@@ -185,10 +183,9 @@ def _time(
         warmup_s = warm_up(executable, args, tier)
         batch = calls_for(median(warmup_s))
         say("phase", name="timing")
-        cold_s, stopped_by = series(cold, tier)
+        cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
         warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
         fresh_s, _ = series(fresh, tier)
-    compiled_meanwhile = backend.compilations() - compilations
     say("phase", name="checking again")
     verdicts = [*(subject.check(i, out) for i, out in timed), subject.check(0)]
     launch = Launch(
@@ -209,7 +206,7 @@ def _time(
         device_peak_bytes=executable.peak_bytes(),
         load_before=load_before,
         load_after=environment.load_average(),
-        compilations_while_timed=compiled_meanwhile,
+        compilations_by_calls=0,
         stopped_by=stopped_by,
     )
     return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
@@ -233,13 +230,13 @@ def _limits(job: LimitsJob) -> Outcome:
     return Outcome(Status.PASSED, device.kind, device.name, rates=rates)
 
 
-def _probe(job: ProbeJob) -> list[Any]:
+def _probe(job: ProbeJob) -> Outcome:
     """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
     for name in job.backends:
         say("probing", backend=name)
         for found in _probe_one(name):
             say("probed", **found)
-    return []
+    return Outcome(Status.PASSED)
 
 
 def _probe_one(name: str) -> list[dict[str, Any]]:

@@ -77,3 +77,8 @@ class Workload:
     costs: Callable[[Case, int], list[StepCost]]  # (case, bytes of an element) -> by step
     main_input: str  # the array that a do-nothing answer would copy
     phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)
+
+
+def is_projection(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an array is the weight (I, O) of a projection, which a backend may keep in a layout of its own."""
+    return len(shape) == 2 and name.endswith("_weight")

@@ -1,0 +1,112 @@
+"""From the words of the command line to cells."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
+from pathlib import Path
+
+from oneblock import workloads
+from oneblock.backends._target import Target
+from oneblock.bench._cell import Cell, Weights
+from oneblock.bench._cli import Refused
+from oneblock.bench._jobs import Probed
+from oneblock.workloads._config import preset, unknown
+from oneblock.workloads._dtypes import dtype_of
+from oneblock.workloads._workload import Case, Phase
+
+OPS_SETS = ("plain", "native", "kernels")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for; an empty tuple asks for all there is."""
+
+    workloads: Sequence[str]
+    presets: Sequence[str]
+    phases: Sequence[str]
+    B: int
+    T: int
+    S: int
+    dtypes: Sequence[str]
+    backends: Sequence[str]
+    ops_sets: Sequence[str]
+    targets: Sequence[str]
+    weights: Path | None = None
+    layer: int = 0
+    overrides: Sequence[str] = ()
+    weight_seed: int = 0
+    input_seed: int = 1
+
+
+def cells(wanted: Wanted, probed: Sequence[Probed]) -> list[Cell]:
+    """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
+
+    `probed` is what the backends asked for have here.
+    """
+    for dtype in wanted.dtypes:
+        dtype_of(dtype)
+    ways = _ways(wanted, probed)
+    weights = _weights(wanted)
+    found = [
+        Cell(case, dtype, backend, ops_set, target, weights, wanted.weight_seed, wanted.input_seed)
+        for case, dtype in product(_cases(wanted), wanted.dtypes)
+        for backend, ops_set, target in ways
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _cases(wanted: Wanted) -> list[Case]:
+    overrides = dict(_override(text) for text in wanted.overrides)
+    configs = [preset(name).with_overrides(overrides) for name in wanted.presets]
+    found = []
+    for name, config in product(wanted.workloads, configs):
+        workload = workloads.load(name)
+        phases = [_phase(text) for text in wanted.phases] or list(workload.phases)
+        for phase in phases:
+            if phase not in workload.phases:
+                raise Refused(f"{name} has no {phase} phase (it has {', '.join(workload.phases)})")
+            prefill = phase is Phase.PREFILL
+            T, S = (wanted.T, wanted.T) if prefill else (1, wanted.S)
+            found.append(Case(name, config, phase, wanted.B, T, S))
+    return found
+
+
+def _phase(text: str) -> Phase:
+    if text not in list(Phase):
+        raise LookupError(unknown("phase", text, list(Phase)))
+    return Phase(text)
+
+
+def _override(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise Refused(f"--set takes NAME=NUMBER, e.g. --set kv_heads=4; got {text!r}")
+    return key, value
+
+
+def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]]:
+    """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
+    for ops_set in wanted.ops_sets:
+        if ops_set not in OPS_SETS:
+            raise LookupError(unknown("ops set", ops_set, list(OPS_SETS)))
+    targets = [str(Target.parse(text)) for text in wanted.targets]
+    found: list[tuple[str, str, str]] = []
+    for name, rows in groupby(probed, key=lambda row: row.backend):
+        first = next(rows)
+        chosen = wanted.ops_sets or first.ops_sets or ("plain",)  # of what is not here its record will say so
+        found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or [first.platform or "cpu"])]
+    return found
+
+
+def _weights(wanted: Wanted) -> Weights | None:
+    if wanted.weights is None:
+        return None
+    try:
+        with wanted.weights.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Refused(f"--weights {wanted.weights}: cannot be read: {error.strerror}") from error
+    return Weights(str(wanted.weights), wanted.layer, sha256)

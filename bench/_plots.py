@@ -1,0 +1,191 @@
+"""The report's plots: specifications drawn by Vega in the page, whose JavaScript travels in it once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from oneblock.bench._record import Launch, Limits
+from oneblock.bench._report import Row, figures, plain
+
+SAMPLES_SHOWN = 20_000  # of the whole page: each is some 8 bytes of it and one mark to draw
+LOG_BEYOND = 5.0  # an axis is logarithmic where its largest value is more times its smallest
+INK = "var(--ink)"  # colours are the page's variables: dark, light and print need no second drawing
+
+
+@cache
+def script() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one text, so that a page needs no network."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def policy_hash(text: str) -> str:
+    """The name by which a page's policy lets one script run: any other, however it came there, is refused."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot: its number on the page, and what it shows, in words."""
+
+    number: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The rows of one target and dtype, and their roof: that of the newest row, with what it does not know None."""
+
+    rows: tuple[Row, ...]
+    newest: Row
+    roofs: int  # how many different ones the rows have
+    plot: Plot
+
+
+class Plots:
+    """The plots of one page; a backend has the same colour in all of them."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.backends = sorted({plain(row.record.cell.backend) for row in rows})
+        launches = sum(len(row.record.launches) for row in rows)
+        self.most_samples = max(10, min(100, SAMPLES_SHOWN // max(1, launches)))
+        self.specs: list[dict[str, Any]] = []
+
+    @property
+    def json(self) -> str:
+        """The specifications as JSON, with no character that means something to HTML."""
+        text = json.dumps(self.specs, separators=(",", ":"), allow_nan=False)
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+    def rooflines(self, rows: Sequence[Row]) -> list[Roofline]:
+        """One plot for each target and dtype of a machine, of rows that have times."""
+        found: dict[tuple[str, str, int], list[Row]] = {}
+        for row in rows:
+            found.setdefault((row.record.cell.target, row.record.cell.dtype, row.machine), []).append(row)
+        return [self._roofline(found[key]) for key in sorted(found)]
+
+    def strips(self, rows: Sequence[Row]) -> Plot | None:
+        """The raw cold samples of rows of one subject; None where no row has times."""
+        having = [row for row in rows if row.times is not None]
+        if not having:
+            return None
+        targets = {row.record.cell.target for row in having}
+        timed = {plain(" ".join(row.labels if len(targets) > 1 else row.labels[:2])): row for row in having}
+        medians = [f"{label} {figures(row.times.cold_s, 1e3)} ms" for label, row in timed.items() if row.times]
+        words = f"Cold samples of each process; medians: {', '.join(medians)}"
+        return self._add(_strips(timed, self.most_samples), words)
+
+    def _roofline(self, rows: list[Row]) -> Roofline:
+        newest = max(rows, key=lambda row: row.record.created)
+        words = f"FLOP per second against FLOP per byte, {len(rows)} cells; every rate is in the tables below"
+        plot = self._add(_roofline(rows, newest.record.limits, self.backends), words)
+        return Roofline(tuple(rows), newest, len({row.record.limits for row in rows}), plot)
+
+    def _add(self, chart: Any, words: str) -> Plot:
+        spec = chart.properties(width="container", description=words).to_dict(validate=False)
+        self.specs.append({key: value for key, value in spec.items() if key not in ("$schema", "config")})
+        return Plot(len(self.specs) - 1, words)
+
+
+def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str]) -> Any:
+    import altair as alt
+
+    points = [_point(row) for row in rows]
+    x = alt.X("x:Q", title="arithmetic intensity, FLOP per byte (log)").scale(type="log", nice=False, padding=12)
+    y = alt.Y("y:Q", title="FLOP per second (log)").scale(type="log", padding=12).axis(format="~s", tickCount=6)
+    marks = alt.Chart(alt.Data(values=points)).mark_point(filled=True, size=80, opacity=0.9)
+    colour = alt.Color("backend:N").scale(domain=list(backends))
+    shape = alt.Shape("ops set:N").scale(domain=["plain", "native", "kernels"])
+    tips = [f"{name}:N" for name in points[0] if name not in ("x", "y")]
+    layers: list[Any] = [marks.encode(x, y, color=colour, shape=shape, tooltip=tips)]
+    if limits is not None and limits.flops_per_s and limits.read_bytes_per_s:
+        peak, ridge = limits.flops_per_s, limits.flops_per_s / limits.read_bytes_per_s
+        places = [ridge, *(point["x"] for point in points)]
+        left, right = min(places) / 2, max(places) * 4
+        corners = [
+            {"x": left, "y": left * limits.read_bytes_per_s, "roof": f"{figures(limits.read_bytes_per_s, 1e-9)} GB/s"},
+            {"x": ridge, "y": peak, "roof": ""},
+            {"x": right, "y": peak, "roof": f"{figures(peak, 1e-9)} GFLOP/s"},
+        ]
+        roof = alt.Chart(alt.Data(values=corners)).encode(x, y)
+        line = roof.mark_line(color="var(--soft)", strokeWidth=1.5, strokeDash=[5, 3])
+        names = [
+            roof.transform_filter(f"datum.x {side} {ridge!r}")
+            .mark_text(align=align, dx=dx, dy=dy)
+            .encode(text="roof:N")
+            for side, align, dx, dy in (("<", "left", 20, 12), (">", "right", 0, -9))
+        ]
+        layers = [line, *layers, *names]
+    return alt.layer(*layers).properties(height=340)
+
+
+def _point(row: Row) -> dict[str, Any]:
+    record, times = row.record, row.times
+    assert times is not None  # only rows that have times are plotted
+    low, high = (figures(end, 1e3) for end in times.interval_s)
+    flops, read = record.costs.flops, max(1, record.costs.compulsory_bytes)
+    words = {
+        "cell": record.cell.subject,
+        "backend": record.cell.backend,
+        "ops set": record.cell.ops_set,
+        "tier": record.tier,
+        "rate": f"{figures(flops / times.cold_s, 1e-9)} GFLOP/s",
+        "intensity": f"{figures(flops / read)} FLOP per byte",
+        "cold": f"{figures(times.cold_s, 1e3)} ms (99 %: {low} to {high})",
+        "warm": f"{figures(times.warm_s, 1e3)} ms",
+        "of limit": f"{times.limit.seconds / times.cold_s:.0%} {times.limit.by}" if times.limit else "not known",
+        "measured": f"{times.samples} samples",
+        "doubts": "; ".join(record.doubts) or "none",
+    }
+    return {"x": flops / read, "y": flops / times.cold_s} | {name: plain(text) for name, text in words.items()}
+
+
+def _strips(rows: dict[str, Row], most: int) -> Any:
+    import altair as alt
+
+    samples = [_samples(label, launch, most) for label, row in rows.items() for launch in row.record.launches]
+    ends = [end for one in samples for end in (min(one["ms"]), max(one["ms"]))]
+    kind = "log" if max(ends) > LOG_BEYOND * min(ends) else "linear"
+    processes = max(len(row.record.launches) for row in rows.values())
+    scale = (
+        alt.Scale(type="log", nice=False, padding=10)
+        if kind == "log"
+        else alt.Scale(zero=False, nice=False, padding=10)
+    )
+    x = alt.X("ms:Q", title="cold samples, ms" + (" (log)" if kind == "log" else "")).scale(scale)
+    y = alt.Y("row:N", title=None, sort=list(rows)).scale(paddingInner=0.3)
+    colour = alt.Color("process:O", legend=None if processes == 1 else alt.Legend(columns=8))
+    raw = (
+        alt.Chart(alt.Data(values=samples))
+        .transform_flatten(["ms"])
+        .mark_tick(thickness=1.2, size=12 if processes == 1 else 7)
+    )
+    raw = raw.encode(x, y, colour, yOffset="process:O", tooltip=["row:N", "process:O", "ms:Q"])
+    timed = [(label, row.times) for label, row in rows.items() if row.times is not None]
+    names = ("median", "low", "high")
+    medians = [
+        {"row": label} | dict(zip(names, (1e3 * at for at in (times.cold_s, *times.interval_s)), strict=True))
+        for label, times in timed
+    ]
+    tips = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in names]
+    middle = (
+        alt.Chart(alt.Data(values=medians))
+        .mark_tick(color=INK, thickness=2.5, size=16 + 6 * processes)
+        .encode(alt.X("median:Q").scale(scale), y, tooltip=[alt.Tooltip("row:N"), *tips])
+    )
+    return alt.layer(raw, middle).properties(height=len(rows) * (24 + 7 * processes))
+
+
+def _samples(label: str, launch: Launch, most: int) -> dict[str, Any]:
+    """One process's samples in ms; where there are too many, evenly chosen by rank, the least and the largest kept."""
+    ordered = sorted(launch.cold_s)
+    if len(ordered) > most:
+        ordered = [ordered[round(rank * (len(ordered) - 1) / (most - 1))] for rank in range(most)]
+    return {"row": label, "process": launch.index + 1, "ms": [float(f"{sample * 1e3:.4g}") for sample in ordered]}

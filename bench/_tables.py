@@ -1,0 +1,101 @@
+"""Tables and units for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.bench._costs import bound
+from oneblock.bench._record import Kind, Record, Status
+from oneblock.bench._stats import centre
+
+_GOOD = {Status.PASSED: "green", Status.COMPILED: "green", Status.INTERPRETED: "green"}
+
+
+def console() -> Console:
+    """Standard output; as wide as a table needs where it is no terminal, so that nothing is cut in a file."""
+    out = Console()
+    return out if out.is_terminal else Console(width=160, highlight=False)
+
+
+def seconds(value: float) -> str:
+    """A duration with three digits and its unit: "1.23 ms"."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}" if value / scale < 1000 else f"{value / scale:.0f} {unit}"
+    return f"{value / 1e-9:.3g} ns"
+
+
+def size(nbytes: float) -> str:
+    """A size with three digits and its binary unit: "1.5 GiB"."""
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if nbytes >= scale:
+            return f"{nbytes / scale:.3g} {unit}" if nbytes / scale < 1000 else f"{nbytes / scale:.0f} {unit}"
+    return f"{nbytes:.0f} B"
+
+
+def of_limit(record: Record) -> str | None:
+    """The cold time as a share of the machine's measured limit: "71 % memory"; None where the limit is not known."""
+    least = bound(record.costs, record.limits)
+    if least is None or not record.launches:
+        return None
+    return f"{least.seconds / centre(record.samples('cold')):.0%} {least.by}"
+
+
+def results(records: Sequence[Record]) -> list[Table | Text]:
+    """One table a subject; a failure is a word and a reason, never a number."""
+    subjects: dict[str, list[Record]] = {}
+    for record in records:
+        subjects.setdefault(record.cell.subject, []).append(record)
+    return [part for subject, rows in subjects.items() for part in (_table(subject, rows), Text(""))]
+
+
+def _table(subject: str, records: list[Record]) -> Table:
+    tier = records[0].tier
+    title = f"{subject}   tier {tier}, times measured, cold caches: median of {records[0].environment.machine['threads']} threads"
+    table = Table(title=title.replace(": median of", ", median;"), title_justify="left", title_style="bold")
+    for column in ("backend", "ops", "target", "status"):
+        table.add_column(column)
+    for column in ("cold", "warm", "of limit", "compile", "error budget", "rel. L2"):
+        table.add_column(column, justify="right")
+    for record in sorted(records, key=_order):
+        table.add_row(*_row(record))
+    return table
+
+
+def _order(record: Record) -> tuple[bool, float, str]:
+    timed = record.status is Status.PASSED and record.kind is Kind.MEASURED
+    return (not timed, centre(record.samples("cold")) if timed else 0.0, record.cell.name)
+
+
+def _row(record: Record) -> list[str | Text]:
+    cell, style = record.cell, _GOOD.get(record.status, "bold red")
+    mark = " *" if record.doubts else ""
+    row: list[str | Text] = [cell.backend, cell.ops_set, cell.target, Text(record.status + mark, style=style)]
+    timed = record.status is Status.PASSED and record.kind is Kind.MEASURED
+    if not timed:
+        row += [""] * 4
+    else:
+        row += [seconds(centre(record.samples("cold"))), seconds(centre(record.samples("warm"))), of_limit(record) or ""]
+        row.append(seconds(median(launch.compile_s for launch in record.launches if launch.cold_compile)))
+    check = record.check
+    if check is None or record.status is Status.FAILED:
+        return [*row, "", ""]
+    used = check.budget_used
+    worst = max((output.relative_l2 or 0.0) for output in check.outputs)
+    return [*row, "" if used is None else f"{used:.0%}", f"{worst:.1e}"]
+
+
+def remarks(records: Sequence[Record]) -> list[Text]:
+    """What is wrong or doubtful, one sentence each."""
+    lines: list[Text] = []
+    for record in records:
+        if record.status is not Status.PASSED and record.reason:
+            hint = f"; {record.hint}" if record.hint else ""
+            lines.append(Text(f"{record.status}  {record.cell.name}: {record.reason}{hint}", style="red"))
+        lines += [Text(f"doubt *  {record.cell.name}: {doubt}", style="yellow") for doubt in record.doubts]
+    return lines
