@@ -41,9 +41,9 @@ class LimitsBook:
             if _key(cell.target, cell.backend, cell.dtype) not in self.rates:
                 wanted.setdefault((cell.target, cell.backend), []).append(cell.dtype)
         for (target, backend), dtypes in wanted.items():
-            self._measure(LimitsJob(backend, target, tuple(dict.fromkeys(dtypes)), self.bounds.threads), listen)
+            self.measure(LimitsJob(backend, target, tuple(dict.fromkeys(dtypes)), self.bounds.threads), listen)
         if cells and _key("cpu", "", "read") not in self.rates:
-            self._measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads), listen)
+            self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads), listen)
 
     def doubt(self, cell: Cell) -> bool:
         """A result beats these limits: measure them again, once a run, and say whether that was done."""
@@ -51,12 +51,13 @@ class LimitsBook:
         if key in self._again:
             return False
         self._again.add(key)
-        self._measure(LimitsJob(cell.backend, cell.target, (cell.dtype,), self.bounds.threads), None)
+        self.measure(LimitsJob(cell.backend, cell.target, (cell.dtype,), self.bounds.threads))
         if cell.target == "cpu":
-            self._measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads), None)
+            self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads))
         return True
 
-    def _measure(self, job: LimitsJob, listen: Listener | None) -> None:
+    def measure(self, job: LimitsJob, listen: Listener | None = None) -> None:
+        """Measure in a process of its own, and keep what beats what was known."""
         outcome = launch(job, self.bounds, listen=listen)
         if outcome.status is not Status.PASSED or outcome.rates is None:
             return  # the backend's own cells will say what is wrong with it

@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 from torch._dynamo.utils import counters
-from torch._inductor.compile_fx import compile_fx
-from torch._inductor.utils import run_and_get_code
 
 from oneblock.compilers._artifact import Artifact, Stage
 
@@ -22,6 +20,9 @@ def compile_and_capture(
     function: Callable[..., Any], *args: Any
 ) -> tuple[Callable[..., Any], Callable[[], tuple[Artifact, ...]]]:
     """Compile for the very shapes of `args`, by a first call; a graph break is an error, not a slower program."""
+    from torch._inductor.compile_fx import compile_fx  # a second of imports that a probe can do without
+    from torch._inductor.utils import run_and_get_code
+
     graphs: list[str] = []
 
     def inductor(graph: torch.fx.GraphModule, example_inputs: Sequence[Any]) -> Any:

@@ -1,0 +1,45 @@
+"""Finding a record by what a person types: a file, or part of a name or identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from oneblock.bench._cli import Refused, note
+from oneblock.bench._record import Record
+from oneblock.bench._store import Store, read_record
+from oneblock.workloads._config import unknown
+
+
+def find(text: str, directory: Path) -> tuple[Path, Record]:
+    """The record that `text` names: a path, or words that one file name in the directory contains."""
+    path = Path(text)
+    if path.suffix == ".json" or path.exists():
+        return path, read_record(path)
+    records = load(Store(directory))
+    matching = [(p, r) for p, r in records if all(word in p.name for word in text.split())]
+    newest = {record.identity(): (p, record) for p, record in matching}  # file names end in their time
+    if len(newest) == 1:
+        return next(iter(newest.values()))
+    if not newest:
+        raise Refused(unknown("record", text, sorted({r.cell.name for _, r in records})))
+    names = "\n  ".join(sorted(p.name for p, _ in newest.values()))
+    raise Refused(f"{text!r} is in the names of {len(newest)} records; give more of one:\n  {names}")
+
+
+def load(store: Store) -> list[tuple[Path, Record]]:
+    """Every readable record; what cannot be read is said on standard error and left out."""
+    records, problems = store.records()
+    for problem in problems:
+        note(f"oneblock: left out: {problem.why}")
+    if not records:
+        raise Refused(f"{store.directory}: no records; `oneblock run -o {store.directory}` makes some")
+    return records
+
+
+def newest(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
+    """The newest record of each identity."""
+    return list({record.identity(): (path, record) for path, record in sorted(records, key=_when)}.values())
+
+
+def _when(entry: tuple[Path, Record]) -> str:
+    return entry[1].created
