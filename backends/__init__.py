@@ -43,5 +43,7 @@ def load(name: str) -> Backend:
         reason = f"its toolchain is installed and does not load: {error}"
         raise Unavailable(reason, f"pip install --force-reinstall 'oneblock[{name}]'") from error
     if not isinstance(backend, Backend):
-        raise Unavailable(f"{name} defines {type(backend).__name__}, which is not a Backend", "see backends/_backend.py")
+        raise Unavailable(
+            f"{name} defines {type(backend).__name__}, which is not a Backend", "see backends/_backend.py"
+        )
     return backend

@@ -36,7 +36,9 @@ class Target:
         if rest and rest[0] not in ARCHITECTURES[platform]:
             raise LookupError(unknown("target", text, known_targets()))
         if len(rest) > (2 if platform == "tpu" else 1):
-            raise LookupError(f"target {text!r} has too many parts: expected platform[:architecture], and for a TPU a topology")
+            raise LookupError(
+                f"target {text!r} has too many parts: expected platform[:architecture], and for a TPU a topology"
+            )
         return Target(platform, *rest)
 
 

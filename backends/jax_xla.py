@@ -27,8 +27,9 @@ class JaxOps(Ops):
     def __init__(self) -> None:
         super().__init__(jnp)
 
-    def step(self, name: str) -> AbstractContextManager[None]:
-        return jax.named_scope(name)
+    def step(self, name: str) -> AbstractContextManager[Any]:
+        scope: AbstractContextManager[Any] = jax.named_scope(name)
+        return scope
 
 
 class JaxNativeOps(JaxOps):
@@ -37,8 +38,8 @@ class JaxNativeOps(JaxOps):
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         rows = x.reshape(-1, x.shape[-1])  # (R, I)
         if rows.shape[0] == 1 and jax.default_backend() == "cpu":
-            # XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 at every
-            # call. It has one with two columns; the second is wasted, and still the time is that of reading the weights.
+            # XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 in every
+            # call. It has one with two columns: one is wasted, and still the time is that of reading the weights.
             y = _product(weight, jnp.broadcast_to(rows, (2, rows.shape[1])))[:, :1].T
         else:
             y = _product(rows, weight)
@@ -63,9 +64,11 @@ def _product(a: Array, b: Array) -> Array:
 
 
 def _layout(arrays: Arrays, ops_set: str) -> dict[str, np.ndarray]:
-    """The arrays as the program of an ops set takes them: the native one reads a projection's weight (I, O) as (O, I)."""
+    """The arrays as the program of an ops set takes them: the native one reads a projection (I, O) as (O, I)."""
     native = ops_set == "native"
-    return {name: np.ascontiguousarray(a.T) if native and is_projection(name, a.shape) else a for name, a in arrays.items()}
+    return {
+        name: np.ascontiguousarray(a.T) if native and is_projection(name, a.shape) else a for name, a in arrays.items()
+    }
 
 
 class _Executable:
@@ -116,7 +119,9 @@ class JaxXla:
         ops = JaxNativeOps() if ops_set == "native" else JaxOps()
         device = _device(target)
         where = jax.sharding.SingleDeviceSharding(device)
-        specs = {name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where) for name, a in _layout(arrays, ops_set).items()}
+        specs = {
+            name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where) for name, a in _layout(arrays, ops_set).items()
+        }
         # Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32.
         with jax.default_matmul_precision("highest"):
             try:

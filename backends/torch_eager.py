@@ -36,7 +36,7 @@ class TorchOps(Ops):
     def narrow(self, x: Array, like: Array) -> Array:
         return x.to(like.dtype)
 
-    def step(self, name: str) -> AbstractContextManager[None]:
+    def step(self, name: str) -> AbstractContextManager[Any]:
         return torch.fx.traceback.annotate({"step": name}) if torch.compiler.is_compiling() else nullcontext()
 
     def arange(self, n: int, like: Array) -> Array:
@@ -46,8 +46,8 @@ class TorchOps(Ops):
 class TorchNativeOps(TorchOps):
     """PyTorch's own fused operations, where it has them.
 
-    On the CPU a projection is oneDNN's, over weights that `put` has reordered for it, as Inductor does when it freezes a
-    model: `x @ w` sends one bfloat16 row through a kernel that reads a third as fast as memory allows.
+    On the CPU a projection is oneDNN's, over weights that `put` has reordered for it, as Inductor does when it freezes
+    a model: `x @ w` sends one bfloat16 row through a kernel that reads a third as fast as memory allows.
     """
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -91,7 +91,7 @@ _LIBRARY.define("linear(Tensor x, Tensor packed, Tensor? bias, int width) -> Ten
 
 
 def _linear(x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None, width: int) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")  # type: ignore[no-any-return]
+    return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
 
 
 for _key in ("CPU", "MkldnnCPU"):
@@ -190,8 +190,8 @@ def _to_torch(array: np.ndarray) -> torch.Tensor:
 def _to_numpy(x: torch.Tensor) -> np.ndarray:
     x = x.detach().cpu().contiguous()
     if x.dtype == torch.bfloat16:
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return x.numpy()
+        return np.asarray(x.view(torch.int16).numpy()).view(ml_dtypes.bfloat16)
+    return np.asarray(x.numpy())
 
 
 BACKEND = TorchEager()

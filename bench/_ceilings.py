@@ -86,5 +86,3 @@ def _read(part: np.ndarray) -> None:
     """Read every element once, with the interpreter's lock released, piece by piece."""
     for piece in np.array_split(part, max(1, part.size // _PIECE)):
         np.dot(piece, piece)
-
-

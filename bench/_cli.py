@@ -59,8 +59,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _end("interrupted", 130)
     except click.ClickException as error:
-        usage = f" (oneblock {error.ctx.info_name} --help shows how)" if _in_command(error) else ""
-        _end(error.format_message() + usage, 2)
+        _end(error.format_message() + _usage(error), 2)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -70,9 +69,11 @@ def main() -> None:
         _end(_sentence(error), 2)
 
 
-def _in_command(error: click.ClickException) -> bool:
+def _usage(error: click.ClickException) -> str:
+    """Where to look for what a command takes, if the mistake was in one."""
     context = getattr(error, "ctx", None)
-    return context is not None and context.parent is not None
+    inside = isinstance(context, click.Context) and context.parent is not None
+    return f" (oneblock {context.info_name} --help shows how)" if inside and context is not None else ""
 
 
 def _sentence(error: Exception) -> str:
@@ -111,5 +112,3 @@ def answer(value: Any) -> None:
 def note(sentence: str) -> None:
     """A remark on standard error, so that standard output stays what was asked for."""
     click.echo(sentence, err=True)
-
-

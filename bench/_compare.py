@@ -24,7 +24,9 @@ def disagreements(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
     """The identity keys on which two records differ; with any, their numbers must not be compared."""
     left, right = a.comparable_keys(), b.comparable_keys()
     return {
-        key: (left.get(key), right.get(key)) for key in sorted(left.keys() | right.keys()) if left.get(key) != right.get(key)
+        key: (left.get(key), right.get(key))
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
     }
 
 

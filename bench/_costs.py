@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-
 from oneblock import workloads
 from oneblock.bench._cell import Cell
 from oneblock.bench._record import Costs, Limits

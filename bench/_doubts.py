@@ -1,4 +1,4 @@
-"""Doubts: sentences that say why a number may be wrong. A number without any is not proven; it is only not suspected."""
+"""Doubts: sentences that say why a number may be wrong. A number without any is unproven and unsuspected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _about_machine(launches: tuple[Launch, ...], environment: Environment) -> It
     cores = environment.machine.get("cores")
     loads = [launch.load_before for launch in launches if launch.load_before is not None]
     if isinstance(cores, int) and loads and max(loads) > cores * 1.25:
-        yield f"the load average was {max(loads):.1f} on {cores} cores when a process began: other work shared the cores"
+        yield f"the load average was {max(loads):.1f} on {cores} cores as a process began: other work shared them"
     governor = environment.state.get("cpu_governor")
     if governor not in (None, "performance"):
         yield f"the CPU's frequency governor is {governor!r}: its clock may change while it is timed"

@@ -66,7 +66,7 @@ class _Ended:
 
 @contextlib.contextmanager
 def _process(job: Job, bounds: Bounds, caches: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A worker that has been given its job, with the descriptor of its answers; its whole session is killed at the end."""
+    """A worker that has its job, and the descriptor of its answers; its whole session is killed at the end."""
     read_end, write_end = os.pipe()
     cpus = sorted(os.sched_getaffinity(0))[: bounds.threads] if hasattr(os, "sched_getaffinity") else None
     request = json.dumps({"kind": type(job).__name__, "job": asdict(job), "cpus": cpus}).encode() + b"\n"
@@ -81,8 +81,8 @@ def _process(job: Job, bounds: Bounds, caches: Path, log: Path) -> Iterator[tupl
             start_new_session=True,
         )
     os.close(write_end)
+    assert process.stdin is not None  # a pipe was asked for
     try:
-        assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how
             process.stdin.write(request)
             process.stdin.flush()
@@ -106,7 +106,9 @@ def _environment(threads: int, caches: Path) -> dict[str, str]:
     own |= {name: str(caches / name.lower()) for name in _COMPILE_CACHES}
     own["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # by default quick and small compilations are not kept
     own["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    own["TORCHINDUCTOR_VEC_ISA_OK"] = "1"  # believe the CPU's flags: half of a cold start was test programs for each ISA
+    own["TORCHINDUCTOR_VEC_ISA_OK"] = (
+        "1"  # believe the CPU's flags: half of a cold start was test programs for each ISA
+    )
     own["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compiler processes beside the one that is watched
     own["PYTHONUNBUFFERED"] = "1"
     return {**os.environ, **own}
@@ -191,14 +193,12 @@ def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Ou
         return Outcome(Status.TIMED_OUT, reason=reason, hint="give more with --timeout", log_tail=tail)
     smaller = "choose a smaller size, or allow more with --memory"
     if ended.over_bytes is not None:
-        reason = (
-            f"used {ended.over_bytes / 2**30:.1f} GiB {during}, and may use {bounds.memory_bytes / 2**30:.1f} GiB"
-        )
+        reason = f"used {ended.over_bytes / 2**30:.1f} GiB {during}, and may use {bounds.memory_bytes / 2**30:.1f} GiB"
         return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
     if code == -signal.SIGKILL and (_kernel_kills() or 0) > (ended.kills_before or 0):
         reason = f"killed by the kernel for want of memory {during}"
         return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-    return Outcome(Status.CRASHED, reason=f"{how} {during}", hint="the log's last lines are in the record", log_tail=tail)
-
-
+    return Outcome(
+        Status.CRASHED, reason=f"{how} {during}", hint="the log's last lines are in the record", log_tail=tail
+    )

@@ -100,7 +100,7 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
     points = [_point(row) for row in rows]
     x = alt.X("x:Q", title="arithmetic intensity, FLOP per byte (log)").scale(type="log", nice=False, padding=12)
     y = alt.Y("y:Q", title="FLOP per second (log)").scale(type="log", padding=12).axis(format="~s", tickCount=6)
-    marks = alt.Chart(alt.Data(values=points)).mark_point(filled=True, size=80, opacity=0.9)
+    marks = alt.Chart(alt.InlineData(values=points)).mark_point(filled=True, size=80, opacity=0.9)
     colour = alt.Color("backend:N").scale(domain=list(backends))
     shape = alt.Shape("ops set:N").scale(domain=["plain", "native", "kernels"])
     tips = [f"{name}:N" for name in points[0] if name not in ("x", "y")]
@@ -114,15 +114,12 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
             {"x": ridge, "y": peak, "roof": ""},
             {"x": right, "y": peak, "roof": f"{figures(peak, 1e-9)} GFLOP/s"},
         ]
-        roof = alt.Chart(alt.Data(values=corners)).encode(x, y)
+        roof = alt.Chart(alt.InlineData(values=corners)).encode(x, y)
         line = roof.mark_line(color="var(--soft)", strokeWidth=1.5, strokeDash=[5, 3])
-        names = [
-            roof.transform_filter(f"datum.x {side} {ridge!r}")
-            .mark_text(align=align, dx=dx, dy=dy)
-            .encode(text="roof:N")
-            for side, align, dx, dy in (("<", "left", 20, 12), (">", "right", 0, -9))
-        ]
-        layers = [line, *layers, *names]
+        below, above = roof.transform_filter(f"datum.x < {ridge!r}"), roof.transform_filter(f"datum.x > {ridge!r}")
+        read = below.mark_text(align="left", dx=20, dy=12).encode(text="roof:N")
+        compute = above.mark_text(align="right", dy=-9).encode(text="roof:N")
+        layers = [line, *layers, read, compute]
     return alt.layer(*layers).properties(height=340)
 
 
@@ -163,7 +160,7 @@ def _strips(rows: dict[str, Row], most: int) -> Any:
     y = alt.Y("row:N", title=None, sort=list(rows)).scale(paddingInner=0.3)
     colour = alt.Color("process:O", legend=None if processes == 1 else alt.Legend(columns=8))
     raw = (
-        alt.Chart(alt.Data(values=samples))
+        alt.Chart(alt.InlineData(values=samples))
         .transform_flatten(["ms"])
         .mark_tick(thickness=1.2, size=12 if processes == 1 else 7)
     )
@@ -176,7 +173,7 @@ def _strips(rows: dict[str, Row], most: int) -> Any:
     ]
     tips = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in names]
     middle = (
-        alt.Chart(alt.Data(values=medians))
+        alt.Chart(alt.InlineData(values=medians))
         .mark_tick(color=INK, thickness=2.5, size=16 + 6 * processes)
         .encode(alt.X("median:Q").scale(scale), y, tooltip=[alt.Tooltip("row:N"), *tips])
     )

@@ -1,4 +1,4 @@
-"""What works here, found out in a process of its own: a toolchain that kills its process is only a line in the answer."""
+"""What works here, found out in a process of its own: a toolchain that kills it is only a line in the answer."""
 
 from __future__ import annotations
 

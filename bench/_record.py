@@ -16,7 +16,7 @@ from oneblock.compilers import Stage
 from oneblock.workloads._check import Check
 from oneblock.workloads._workload import StepCost
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
 

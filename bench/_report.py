@@ -13,9 +13,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from oneblock.backends._backend import Kind
 from oneblock.bench._cell import digest
 from oneblock.bench._costs import Bound, bound
-from oneblock.bench._record import Kind, Record, Status
+from oneblock.bench._record import Record, Status
 from oneblock.bench._stats import centre, interval
 from oneblock.bench._store import Problem
 from oneblock.workloads._check import Check
@@ -78,7 +79,7 @@ def render(records: Sequence[tuple[Path, Record]], problems: Sequence[Problem], 
     rows = _rows(records)
     groups, newest = _groups(rows), [row for row in rows if row.newest]
     plots = Plots([row for row in newest if row.times])
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown)
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=plain)
     page.filters |= {"figures": figures, "quoted": lambda path: shlex.quote(str(path)), "policy_hash": policy_hash}
     template = page.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     return template.render(
@@ -143,10 +144,7 @@ def _groups(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _failures(rows: Sequence[Row]) -> list[tuple[Record, list[Row]]]:
-    """(one record, all rows that ended as it did), so that one missing toolchain is told once; real faults first.
-
-    The reason is not part of it: it may hold figures of its own cell.
-    """
+    """(a record, all rows that ended as it did, their reasons apart), each told once; real faults first."""
     found: dict[tuple[Any, ...], list[Row]] = {}
     for record, row in ((row.record, row) for row in rows if row.record.status is not Status.PASSED):
         ended = (record.status in _NO_FAULT, record.status, record.kind or "", record.hint or "", record.log_tail)
@@ -170,8 +168,9 @@ def _machines(rows: Sequence[Row]) -> list[Machine]:
 def _merged(facts: Iterable[Mapping[str, str | float | None]]) -> dict[str, str]:
     """Each fact once; one that differed between records shows all that it was, numbers as a span."""
     seen: dict[str, dict[str | float, None]] = {}
-    for key, value in (item for fact in facts for item in fact.items() if item[1] is not None):
-        seen.setdefault(key, {})[value] = None
+    for key, value in (item for fact in facts for item in fact.items()):
+        if value is not None:
+            seen.setdefault(key, {})[value] = None
     numbers = {key: [value for value in values if not isinstance(value, str)] for key, values in seen.items()}
     spans = {key: f"{min(n)} to {max(n)}" for key, n in numbers.items() if len(n) == len(seen[key]) > 1}
     return {key: ", ".join(map(str, values)) for key, values in seen.items()} | spans
@@ -189,16 +188,12 @@ def figures(value: float | None, by: float = 1.0) -> str:
     return f"{value:#.3g}" if abs(value) >= 1e-4 else f"{value:.2e}"
 
 
-def plain(text: str) -> str:
-    """Text without terminal colours; any other control character becomes a picture of itself, or its number."""
-    return "".join(map(_visible, _TERMINAL.sub("", text)))
+def plain(text: Any) -> Any:
+    """Text without terminal colours; other control characters become visible; what is no text stays what it is."""
+    return "".join(map(_visible, _TERMINAL.sub("", text))) if type(text) is str else text
 
 
 def _visible(character: str) -> str:
     if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
         return character
     return chr(0x2400 + ord(character)) if ord(character) < 0x20 else f"⟨U+{ord(character):04X}⟩"
-
-
-def _shown(value: Any) -> Any:
-    return plain(value) if type(value) is str else value

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 
+from oneblock.backends._backend import Kind
 from oneblock.bench._cell import Cell
 from oneblock.bench._costs import bound, costs, reference_bytes
 from oneblock.bench._doubts import doubts
@@ -18,7 +19,7 @@ from oneblock.bench._environment import environment, last_level_cache_bytes, now
 from oneblock.bench._jobs import GoldenJob, MeasureJob, Outcome
 from oneblock.bench._launch import Bounds, launch
 from oneblock.bench._limits import LimitsBook
-from oneblock.bench._record import ANSWERS, SCHEMA, ArtifactRef, Environment, Kind, Record, Status, identity
+from oneblock.bench._record import ANSWERS, SCHEMA, ArtifactRef, Environment, Record, Status, identity
 from oneblock.bench._stats import centre
 from oneblock.bench._store import Store, adapter, to_json
 from oneblock.bench._tiers import Tier
@@ -193,9 +194,8 @@ def _too_fast(record: Record) -> str | None:
     took = centre(record.samples("cold"))
     if took * ABOVE_LIMIT >= least.seconds:
         return None
-    return (
-        f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {least.seconds * 1e3:.4g} ms at best"
-    )
+    best_ms = least.seconds * 1e3
+    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
 
 
 @contextmanager

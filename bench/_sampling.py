@@ -8,6 +8,7 @@ fresh   one call a sample, each of an input never seen before: a cache of result
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ def series(sample: Callable[[], float], tier: Tier, rel_stderr: float | None = N
 
 
 def _rel_stderr(seconds: list[float]) -> float:
-    return statistics.stdev(seconds) / len(seconds) ** 0.5 / statistics.fmean(seconds)
+    return statistics.stdev(seconds) / math.sqrt(len(seconds)) / statistics.fmean(seconds)
 
 
 def calls_for(call_s: float) -> int:

@@ -57,7 +57,7 @@ def spread(samples: Sequence[float]) -> float:
 def difference(a: Launches, b: Launches, min_effect: float) -> Difference:
     """Whether B differs from A by at least `min_effect`, as a share of A.
 
-    A verdict of FASTER or SLOWER needs both a difference that chance does not explain and one that matters. With several
+    A verdict of FASTER or SLOWER needs a difference that chance does not explain and that matters. With several
     processes a side, chance is judged between processes: samples within one share its luck, so that any two processes
     differ "significantly" by a rank test of their samples. The interval of the ratio must then exclude 1, and, since a
     bootstrap of few processes is too sure of itself, every process of one side must lie beyond the middle of the other.

@@ -1,8 +1,8 @@
 """A directory of records: append-only, one file each, and safe against being killed at any moment.
 
-    RECORDS/NAME.IDENTITY.TIME.json     a record, written to a temporary name and renamed
-    RECORDS/artifacts/SHA256.txt        lowering stages, under their hash
-    RECORDS/.partial/IDENTITY/N.json    the launches of a cell that is not finished
+RECORDS/NAME.IDENTITY.TIME.json     a record, written to a temporary name and renamed
+RECORDS/artifacts/SHA256.txt        lowering stages, under their hash
+RECORDS/.partial/IDENTITY/N.json    the launches of a cell that is not finished
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.backends._backend import Kind
 from oneblock.bench._costs import bound
-from oneblock.bench._record import Kind, Record, Status
+from oneblock.bench._record import Record, Status
 from oneblock.bench._stats import centre
 
 _GOOD = {Status.PASSED: "green", Status.COMPILED: "green", Status.INTERPRETED: "green"}
@@ -56,8 +57,9 @@ def results(records: Sequence[Record]) -> list[Table | Text]:
 
 def _table(subject: str, records: list[Record]) -> Table:
     tier = records[0].tier
-    title = f"{subject}   tier {tier}, times measured, cold caches: median of {records[0].environment.machine['threads']} threads"
-    table = Table(title=title.replace(": median of", ", median;"), title_justify="left", title_style="bold")
+    threads = records[0].environment.machine["threads"]
+    title = f"{subject}   (tier {tier}, {threads} threads; times are measured medians)"
+    table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("backend", "ops", "target", "status"):
         table.add_column(column)
     for column in ("cold", "warm", "of limit", "compile", "error budget", "rel. L2"):
@@ -80,7 +82,11 @@ def _row(record: Record) -> list[str | Text]:
     if not timed:
         row += [""] * 4
     else:
-        row += [seconds(centre(record.samples("cold"))), seconds(centre(record.samples("warm"))), of_limit(record) or ""]
+        row += [
+            seconds(centre(record.samples("cold"))),
+            seconds(centre(record.samples("warm"))),
+            of_limit(record) or "",
+        ]
         row.append(seconds(median(launch.compile_s for launch in record.launches if launch.cold_compile)))
     check = record.check
     if check is None or record.status is Status.FAILED:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import random
-import resource
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
-
 from oneblock import backends, workloads
-from oneblock.backends._backend import Backend, Compiled, Device, Executable, Unavailable, Unsupported
+from oneblock.backends._backend import Backend, Compiled, Device, Unavailable, Unsupported
 from oneblock.backends._target import Target
-from oneblock.bench import _environment as environment
 from oneblock.bench._cell import Cell
 from oneblock.bench._jobs import JOBS, GoldenJob, LimitsJob, MeasureJob, Outcome, ProbeJob, StageFile
-from oneblock.bench._record import Launch, Status
-from oneblock.bench._sampling import calls_for, quiet, series, time_calls, warm_up
+from oneblock.bench._measure import Subject, time_launch
+from oneblock.bench._record import Status
 from oneblock.bench._store import adapter, to_json
-from oneblock.bench._tiers import tier as find_tier
 from oneblock.bench._worker import say
 from oneblock.compilers import Artifact
-from oneblock.workloads._check import Check
 from oneblock.workloads._checkpoint import CheckpointError, load_weights
 from oneblock.workloads._golden import Golden, make_golden
 from oneblock.workloads._weights import Named, make_inputs, make_weights
@@ -38,13 +32,20 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "U
 
 def do(kind: str, raw: dict[str, Any]) -> Any:
     """The outcome of a job, as JSON data."""
-    work = {"GoldenJob": _golden, "MeasureJob": _measure, "LimitsJob": _limits, "ProbeJob": _probe}[kind]
+    jobs: dict[str, Callable[[Any], Outcome]] = {
+        "GoldenJob": _golden,
+        "MeasureJob": _measure,
+        "LimitsJob": _limits,
+        "ProbeJob": _probe,
+    }
     try:
-        outcome = work(adapter(JOBS[kind]).validate_python(raw))
+        outcome = jobs[kind](adapter(JOBS[kind]).validate_python(raw))
     except Unavailable as error:
         outcome = Outcome(Status.UNAVAILABLE, reason=error.reason, hint=error.hint)
     except Unsupported as error:
-        outcome = Outcome(Status.UNSUPPORTED, reason=str(error), hint="choose another backend, ops set, dtype or target")
+        outcome = Outcome(
+            Status.UNSUPPORTED, reason=str(error), hint="choose another backend, ops set, dtype or target"
+        )
     except CheckpointError as error:
         outcome = Outcome(Status.UNAVAILABLE, reason=str(error), hint="give a checkpoint that fits the preset")
     except Exception as error:  # noqa: BLE001  a toolchain may raise anything: it becomes a status, and the log has it all
@@ -109,12 +110,12 @@ def _measure(job: MeasureJob) -> Outcome:
     stages = _write_stages(compiled, job.artifacts)
     if compiled.executable is None:
         return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", stages=stages)
-    subject = _Subject(workload, cell, compiled.executable, Golden.read(Path(job.golden)), weights)
+    subject = Subject(workload, cell, compiled.executable, Golden.read(Path(job.golden)), weights)
     say("phase", name="checking")
     before = subject.check(0)
     if not before.passed:
         return Outcome(Status.FAILED, device.kind, device.name, before.why, check=before, stages=stages)
-    launch, after = _time(job, subject, import_s, compile_s)
+    launch, after = time_launch(job, subject, import_s, compile_s)
     launch = replace(launch, compilations_by_calls=backend.compilations() - compilations)
     if not after.passed:
         reason = f"right before the timed loop and wrong in it: {after.why}"
@@ -132,89 +133,6 @@ def _write_stages(compiled: Compiled, folder: str | None) -> tuple[StageFile, ..
         return StageFile(artifact.stage, artifact.dialect, str(path))
 
     return tuple(write(i, artifact) for i, artifact in enumerate(compiled.capture()))
-
-
-class _Subject:
-    """An executable with its weights on the device, and the references for its inputs."""
-
-    def __init__(self, workload: Workload, cell: Cell, executable: Executable, golden: Golden, weights: Named) -> None:
-        self.workload, self.cell, self.executable, self.golden = workload, cell, executable, golden
-        self.weights = executable.put(weights)
-
-    def args(self, i: int) -> dict[str, Any]:
-        """The arguments with input i, of seed `input_seed + i`, copied to the device now."""
-        inputs = make_inputs(self.workload, self.cell.case, self.cell.dtype, self.cell.input_seed + i)
-        return {**self.weights, **self.executable.put(inputs)}
-
-    def check(self, i: int, out: Any = None) -> Check:
-        """The verdict on the answer to input i, computed now unless it is given."""
-        if out is None:
-            out = self.executable.call(self.args(i))
-            self.executable.wait(out)
-        return self.golden.check(self.executable.get(out), i)
-
-
-def _time(job: MeasureJob, subject: _Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
-    """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
-    tier, executable = find_tier(job.tier), subject.executable
-    started, load_before = environment.now(), environment.load_average()
-    args = subject.args(0)
-    timed: list[tuple[int, Any]] = []
-
-    def cold() -> float:
-        executable.flush(job.flush_bytes)
-        return time_calls(executable, args)[0]
-
-    recheck_at = random.Random(f"{job.cell.input_seed}/{job.index}").sample(range(tier.least), tier.rechecks)
-    calls = 0
-
-    def fresh() -> float:
-        nonlocal calls
-        known = 1 + len(timed) if calls in recheck_at else None  # inputs 1, 2, ... have references
-        calls += 1
-        unseen = subject.args(known if known is not None else 1000 * (job.index + 1) + calls)
-        seconds, out = time_calls(executable, unseen)
-        if known is not None:
-            timed.append((known, out))
-        return seconds
-
-    with quiet():
-        say("phase", name="warming up")
-        warmup_s = warm_up(executable, args, tier)
-        batch = calls_for(median(warmup_s))
-        say("phase", name="timing")
-        cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
-        warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
-        fresh_s, _ = series(fresh, tier)
-    say("phase", name="checking again")
-    verdicts = [*(subject.check(i, out) for i, out in timed), subject.check(0)]
-    launch = Launch(
-        index=job.index,
-        started=started,
-        cold_compile=job.cold_compile,
-        import_s=import_s,
-        compile_s=compile_s,
-        warmup_s=tuple(warmup_s),
-        cold_s=tuple(cold_s),
-        warm_s=tuple(warm_s),
-        fresh_s=tuple(fresh_s),
-        calls_per_sample=batch,
-        rechecked=len(timed),
-        timer=executable.timer,
-        flushed_bytes=job.flush_bytes,
-        peak_rss_bytes=_peak_rss_bytes(),
-        device_peak_bytes=executable.peak_bytes(),
-        load_before=load_before,
-        load_after=environment.load_average(),
-        compilations_by_calls=0,
-        stopped_by=stopped_by,
-    )
-    return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
-
-
-def _peak_rss_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 def _limits(job: LimitsJob) -> Outcome:
@@ -258,5 +176,3 @@ def _probe_one(name: str) -> list[dict[str, Any]]:
     except Exception as error:  # noqa: BLE001  the doctor reports what is broken, whatever it is
         found.append(nothing | {"reason": f"its probe failed: {type(error).__name__}: {error}"})
     return found
-
-

@@ -28,10 +28,9 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
     from oneblock.bench._compare import compare, exit_code, pair
 
     left, right = _read(a), _read(b)
-    if a.is_file() and b.is_file():
+    pairs, only_a, only_b = pair(left, right)
+    if a.is_file() and b.is_file():  # two records that were named are compared, or refused, whatever their names
         pairs, only_a, only_b = [(left[0], right[0])], [], []
-    else:
-        pairs, only_a, only_b = pair(left, right)
     if not pairs:
         raise Refused(f"{a} and {b} have no cell in common; A has {left[0].cell.name}, B has {right[0].cell.name}")
     found = [compare(x, y) for x, y in pairs]

@@ -81,11 +81,15 @@ def _about(here: Environment, limits: list[dict[str, Any]]) -> Iterator[Text]:
     from rich.text import Text
 
     machine = here.machine
-    yield Text(f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}")
+    yield Text(
+        f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}"
+    )
     yield Text("software  " + ", ".join(f"{name} {v}" for name, v in here.software.items() if v is not None))
     load = here.state.get("load_average")
     if isinstance(load, float) and isinstance(machine["cores"], int) and load > machine["cores"] / 2:
-        yield Text(f"load      {load} on {machine['cores']} cores: other work will disturb what is measured", style="yellow")
+        yield Text(
+            f"load      {load} on {machine['cores']} cores: other work will disturb what is measured", style="yellow"
+        )
     if not limits:
         yield Text("limits    not measured yet: `oneblock run` does, or `oneblock doctor --limits`")
     for row in limits:

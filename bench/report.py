@@ -11,7 +11,9 @@ from oneblock.bench._cli import Refused, answer, json_option, note, records_opti
 
 @click.command("report")
 @records_option
-@click.option("--to", "target", type=click.Path(path_type=Path), help="The file to write.  [default: RECORDS/report.html]")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), help="The file to write.  [default: RECORDS/report.html]"
+)
 @click.option("--title", default="oneblock study", show_default=True, help="The page's title.")
 @json_option
 def COMMAND(directory: Path, target: Path | None, title: str, as_json: bool) -> None:

@@ -65,7 +65,9 @@ def _check_weights(old: Record) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != weights.sha256:
-        raise Refused(f"{path} is another file than the record's: expected sha256 {weights.sha256[:16]}..., got {found[:16]}...")
+        raise Refused(
+            f"{path} is another file than the record's: expected sha256 {weights.sha256[:16]}..., got {found[:16]}..."
+        )
 
 
 def _verdict(old: Record, new: Record) -> dict[str, Any]:
@@ -99,7 +101,11 @@ def _print(old: Record, new: Record, verdict: dict[str, Any]) -> None:
     out = console()
     for part in (*results([old]), *results([new]), *remarks([new])):
         out.print(part)
-    words = {True: "agrees with the record", False: "does NOT agree with the record", None: "cannot be compared in time"}
+    words = {
+        True: "agrees with the record",
+        False: "does NOT agree with the record",
+        None: "cannot be compared in time",
+    }
     line = f"status {verdict['new_status']} (the record: {verdict['old_status']}): {words[verdict['agrees']]}"
     comparison = verdict["comparison"]
     if comparison is not None and comparison.difference is not None:

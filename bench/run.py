@@ -38,7 +38,9 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
 
     most = default_threads()
     if threads is not None and threads > most:
-        raise Refused(f"--threads {threads}: this process may run on {most} cores; more threads than cores time nothing")
+        raise Refused(
+            f"--threads {threads}: this process may run on {most} cores; more threads than cores time nothing"
+        )
     free = psutil.virtual_memory().available
     memory = int(memory_gib * 2**30) if memory_gib is not None else int(free * 0.9)
     return Bounds(threads or most, timeout_s, memory)
@@ -54,10 +56,20 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
 @click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]")
 @click.option("--backend", "backends", multiple=True, help="See `oneblock doctor`.  [default: all]")
 @click.option("--ops", "ops_sets", multiple=True, help="plain, native, kernels.  [default: those the backend has]")
-@click.option("--target", "targets", multiple=True, help="cpu, cuda, tpu, cuda:sm_90, ...  [default: the backend's first]")
-@click.option("--weights", type=click.Path(path_type=Path), help="A .safetensors checkpoint, or its index, in Hugging Face names.")
+@click.option(
+    "--target", "targets", multiple=True, help="cpu, cuda, tpu, cuda:sm_90, ...  [default: the backend's first]"
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="A .safetensors checkpoint, or its index, in Hugging Face names."
+)
 @click.option("--layer", type=int, default=0, show_default=True, help="The layer to take from --weights.")
-@click.option("--set", "overrides", multiple=True, metavar="NAME=NUMBER", help="Another dimension than the preset's, e.g. kv_heads=4.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Another dimension than the preset's, e.g. kv_heads=4.",
+)
 @click.option("--seed", "weight_seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights.")
 @click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
 @click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
@@ -72,8 +84,8 @@ def COMMAND(
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
-    WORKLOAD is block, attention, mlp or norm [default: block]. Options in the plural may be given more than once. A cell
-    that has a record under the same identity is not measured again, so the same command goes on after an interruption.
+    WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A cell that has a
+    record under the same identity is not measured again, so the same command goes on after an interruption.
     Exit status: 0 if every cell passed or was compiled, 1 if any did not, 2 for a mistake, 130 if interrupted.
     """
     from oneblock.bench._cells import Wanted, cells
@@ -106,7 +118,14 @@ def COMMAND(
 def go(run: Run, *, quiet: bool) -> list[Any]:
     """Run with live progress on standard error; an interruption says how to go on."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())

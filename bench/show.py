@@ -70,7 +70,9 @@ def _details(record: Record) -> Iterator[str]:
     from oneblock.bench._tables import seconds, size
 
     if record.check is not None:
-        rejected = f"; it rejected {record.wrong_answers_rejected} wrong answers" if record.wrong_answers_rejected else ""
+        rejected = (
+            f"; it rejected {record.wrong_answers_rejected} wrong answers" if record.wrong_answers_rejected else ""
+        )
         yield f"check: error budget 3x eager NumPy in {record.cell.dtype}, against float64{rejected}"
         for output in record.check.outputs:
             if output.relative_l2 is None:
@@ -81,10 +83,11 @@ def _details(record: Record) -> Iterator[str]:
                 f"{list(output.worst_index or ())}: expected {output.worst_expected:.6g}, got {output.worst_got:.6g}"
             )
     for launch in record.launches:
+        made = "cold" if launch.cold_compile else "warm"
         yield (
             f"process {launch.index}: import {seconds(launch.import_s)}, compile {seconds(launch.compile_s)} "
-            f"({'cold' if launch.cold_compile else 'warm'}), samples cold {len(launch.cold_s)} warm {len(launch.warm_s)} "
-            f"x{launch.calls_per_sample} fresh {len(launch.fresh_s)}, peak {size(launch.peak_rss_bytes)} resident, "
+            f"({made}), samples: cold {len(launch.cold_s)}, warm {len(launch.warm_s)} x {launch.calls_per_sample}, "
+            f"fresh {len(launch.fresh_s)}, peak {size(launch.peak_rss_bytes)} resident, "
             f"load {launch.load_before}, timer {launch.timer}"
         )
     yield f"costs (modelled): {record.costs.flops:.4g} FLOPs, {size(record.costs.compulsory_bytes)} compulsory"

@@ -1,4 +1,4 @@
-"""TorchInductor: the FX graph that Dynamo traced and the source that Inductor wrote, and a count of what was compiled."""
+"""TorchInductor: the FX graph that Dynamo traced the source that Inductor wrote, and a count of both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One fixture, `backend`, over the directory of backends; skipping is decided by `probe` and forbidden by ONEBLOCK_REQUIRE."""
+"""One fixture, `backend`, over the directory; skipping is decided by `probe` and forbidden by ONEBLOCK_REQUIRE."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def authority() -> ModuleType:
-    """transformers, an independent statement of the models; it goes with the torch_eager session, and is required there."""
+    """transformers, an independent statement of the models; the torch_eager session has it, and requires it."""
     try:
         import torch  # noqa: F401
 
         return importlib.import_module("transformers")
     except ModuleNotFoundError as error:
-        sentence = f"{error.name} is not installed; `nox -s \"backend(torch_eager)\"` installs it"
+        sentence = f'{error.name} is not installed; `nox -s "backend(torch_eager)"` installs it'
         if "torch_eager" in REQUIRED:
             pytest.fail(f"required, and not here: {sentence}")
         pytest.skip(sentence)

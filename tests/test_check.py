@@ -18,7 +18,16 @@ from oneblock.workloads._weights import make_inputs, make_weights
 from oneblock.workloads._workload import Case, Phase
 from tests.cases import ALL, case, name
 
-GENERIC = ("zeros", "constant", "one wrong element", "one NaN", "wrong scale", "float8-rounded", "copy of the input", "stale")
+GENERIC = (
+    "zeros",
+    "constant",
+    "one wrong element",
+    "one NaN",
+    "wrong scale",
+    "float8-rounded",
+    "copy of the input",
+    "stale",
+)
 ATTENTION = ("mask off by one: own key missing", "RoPE halves swapped", "attention without its scale")
 PREFILL = ("mask forgotten", "mask off by one: a key of the future")
 

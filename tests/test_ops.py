@@ -31,7 +31,9 @@ def test_rms_norm_has_no_mean_subtracted() -> None:
     x, w = normal(2, 3, 6) + 5.0, normal(6)
     for i, j in np.ndindex(2, 3):
         rms = math.sqrt(sum(v * v for v in x[i, j]) / 6 + 1e-5)
-        np.testing.assert_allclose(OPS.rms_norm(x, w, 1e-5)[i, j], [v / rms * g for v, g in zip(x[i, j], w, strict=True)], **CLOSE)
+        np.testing.assert_allclose(
+            OPS.rms_norm(x, w, 1e-5)[i, j], [v / rms * g for v, g in zip(x[i, j], w, strict=True)], **CLOSE
+        )
 
 
 def test_layer_norm_has_zero_mean_and_unit_variance_before_its_weights() -> None:

@@ -192,7 +192,9 @@ def test_impossible_sizes_are_refused(axes: dict[str, int], says: str) -> None:
 
 
 def test_heads_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"heads=4 is not a multiple of kv_heads=3; kv_heads may be any of \[1, 2, 4\]"):
+    with pytest.raises(
+        ValueError, match=r"heads=4 is not a multiple of kv_heads=3; kv_heads may be any of \[1, 2, 4\]"
+    ):
         replace(TINY, kv_heads=3)
     with pytest.raises(ValueError, match="must be even"):
         replace(TINY, head_width=7)

@@ -39,7 +39,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class OutputCheck:
-    """How far one output is from the reference; an error is None where the answer is not finite or has another shape."""
+    """How far one output is from the reference; an error is None where an answer is not finite or misshapen."""
 
     name: str
     passed: bool

@@ -18,7 +18,8 @@ def dtype_of(name: str) -> np.dtype:
     """The NumPy dtype of that name; LookupError offers the nearest names."""
     if name not in DTYPES:
         raise LookupError(unknown("dtype", name, list(DTYPES)))
-    return DTYPES[name]
+    found: np.dtype = DTYPES[name]
+    return found
 
 
 def unit_roundoff(name: str) -> float:
@@ -30,4 +31,4 @@ def spacing(name: str, x: np.ndarray) -> np.ndarray:
     """One ulp of the dtype at |x|, in float64: what an error is measured in when it is given in ulps."""
     info = ml_dtypes.finfo(dtype_of(name))
     _, exponent = np.frexp(np.maximum(np.abs(x), float(info.smallest_normal)))  # |x| = m * 2**e with 0.5 <= m < 1
-    return np.ldexp(float(info.eps), exponent - 1)
+    return np.asarray(np.ldexp(float(info.eps), exponent - 1))

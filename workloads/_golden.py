@@ -65,10 +65,8 @@ class Golden:
         return Golden(head["dtype"], head["input_seed"], answers, tried, let_pass)
 
 
-def make_golden(
-    workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4
-) -> Golden:
-    """Compute the references from the rounded numbers: inputs and weights take the dtype once, and float64 derives from those.
+def make_golden(workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4) -> Golden:
+    """Compute the references from the rounded numbers: all take the dtype once, and float64 derives from those.
 
     An answer is thus never charged with the rounding of what it was given. `count` inputs, at least two: the second's
     answer is the stale one that the check of the first must reject.

@@ -21,7 +21,9 @@ def frequencies(config: Config) -> np.ndarray:
     scaling = config.rope_scaling
     if scaling is None:
         return f
-    turns = scaling.original_context * f / (2.0 * math.pi)  # full turns within the context the model was first trained on
+    turns = (
+        scaling.original_context * f / (2.0 * math.pi)
+    )  # full turns within the context the model was first trained on
     kept = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
     kept = np.clip(kept, 0.0, 1.0)
     return kept * f + (1.0 - kept) * f / scaling.factor
@@ -29,14 +31,14 @@ def frequencies(config: Config) -> np.ndarray:
 
 def _angles(config: Config, T: int, S: int) -> np.ndarray:
     """The T queries stand at the last T of S positions: (T, D/2)."""
-    return np.arange(S - T, S, dtype=np.float64)[:, None] * frequencies(config)
+    return np.asarray(np.arange(S - T, S, dtype=np.float64)[:, None] * frequencies(config))
 
 
 def cos_table(config: Config, T: int, S: int) -> np.ndarray:
     """(T, D/2)."""
-    return np.cos(_angles(config, T, S))
+    return np.asarray(np.cos(_angles(config, T, S)))
 
 
 def sin_table(config: Config, T: int, S: int) -> np.ndarray:
     """(T, D/2)."""
-    return np.sin(_angles(config, T, S))
+    return np.asarray(np.sin(_angles(config, T, S)))

@@ -41,7 +41,9 @@ class Case:
             if getattr(self, axis) < 1:
                 raise ValueError(f"{axis}: expected at least 1, got {getattr(self, axis)}")
         if self.phase is Phase.DECODE and self.T != 1:
-            raise ValueError(f"decode reads one token at a time: expected T=1, got T={self.T}; give the cache size as S")
+            raise ValueError(
+                f"decode reads one token at a time: expected T=1, got T={self.T}; give the cache size as S"
+            )
         if self.phase is Phase.PREFILL and self.S != self.T:
             raise ValueError(f"prefill reads all its own keys: expected S=T, got T={self.T}, S={self.S}")
 

@@ -15,7 +15,7 @@ from oneblock.workloads.norm import input_spec
 
 
 def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
-    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), with the new token in the last slot."""
+    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), the new token last."""
     c, B, T = case.config, case.B, case.T
     with ops.step("qkv"):
         q = ops.linear(h, a["q_weight"], a.get("q_bias")).reshape(B, T, c.heads, c.head_width)

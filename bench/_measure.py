@@ -1,0 +1,105 @@
+"""Measuring one executable: the series of `_sampling.py`, with its answers checked before, within and after."""
+
+from __future__ import annotations
+
+import random
+import resource
+import sys
+from statistics import median
+from typing import Any
+
+from oneblock.backends._backend import Executable
+from oneblock.bench import _environment as environment
+from oneblock.bench._cell import Cell
+from oneblock.bench._jobs import MeasureJob
+from oneblock.bench._record import Launch
+from oneblock.bench._sampling import calls_for, quiet, series, time_calls, warm_up
+from oneblock.bench._tiers import tier as find_tier
+from oneblock.bench._worker import say
+from oneblock.workloads._check import Check
+from oneblock.workloads._golden import Golden
+from oneblock.workloads._weights import Named, make_inputs
+from oneblock.workloads._workload import Workload
+
+
+class Subject:
+    """An executable with its weights on the device, and the references for its inputs."""
+
+    def __init__(self, workload: Workload, cell: Cell, executable: Executable, golden: Golden, weights: Named) -> None:
+        self.workload, self.cell, self.executable, self.golden = workload, cell, executable, golden
+        self.weights = executable.put(weights)
+
+    def args(self, i: int) -> dict[str, Any]:
+        """The arguments with input i, of seed `input_seed + i`, copied to the device now."""
+        inputs = make_inputs(self.workload, self.cell.case, self.cell.dtype, self.cell.input_seed + i)
+        return {**self.weights, **self.executable.put(inputs)}
+
+    def check(self, i: int, out: Any = None) -> Check:
+        """The verdict on the answer to input i, computed now unless it is given."""
+        if out is None:
+            out = self.executable.call(self.args(i))
+            self.executable.wait(out)
+        return self.golden.check(self.executable.get(out), i)
+
+
+def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
+    """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
+    tier, executable = find_tier(job.tier), subject.executable
+    started, load_before = environment.now(), environment.load_average()
+    args = subject.args(0)
+    timed: list[tuple[int, Any]] = []
+
+    def cold() -> float:
+        executable.flush(job.flush_bytes)
+        return time_calls(executable, args)[0]
+
+    recheck_at = random.Random(f"{job.cell.input_seed}/{job.index}").sample(range(tier.least), tier.rechecks)
+    calls = 0
+
+    def fresh() -> float:
+        nonlocal calls
+        known = 1 + len(timed) if calls in recheck_at else None  # inputs 1, 2, ... have references
+        calls += 1
+        unseen = subject.args(known if known is not None else 1000 * (job.index + 1) + calls)
+        seconds, out = time_calls(executable, unseen)
+        if known is not None:
+            timed.append((known, out))
+        return seconds
+
+    with quiet():
+        say("phase", name="warming up")
+        warmup_s = warm_up(executable, args, tier)
+        batch = calls_for(median(warmup_s))
+        say("phase", name="timing")
+        cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
+        warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
+        fresh_s, _ = series(fresh, tier)
+    say("phase", name="checking again")
+    verdicts = [*(subject.check(i, out) for i, out in timed), subject.check(0)]
+    launch = Launch(
+        index=job.index,
+        started=started,
+        cold_compile=job.cold_compile,
+        import_s=import_s,
+        compile_s=compile_s,
+        warmup_s=tuple(warmup_s),
+        cold_s=tuple(cold_s),
+        warm_s=tuple(warm_s),
+        fresh_s=tuple(fresh_s),
+        calls_per_sample=batch,
+        rechecked=len(timed),
+        timer=executable.timer,
+        flushed_bytes=job.flush_bytes,
+        peak_rss_bytes=_peak_rss_bytes(),
+        device_peak_bytes=executable.peak_bytes(),
+        load_before=load_before,
+        load_after=environment.load_average(),
+        compilations_by_calls=0,
+        stopped_by=stopped_by,
+    )
+    return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
+
+
+def _peak_rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -1,0 +1,24 @@
+"""Use an installed oneblock from another folder: it must come from site-packages, whole, and under no other name."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from importlib.metadata import files
+from pathlib import Path
+
+import oneblock.bench
+from oneblock import backends, workloads
+
+place = Path(oneblock.bench.__file__)
+assert "site-packages" in place.parts, f"expected an installed package, got {place}"
+assert workloads.names() == ["attention", "block", "mlp", "norm"], workloads.names()
+assert "reference" in backends.names(), backends.names()
+assert (place.parent / "report.html").exists(), "the report's template is not installed"
+leaked = [
+    name for name in ("backends", "bench", "workloads", "tests", "oneblock.tests") if importlib.util.find_spec(name)
+]
+assert not leaked, f"generic names were installed: {leaked}"
+tops = {Path(f).parts[0] for f in files("oneblock") or () if ".dist-info" not in str(f) and ".." not in str(f)}
+assert tops == {"oneblock"}, tops
+sys.stdout.write("oneblock is installed whole, and under its own name alone\n")

@@ -1,0 +1,119 @@
+"""Automation: `nox -l` lists it, `nox -s tests` is what every change must pass, `nox -s study` is the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"  # with pip: other installers take torch builds with gigabytes of CUDA
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+BACKENDS = sorted(EXTRAS.keys() - {"study"})  # one extra for each backend
+LOCK = "--constraint=ci/constraints.txt"
+
+
+def group(name: str) -> tuple[str, ...]:
+    """The requirements of a dependency group."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, under the names that the code is imported by."""
+    session.install(LOCK, "-e.", *group("types"))
+    stage = Path(session.create_tmp(), "oneblock")
+    stage.unlink(missing_ok=True)
+    stage.symlink_to(Path.cwd())
+    packages = (f"-p{package}" for package in PYPROJECT["tool"]["setuptools"]["packages"])
+    session.run("mypy", *packages, env={"MYPYPATH": str(stage.parent)})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests without any toolchain: what needs one skips, saying why; `backend(NAME)` forbids that."""
+    session.install(LOCK, "-e.", *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+@nox.parametrize("backend", BACKENDS, ids=BACKENDS)
+def backend(session: nox.Session, backend: str) -> None:
+    """Run the contract on one backend, which must be here."""
+    authority = group("authority") if backend == "torch_eager" else ()
+    session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
+    files = ["tests/test_backends.py", *(["tests/test_authority.py"] if authority else [])]
+    chosen = f"{backend} or authority" if authority else backend
+    session.run("pytest", *files, "-k", chosen, *session.posargs, env={"ONEBLOCK_REQUIRE": backend})
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """Run the same contract on a CUDA device, which must be here, with every backend that can use one."""
+    names = ("jax_xla", "torch_eager", "torch_inductor")
+    session.install("-e.[torch_eager,torch_inductor]", "jax[cuda13]>=0.10,<0.11", *group("test"))
+    session.run("oneblock", "doctor")
+    env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "cuda"}
+    session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def study(session: nox.Session) -> None:
+    """The main job: real models through every backend that needs no accelerator, each answer checked, then the report.
+
+    Words after `--` go to `oneblock run`: `nox -s study -- --tier standard`.
+    """
+    session.install(LOCK, "-e.[study]")
+    session.run("oneblock", "doctor")
+    cells = ["block", "--preset", "gpt2", "--preset", "llama-1b", "--dtype", "float32", "--dtype", "bfloat16"]
+    session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
+    session.run("oneblock", "report", "-o", "study")
+    session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Build sdist and wheel, install each way, and use it away from this folder."""
+    session.install("build")
+    out = Path(session.create_tmp()).resolve()
+    for old in out.glob("*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(out))
+    session.install(LOCK, ".")  # with what it needs; then each way alone
+    for source in (*out.glob("*.whl"), *out.glob("*.tar.gz"), Path.cwd()):
+        session.install("--force-reinstall", "--no-deps", str(source))
+        with session.chdir(out):
+            session.run("python", str(Path(__file__).parent / "ci" / "installed.py"))
+            session.run(
+                "oneblock", "run", "norm", "--preset=tiny", "--backend=reference", "-o", "records", "--again"
+            )
+        session.run("pip", "uninstall", "--yes", "--quiet", "oneblock")
+
+
+@nox.session(default=False)
+def figures(session: nox.Session) -> None:
+    """Measure the project's own figures: start-up, overhead, transformers' layer, bandwidth, verdicts. Takes long."""
+    session.install(LOCK, "-e.[study]", *group("authority"))
+    for name in session.posargs or ("startup", "overhead", "transformers_layer", "bandwidth"):
+        session.run("python", f"ci/figures/{name}.py")
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Write ci/constraints.txt anew: what the ranges in pyproject.toml come to today, in one environment."""
+    session.install("-e.[study]", "torch==2.13.0", *group("test"), *group("types"), *group("authority"))
+    frozen = session.run("pip", "freeze", "--exclude-editable", "--exclude", "setuptools", silent=True)
+    lines = [line.split("+")[0] for line in str(frozen).splitlines() if "==" in line]  # +cpu is a build, not a version
+    head = "# Written by `nox -s lock`: one resolution of pyproject.toml's ranges, which the sessions install.\n"
+    Path("ci", "constraints.txt").write_text(head + "\n".join(lines) + "\n")
