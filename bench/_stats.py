@@ -39,7 +39,7 @@ class Difference:
 
 def centre(launches: Launches) -> float:
     """The median over processes of the median over samples: no single process or sample moves it far."""
-    return statistics.median(statistics.median(samples) for samples in launches)
+    return float(statistics.median(statistics.median(samples) for samples in launches))
 
 
 def interval(launches: Launches) -> tuple[float, float]:
