@@ -16,7 +16,7 @@ class Weights:
 
     path: str
     layer: int
-    sha256: str  # of the file
+    sha256: str  # of the file, or of the index and the shards that hold the layer
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class Cell:
         c = self.case
         size = f"B{c.B}-T{c.T}" + (f"-S{c.S}" if c.S != c.T else "")
         return f"{c.workload}-{c.config.name}-{c.phase}-{size}-{self.dtype}"
+
+    @property
+    def question(self) -> str:
+        """A hash of everything that fixes the right answer."""
+        where = ("backend", "ops_set", "target")
+        return digest({key: value for key, value in self.keys().items() if key not in where})
 
     @property
     def name(self) -> str:

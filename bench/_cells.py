@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
@@ -104,9 +103,7 @@ def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]
 def _weights(wanted: Wanted) -> Weights | None:
     if wanted.weights is None:
         return None
-    try:
-        with wanted.weights.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Refused(f"--weights {wanted.weights}: cannot be read: {error.strerror}") from error
+    from oneblock.workloads._checkpoint import fingerprint
+
+    sha256 = fingerprint(wanted.weights, wanted.layer)
     return Weights(str(wanted.weights), wanted.layer, sha256)

@@ -17,13 +17,13 @@ def find(text: str, directory: Path) -> tuple[Path, Record]:
         return path, read_record(path)
     records = load(Store(directory))
     matching = [(p, r) for p, r in records if all(word in p.name for word in text.split())]
-    newest = {record.identity(): (p, record) for p, record in matching}  # file names end in their time
-    if len(newest) == 1:
-        return next(iter(newest.values()))
-    if not newest:
+    latest = {record.cell.name: (p, record) for p, record in sorted(matching, key=_when)}
+    if len(latest) == 1:
+        return next(iter(latest.values()))
+    if not latest:
         raise Refused(unknown("record", text, sorted({r.cell.name for _, r in records})))
-    names = "\n  ".join(sorted(p.name for p, _ in newest.values()))
-    raise Refused(f"{text!r} is in the names of {len(newest)} records; give more of one:\n  {names}")
+    names = "\n  ".join(sorted(p.name for p, _ in latest.values()))
+    raise Refused(f"{text!r} is in the names of {len(latest)} records; give more of one:\n  {names}")
 
 
 def load(store: Store) -> list[tuple[Path, Record]]:

@@ -68,10 +68,11 @@ class Run:
             todo = [cell for cell in self.cells if not self._already_done(cell)]
             with _alone():
                 book.learn(todo, lambda _: tell(todo[0], "measuring the machine's limits"))
-            for index, cell in self._order():
-                if cell not in self.finished:
-                    self._once(index, cell, Path(scratch), book, tell)
-                self.progress.launches += 1
+            while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
+                for index, cell in self._order():
+                    if cell not in self.finished:
+                        self._once(index, cell, Path(scratch), book, tell)
+                    self.progress.launches += 1
         return [self.finished[cell] for cell in self.cells]
 
     def _order(self) -> Iterator[tuple[int, Cell]]:
@@ -125,7 +126,7 @@ class Run:
         job = MeasureJob(
             cell=cell,
             tier=self.tier.name,
-            golden=str(scratch / f"{cell.subject}.npz"),
+            golden=str(scratch / f"{cell.question}.npz"),
             index=index,
             cold_compile=cold or not caches.exists(),
             flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
@@ -138,7 +139,7 @@ class Run:
 
     def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome:
         """The reference of a cell's subject, computed once a run for all backends."""
-        if cell.subject not in self._goldens:
+        if cell.question not in self._goldens:
             needed = reference_bytes(cell)
             if needed > self.bounds.memory_bytes:
                 reason = (
@@ -147,10 +148,10 @@ class Run:
                 )
                 outcome = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
             else:
-                job = GoldenJob(cell, str(scratch / f"{cell.subject}.npz"), answers=1 + max(1, self.tier.rechecks))
+                job = GoldenJob(cell, str(scratch / f"{cell.question}.npz"), answers=1 + max(1, self.tier.rechecks))
                 outcome = launch(job, self.bounds, listen=lambda said: tell(cell, said.get("name", "")))
-            self._goldens[cell.subject] = outcome
-        return self._goldens[cell.subject]
+            self._goldens[cell.question] = outcome
+        return self._goldens[cell.question]
 
     def _finish(self, cell: Cell, partials: list[Partial], book: LimitsBook) -> None:
         first = partials[0].outcome

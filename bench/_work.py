@@ -70,7 +70,7 @@ def _weights(workload: Workload, cell: Cell) -> Named:
 def _golden(job: GoldenJob) -> Outcome:
     cell = job.cell
     workload = workloads.load(cell.case.workload)
-    say("phase", name="reference")
+    say("phase", name="computing the reference")
     golden = make_golden(workload, cell.case, cell.dtype, _weights(workload, cell), cell.input_seed, job.answers)
     if golden.wrong_accepted:
         lets_pass = ", ".join(golden.wrong_accepted)

@@ -54,20 +54,15 @@ def _same_threads(used: Any) -> int | None:
 
 
 def _check_weights(old: Record) -> None:
-    import hashlib
+    from oneblock.workloads._checkpoint import fingerprint
 
     weights = old.cell.weights
     if weights is None:
         return
-    path = Path(weights.path)
-    if not path.is_file():
-        raise Refused(f"the record's weights are not here: expected {path} with sha256 {weights.sha256[:16]}...")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = fingerprint(Path(weights.path), weights.layer)
     if found != weights.sha256:
-        raise Refused(
-            f"{path} is another file than the record's: expected sha256 {weights.sha256[:16]}..., got {found[:16]}..."
-        )
+        expected = f"expected SHA-256 {weights.sha256[:16]}..., got {found[:16]}..."
+        raise Refused(f"{weights.path}: another checkpoint than the record's: {expected}; put that one back")
 
 
 def _verdict(old: Record, new: Record) -> dict[str, Any]:

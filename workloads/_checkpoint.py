@@ -6,6 +6,7 @@ the header (lengths, offsets, overlaps) and maps the file, so that of 16 GB only
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import stat
@@ -47,6 +48,19 @@ _NAMINGS: dict[Family, _Naming] = {
     "llama": _Naming("model.", "layers", _LLAMA, transposed=True),
     "gpt2": _Naming("transformer.", "h", _GPT2, transposed=False),
 }
+
+
+def fingerprint(path: Path, layer: int) -> str:
+    """The SHA-256 of a checkpoint's file; of a sharded one, that of its index and of the shards that hold the layer."""
+    files = {file for tensor, file in _files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
+    digest = hashlib.sha256()
+    try:
+        for file in sorted({path, *files}):
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
 
 
 def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: int) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The third party's backends of `verdicts.py`: `reference`, and `reference` that takes a tenth longer, with a short tier.
+"""The third party's backends of `verdicts.py`: `reference`, the same a tenth slower, and with them a short tier.
 
 Loaded by workers through an entry point; a tier that is added here is known to the worker that loads it, and no other.
 """

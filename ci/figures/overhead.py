@@ -1,9 +1,10 @@
 """What the clock itself adds to a call of 100 microseconds (target: 1 %).
 
-The executable is a fake whose `call` spins until 100 microseconds have passed on the same clock, and adds up the time it
-really took, so that an interruption in the spin counts for both. It is timed as `_sampling.time_calls` times any: call by
-call, as the cold and fresh series do, and in batches that last a millisecond, as the warm series does. The overhead of a
-sample is what was measured a call, less what was spent in the call, as a share of 100 microseconds; the median counts.
+The executable is a fake whose `call` spins until 100 microseconds have passed on the same clock, and adds up the time
+it really took, so that an interruption in the spin counts for both. It is timed as `_sampling.time_calls` times any:
+call by call, as the cold and fresh series do, and in batches that last a millisecond, as the warm series does. The
+overhead of a sample is what was measured a call, less what was spent in the call, as a share of 100 microseconds; the
+median counts.
 """
 
 from __future__ import annotations

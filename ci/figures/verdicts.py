@@ -4,7 +4,7 @@ A pair is three cells measured side by side, launch by launch in a shuffled orde
 waits after each call for a tenth of the time that the call took. Targets: of 50 times A against A' at most 1 is neither
 SAME nor AMBIGUOUS, and of 50 times A against B at least 48 are SLOWER.
 
-All three are the `reference` backend in wrappers that differ in that wait alone, registered as a third party's would be.
+All three are the `reference` backend in wrappers that differ in that wait alone, registered as a third party's are.
 The decision is `_stats.difference` over the cold series, with the standard tier's launches and smallest effect. The
 series are shorter than the standard tier's (`--cap-s`; 15 there), or 900 launches would take five hours.
 """
@@ -26,7 +26,6 @@ from rich.console import Console
 from rich.progress import track
 
 from oneblock.bench._cell import Cell
-from oneblock.bench._environment import default_threads
 from oneblock.bench._jobs import GoldenJob, Job, MeasureJob, Outcome
 from oneblock.bench._launch import Bounds, launch
 from oneblock.bench._record import Status
@@ -38,8 +37,8 @@ from oneblock.workloads._workload import Case, Phase
 
 TIER = TIERS["standard"]
 SIDES = {"A": "verdict_even", "A'": "verdict_even", "B": "verdict_slow"}
-CASE = Case("mlp", preset("gpt2"), Phase.PREFILL, 1, 32, 32)  # 3 ms a call
-BOUNDS = Bounds(default_threads(), timeout_s=300, memory_bytes=4 * 2**30)
+CASE = Case("mlp", preset("gpt2"), Phase.PREFILL, 1, 32, 32)  # 4 ms a call
+BOUNDS = Bounds(threads=1, timeout_s=300, memory_bytes=4 * 2**30)  # so that one busy neighbour does not halve a launch
 HERE = Path(__file__).parent
 
 
