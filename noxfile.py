@@ -95,9 +95,7 @@ def wheel(session: nox.Session) -> None:
         session.install("--force-reinstall", "--no-deps", str(source))
         with session.chdir(out):
             session.run("python", str(Path(__file__).parent / "ci" / "installed.py"))
-            session.run(
-                "oneblock", "run", "norm", "--preset=tiny", "--backend=reference", "-o", "records", "--again"
-            )
+            session.run("oneblock", "run", "norm", "--preset=tiny", "--backend=reference", "-o", "records", "--again")
         session.run("pip", "uninstall", "--yes", "--quiet", "oneblock")
 
 

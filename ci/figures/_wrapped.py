@@ -18,7 +18,10 @@ from oneblock.bench._tiers import TIERS
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 _CAP_S = float(os.environ["VERDICTS_CAP_S"])
-TIERS["verdicts"] = replace(TIERS["standard"], name="verdicts", sample_s=min(0.5, _CAP_S / 2), cap_s=_CAP_S)
+_STANDARD = TIERS["standard"]
+TIERS["verdicts"] = replace(
+    _STANDARD, name="verdicts", sample_s=min(0.5, _CAP_S / 2), cap_s=_CAP_S, least=_STANDARD.samples
+)
 
 
 class _Slowed:
