@@ -27,13 +27,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """B's time as a ratio of A's, with its 99 % interval; p is None where several processes make the test."""
+    """B's time as a ratio of A's, with its 99 % interval, and p of the Mann-Whitney test behind the verdict."""
 
     verdict: Verdict
     ratio: float
     low: float
     high: float
-    p: float | None
+    p: float
     why: str
 
 
@@ -57,22 +57,14 @@ def spread(samples: Sequence[float]) -> float:
 def difference(a: Launches, b: Launches, min_effect: float) -> Difference:
     """Whether B differs from A by at least `min_effect`, as a share of A.
 
-    A verdict of FASTER or SLOWER needs a difference that chance does not explain and that matters. With several
-    processes a side, chance is judged between processes: samples within one share its luck, so that any two processes
-    differ "significantly" by a rank test of their samples. The interval of the ratio must then exclude 1, and, since a
-    bootstrap of few processes is too sure of itself, every process of one side must lie beyond the middle of the other.
-    With one process a side it is the Mann-Whitney test at p < 0.002. SAME needs an interval within the smallest effect.
+    FASTER and SLOWER need a difference that chance does not explain (`_apart`), and one that matters. SAME needs an
+    interval within the smallest effect.
     """
     ratio = centre(b) / centre(a)
     ratios = _bootstrap(b, _SEED + 1) / _bootstrap(a)
     low, high = (float(x) for x in np.percentile(ratios, _tails()))
-    if min(len(a), len(b)) > 1:
-        p, apart = None, (low > 1 or high < 1) and _separate(a, b)
-    else:
-        from scipy.stats import mannwhitneyu
-
-        p = float(mannwhitneyu([s for launch in a for s in launch], [s for launch in b for s in launch]).pvalue)
-        apart = p < 0.002
+    apart, p = _apart(a, b)
+    apart = apart and (low > 1 or high < 1)
     matters = abs(ratio - 1) >= min_effect
     if apart and matters:
         verdict = Verdict.SLOWER if ratio > 1 else Verdict.FASTER
@@ -83,17 +75,29 @@ def difference(a: Launches, b: Launches, min_effect: float) -> Difference:
     return Difference(Verdict.AMBIGUOUS, ratio, low, high, p, why)
 
 
+def _apart(a: Launches, b: Launches) -> tuple[bool, float]:
+    """(whether chance does not explain the difference, p), by the Mann-Whitney test.
+
+    With several processes a side, chance is judged between processes: samples within one share its luck, so that any
+    two processes differ "significantly" by a rank test of their samples. The test is then of the processes' medians, at
+    p < 0.01; with fewer than five a side that p cannot be had, and no two may overlap. With one process a side it is of
+    the samples, at p < 0.002.
+    """
+    from scipy.stats import mannwhitneyu
+
+    if min(len(a), len(b)) == 1:
+        p = float(mannwhitneyu([s for launch in a for s in launch], [s for launch in b for s in launch]).pvalue)
+        return p < 0.002, p
+    left, right = ([statistics.median(samples) for samples in side] for side in (a, b))
+    p = float(mannwhitneyu(left, right, method="exact").pvalue)
+    if min(len(a), len(b)) >= 5:
+        return p < 0.01, p
+    return max(left) < min(right) or max(right) < min(left), p
+
+
 def _tails() -> list[float]:
     outside = (1 - CONFIDENCE) / 2 * 100
     return [outside, 100 - outside]
-
-
-def _separate(a: Launches, b: Launches) -> bool:
-    middles_a, middles_b = ([statistics.median(samples) for samples in side] for side in (a, b))
-    a_middle, b_middle = statistics.median(middles_a), statistics.median(middles_b)
-    if b_middle > a_middle:
-        return min(middles_b) > a_middle and max(middles_a) < b_middle
-    return max(middles_b) < a_middle and min(middles_a) > b_middle
 
 
 def _bootstrap(launches: Launches, seed: int = _SEED) -> np.ndarray:

@@ -17,6 +17,9 @@ from oneblock.bench._stats import centre
 _GOOD = {Status.PASSED: "green", Status.COMPILED: "green", Status.INTERPRETED: "green"}
 
 
+_DOUBTS_SHOWN = 10
+
+
 def console() -> Console:
     """Standard output; as wide as a table needs where it is no terminal, so that nothing is cut in a file."""
     out = Console()
@@ -87,7 +90,8 @@ def _row(record: Record) -> list[str | Text]:
             seconds(centre(record.samples("warm"))),
             of_limit(record) or "",
         ]
-        row.append(seconds(median(launch.compile_s for launch in record.launches if launch.cold_compile)))
+        cold = [launch.compile_s for launch in record.launches if launch.cold_compile]
+        row.append(seconds(median(cold)) if record.artifacts and cold else "-")  # without stages, nothing was compiled
     check = record.check
     if check is None or record.status is Status.FAILED:
         return [*row, "", ""]
@@ -97,11 +101,15 @@ def _row(record: Record) -> list[str | Text]:
 
 
 def remarks(records: Sequence[Record]) -> list[Text]:
-    """What is wrong or doubtful, one sentence each."""
+    """What is wrong, a sentence each; then what is doubtful, counted where it would fill the screen."""
     lines: list[Text] = []
     for record in records:
         if record.status is not Status.PASSED and record.reason:
             hint = f"; {record.hint}" if record.hint else ""
             lines.append(Text(f"{record.status}  {record.cell.name}: {record.reason}{hint}", style="red"))
-        lines += [Text(f"doubt *  {record.cell.name}: {doubt}", style="yellow") for doubt in record.doubts]
+    doubted = [(record.cell.name, doubt) for record in records for doubt in record.doubts]
+    lines += [Text(f"doubt *  {name}: {doubt}", style="yellow") for name, doubt in doubted[:_DOUBTS_SHOWN]]
+    if len(doubted) > _DOUBTS_SHOWN:
+        left = len(doubted) - _DOUBTS_SHOWN
+        lines.append(Text(f"doubt *  and {left} more: `oneblock show NAME` and the report have all", style="yellow"))
     return lines
