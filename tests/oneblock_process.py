@@ -48,12 +48,14 @@ def start(env: dict[str, str], words: Sequence[str], cwd: Path) -> subprocess.Po
     )
 
 
-def marked(env: dict[str, str]) -> list[psutil.Process]:
-    """The living processes that were started in this environment, by whomever."""
+def marked(env: dict[str, str], running: str = "") -> list[psutil.Process]:
+    """The living processes that were started in this environment, by whomever, with a command line of such words."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == env[MARK] and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) != env[MARK] or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if running in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             continue
