@@ -128,7 +128,8 @@ def _watch(process: subprocess.Popen[bytes], answers: int, bounds: Bounds, liste
                     return ended
                 *lines, pending = (pending + data).split(b"\n")
                 for line in lines:
-                    _hear(json.loads(line), ended, listen)
+                    if (answer := _parse(line)) is not None:
+                        _hear(answer, ended, listen)
                 continue
             if monotonic() > deadline:
                 ended.timed_out = True
@@ -137,6 +138,15 @@ def _watch(process: subprocess.Popen[bytes], answers: int, bounds: Bounds, liste
             if used > bounds.memory_bytes:
                 ended.over_bytes = used
                 return ended
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """An answer of the worker; None for what a toolchain wrote to its descriptor, which must not end the run."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and "event" in answer else None
 
 
 def _hear(answer: dict[str, Any], ended: _Ended, listen: Listener) -> None:

@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 
 # What another run of the same cell could not change: such a cell is done.
-ANSWERS = frozenset(Status) - {Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT}
+ANSWERS = frozenset(Status) - {Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY}
 
 
 @dataclass(frozen=True)

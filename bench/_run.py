@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import tempfile
@@ -103,16 +104,23 @@ class Run:
         with _alone():
             if self._already_done(cell):
                 return
-            if index not in self.store.partials(key):
+            if index not in self._partials(key):
                 partial = self._launch(index, cell, scratch, tell)
                 if partial.outcome.status is not Status.PASSED:
                     self._finish(cell, [partial], book)
                     return
                 self.store.add_partial(key, index, to_json(partial))
-            partials = self.store.partials(key)
+            partials = self._partials(key)
             if len(partials) == self.tier.launches:
-                read = adapter(Partial).validate_json
-                self._finish(cell, [read(raw) for _, raw in sorted(partials.items())], book)
+                self._finish(cell, [partial for _, partial in sorted(partials.items())], book)
+
+    def _partials(self, key: str) -> dict[int, Partial]:
+        """The launches that are kept, by index; one that cannot be read is measured again."""
+        found = {}
+        for index, raw in self.store.partials(key).items():
+            with contextlib.suppress(ValueError):
+                found[index] = adapter(Partial).validate_json(raw)
+        return found
 
     def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
         golden = self._golden(cell, scratch, tell)

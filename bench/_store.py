@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import uuid
@@ -88,6 +89,10 @@ def _validate(path: Path, raw: bytes) -> Record:
             f"{path}: {error.error_count()} fields do not fit schema {SCHEMA}; the first: {where}: {first['msg']}"
         ) from error
     assert isinstance(record, Record)
+    samples = [s for launch in record.launches for s in (*launch.cold_s, *launch.warm_s, *launch.fresh_s)]
+    untimed = not all(launch.cold_s and launch.warm_s and launch.fresh_s for launch in record.launches)
+    if untimed or not all(0 < s < math.inf for s in samples) or (record.status == "passed" and not record.launches):
+        raise StoreError(f"{path}: expected samples of seconds above 0, got none or others: no record of a measurement")
     return record
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
     from oneblock.bench._environment import default_threads
     from oneblock.bench._launch import Bounds
 
+    for option, value in (("--timeout", timeout_s), ("--memory", memory_gib)):
+        if value is not None and not math.isfinite(value):  # not-a-number passes every comparison of a range
+            raise Refused(f"{option} {value:g}: expected a finite number")
     most = default_threads()
     if threads is not None and threads > most:
         raise Refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oneblock.bench._cli import answer, json_option
@@ -11,6 +13,15 @@ from oneblock.bench._cli import answer, json_option
 @json_option
 def COMMAND(as_json: bool) -> None:
     """Print the JSON Schema of a record."""
+    from pydantic.json_schema import GenerateJsonSchema
+
     from oneblock.bench._store import adapter
 
-    answer({"$schema": "https://json-schema.org/draft/2020-12/schema", **adapter().json_schema()})
+    class Generator(GenerateJsonSchema):
+        """A number that JSON has no word for is written as a string; see `to_json`."""
+
+        def float_schema(self, schema: Any) -> dict[str, Any]:
+            return {"anyOf": [super().float_schema(schema), {"enum": ["NaN", "Infinity", "-Infinity"]}]}
+
+    made = adapter().json_schema(schema_generator=Generator)
+    answer({"$schema": "https://json-schema.org/draft/2020-12/schema", **made})

@@ -119,6 +119,7 @@ FAKES = {
         Fake("wrong_later", calling=changes_its_arguments),
         Fake("caches_results", calling=memoised),
         Fake("compiles_in_call", calling=compiles),
+        Fake("noisy", lambda: os.write(3, b"a toolchain's own words\n{}\n[1]\n")),
         Fake("only_compiles", executable=False),
         Fake("slow", calling=lambda fake, call, args: (time.sleep(0.02), call(args))[1]),
     )

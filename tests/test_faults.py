@@ -51,6 +51,7 @@ def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp
         "only_compiles": (Status.COMPILED, "no device here"),
         "compiles_in_call": (Status.PASSED, ""),
         "caches_results": (Status.PASSED, ""),
+        "noisy": (Status.PASSED, ""),
         "reference": (Status.PASSED, ""),
     }
     chosen = [word for name in expected for word in ("--backend", name)]
@@ -178,6 +179,9 @@ def bad_files(folder: Path, good: bytes) -> None:
     (folder / "list.json").write_text("[1, 2, 3]")
     (folder / "newer.json").write_bytes(good.replace(b'"schema": 1', b'"schema": 99'))
     (folder / "extra.json").write_bytes(good.replace(b'"schema": 1', b'"schema": 1, "surprise": 1'))
+    untimed = json.loads(good)
+    untimed["launches"][0]["cold_s"] = []
+    (folder / "untimed.json").write_text(json.dumps(untimed))
     (folder / "binary.json").write_bytes(bytes(range(256)))
     (folder / "deep.json").write_text("[" * 200_000)
     (folder / "folder.json").mkdir()
@@ -195,7 +199,7 @@ def test_bad_files_in_the_records_directory_are_named_and_left_out(env: dict[str
         assert "Traceback" not in done.stderr
         if words[0] == "run":
             continue
-        for bad in ("truncated", "foreign", "list", "newer", "extra", "binary", "deep", "folder", "huge"):
+        for bad in ("truncated", "foreign", "list", "newer", "extra", "untimed", "binary", "deep", "folder", "huge"):
             assert f"{bad}.json" in done.stderr, (words, bad)
         assert "upgrade oneblock" in done.stderr
     assert LARGEST_RECORD_BYTES < 100 * 2**20
