@@ -35,9 +35,13 @@ class JaxOps(Ops):
 class JaxNativeOps(JaxOps):
     """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `_layout`."""
 
+    def __init__(self, platform: str) -> None:
+        super().__init__()
+        self.platform = platform
+
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         rows = x.reshape(-1, x.shape[-1])  # (R, I)
-        if rows.shape[0] == 1 and jax.default_backend() == "cpu":
+        if rows.shape[0] == 1 and self.platform == "cpu":
             # XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 in every
             # call. It has one with two columns: one is wasted, and still the time is that of reading the weights.
             y = _product(weight, jnp.broadcast_to(rows, (2, rows.shape[1])))[:, :1].T
@@ -116,7 +120,7 @@ class JaxXla:
         return Device(Kind.MEASURED, name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        ops = JaxNativeOps() if ops_set == "native" else JaxOps()
+        ops = JaxNativeOps(target.platform) if ops_set == "native" else JaxOps()
         device = _device(target)
         where = jax.sharding.SingleDeviceSharding(device)
         specs = {
