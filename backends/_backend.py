@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from oneblock.backends._target import Target
-from oneblock.compilers import Artifact
+from oneblock.compilers import Capture, Detail, Lowering
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 
@@ -80,7 +80,7 @@ class Compiled:
     """A workload specialised to one target, one dtype and its shapes."""
 
     executable: Executable | None  # None: compiled for a device that is not here
-    capture: Callable[[], tuple[Artifact, ...]]  # the lowering stages as text, made when asked for
+    capture: Capture  # the lowering, made when it is asked for; asking twice may compile twice
 
 
 @runtime_checkable
@@ -97,7 +97,10 @@ class Backend(Protocol):
         ...
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        """Compile fully, lazy compilers by a first call. `arrays` are the weights and inputs, in the cell's dtype."""
+        """Compile fully, lazy compilers by a first call. `arrays` are the weights and inputs, in the cell's dtype.
+
+        Where `probe` gives the kind COMPILED they have shapes and dtypes, and no data.
+        """
         ...
 
     def compilations(self) -> int:
@@ -105,6 +108,6 @@ class Backend(Protocol):
         ...
 
 
-def no_artifacts() -> tuple[Artifact, ...]:
+def no_lowering(detail: Detail) -> Lowering:
     """The capture of a backend that runs the program as it stands."""
-    return ()
+    return Lowering()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from oneblock.backends import _mesh
 from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
 from oneblock.backends._host import HostCache
-from oneblock.backends._target import Target
+from oneblock.backends._target import MESH_AXES, Target
 from oneblock.compilers import xla
 from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads._ops import STEPS, Array, Ops
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload, is_projection
 
 _PLATFORM = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}  # ours to JAX's
@@ -33,7 +34,7 @@ class JaxOps(Ops):
 
 
 class JaxNativeOps(JaxOps):
-    """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `_layout`."""
+    """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `layout`."""
 
     def __init__(self, platform: str) -> None:
         super().__init__()
@@ -67,22 +68,43 @@ def _product(a: Array, b: Array) -> Array:
     return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), preferred_element_type=jnp.float32)
 
 
-def _layout(arrays: Arrays, ops_set: str) -> dict[str, np.ndarray]:
-    """The arrays as the program of an ops set takes them: the native one reads a projection (I, O) as (O, I)."""
-    native = ops_set == "native"
+def layout(arrays: Arrays, ops_set: str) -> dict[str, np.ndarray]:
+    """The arrays as the program of an ops set takes them: all but the plain one read a projection (I, O) as (O, I)."""
+    native = ops_set != "plain"
     return {
         name: np.ascontiguousarray(a.T) if native and is_projection(name, a.shape) else a for name, a in arrays.items()
     }
 
 
-class _Executable:
-    def __init__(self, compiled: Any, device: Any, ops_set: str) -> None:
-        self.compiled, self.device, self.ops_set = compiled, device, ops_set
+def shape(name: str, given: tuple[int, ...], ops_set: str) -> tuple[int, ...]:
+    """The shape in which the program of an ops set takes an array, see `layout`; its own inverse."""
+    return given[::-1] if ops_set != "plain" and is_projection(name, given) else given
+
+
+def place(target: Target, devices: Sequence[Any], ops_set: str) -> xla.Place:
+    """Where arrays lie, by name and by the shape that the ops set takes them in: one device, or the target's mesh."""
+    if target.mesh is None:
+        return xla.on(devices[0])
+    axes = {axis: target.axes.get(axis, 1) for axis in MESH_AXES}
+
+    def split(name: str, taken: tuple[int, ...]) -> _mesh.Split:
+        found = _mesh.split(name, taken)
+        return found[::-1] if ops_set != "plain" and is_projection(name, taken) else found
+
+    return xla.over(devices, axes, split)
+
+
+class JaxExecutable:
+    """A program of JAX on devices of this machine."""
+
+    def __init__(self, compiled: Any, device: Any, ops_set: str, place: xla.Place) -> None:
+        self.compiled, self.device, self.ops_set, self.place = compiled, device, ops_set, place
         self.cache = HostCache()
         self.timer = "perf_counter" if device.platform == "cpu" else "perf_counter+block_until_ready"
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
-        return dict(jax.block_until_ready(jax.device_put(_layout(arrays, self.ops_set), self.device)))
+        taken = layout(arrays, self.ops_set)
+        return {name: jax.block_until_ready(jax.device_put(a, self.place(name, a.shape))) for name, a in taken.items()}
 
     def call(self, args: Mapping[str, Any]) -> Outputs:
         return self.compiled(args)  # type: ignore[no-any-return]
@@ -113,40 +135,52 @@ class JaxXla:
     platforms = ("cpu", "cuda", "tpu")
 
     def probe(self, target: Target) -> Device:
-        device = _device(target)
-        name = device.device_kind if target.platform != "cpu" else "cpu"
-        if target.architecture is not None and target.architecture not in _architecture(device):
-            raise Unsupported(f"{target} was asked for and the device here is {name}")
-        return Device(Kind.MEASURED, name)
+        devices = _devices(target)
+        if target.platform == "cpu":
+            virtual = Device(Kind.INTERPRETED, f"{len(devices)} virtual CPU devices")  # that share the cores
+            return virtual if target.mesh is not None else Device(Kind.MEASURED, "cpu")
+        found = _architecture(devices[0])
+        if target.architecture not in (None, found):
+            raise Unsupported(f"{target} was asked for and the device here is {devices[0].device_kind}")
+        return Device(Kind.MEASURED, devices[0].device_kind)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         ops = JaxNativeOps(target.platform) if ops_set == "native" else JaxOps()
-        device = _device(target)
-        where = jax.sharding.SingleDeviceSharding(device)
-        specs = {
-            name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where) for name, a in _layout(arrays, ops_set).items()
-        }
-        # Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32.
-        with jax.default_matmul_precision("highest"):
-            try:
-                compiled, capture = xla.compile_and_capture(lambda args: workload.program(ops, case, args), specs)
-            except ValueError as error:
-                if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
-                    raise
-                raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
-        return Compiled(_Executable(compiled, device, ops_set), capture)
+        _mesh.check(case, target)
+        return self.compile_program(xla.named(workload.program, ops, case, workload.name), arrays, ops_set, target)
+
+    def compile_program(self, program: Any, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        """Any traceable function of named arrays, compiled for the devices that are here."""
+        devices = _devices(target)
+        where = place(target, devices, ops_set)
+        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
+        try:
+            lowered, graph = xla.lower(program, shapes, where)
+            compiled, capture = xla.compile_and_capture(lowered, graph, STEPS)
+        except ValueError as error:
+            if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
+                raise
+            raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
+        return Compiled(JaxExecutable(compiled, devices[0], ops_set, where), capture)
 
     def compilations(self) -> int:
         return xla.compilations()
 
 
-def _device(target: Target) -> Any:
+def _devices(target: Target) -> list[Any]:
+    """The devices of the target's mesh, or one; on the CPU they are made up, before the first is used."""
+    size = _mesh.size(target)
     try:
-        return jax.devices(_PLATFORM[target.platform])[0]
+        if target.platform == "cpu" and size > 1:
+            jax.config.update("jax_num_cpu_devices", size)
+        found = jax.devices(_PLATFORM[target.platform])
     except RuntimeError as error:
         extra = {"cuda": "cuda13", "tpu": "tpu"}.get(target.platform, "cpu")
         hint = f"pip install 'jax[{extra}]' on a machine with that device"
         raise Unavailable(f"JAX finds no {target.platform} device ({str(error).splitlines()[0]})", hint) from error
+    if len(found) < size:
+        raise Unsupported(f"{target} takes {size} devices, and {len(found)} are here")
+    return list(found[:size])
 
 
 def _architecture(device: Any) -> str:

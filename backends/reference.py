@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.backends._backend import Compiled, Device, Kind, no_artifacts
+from oneblock.backends._backend import Compiled, Device, Kind, no_lowering
 from oneblock.backends._host import HostCache
 from oneblock.backends._target import Target
 from oneblock.workloads._dtypes import DTYPES
@@ -53,7 +53,7 @@ class Reference:
         return Device(Kind.MEASURED, "cpu")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        return Compiled(_Executable(workload, case), no_artifacts)
+        return Compiled(_Executable(workload, case), no_lowering)
 
     def compilations(self) -> int:
         return 0

@@ -12,10 +12,10 @@ import torch
 import torch.fx.traceback
 import torch.nn.functional as F
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported, no_artifacts
+from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported, no_lowering
 from oneblock.backends._host import HostCache
 from oneblock.backends._target import Target
-from oneblock.compilers import Artifact
+from oneblock.compilers import Capture
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import Array, Ops
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload, is_projection
@@ -171,11 +171,9 @@ class TorchEager:
         compiled, capture = self.build(program, TorchExecutable(program, device, pack=pack), arrays)
         return Compiled(TorchExecutable(compiled, device, pack=pack), capture)
 
-    def build(
-        self, program: Program, eager: TorchExecutable, arrays: Arrays
-    ) -> tuple[Program, Callable[[], tuple[Artifact, ...]]]:
+    def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
         """What makes one family member differ from another: here, nothing is compiled."""
-        return program, no_artifacts
+        return program, no_lowering
 
     def compilations(self) -> int:
         return 0

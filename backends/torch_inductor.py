@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from oneblock.backends.torch_eager import Program, TorchEager, TorchExecutable
-from oneblock.compilers import Artifact, inductor
+from oneblock.compilers import Capture, inductor
 from oneblock.workloads._workload import Arrays
 
 
@@ -16,9 +14,7 @@ class TorchInductor(TorchEager):
 
     name = "torch_inductor"
 
-    def build(
-        self, program: Program, eager: TorchExecutable, arrays: Arrays
-    ) -> tuple[Program, Callable[[], tuple[Artifact, ...]]]:
+    def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
         args = eager.put(arrays)  # outside: Dynamo would guard on arguments that were made in inference mode
         with torch.inference_mode():  # as in call(): Dynamo guards on that too
             return inductor.compile_and_capture(program, args)

@@ -8,6 +8,7 @@ from itertools import groupby, product
 from pathlib import Path
 
 from oneblock import workloads
+from oneblock.backends._backend import Kind
 from oneblock.backends._target import Target
 from oneblock.bench._cell import Cell, Weights
 from oneblock.bench._cli import Refused
@@ -94,10 +95,25 @@ def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]
     targets = [str(Target.parse(text)) for text in wanted.targets]
     found: list[tuple[str, str, str]] = []
     for name, rows in groupby(probed, key=lambda row: row.backend):
-        first = next(rows)
+        first, *more = rows
+        has = {row.platform for row in (first, *more)}
+        if not wanted.backends and not _fits(first, has, targets):
+            continue  # it was not asked for, and would answer nothing but "unsupported"
         chosen = wanted.ops_sets or first.ops_sets or ("plain",)  # of what is not here its record will say so
-        found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or [first.platform or "cpu"])]
+        found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))]
     return found
+
+
+def _fits(first: Probed, has: set[str], targets: Sequence[str]) -> bool:
+    """Whether a backend that nobody named has a part in the run: it has such a target, or without one it is timed."""
+    if targets:
+        return bool(has & {Target.parse(target).platform for target in targets}) or not first.platform
+    return first.kind in (Kind.MEASURED, None) and not first.compiles_for
+
+
+def _default_targets(first: Probed) -> Sequence[str]:
+    """The backend's first platform; if no such device is here, everything of it that the backend compiles for."""
+    return first.compiles_for if first.device is None and first.compiles_for else [first.platform or "cpu"]
 
 
 def _weights(wanted: Wanted) -> Weights | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from oneblock.backends._backend import Kind
 from oneblock.bench._cell import Cell
 from oneblock.bench._record import Launch, Status
-from oneblock.compilers import Stage
+from oneblock.compilers import Detail, Stage
+from oneblock.compilers._facts import Facts, Memory
 from oneblock.workloads._check import Check
 
 
@@ -26,11 +27,12 @@ class MeasureJob:
 
     cell: Cell
     tier: str
-    golden: str  # the file that a GoldenJob wrote
+    golden: str | None  # the file that a GoldenJob wrote; None for what is not run here
     index: int
     cold_compile: bool
     flush_bytes: int
     artifacts: str | None  # the folder to write the lowering stages to; None: they are not wanted
+    detail: Detail = Detail.DEFAULT
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ class LimitsJob:
 
 @dataclass(frozen=True)
 class ProbeJob:
-    """Say of each backend and each of its platforms what there is."""
+    """Say of each backend and each of its platforms what there is; and of pairs (backend, target)."""
 
     backends: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob
@@ -78,6 +81,9 @@ class Outcome:
     stages: tuple[StageFile, ...] = ()
     wrong_tried: int = 0
     rates: dict[str, float] | None = None  # of a LimitsJob: FLOP/s by dtype, or {"read": bytes/s}
+    compile_s: float | None = None  # of what is only compiled
+    facts: Facts | None = None
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)
@@ -92,3 +98,5 @@ class Probed:
     hint: str | None
     ops_sets: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    compiles_for: tuple[str, ...] = ()  # targets of the platform, without a device
+    target: str | None = None  # of a pair that was asked for

@@ -7,11 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from oneblock.backends._backend import Kind
+from oneblock.backends._target import Target
 from oneblock.bench._cell import Cell, digest
+from oneblock.bench._costs import bound
 from oneblock.bench._jobs import LimitsJob
 from oneblock.bench._launch import Bounds, Listener, launch
-from oneblock.bench._record import Environment, Limits, Status
+from oneblock.bench._record import Environment, Limits, Record, Status
+from oneblock.bench._stats import centre
+from oneblock.compilers._chips import TPUS
 
+ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 _METHOD = 2  # of `_ceilings.py`: limits found by another are measured again
 _NOT_THEIRS = ("oneblock", "source_sha256")  # software that does not change what a machine can do
 
@@ -81,6 +87,27 @@ class LimitsBook:
         best = max(reached, key=lambda backend: reached[backend], default=None)
         read = self.rates.get(_key(cell.target, "", "read"))
         return Limits(reached[best] if best is not None else None, best, read)
+
+
+def too_fast(record: Record) -> str | None:
+    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
+    least = bound(record.costs, record.limits)
+    if record.kind is not Kind.MEASURED or not record.launches or least is None:
+        return None
+    took = centre(record.samples("cold"))
+    if took * ABOVE_LIMIT >= least.seconds:
+        return None
+    best_ms = least.seconds * 1e3
+    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
+
+
+def stated_limits(cell: Cell) -> Limits | None:
+    """What the maker states of the cell's target; None where nothing is known of it."""
+    target = Target.parse(cell.target)
+    chip = TPUS.get(target.architecture or "") if target.platform == "tpu" else None
+    if chip is None:
+        return None
+    return Limits(chip.flops_per_s(cell.dtype), chip.source, chip.hbm_bytes_per_s, Kind.MODELLED)
 
 
 def _key(target: str, backend: str, what: str) -> str:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from oneblock import backends
+from oneblock.backends._backend import Kind
 from oneblock.bench._jobs import Probed, ProbeJob
 from oneblock.bench._launch import Bounds, launch
 from oneblock.bench._store import adapter
 from oneblock.workloads._config import unknown
+
+
+def not_run_here(pairs: list[tuple[str, str]], bounds: Bounds) -> set[tuple[str, str]]:
+    """Of these (backend, target), those that run nothing: compiled for a device that is elsewhere, or refused."""
+    by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
+    found = [row for asked in by_backend.values() for row in _probe_together([], bounds, asked)[0]]
+    runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}
+    return set(pairs) - runs
 
 
 def probe(names: list[str], bounds: Bounds) -> list[Probed]:
@@ -29,7 +39,9 @@ def probe(names: list[str], bounds: Bounds) -> list[Probed]:
     return found
 
 
-def _probe_together(names: list[str], bounds: Bounds) -> tuple[list[Probed], str | None, str]:
+def _probe_together(
+    names: list[str], bounds: Bounds, pairs: Sequence[tuple[str, str]] = ()
+) -> tuple[list[Probed], str | None, str]:
     """(what was found, the backend at which the process died if it did, how)."""
     found: list[Probed] = []
     probing: list[str] = []
@@ -41,8 +53,8 @@ def _probe_together(names: list[str], bounds: Bounds) -> tuple[list[Probed], str
         elif event == "probed":
             found.append(adapter(Probed).validate_python(answer))
 
-    outcome = launch(ProbeJob(tuple(names)), bounds, listen=listen)
+    outcome = launch(ProbeJob(tuple(names), tuple(pairs)), bounds, listen=listen)
     if outcome.reason is None:
         return found, None, ""
-    culprit = probing[-1] if probing else names[0]
+    culprit = probing[-1] if probing else [*names, *(backend for backend, _ in pairs)][0]
     return [row for row in found if row.backend != culprit], culprit, outcome.reason

@@ -1,6 +1,7 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
 Schema history, newest first:
+2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
 1  the first.
 """
 
@@ -13,10 +14,11 @@ from typing import Any, ClassVar, Literal
 from oneblock.backends._backend import Kind
 from oneblock.bench._cell import Cell, digest
 from oneblock.compilers import Stage
+from oneblock.compilers._facts import Facts, Memory
 from oneblock.workloads._check import Check
 from oneblock.workloads._workload import StepCost
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
 
@@ -89,7 +91,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Limits:
-    """What this machine was seen to reach at best; None where nothing here could measure it."""
+    """What this machine was seen to reach at best, or what a maker states; None where that is not known."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
     flops_per_s: float | None  # of a square matrix product in the cell's dtype
@@ -113,7 +115,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    schema: Literal[1]
+    schema: Literal[1, 2]
     created: str  # UTC
     cell: Cell
     tier: str
@@ -132,6 +134,9 @@ class Record:
     artifacts: tuple[ArtifactRef, ...]
     environment: Environment
     order_seed: int
+    compile_s: float | None = None  # of a cell that was only compiled; a launch has its own
+    facts: Facts | None = None  # read off the compiler's output; None where nothing was compiled or counted
+    memory: Memory | None = None  # of a program that does not fit
 
     def comparable_keys(self) -> dict[str, Any]:
         """What must agree before this record's numbers are compared with another's."""

@@ -7,29 +7,27 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 
-from oneblock.backends._backend import Kind
 from oneblock.bench._cell import Cell
-from oneblock.bench._costs import bound, costs, reference_bytes
+from oneblock.bench._costs import costs, reference_bytes
 from oneblock.bench._doubts import doubts
 from oneblock.bench._environment import environment, last_level_cache_bytes, now
 from oneblock.bench._jobs import GoldenJob, MeasureJob, Outcome
 from oneblock.bench._launch import Bounds, launch
-from oneblock.bench._limits import LimitsBook
+from oneblock.bench._limits import LimitsBook, stated_limits, too_fast
+from oneblock.bench._probes import not_run_here
 from oneblock.bench._record import ANSWERS, SCHEMA, ArtifactRef, Environment, Record, Status, identity
-from oneblock.bench._stats import centre
 from oneblock.bench._store import Store, adapter, to_json
 from oneblock.bench._tiers import Tier
-from oneblock.compilers import Artifact
+from oneblock.compilers import Artifact, Detail
 
 _POLL_S = 0.02
 Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
-
-ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,17 @@ class Run:
     """One run of some cells into one records directory."""
 
     def __init__(
-        self, cells: list[Cell], tier: Tier, store: Store, bounds: Bounds, *, seed: int = 0, again: bool = False
-    ) -> None:
+        self, cells: list[Cell], tier: Tier, store: Store, bounds: Bounds, *, seed: int = 0, again: bool = False,
+        detail: Detail = Detail.DEFAULT,
+    ) -> None:  # fmt: skip
         self.cells, self.tier, self.store, self.bounds, self.seed, self.again = cells, tier, store, bounds, seed, again
+        self.detail = detail
         self.environment: Environment = environment(bounds.threads)
         self.finished: dict[Cell, Record] = {}
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
         self._goldens: dict[str, Outcome] = {}
+        self._elsewhere: set[tuple[str, str]] = set()  # (backend, target) that run nothing here
 
     def go(self, tell: Tell) -> list[Record]:
         """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
@@ -67,6 +68,9 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="oneblock-run-") as scratch:
             book = LimitsBook(self.environment, self.bounds)
             todo = [cell for cell in self.cells if not self._already_done(cell)]
+            self._elsewhere = not_run_here(_not_cpu(todo), self.bounds)
+            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], Path(scratch), book, tell)
+            todo = [cell for cell in todo if cell not in self.finished]
             with _alone():
                 book.learn(todo, lambda _: tell(todo[0], "measuring the machine's limits"))
             while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
@@ -75,6 +79,20 @@ class Run:
                         self._once(index, cell, Path(scratch), book, tell)
                     self.progress.launches += 1
         return [self.finished[cell] for cell in self.cells]
+
+    def _is_elsewhere(self, cell: Cell) -> bool:
+        return (cell.backend, cell.target) in self._elsewhere
+
+    def _compile_all(self, cells: list[Cell], scratch: Path, book: LimitsBook, tell: Tell) -> None:
+        """Nothing of these is timed: as many at once as there are threads, and one process each."""
+
+        def compile_one(cell: Cell) -> None:
+            self._finish(cell, [self._launch(0, cell, scratch, tell)], book)
+            self.progress.launches += self.tier.launches
+
+        with ThreadPoolExecutor(self.bounds.threads) as pool:
+            for done in [pool.submit(compile_one, cell) for cell in cells]:
+                done.result()
 
     def _order(self) -> Iterator[tuple[int, Cell]]:
         """Round robin: each pass takes every cell once, in an order of its own that the seed fixes."""
@@ -123,7 +141,8 @@ class Run:
         return found
 
     def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
-        golden = self._golden(cell, scratch, tell)
+        elsewhere = self._is_elsewhere(cell)
+        golden = Outcome(Status.PASSED) if elsewhere else self._golden(cell, scratch, tell)
         if golden.status is not Status.PASSED:
             return Partial(golden, ())
         stages = Path(tempfile.mkdtemp(dir=scratch)) if index == 0 else None
@@ -134,11 +153,12 @@ class Run:
         job = MeasureJob(
             cell=cell,
             tier=self.tier.name,
-            golden=str(scratch / f"{cell.question}.npz"),
+            golden=None if elsewhere else str(scratch / f"{cell.question}.npz"),
             index=index,
             cold_compile=cold or not caches.exists(),
             flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
             artifacts=None if stages is None else str(stages),
+            detail=self.detail,
         )
         outcome = launch(job, self.bounds, caches, lambda said: tell(cell, said.get("name", "")))
         texts = (Artifact(s.stage, s.dialect, Path(s.path).read_text(encoding="utf-8")) for s in outcome.stages)
@@ -178,16 +198,19 @@ class Run:
             check=first.check,
             wrong_answers_rejected=first.wrong_tried,
             costs=costs(cell),
-            limits=book.limits(cell) if launches else None,
+            limits=book.limits(cell) if launches else stated_limits(cell) if first.facts else None,
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=partials[0].artifacts,
             environment=self.environment,
             order_seed=self.seed,
+            compile_s=first.compile_s,
+            facts=first.facts,
+            memory=first.memory,
         )
-        if _too_fast(record) is not None and book.doubt(cell):
+        if too_fast(record) is not None and book.doubt(cell):
             record = replace(record, limits=book.limits(cell))
-        reason = _too_fast(record)
+        reason = too_fast(record)
         if reason is not None:
             hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
             record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
@@ -195,16 +218,9 @@ class Run:
         self.finished[cell] = record
 
 
-def _too_fast(record: Record) -> str | None:
-    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
-    least = bound(record.costs, record.limits)
-    if record.kind is not Kind.MEASURED or not record.launches or least is None:
-        return None
-    took = centre(record.samples("cold"))
-    if took * ABOVE_LIMIT >= least.seconds:
-        return None
-    best_ms = least.seconds * 1e3
-    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
+def _not_cpu(cells: list[Cell]) -> list[tuple[str, str]]:
+    pairs = dict.fromkeys((cell.backend, cell.target) for cell in cells)
+    return [(backend, target) for backend, target in pairs if target != "cpu"]
 
 
 @contextmanager

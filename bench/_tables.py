@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock.backends._backend import Kind
+from oneblock.bench._compiled_tables import compiled, split
 from oneblock.bench._costs import bound
 from oneblock.bench._record import Record, Status
 from oneblock.bench._stats import centre
@@ -23,7 +24,7 @@ _DOUBTS_SHOWN = 10
 def console() -> Console:
     """Standard output; as wide as a table needs where it is no terminal, so that nothing is cut in a file."""
     out = Console()
-    return out if out.is_terminal else Console(width=160, highlight=False)
+    return out if out.is_terminal else Console(width=180, highlight=False)
 
 
 def seconds(value: float) -> str:
@@ -55,7 +56,13 @@ def results(records: Sequence[Record]) -> list[Table | Text]:
     subjects: dict[str, list[Record]] = {}
     for record in records:
         subjects.setdefault(record.cell.subject, []).append(record)
-    return [part for subject, rows in subjects.items() for part in (_table(subject, rows), Text(""))]
+    found: list[Table | Text] = []
+    for subject, rows in subjects.items():
+        here, elsewhere = split(rows)
+        found += [_table(subject, here)] if here else []
+        found += compiled(subject, elsewhere) if elsewhere else []
+        found.append(Text(""))
+    return found
 
 
 def _table(subject: str, records: list[Record]) -> Table:
@@ -104,7 +111,7 @@ def remarks(records: Sequence[Record]) -> list[Text]:
     """What is wrong, a sentence each; then what is doubtful, counted where it would fill the screen."""
     lines: list[Text] = []
     for record in records:
-        if record.status is not Status.PASSED and record.reason:
+        if record.status not in (Status.PASSED, Status.COMPILED) and record.reason:
             hint = f"; {record.hint}" if record.hint else ""
             lines.append(Text(f"{record.status}  {record.cell.name}: {record.reason}{hint}", style="red"))
     doubted = [(record.cell.name, doubt) for record in records for doubt in record.doubts]

@@ -11,17 +11,22 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from oneblock import backends, workloads
-from oneblock.backends._backend import Backend, Compiled, Device, Unavailable, Unsupported
+from oneblock.backends._backend import Backend, Compiled, Device, Kind, Unavailable, Unsupported
 from oneblock.backends._target import Target
 from oneblock.bench._cell import Cell
-from oneblock.bench._jobs import JOBS, GoldenJob, LimitsJob, MeasureJob, Outcome, ProbeJob, StageFile
+from oneblock.bench._jobs import JOBS, GoldenJob, LimitsJob, MeasureJob, Outcome, StageFile
 from oneblock.bench._measure import Subject, time_launch
+from oneblock.bench._probe_job import probe
 from oneblock.bench._record import Status
 from oneblock.bench._store import adapter, to_json
 from oneblock.bench._worker import say
 from oneblock.compilers import Artifact
+from oneblock.compilers._xla_errors import OutOfMemory
 from oneblock.workloads._checkpoint import CheckpointError, load_weights
+from oneblock.workloads._dtypes import dtype_of
 from oneblock.workloads._golden import Golden, make_golden
 from oneblock.workloads._weights import Named, make_inputs, make_weights
 from oneblock.workloads._workload import Workload
@@ -36,10 +41,13 @@ def do(kind: str, raw: dict[str, Any]) -> Any:
         "GoldenJob": _golden,
         "MeasureJob": _measure,
         "LimitsJob": _limits,
-        "ProbeJob": _probe,
+        "ProbeJob": probe,
     }
     try:
         outcome = jobs[kind](adapter(JOBS[kind]).validate_python(raw))
+    except OutOfMemory as error:
+        hint = "choose a smaller size; `oneblock run --fit batch|context` finds the largest that fits"
+        outcome = Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, memory=error.memory)
     except Unavailable as error:
         outcome = Outcome(Status.UNAVAILABLE, reason=error.reason, hint=error.hint)
     except Unsupported as error:
@@ -98,41 +106,66 @@ def _measure(job: MeasureJob) -> Outcome:
     cell = job.cell
     say("phase", name="importing")
     backend, device, import_s = _prepare(cell)
-    say("phase", name="weights")
     workload = workloads.load(cell.case.workload)
+    if device.kind is Kind.COMPILED:
+        return _compile_only(job, backend, device, workload)
+    say("phase", name="weights")
     weights = _weights(workload, cell)
     inputs = make_inputs(workload, cell.case, cell.dtype, cell.input_seed)
     say("phase", name="compiling")
     start = perf_counter()
     compiled = backend.compile(workload, cell.case, {**weights, **inputs}, cell.ops_set, Target.parse(cell.target))
     compile_s = perf_counter() - start
+    lowered = _lowering(compiled, job)
     compilations = backend.compilations()
-    stages = _write_stages(compiled, job.artifacts)
-    if compiled.executable is None:
-        return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", stages=stages)
+    assert compiled.executable is not None, f"{cell.backend} found a device and compiled nothing to run on it"
+    assert job.golden is not None, "what is run needs a reference"
     subject = Subject(workload, cell, compiled.executable, Golden.read(Path(job.golden)), weights)
     say("phase", name="checking")
     before = subject.check(0)
+    outcome = replace(lowered, kind=device.kind, device=device.name, check=before)
     if not before.passed:
-        return Outcome(Status.FAILED, device.kind, device.name, before.why, check=before, stages=stages)
+        return replace(outcome, status=Status.FAILED, reason=before.why)
+    if device.kind is Kind.INTERPRETED:
+        return replace(outcome, status=Status.INTERPRETED)
     launch, after = time_launch(job, subject, import_s, compile_s)
     launch = replace(launch, compilations_by_calls=backend.compilations() - compilations)
     if not after.passed:
         reason = f"right before the timed loop and wrong in it: {after.why}"
-        return Outcome(Status.FAILED, device.kind, device.name, reason, check=after, stages=stages)
-    return Outcome(Status.PASSED, device.kind, device.name, check=before, launch=launch, stages=stages)
+        return replace(outcome, status=Status.FAILED, reason=reason, check=after)
+    return replace(outcome, launch=launch)
 
 
-def _write_stages(compiled: Compiled, folder: str | None) -> tuple[StageFile, ...]:
-    if folder is None:
-        return ()
+def _compile_only(job: MeasureJob, backend: Backend, device: Device, workload: Workload) -> Outcome:
+    """Compile for a device that is not here: of the arrays it needs the shapes alone."""
+    cell = job.cell
+    say("phase", name="compiling")
+    nothing = np.zeros((), dtype_of(cell.dtype))
+    arrays = {name: np.broadcast_to(nothing, spec.shape) for name, spec in workload.specs(cell.case).items()}
+    start = perf_counter()
+    compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, Target.parse(cell.target))
+    compile_s = perf_counter() - start
+    say("phase", name="reading what the compiler did")
+    lowered = _lowering(compiled, job)
+    return replace(
+        lowered, status=Status.COMPILED, kind=device.kind, device=device.name, compile_s=compile_s,
+        reason="no device here to run it on",
+    )  # fmt: skip
+
+
+def _lowering(compiled: Compiled, job: MeasureJob) -> Outcome:
+    """The stages, written to the job's folder, and the facts read off them; nothing where they are not wanted."""
+    if job.artifacts is None:
+        return Outcome(Status.PASSED)
+    folder, made = Path(job.artifacts), compiled.capture(job.detail)
 
     def write(i: int, artifact: Artifact) -> StageFile:
-        path = Path(folder, f"{i}.txt")
+        path = folder / f"{i}.txt"
         path.write_text(artifact.text, encoding="utf-8")
         return StageFile(artifact.stage, artifact.dialect, str(path))
 
-    return tuple(write(i, artifact) for i, artifact in enumerate(compiled.capture()))
+    stages = tuple(write(i, artifact) for i, artifact in enumerate(made.artifacts))
+    return Outcome(Status.PASSED, stages=stages, facts=made.facts)
 
 
 def _limits(job: LimitsJob) -> Outcome:
@@ -146,33 +179,3 @@ def _limits(job: LimitsJob) -> Outcome:
     device = backend.probe(target)
     rates = _ceilings.rates(backend, target, [d for d in job.dtypes if d in backend.dtypes])
     return Outcome(Status.PASSED, device.kind, device.name, rates=rates)
-
-
-def _probe(job: ProbeJob) -> Outcome:
-    """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
-    for name in job.backends:
-        say("probing", backend=name)
-        for found in _probe_one(name):
-            say("probed", **found)
-    return Outcome(Status.PASSED)
-
-
-def _probe_one(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    nothing = {"backend": name, "platform": "", "device": None, "kind": None, "reason": None, "hint": None}
-    try:
-        backend = backends.load(name)
-        for platform in backend.platforms:
-            row = nothing | {"platform": platform, "ops_sets": backend.ops_sets, "dtypes": backend.dtypes}
-            try:
-                device = backend.probe(Target(platform))
-                found.append(row | {"device": device.name, "kind": device.kind})
-            except Unavailable as error:
-                found.append(row | {"reason": error.reason, "hint": error.hint})
-            except Unsupported as error:
-                found.append(row | {"reason": str(error)})
-    except Unavailable as error:
-        found.append(nothing | {"reason": error.reason, "hint": error.hint})
-    except Exception as error:  # noqa: BLE001  the doctor reports what is broken, whatever it is
-        found.append(nothing | {"reason": f"its probe failed: {type(error).__name__}: {error}"})
-    return found

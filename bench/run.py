@@ -78,12 +78,20 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
 @click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
 @click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
 @click.option("--tier", default="smoke", show_default=True, help="smoke, standard, publish.")
+@click.option(
+    "--stages",
+    "detail",
+    type=click.Choice(["brief", "default", "all"]),
+    default="default",
+    show_default=True,
+    help="How much of the lowering to keep; all is every pass, hundreds of MB.",
+)
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
 @records_option
 @json_option
 def COMMAND(
-    workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int,
+    workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
     threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
@@ -97,6 +105,7 @@ def COMMAND(
     from oneblock.bench._run import Run
     from oneblock.bench._store import Store
     from oneblock.bench._tiers import tier as find_tier
+    from oneblock.compilers import Detail
 
     within = bounds(threads, timeout_s, memory_gib)
     wanted["presets"] = wanted["presets"] or ("gpt2",)
@@ -107,7 +116,7 @@ def COMMAND(
     from oneblock import backends
 
     chosen = cells(asked, probe(list(asked.backends) or backends.names(), within))
-    run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again)
+    run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
     records = go(run, quiet=as_json)
     if as_json:
         answer(records)

@@ -67,6 +67,7 @@ def _stage_text(record: Record, stage: str, store: Store) -> str:
 
 
 def _details(record: Record) -> Iterator[str]:
+    from oneblock.bench._compiled_tables import details
     from oneblock.bench._tables import seconds, size
 
     if record.check is not None:
@@ -93,6 +94,7 @@ def _details(record: Record) -> Iterator[str]:
     yield f"costs (modelled): {record.costs.flops:.4g} FLOPs, {size(record.costs.compulsory_bytes)} compulsory"
     for step in record.costs.steps:
         yield f"  {step.step:<10} {step.flops:>14,} FLOPs {step.bytes:>14,} bytes"
+    yield from details(record)
     for ref in record.artifacts:
         yield f"stage {ref.stage}: {ref.dialect}, {size(ref.bytes)} (oneblock show ... --stage {ref.dialect})"
     for line in record.log_tail:

@@ -1,9 +1,12 @@
-"""A lowering stage, as text."""
+"""Lowering stages as text, and with them what the compiler's output says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from oneblock.compilers._facts import Facts
 
 
 class Stage(StrEnum):
@@ -23,3 +26,22 @@ class Artifact:
     stage: Stage
     dialect: str
     text: str
+
+
+class Detail(StrEnum):
+    """How much of a lowering is wanted."""
+
+    BRIEF = "brief"  # what the compilation itself left: its input, its output, their counts
+    DEFAULT = "default"  # and what people read of the machine's level, from a second compilation where that takes one
+    ALL = "all"  # and every pass of the compiler: hundreds of files
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """The stages in order, and the facts read off them; None where the toolchain's output is not counted."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    facts: Facts | None = None
+
+
+Capture = Callable[[Detail], Lowering]

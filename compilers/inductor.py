@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch._dynamo.utils import counters
 
-from oneblock.compilers._artifact import Artifact, Stage
+from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
 
 
 def compilations() -> int:
@@ -16,9 +16,7 @@ def compilations() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-def compile_and_capture(
-    function: Callable[..., Any], *args: Any
-) -> tuple[Callable[..., Any], Callable[[], tuple[Artifact, ...]]]:
+def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Callable[..., Any], Capture]:
     """Compile for the very shapes of `args`, by a first call; a graph break is an error, not a slower program."""
     from torch._inductor.compile_fx import compile_fx  # a second of imports that a probe can do without
     from torch._inductor.utils import run_and_get_code
@@ -32,8 +30,8 @@ def compile_and_capture(
     compiled = torch.compile(function, backend=inductor, fullgraph=True, dynamic=False)
     _, sources = run_and_get_code(compiled, *args)
 
-    def capture() -> tuple[Artifact, ...]:
+    def capture(detail: Detail) -> Lowering:
         fx = [Artifact(Stage.GRAPH, "fx", text) for text in graphs]
-        return (*fx, *(Artifact(Stage.KERNEL, "inductor", text) for text in sources))
+        return Lowering((*fx, *(Artifact(Stage.KERNEL, "inductor", text) for text in sources)))
 
     return compiled, capture

@@ -10,6 +10,7 @@ import pytest
 from oneblock import backends, workloads
 from oneblock.backends._backend import Backend, Executable, Kind, Unsupported
 from oneblock.backends._target import Target
+from oneblock.compilers import Detail
 from oneblock.workloads._config import PRESETS
 from oneblock.workloads._golden import Golden, make_golden
 from oneblock.workloads._ops import STEPS
@@ -101,7 +102,7 @@ def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> Non
     made = Made(case(n=29), "float32")
     before = backend.compilations()
     compiled = backend.compile(made.workload, made.case, {**made.weights, **made.inputs[0]}, "plain", TARGET)
-    stages = compiled.capture()
+    stages = compiled.capture(Detail.DEFAULT).artifacts
     assert (backend.compilations() > before) == bool(stages), "a backend with stages compiles, and one without does not"
 
 
@@ -109,7 +110,7 @@ def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
     made = Made(case(), "float32")
     arrays = {**made.weights, **made.inputs[0]}
     for ops_set in backend.ops_sets:
-        stages = backend.compile(made.workload, made.case, arrays, ops_set, TARGET).capture()
+        stages = backend.compile(made.workload, made.case, arrays, ops_set, TARGET).capture(Detail.DEFAULT).artifacts
         if not stages:
             assert backend.compilations() == 0
             continue

@@ -37,7 +37,7 @@ from oneblock.workloads._workload import Case, Phase
 
 TIER = TIERS["standard"]
 SIDES = {"A": "verdict_even", "A'": "verdict_even", "B": "verdict_slow"}
-CASE = Case("mlp", preset("gpt2"), Phase.PREFILL, 1, 32, 32)  # 4 ms a call
+CASE = Case("mlp", preset("gpt2"), Phase.PREFILL, 1, 128, 128)  # 15 ms a call
 BOUNDS = Bounds(threads=1, timeout_s=300, memory_bytes=4 * 2**30)  # so that one busy neighbour does not halve a launch
 HERE = Path(__file__).parent
 

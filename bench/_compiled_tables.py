@@ -1,0 +1,148 @@
+"""Tables of what was compiled for a device that is elsewhere: counts, and estimates side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.bench._costs import bound
+from oneblock.bench._record import Record, Status
+from oneblock.compilers._facts import Collective, Estimate, Facts
+
+ESTIMATES = ("roofline", "xla", "hlo", "llo")
+
+
+def estimates(record: Record) -> dict[str, Estimate]:
+    """By name: the roofline of the chip's specification, and those that came of its compiler."""
+    found = {estimate.name: estimate for estimate in record.facts.estimates} if record.facts else {}
+    least = bound(record.costs, record.limits)
+    if least is not None and record.limits is not None:
+        how = f"max(FLOPs / peak, compulsory bytes / bandwidth), by {least.by}; {record.limits.flops_by}"
+        found["roofline"] = Estimate("roofline", least.seconds, how)
+    return found
+
+
+def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
+    """One table of a subject's cells that were compiled and not run, then one of what their devices exchange."""
+    records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
+    title = f"{subject}   (compiled, not run: counts of the compiler's output, and estimates of time, none measured)"
+    caption = (
+        "formula: FLOPs as a share of the formula's. least: HBM traffic as a multiple of the compulsory. steps: the "
+        "operations that a step claims. Estimates: roofline of the specification (modelled); xla: optimal_seconds, "
+        "repaired; hlo: its cycles; llo: simulated cycles against HBM time"
+    )
+    table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    for column in ("target", "backend", "ops"):
+        table.add_column(column, no_wrap=True)
+    for column in ("GFLOP", "formula", "HBM", "least", "scratch", "fusions", "kernels", "steps"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name in ESTIMATES:
+        table.add_column(name, justify="right", style="italic", no_wrap=True)
+    table.add_column("compile", justify="right", no_wrap=True)
+    for record in records:
+        table.add_row(*_row(record))
+    yield table
+    if any(record.facts and record.facts.collectives for record in records):
+        yield _exchanges(subject, records)
+
+
+def _row(record: Record) -> list[str | Text]:
+    from oneblock.bench._tables import seconds, size
+
+    cell, facts = record.cell, record.facts
+    row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
+    if facts is None:
+        return row
+    chips = devices(record)
+    hidden = _kernels(facts) > 0  # of kernels of one's own no operations are seen
+    row += [
+        "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * hidden,
+        "" if facts.flops is None or hidden else f"{facts.flops * chips / record.costs.flops:.1%}",
+        "" if facts.hbm_bytes is None else size(facts.hbm_bytes),
+        "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
+        "" if facts.scratch_bytes is None else size(facts.scratch_bytes),
+        str(sum(facts.fusions.values())),
+        str(_kernels(facts) or ""),
+        "" if facts.attributed is None else f"{facts.attributed:.0%}",
+    ]
+    known = estimates(record)
+    for name in ESTIMATES:
+        value = known[name].seconds if name in known else None
+        row.append("" if value is None or (name == "roofline" and chips > 1) else seconds(value))
+    return [*row, "" if record.compile_s is None else seconds(record.compile_s)]
+
+
+def devices(record: Record) -> int:
+    """How many devices the cell's mesh has."""
+    from math import prod
+
+    from oneblock.backends._target import Target
+
+    return prod(Target.parse(record.cell.target).axes.values())
+
+
+def _kernels(facts: Facts) -> int:
+    return sum(n for target, n in facts.custom_calls.items() if target == "tpu_custom_call" or "triton" in target)
+
+
+def _exchanges(subject: str, records: Sequence[Record]) -> Table:
+    """The ledger of collectives, like ones counted together."""
+    from oneblock.bench._tables import size
+
+    table = Table(title=f"{subject}   (what the devices exchange)", title_justify="left", title_style="bold")
+    for column in ("target", "backend", "ops", "step", "collective", "dtype", "group", "algorithm"):
+        table.add_column(column)
+    for column in ("count", "bytes each"):
+        table.add_column(column, justify="right")
+    for record in records:
+        ledger: dict[Collective, int] = {}
+        for one in record.facts.collectives if record.facts else ():
+            alike = Collective(one.kind, one.dtype, one.bytes, None, one.group_size, one.algorithm, one.step)
+            ledger[alike] = ledger.get(alike, 0) + 1
+        for one, count in ledger.items():
+            where = (record.cell.target, record.cell.backend, record.cell.ops_set, one.step or "", one.kind, one.dtype)
+            table.add_row(*where, str(one.group_size or ""), one.algorithm or "", str(count), size(one.bytes))
+    return table
+
+
+def details(record: Record) -> Iterator[str]:
+    """Lines about one record's facts: estimates with how they came about, steps, kernels, memory, caveats."""
+    from oneblock.bench._tables import seconds, size
+
+    memory = record.memory
+    if memory is not None:
+        for buffer in memory.largest:
+            yield f"memory: {size(buffer.bytes)} {buffer.what}"
+    facts = record.facts
+    if facts is None:
+        return
+    for name, estimate in estimates(record).items():
+        kind = "modelled" if name == "roofline" else "compiled"
+        value = "none" if estimate.seconds is None else seconds(estimate.seconds)
+        yield f"estimate {name:<9}({kind}): {value}: {estimate.how}"
+    counts = {"operations": facts.operations, "fusions": facts.fusions, "custom calls": facts.custom_calls}
+    for label, count in counts.items():
+        if count:
+            yield f"{label}: " + ", ".join(f"{n} {what}" for what, n in count.items())
+    if facts.compiler_flops is not None:
+        yield f"the compiler's own count of FLOPs: {facts.compiler_flops:.4g} (ours: {facts.flops or 0:.4g})"
+    for step in facts.steps:
+        cycles = "" if step.cycles is None else f" {step.cycles:>12,.0f} cycles"
+        yield (
+            f"  {step.step or '(none)':<10} {step.operations:>4} operations {step.flops:>16,.0f} FLOPs "
+            f"{step.hbm_bytes:>14,.0f} HBM bytes{cycles}"
+        )
+    for kernel in facts.kernels[:8]:
+        slots = ", ".join(f"{unit} {used:.0%}" for unit, used in kernel.slots.items() if used >= 0.01)
+        cycles = "" if kernel.cycles is None else f", {kernel.cycles:,.0f} static cycles"
+        yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}; slots filled: {slots}"
+    for caveat in facts.caveats:
+        yield f"caveat: {caveat}"
+
+
+def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """(those that ran or should have, those that were compiled for elsewhere)."""
+    there = [record for record in records if record.status is Status.COMPILED]
+    return [record for record in records if record.status is not Status.COMPILED], there

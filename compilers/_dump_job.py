@@ -1,0 +1,131 @@
+"""Compiling once more in a child process, for what is dumped only by flags that are read once a process.
+
+The child may die: an unknown flag ends it, and libtpu's simulation aborts on some programs (a check in its model of
+DMA). Then it is asked again without the simulation, and the estimate is None with the reason.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oneblock.compilers import _llo
+from oneblock.compilers._artifact import Artifact, Stage
+from oneblock.compilers._facts import KernelFacts
+from oneblock.compilers._hlo_facts import Counts
+from oneblock.compilers._libtpu import compile_only_environment
+from oneblock.compilers._topology import Topology
+
+_KEPT = 3  # kernels whose bundles are kept unless all is asked for: each is a megabyte or so of text
+
+
+@dataclass(frozen=True)
+class Dumped:
+    """What came of it; `why` says why there are no cycles."""
+
+    passes: tuple[Artifact, ...] = ()
+    machine: tuple[Artifact, ...] = ()
+    kernels: tuple[KernelFacts, ...] = ()
+    cycles: float | None = None
+    why: str = ""
+    caveats: tuple[str, ...] = ()
+
+
+def dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> Dumped:
+    """Bundles, slot use and simulated cycles from libtpu, and with `everything` each pass."""
+    target = ("tpu", topology.generation.name, "x".join(map(str, topology.shape)))
+    with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
+        hlo, llo = Path(scratch, "hlo"), Path(scratch, "llo")
+        passes = _pass_flags(hlo) if everything else {}
+        ended = _child(stablehlo, target, hlo, llo, passes, _llo.flags(llo, everything=everything, simulate=True))
+        simulated = _llo.simulation(llo)
+        why = ""
+        if ended:
+            simulated, why = {}, f"the static simulation ended the compiler: {ended}"
+            ended = _child(stablehlo, target, hlo, llo, passes, _llo.flags(llo, everything=everything, simulate=False))
+        caveats = (f"no bundles: the compiler that dumps them ended: {ended}",) if ended else ()
+        kernels = _llo.kernels(llo, counts.step_of, simulated)
+        names = None if everything else [kernel.name for kernel in kernels[:_KEPT]]
+        machine = tuple(Artifact(Stage.MACHINE, title, text) for title, text in _llo.texts(llo, names))
+        return Dumped(tuple(_passes(hlo)), machine, kernels, _cycles(simulated, counts), why, caveats)
+
+
+def dump_cpu(stablehlo: str, *, everything: bool) -> Dumped:
+    """LLVM IR and assembly of each kernel from XLA:CPU, and with `everything` each pass."""
+    with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
+        hlo = Path(scratch, "hlo")
+        passes = _pass_flags(hlo) if everything else {"xla_dump_to": str(hlo)}
+        ended = _child(stablehlo, ("cpu",), hlo, Path(scratch, "llo"), passes | {"xla_dump_emitter_re": ".*"}, {})
+        if ended:
+            return Dumped(caveats=(f"no LLVM IR: the compiler that dumps it ended: {ended}",))
+        kernels = [
+            Artifact(Stage.KERNEL, f"llvm:{_kernel(path)}", path.read_text(encoding="utf-8"))
+            for path in sorted(hlo.glob("*.ir-with-opt.ll"))
+        ]
+        objects, objdump = sorted(hlo.glob("*.obj-file.*.o")), shutil.which("objdump")
+        if objects and objdump is None:
+            return Dumped(tuple(_passes(hlo)), tuple(kernels), caveats=("no assembly: objdump (binutils) is not here",))
+        machine = [Artifact(Stage.MACHINE, f"asm:{_kernel(path)}", _disassemble(path)) for path in objects]
+        return Dumped(tuple(_passes(hlo)), (*kernels, *machine))
+
+
+def _disassemble(path: Path) -> str:
+    command = ["objdump", "--disassemble", "--no-show-raw-insn", "-Mintel", path.name]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, errors="replace", check=False)
+    return done.stdout or done.stderr
+
+
+def _kernel(path: Path) -> str:
+    """`module_0000.jit_f.obj-file.multiply_fusion_kernel_module.o` -> "multiply_fusion"."""
+    words = path.name.removesuffix(".o").removesuffix(".ir-with-opt.ll").split(".", 2)[-1]
+    return words.removeprefix("obj-file.").removesuffix("_kernel_module")
+
+
+def _pass_flags(folder: Path) -> dict[str, str]:
+    return {"xla_dump_to": str(folder), "xla_dump_hlo_as_text": "true", "xla_dump_hlo_pass_re": ".*"}
+
+
+def _child(
+    stablehlo: str, target: tuple[str, ...], hlo: Path, llo: Path, xla: Mapping[str, str], libtpu: Mapping[str, str]
+) -> str:
+    """Run one into empty folders; how it ended if badly, in the compiler's own words."""
+    for folder in (hlo, llo):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    program = hlo.with_name("program.mlir")
+    program.write_text(stablehlo, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "oneblock.compilers.xla_dump", str(program), *target],
+        env=compile_only_environment(libtpu, xla),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return "" if done.returncode == 0 else last_words(done.stderr) or f"exit status {done.returncode}"
+
+
+def last_words(log: str) -> str:
+    """The line that tells why, of a log that is mostly stack: the check that failed, or else the last one."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if any(sign in line for sign in ("Check fail", "_CHECK", "ERROR", "Error:"))]
+    return (telling or lines or [""])[-1][:300]
+
+
+def _cycles(simulated: dict[str, _llo.Simulated], counts: Counts) -> float | None:
+    """The cycles of all operations one after the other, each as often as it runs; None if that is unknown."""
+    if not simulated or None in counts.trips_of.values():
+        return None
+    return sum(s.cycles * s.equivalents * (counts.trips_of.get(name) or 1) for name, s in simulated.items())
+
+
+def _passes(folder: Path) -> Iterator[Artifact]:
+    """The module after each pass, in order, of files `module_0001.jit_block.0012.PIPELINE.after_PASS...txt`."""
+    for path in sorted(folder.glob("*.after_*.txt")):
+        title = path.name.split(".", 2)[-1].removesuffix(".txt")
+        yield Artifact(Stage.OPTIMIZED, f"hlo:{title}", path.read_text(encoding="utf-8"))

@@ -1,0 +1,100 @@
+"""What a compiler's output says of a program: counts and estimates, as plain data that a record keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+_STRICT = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """What the operations of one step come to; `step` is None for those that no step claims."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    step: str | None
+    operations: int  # scheduled, each counted once
+    flops: float
+    hbm_bytes: float
+    cycles: float | None  # as estimated for each operation by XLA's own cost model
+
+
+@dataclass(frozen=True)
+class Collective:
+    """One exchange between devices."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    kind: str  # "all-reduce"
+    dtype: str
+    bytes: int  # of the result on one device
+    channel: int | None
+    group_size: int | None  # how many devices take part in one group
+    algorithm: str | None  # the strategy that the compiler chose for the interconnect
+    step: str | None
+
+
+@dataclass(frozen=True)
+class KernelFacts:
+    """One generated kernel: a fusion's instructions for the machine, not weighted by how often its loops run."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    name: str
+    step: str | None
+    bundles: int  # VLIW instructions
+    slots: dict[str, float]  # share of each functional unit's slots that is filled: {"MXU": 0.97}
+    cycles: float | None  # of the static simulation
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long the program would take on the target, by one method. Never a measurement."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    name: str  # "xla", "llo"
+    seconds: float | None  # None: this method has no answer, for the reason in `how`
+    how: str
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """An allocation that the compiler names when it runs out of memory."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    bytes: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a program that does not fit needs, and what the target has, in bytes."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    space: str  # "hbm", "vmem"
+    needed_bytes: int | None
+    available_bytes: int | None
+    largest: tuple[Buffer, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything countable of one compiled program. A count that its loops make unknown is None, and said why."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    flops: float | None  # counted from the operations' shapes, loops multiplied by their trips
+    compiler_flops: float | None  # as the compiler's own cost analysis has it
+    hbm_bytes: float | None  # read and written in HBM (memory space 0) by the scheduled operations
+    scratch_bytes: int | None  # temporaries in HBM
+    argument_bytes: int | None
+    output_bytes: int | None
+    code_bytes: int | None
+    operations: dict[str, int]  # scheduled, by opcode
+    fusions: dict[str, int]  # by kind: {"kLoop": 12}
+    custom_calls: dict[str, int]  # by target
+    attributed: float | None  # share of the scheduled operations that a step claims
+    attributed_by_name: float | None  # the share whose own metadata says so; the rest by whose data they move
+    steps: tuple[StepFacts, ...]
+    collectives: tuple[Collective, ...] = ()
+    kernels: tuple[KernelFacts, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
+    caveats: tuple[str, ...] = ()  # what these counts do not show

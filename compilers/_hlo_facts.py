@@ -1,0 +1,155 @@
+"""The statistics of a scheduled HLO module, joined to the steps of the block."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from oneblock.compilers._facts import Collective, StepFacts
+from oneblock.compilers._hlo import Computation, Instruction, Module, arrays
+from oneblock.compilers._hlo_flops import flops
+from oneblock.compilers._hlo_steps import NO_OPERATION, attribute, deep, scheduled, step_in
+from oneblock.compilers._hlo_traffic import hbm_bytes
+
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all", "ragged-all-to-all")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a module's text says; a sum over loops whose trips are unknown is None, and `caveats` says so."""
+
+    flops: float | None
+    hbm_bytes: float | None
+    cycles: float | None
+    operations: dict[str, int]
+    fusions: dict[str, int]
+    custom_calls: dict[str, int]
+    attributed: float | None
+    attributed_by_name: float | None
+    steps: tuple[StepFacts, ...]
+    collectives: tuple[Collective, ...]
+    step_of: dict[str, str | None]  # by operation
+    trips_of: dict[str, int | None]  # how often it runs
+    caveats: tuple[str, ...]
+
+
+@dataclass
+class _Sum:
+    operations: int = 0
+    flops: float = 0.0
+    hbm_bytes: float = 0.0
+    cycles: float = 0.0
+    timed: int = 0  # operations that the compiler gave an estimate
+
+
+def count(module: Module, steps: Sequence[str]) -> Counts:
+    """Walk what runs, in its order, and sum it up."""
+    opcodes, fusions, calls = Counter[str](), Counter[str](), Counter[str]()
+    by_step: dict[str | None, _Sum] = defaultdict(_Sum)
+    exchanged: list[Collective] = []
+    step_of: dict[str, str | None] = {}
+    trips_of: dict[str, int | None] = {}
+    unknown, named = False, 0
+    for computation, trips in scheduled(module):
+        unknown |= trips is None
+        steps_here = attribute(computation, module, steps)
+        for instruction in computation.instructions:
+            if instruction.opcode in NO_OPERATION:
+                continue
+            step, by_name = steps_here[instruction.name]
+            step_of[instruction.name], trips_of[instruction.name] = step, trips
+            named += by_name and step is not None
+            opcodes[instruction.opcode] += 1
+            if instruction.opcode == "fusion":
+                fusions[instruction.attributes.get("kind", "?")] += 1
+            if instruction.opcode == "custom-call":
+                calls[instruction.attributes["custom_call_target"].strip('"')] += 1
+            _add(by_step, step, instruction, computation, module, steps, trips or 1)
+            exchanged += _collectives(instruction, computation, module, step)
+    total = sum(one.operations for one in by_step.values())
+    whole = None if unknown else by_step.values()
+    caveats = ("a loop's number of trips is unknown, so that FLOPs, bytes and cycles cannot be summed",) * unknown
+    return Counts(
+        flops=None if whole is None else sum(one.flops for one in whole),
+        hbm_bytes=None if whole is None else sum(one.hbm_bytes for one in whole),
+        cycles=None if whole is None or not any(one.timed for one in whole) else sum(one.cycles for one in whole),
+        operations=dict(opcodes.most_common()),
+        fusions=dict(fusions.most_common()),
+        custom_calls=dict(calls.most_common()),
+        attributed=1 - by_step[None].operations / total if total else None,
+        attributed_by_name=named / total if total else None,
+        steps=() if unknown else tuple(_steps(by_step, steps)),
+        collectives=tuple(exchanged),
+        step_of=step_of,
+        trips_of=trips_of,
+        caveats=caveats,
+    )
+
+
+def _add(
+    by_step: dict[str | None, _Sum], step: str | None, instruction: Instruction, computation: Computation,
+    module: Module, steps: Sequence[str], trips: int,
+) -> None:  # fmt: skip
+    """One operation to its step's sum; the FLOPs inside a fusion go to the steps that wrote them."""
+    to = by_step[step]
+    to.operations += 1
+    to.flops += trips * flops(instruction, computation.by_name)
+    for one, of in deep(instruction, module):
+        by_step[step_in(one.op_name, steps) or step].flops += trips * flops(one, of.by_name)
+    to.hbm_bytes += trips * hbm_bytes(instruction, computation, module)
+    cycles = _cycles(instruction.config)
+    if cycles is not None:
+        to.cycles += trips * cycles
+        to.timed += 1
+
+
+def _cycles(config: dict[str, Any]) -> int | None:
+    window = config.get("window_config")
+    return int(window["estimated_cycles"]) if isinstance(window, dict) and "estimated_cycles" in window else None
+
+
+def _steps(by_step: dict[str | None, _Sum], steps: Sequence[str]) -> list[StepFacts]:
+    order = [step for step in (*steps, None) if by_step[step].operations or by_step[step].flops]
+    return [
+        StepFacts(step, s.operations, s.flops, s.hbm_bytes, s.cycles if s.timed else None)
+        for step in order
+        for s in [by_step[step]]
+    ]
+
+
+def _collectives(
+    instruction: Instruction, computation: Computation, module: Module, step: str | None
+) -> list[Collective]:
+    """The exchanges in one scheduled operation; one that is started and waited for counts where it starts."""
+    found = [instruction, *(one for one, _ in deep(instruction, module))]
+    return [_collective(one, step) for one in found if one.opcode.removesuffix("-start") in COLLECTIVES]
+
+
+def _collective(instruction: Instruction, step: str | None) -> Collective:
+    result = max(arrays(instruction.shape), key=lambda a: a.bytes)
+    config = instruction.config.get("collective_algorithm_config", {})
+    channel = instruction.attributes.get("channel_id")
+    return Collective(
+        kind=instruction.opcode.removesuffix("-start"),
+        dtype=result.dtype,
+        bytes=sum(a.bytes for a in arrays(instruction.shape)) if instruction.opcode in COLLECTIVES else result.bytes,
+        channel=None if channel is None else int(channel),
+        group_size=_group_size(instruction.attributes.get("replica_groups", "")),
+        algorithm=config.get("strategy") or config.get("emitter"),
+        step=step,
+    )
+
+
+def _group_size(groups: str) -> int | None:
+    """Of the three ways to write groups: `{{0,1},{2,3}}`, `[2,2]<=[4]` and `mesh['a'=2,'b'=2] {'b'}`; each gives 2."""
+    if groups.startswith("mesh"):
+        axes, _, chosen = groups.removeprefix("mesh").strip("[ ").partition("]")
+        sizes = dict(axis.split("=") for axis in axes.split(","))
+        return prod(int(sizes[name.strip()]) for name in chosen.strip(" {}").split(","))
+    if groups.startswith("["):
+        return int(groups[1:].partition("]")[0].split(",")[-1])
+    first = groups.strip("{}").partition("}")[0]
+    return len(first.split(",")) if first else None

@@ -1,0 +1,99 @@
+"""XLA:TPU through libtpu, which compiles for every generation on any machine; nothing runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+from jax._src.hardware_utils import num_available_tpu_chips_and_device_id
+
+from oneblock.compilers import _dump_job, _estimates, _hlo, _hlo_facts, _libtpu, _xla_errors, xla
+from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
+from oneblock.compilers._chips import TPUS
+from oneblock.compilers._topology import Topology
+
+
+def chips_here() -> int:
+    """How many TPU chips this machine has, by its PCI devices, as JAX looks for them."""
+    return int(num_available_tpu_chips_and_device_id()[0])
+
+
+if not chips_here():
+    _libtpu.compile_only()  # before libtpu is loaded, which the first topology does
+
+
+def devices(topology: Topology) -> list[Any]:
+    """The devices of a topology, to compile for; RuntimeError if libtpu does not load."""
+    from jax.experimental import topologies
+
+    return list(topologies.get_topology_desc(**topology.query()).devices)
+
+
+def compile_and_capture(
+    lowered: jax.stages.Lowered, graph: Artifact, topology: Topology, steps: Sequence[str]
+) -> Capture:
+    """Compile now for the devices that a program was lowered for; its stages and facts are made when asked for.
+
+    `graph` is the program as its own framework writes it. OutOfMemory says what does not fit and where.
+    """
+    before = xla.inputs(lowered)
+    with _xla_errors.typed(before[1].text):
+        compiled = lowered.compile()
+    single = len(jax.tree.leaves(compiled.input_shardings)[0].device_set) == 1
+    program = _Program(
+        stages=(graph, *before),
+        stablehlo=before[0].text if single else None,
+        hlo=compiled.as_text() or "",
+        costs=compiled.cost_analysis(),
+        memory=compiled.memory_analysis(),
+    )
+    return program.capture(topology, steps)
+
+
+def capture_stablehlo(text: str, graph: Sequence[Artifact], topology: Topology, steps: Sequence[str]) -> Capture:
+    """The same from StableHLO of any origin, for one device of the topology."""
+    with _xla_errors.typed():
+        made = xla.compile_stablehlo(text, devices(topology)[0])
+    program = _Program(
+        stages=(*graph, Artifact(Stage.LOWERED, "stablehlo", text)),
+        stablehlo=text,
+        hlo=made.hlo_modules()[0].to_string(),
+        costs=made.cost_analysis(),
+        memory=made.get_compiled_memory_stats(),
+    )
+    return program.capture(topology, steps)
+
+
+class _Program:
+    """A compiled program by what its compilation left; `stablehlo` is None if it is for several devices."""
+
+    def __init__(self, stages: tuple[Artifact, ...], stablehlo: str | None, hlo: str, costs: Any, memory: Any) -> None:
+        self.stages, self.stablehlo, self.hlo, self.costs, self.memory = stages, stablehlo, hlo, costs, memory
+
+    def capture(self, topology: Topology, steps: Sequence[str]) -> Capture:
+        chip = TPUS[topology.generation.name]
+
+        def capture(detail: Detail) -> Lowering:
+            counts = _hlo_facts.count(_hlo.parse(self.hlo), steps)
+            dumped = self._dump(counts, topology, detail)
+            found = xla.facts(counts, self.costs, self.memory, dumped.caveats)
+            own = self.costs[0] if isinstance(self.costs, list) else self.costs or {}
+            estimates = (
+                _estimates.xla(own.get("optimal_seconds")),
+                _estimates.hlo(counts.cycles, chip),
+                _estimates.llo(dumped.cycles, counts.hbm_bytes, chip, dumped.why),
+            )
+            final = Artifact(Stage.OPTIMIZED, "hlo", self.hlo)
+            stages = (*self.stages, *dumped.passes, final, *dumped.machine)
+            return Lowering(stages, replace(found, kernels=dumped.kernels, estimates=estimates))
+
+        return capture
+
+    def _dump(self, counts: _hlo_facts.Counts, topology: Topology, detail: Detail) -> _dump_job.Dumped:
+        if detail is Detail.BRIEF:
+            return _dump_job.Dumped(why="not simulated: that takes --stages default")
+        if self.stablehlo is None:
+            return _dump_job.Dumped(why="not simulated: the simulation is of one device")
+        return _dump_job.dump_tpu(self.stablehlo, topology, counts, everything=detail is Detail.ALL)
