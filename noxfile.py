@@ -14,6 +14,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 BACKENDS = sorted(EXTRAS.keys() - {"study"})  # one extra for each backend
 LOCK = "--constraint=ci/constraints.txt"
+COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90"}  # what stands for a device where there is none
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -50,12 +51,30 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def backend(session: nox.Session, backend: str) -> None:
-    """Run the contract on one backend, which must be here."""
+    """Run the contract on one backend, which must be here, and what is asked of it alone."""
     authority = group("authority") if backend == "torch_eager" else ()
+    if backend == "torchxla":
+        session.error("torchxla is tied to another PyTorch: `nox -s torchxla`")
     session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
-    files = ["tests/test_backends.py", *(["tests/test_authority.py"] if authority else [])]
-    chosen = f"{backend} or authority" if authority else backend
-    session.run("pytest", *files, "-k", chosen, *session.posargs, env={"ONEBLOCK_REQUIRE": backend})
+    own = Path("tests", f"test_{backend}.py")
+    files = [*(["tests/test_authority.py"] if authority else []), *([str(own)] if own.exists() else [])]
+    env = {"ONEBLOCK_REQUIRE": backend, "ONEBLOCK_TARGET": COMPILED_FOR.get(backend, "cpu")}
+    session.run("pytest", "tests/test_backends.py", "-k", backend, *session.posargs, env=env)
+    if files:
+        session.run("pytest", *files, *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def xla(session: nox.Session) -> None:
+    """Run all that reaches the TPU's compiler in one environment, without a TPU, skipping forbidden."""
+    names = ("xla_tpu", "pallas_tpu", "torch_tpu", "jax_xla")
+    session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
+    env = {"ONEBLOCK_REQUIRE": ",".join(names)}
+    contract = ("tests/test_backends.py", "-n2", "-k")
+    session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
+    session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
+    files = [f"tests/test_{name}.py" for name in ("xla_tpu", "pallas", "torch_ways")]
+    session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
 @nox.session(default=False)

@@ -11,7 +11,7 @@ from oneblock.bench._costs import bound
 from oneblock.bench._record import Record, Status
 from oneblock.compilers._facts import Collective, Estimate, Facts
 
-ESTIMATES = ("roofline", "xla", "hlo", "llo")
+ESTIMATES = ("roofline", "xla", "hlo", "llo", "xla-triton", "xla-cublas")
 
 
 def estimates(record: Record) -> dict[str, Estimate]:
@@ -31,24 +31,26 @@ def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
     caption = (
         "formula: FLOPs as a share of the formula's. least: HBM traffic as a multiple of the compulsory. steps: the "
         "operations that a step claims. Estimates: roofline of the specification (modelled); xla: optimal_seconds, "
-        "repaired; hlo: its cycles; llo: simulated cycles against HBM time"
+        "repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: sums of XLA's "
+        "models of its own kernels' untuned tiles, and of cuBLAS's"
     )
     table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)
     for column in ("GFLOP", "formula", "HBM", "least", "scratch", "fusions", "kernels", "steps"):
         table.add_column(column, justify="right", no_wrap=True)
-    for name in ESTIMATES:
+    shown = [name for name in ESTIMATES if any(name in estimates(record) for record in records)]
+    for name in shown:
         table.add_column(name, justify="right", style="italic", no_wrap=True)
     table.add_column("compile", justify="right", no_wrap=True)
     for record in records:
-        table.add_row(*_row(record))
+        table.add_row(*_row(record, shown))
     yield table
     if any(record.facts and record.facts.collectives for record in records):
         yield _exchanges(subject, records)
 
 
-def _row(record: Record) -> list[str | Text]:
+def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
     from oneblock.bench._tables import seconds, size
 
     cell, facts = record.cell, record.facts
@@ -64,11 +66,11 @@ def _row(record: Record) -> list[str | Text]:
         "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
         "" if facts.scratch_bytes is None else size(facts.scratch_bytes),
         str(sum(facts.fusions.values())),
-        str(_kernels(facts) or ""),
+        str(len(facts.gpu_kernels) or _kernels(facts) or ""),
         "" if facts.attributed is None else f"{facts.attributed:.0%}",
     ]
     known = estimates(record)
-    for name in ESTIMATES:
+    for name in shown:
         value = known[name].seconds if name in known else None
         row.append("" if value is None or (name == "roofline" and chips > 1) else seconds(value))
     return [*row, "" if record.compile_s is None else seconds(record.compile_s)]
@@ -138,6 +140,11 @@ def details(record: Record) -> Iterator[str]:
         slots = ", ".join(f"{unit} {used:.0%}" for unit, used in kernel.slots.items() if used >= 0.01)
         cycles = "" if kernel.cycles is None else f", {kernel.cycles:,.0f} static cycles"
         yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}; slots filled: {slots}"
+    for launch in facts.gpu_kernels:
+        threads = "" if launch.threads is None else f", {launch.threads} threads"
+        used = "" if launch.registers is None else f", {launch.registers} registers, {launch.spill_bytes} B spilled"
+        written = ", ".join(f"{n} {what}" for what, n in launch.instructions.items())
+        yield f"  {launch.name} ({launch.step}): {launch.kind}{threads}{used}; {written}"
     for caveat in facts.caveats:
         yield f"caveat: {caveat}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -25,6 +26,8 @@ _LOG_LINES = 20
 # Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
 _COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+_FATAL = re.compile(r"ERROR:|FATAL|Check fail|F\d{4} ")  # how toolchains begin the line that says why they end
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -209,6 +212,7 @@ def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Ou
         reason = f"killed by the kernel for want of memory {during}"
         return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+    why = next((f": {line.strip()[:300]}" for line in reversed(tail) if _FATAL.search(line)), "")
     return Outcome(
-        Status.CRASHED, reason=f"{how} {during}", hint="the log's last lines are in the record", log_tail=tail
+        Status.CRASHED, reason=f"{how} {during}{why}", hint="the log's last lines are in the record", log_tail=tail
     )

@@ -16,6 +16,7 @@ from oneblock.bench._launch import Bounds, Listener, launch
 from oneblock.bench._record import Environment, Limits, Record, Status
 from oneblock.bench._stats import centre
 from oneblock.compilers._chips import TPUS
+from oneblock.compilers._gpu_specs import GPUS
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 _METHOD = 2  # of `_ceilings.py`: limits found by another are measured again
@@ -104,6 +105,12 @@ def too_fast(record: Record) -> str | None:
 def stated_limits(cell: Cell) -> Limits | None:
     """What the maker states of the cell's target; None where nothing is known of it."""
     target = Target.parse(cell.target)
+    if target.platform == "cuda" and target.architecture is not None:
+        card = GPUS.get((target.architecture, target.topology))
+        if card is None:
+            return None
+        peak = None if cell.dtype == "float32" else card.flops_per_s
+        return Limits(peak, f"NVIDIA's data sheet of {card.name}", card.memory_bytes_per_s, Kind.MODELLED)
     chip = TPUS.get(target.architecture or "") if target.platform == "tpu" else None
     if chip is None:
         return None

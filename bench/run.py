@@ -86,13 +86,19 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
     show_default=True,
     help="How much of the lowering to keep; all is every pass, hundreds of MB.",
 )
+@click.option(
+    "--fit",
+    "axis",
+    type=click.Choice(["batch", "context"]),
+    help="Instead of the size given, the largest that the target's compiler finds room for, and the next.",
+)
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
 @records_option
 @json_option
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
-    threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+    axis: str | None, threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
@@ -116,6 +122,8 @@ def COMMAND(
     from oneblock import backends
 
     chosen = cells(asked, probe(list(asked.backends) or backends.names(), within))
+    if axis is not None:
+        chosen = fitted(chosen, axis, within, quiet=as_json)
     run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
     records = go(run, quiet=as_json)
     if as_json:
@@ -126,6 +134,20 @@ def COMMAND(
 
     good = (Status.PASSED, Status.COMPILED, Status.INTERPRETED)
     raise SystemExit(0 if all(record.status in good for record in records) else 1)
+
+
+def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
+    """For each cell the largest of its kind that fits its target, and the next, which does not."""
+    from rich.console import Console
+
+    from oneblock.bench._fit import fit
+
+    found: dict[Cell, None] = {}
+    with Console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
+        for cell in chosen:
+            result = fit(cell, axis, within, lambda one, doing: status.update(f"{one.name}  {doing}"))
+            found |= dict.fromkeys(result.cells)
+    return list(found)
 
 
 def go(run: Run, *, quiet: bool) -> list[Any]:

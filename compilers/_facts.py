@@ -47,11 +47,29 @@ class KernelFacts:
 
 
 @dataclass(frozen=True)
+class GpuKernel:
+    """One launch. Instructions are as written, each once; times are of XLA's models, by the model's name."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    name: str  # the HLO operation
+    step: str | None
+    kind: str  # "triton gemm", "triton", "loop", "input"; "library __cublas$lt$matmul"; "Copy"
+    entry: str | None  # None: not compiled here
+    grid: tuple[int, ...] | None
+    threads: int | None
+    shared_bytes: int | None
+    registers: int | None  # of one thread; None where there is no assembler
+    spill_bytes: int | None
+    instructions: dict[str, int]
+    modelled_s: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Estimate:
     """How long the program would take on the target, by one method. Never a measurement."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    name: str  # "xla", "llo"
+    name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"
     seconds: float | None  # None: this method has no answer, for the reason in `how`
     how: str
 
@@ -96,5 +114,6 @@ class Facts:
     steps: tuple[StepFacts, ...]
     collectives: tuple[Collective, ...] = ()
     kernels: tuple[KernelFacts, ...] = ()
+    gpu_kernels: tuple[GpuKernel, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     caveats: tuple[str, ...] = ()  # what these counts do not show

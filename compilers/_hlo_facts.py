@@ -14,6 +14,7 @@ from oneblock.compilers._hlo_flops import flops
 from oneblock.compilers._hlo_steps import NO_OPERATION, attribute, deep, scheduled, step_in
 from oneblock.compilers._hlo_traffic import hbm_bytes
 
+_OVERFLOW = 2**62  # XLA:TPU writes the largest 64-bit number where its cost model gives up
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all", "ragged-all-to-all")
 
 
@@ -43,67 +44,86 @@ class _Sum:
     hbm_bytes: float = 0.0
     cycles: float = 0.0
     timed: int = 0  # operations that the compiler gave an estimate
+    overflowed: int = 0  # those of which its estimate is no number
 
 
 def count(module: Module, steps: Sequence[str]) -> Counts:
     """Walk what runs, in its order, and sum it up."""
-    opcodes, fusions, calls = Counter[str](), Counter[str](), Counter[str]()
-    by_step: dict[str | None, _Sum] = defaultdict(_Sum)
-    exchanged: list[Collective] = []
-    step_of: dict[str, str | None] = {}
-    trips_of: dict[str, int | None] = {}
-    unknown, named = False, 0
+    walk, unknown = _Walk(module, steps), False
     for computation, trips in scheduled(module):
         unknown |= trips is None
-        steps_here = attribute(computation, module, steps)
+        walk.through(computation, trips)
+    return walk.counts(unknown)
+
+
+class _Walk:
+    """What is counted on the way through a module."""
+
+    def __init__(self, module: Module, steps: Sequence[str]) -> None:
+        self.module, self.steps = module, steps
+        self.opcodes, self.fusions, self.calls = Counter[str](), Counter[str](), Counter[str]()
+        self.by_step: dict[str | None, _Sum] = defaultdict(_Sum)
+        self.exchanged: list[Collective] = []
+        self.step_of: dict[str, str | None] = {}
+        self.trips_of: dict[str, int | None] = {}
+        self.named = 0
+
+    def through(self, computation: Computation, trips: int | None) -> None:
+        """Count one computation that runs so often; once where that is unknown."""
+        steps_here = attribute(computation, self.module, self.steps)
         for instruction in computation.instructions:
             if instruction.opcode in NO_OPERATION:
                 continue
             step, by_name = steps_here[instruction.name]
-            step_of[instruction.name], trips_of[instruction.name] = step, trips
-            named += by_name and step is not None
-            opcodes[instruction.opcode] += 1
+            self.step_of[instruction.name], self.trips_of[instruction.name] = step, trips
+            self.named += by_name
+            self.opcodes[instruction.opcode] += 1
             if instruction.opcode == "fusion":
-                fusions[instruction.attributes.get("kind", "?")] += 1
+                self.fusions[instruction.attributes.get("kind", "?")] += 1
             if instruction.opcode == "custom-call":
-                calls[instruction.attributes["custom_call_target"].strip('"')] += 1
-            _add(by_step, step, instruction, computation, module, steps, trips or 1)
-            exchanged += _collectives(instruction, computation, module, step)
-    total = sum(one.operations for one in by_step.values())
-    whole = None if unknown else by_step.values()
-    caveats = ("a loop's number of trips is unknown, so that FLOPs, bytes and cycles cannot be summed",) * unknown
-    return Counts(
-        flops=None if whole is None else sum(one.flops for one in whole),
-        hbm_bytes=None if whole is None else sum(one.hbm_bytes for one in whole),
-        cycles=None if whole is None or not any(one.timed for one in whole) else sum(one.cycles for one in whole),
-        operations=dict(opcodes.most_common()),
-        fusions=dict(fusions.most_common()),
-        custom_calls=dict(calls.most_common()),
-        attributed=1 - by_step[None].operations / total if total else None,
-        attributed_by_name=named / total if total else None,
-        steps=() if unknown else tuple(_steps(by_step, steps)),
-        collectives=tuple(exchanged),
-        step_of=step_of,
-        trips_of=trips_of,
-        caveats=caveats,
-    )
+                self.calls[instruction.attributes["custom_call_target"].strip('"')] += 1
+            self.add(step, instruction, computation, trips or 1)
+            self.exchanged += _collectives(instruction, self.module, step)
 
+    def add(self, step: str | None, instruction: Instruction, computation: Computation, trips: int) -> None:
+        """One operation to its step's sum; the FLOPs inside a fusion go to the steps that wrote them."""
+        to = self.by_step[step]
+        to.operations += 1
+        to.flops += trips * flops(instruction, computation.by_name)
+        for one, of in deep(instruction, self.module):
+            self.by_step[step_in(one.op_name, self.steps) or step].flops += trips * flops(one, of.by_name)
+        to.hbm_bytes += trips * hbm_bytes(instruction, computation, self.module)
+        cycles = _cycles(instruction.config)
+        if cycles is not None:
+            to.cycles += trips * cycles
+            to.timed += 1
+            to.overflowed += cycles >= _OVERFLOW
 
-def _add(
-    by_step: dict[str | None, _Sum], step: str | None, instruction: Instruction, computation: Computation,
-    module: Module, steps: Sequence[str], trips: int,
-) -> None:  # fmt: skip
-    """One operation to its step's sum; the FLOPs inside a fusion go to the steps that wrote them."""
-    to = by_step[step]
-    to.operations += 1
-    to.flops += trips * flops(instruction, computation.by_name)
-    for one, of in deep(instruction, module):
-        by_step[step_in(one.op_name, steps) or step].flops += trips * flops(one, of.by_name)
-    to.hbm_bytes += trips * hbm_bytes(instruction, computation, module)
-    cycles = _cycles(instruction.config)
-    if cycles is not None:
-        to.cycles += trips * cycles
-        to.timed += 1
+    def counts(self, unknown: bool) -> Counts:
+        """The sums; None where a loop runs an unknown number of times or the compiler gave up."""
+        sums = self.by_step.values()
+        total, overflowed = sum(one.operations for one in sums), sum(one.overflowed for one in sums)
+        caveats = []
+        if unknown:
+            caveats.append("a loop's number of trips is unknown, so that FLOPs, bytes and cycles cannot be summed")
+        if overflowed:
+            caveats.append(f"XLA's cost model gave up on {overflowed} operations: its cycles cannot be summed")
+        no_cycles = unknown or overflowed or not any(one.timed for one in sums)
+        return Counts(
+            flops=None if unknown else sum(one.flops for one in sums),
+            hbm_bytes=None if unknown else sum(one.hbm_bytes for one in sums),
+            cycles=None if no_cycles else sum(one.cycles for one in sums),
+            operations=dict(self.opcodes.most_common()),
+            fusions=dict(self.fusions.most_common()),
+            custom_calls=dict(self.calls.most_common()),
+            attributed=1 - self.by_step[None].operations / total if total else None,
+            attributed_by_name=self.named / total if total else None,
+            steps=() if unknown else tuple(_steps(self.by_step, self.steps)),
+            collectives=tuple(self.exchanged),
+            step_of=self.step_of,
+            trips_of=self.trips_of,
+            caveats=tuple(caveats),
+        )
 
 
 def _cycles(config: dict[str, Any]) -> int | None:
@@ -114,15 +134,13 @@ def _cycles(config: dict[str, Any]) -> int | None:
 def _steps(by_step: dict[str | None, _Sum], steps: Sequence[str]) -> list[StepFacts]:
     order = [step for step in (*steps, None) if by_step[step].operations or by_step[step].flops]
     return [
-        StepFacts(step, s.operations, s.flops, s.hbm_bytes, s.cycles if s.timed else None)
+        StepFacts(step, s.operations, s.flops, s.hbm_bytes, s.cycles if s.timed and not s.overflowed else None)
         for step in order
         for s in [by_step[step]]
     ]
 
 
-def _collectives(
-    instruction: Instruction, computation: Computation, module: Module, step: str | None
-) -> list[Collective]:
+def _collectives(instruction: Instruction, module: Module, step: str | None) -> list[Collective]:
     """The exchanges in one scheduled operation; one that is started and waited for counts where it starts."""
     found = [instruction, *(one for one, _ in deep(instruction, module))]
     return [_collective(one, step) for one in found if one.opcode.removesuffix("-start") in COLLECTIVES]

@@ -27,6 +27,10 @@ def flops(instruction: Instruction, of: Mapping[str, Instruction]) -> int:
         return 2 * out.elements * prod(contracted)
     if instruction.opcode == "convolution":
         return _convolution(instruction, out, of)
+    if instruction.attributes.get("custom_call_target", "").strip('"').startswith("__cublas"):
+        (lhs,) = arrays(of[instruction.operands[0]].shape)
+        numbers = instruction.config["gemm_backend_config"]["dot_dimension_numbers"]
+        return 2 * out.elements * prod(lhs.dims[int(d)] for d in numbers["lhs_contracting_dimensions"])
     if instruction.opcode in ("reduce", "reduce-window"):
         return sum(a.elements for name in instruction.operands[:1] for a in arrays(of[name].shape) if _is_float(a))
     if instruction.opcode in _ELEMENTWISE and _is_float(out):

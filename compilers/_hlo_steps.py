@@ -54,7 +54,7 @@ def attribute(computation: Computation, module: Module, steps: Sequence[str]) ->
     adds) belongs to the step that uses what it moves, or else to the one that made it.
     """
     found = {i.name: _named(i, module, steps) for i in computation.instructions}
-    by_name = {name for name, step in found.items() if step is not None}
+    by_name = {name for name, step in found.items() if step is not None}  # before it spreads
     users: dict[str, list[str]] = {i.name: [] for i in computation.instructions}
     for i in computation.instructions:
         for operand in i.operands:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from oneblock.compilers import _dump_job, _hlo, _hlo_facts, _xla_errors
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
@@ -48,7 +49,6 @@ def over(
     devices: Sequence[Any], axes: Mapping[str, int], split: Callable[[str, tuple[int, ...]], tuple[str | None, ...]]
 ) -> Place:
     """Arrays split over a mesh with these axes; the devices of a torus are arranged along its links."""
-    import numpy as np
     from jax.experimental import mesh_utils
 
     shape = tuple(axes.values())
@@ -86,8 +86,10 @@ def lower(
     single = len({device for spec in specs.values() for device in spec.sharding.device_set}) == 1
     function = program if single else placed
     function.__name__ = program.__name__
-    # Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32.
-    with jax.default_matmul_precision("highest"):
+    # Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32. A
+    # product of 16 bits has but one precision, and Mosaic refuses to be told of another.
+    float32 = any(np.dtype(dtype) == np.float32 for _, dtype in shapes.values())
+    with jax.default_matmul_precision("highest" if float32 else "default"):
         traced = jax.jit(function).trace(specs)
         return traced.lower(), Artifact(Stage.GRAPH, "jaxpr", str(traced.jaxpr))
 
@@ -96,7 +98,7 @@ def inputs(lowered: jax.stages.Lowered) -> tuple[Artifact, Artifact]:
     """What the compiler is given: StableHLO with the names of steps, and HLO before its passes."""
     return (
         Artifact(Stage.LOWERED, "stablehlo", str(lowered.as_text(debug_info=True))),
-        Artifact(Stage.LOWERED, "hlo-before", str(lowered.as_text(dialect="hlo"))),
+        Artifact(Stage.LOWERED, "hlo-before", str(lowered.as_text(dialect="hlo", debug_info=True))),
     )
 
 
@@ -146,7 +148,6 @@ def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str
 
 def compile_stablehlo(text: str, device: Any) -> Any:
     """A StableHLO module of any origin, compiled for one device, here or of a topology: XLA's own executable."""
-    import numpy as np
     from jax._src import compiler
     from jax._src.interpreters import mlir
     from jax._src.lib import xla_client
