@@ -92,13 +92,14 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
     type=click.Choice(["batch", "context"]),
     help="Instead of the size given, the largest that the target's compiler finds room for, and the next.",
 )
+@click.option("--report", is_flag=True, help="And write the report of all records there, as `oneblock report` does.")
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
 @records_option
 @json_option
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
-    axis: str | None, threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+    axis: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
@@ -130,6 +131,10 @@ def COMMAND(
         answer(records)
     else:
         show(records, directory)
+    if report:
+        from oneblock.bench.report import write
+
+        note(write(directory, directory / "report.html", "oneblock study").sentence)
     from oneblock.bench._record import Status
 
     good = (Status.PASSED, Status.COMPILED, Status.INTERPRETED)

@@ -119,7 +119,12 @@ def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
     made = Made(case(), "float32")
     arrays = {**made.weights, **made.inputs[0]}
     for ops_set in backend.ops_sets:
-        stages = backend.compile(made.workload, made.case, arrays, ops_set, TARGET).capture(Detail.DEFAULT).artifacts
+        try:
+            compiled = backend.compile(made.workload, made.case, arrays, ops_set, TARGET)
+        except Unsupported:
+            assert ops_set != backend.ops_sets[0]  # a kernel may ask for longer sequences
+            continue
+        stages = compiled.capture(Detail.DEFAULT).artifacts
         if not stages:
             assert backend.compilations() == 0
             continue
