@@ -75,6 +75,15 @@ class Executable(Protocol):
         ...
 
 
+@runtime_checkable
+class DeviceClock(Protocol):
+    """What an executable also has where the device tells how long it worked, the host's waiting left out."""
+
+    def device_seconds(self, args: Mapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
+        """The device's own time of each of `calls` calls, each after a flush."""
+        ...
+
+
 @dataclass(frozen=True)
 class Compiled:
     """A workload specialised to one target, one dtype and its shapes."""

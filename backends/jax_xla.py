@@ -100,6 +100,7 @@ class JaxExecutable:
     def __init__(self, compiled: Any, device: Any, ops_set: str, place: xla.Place) -> None:
         self.compiled, self.device, self.ops_set, self.place = compiled, device, ops_set, place
         self.cache = HostCache()
+        self.program = compiled.as_text().split()[1].rstrip(",")  # "jit_block"
         self.timer = "perf_counter" if device.platform == "cpu" else "perf_counter+block_until_ready"
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
@@ -124,6 +125,20 @@ class JaxExecutable:
     def peak_bytes(self) -> int | None:
         stats = self.device.memory_stats()
         return None if stats is None else int(stats["peak_bytes_in_use"])
+
+
+class TpuExecutable(JaxExecutable):
+    """A program on a TPU, whose profiler tells how long it ran there."""
+
+    def device_seconds(self, args: Mapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
+        """The seconds of each call on the device, by XProf."""
+
+        def run() -> None:
+            for _ in range(calls):
+                self.flush(flush_bytes)
+                self.wait(self.call(args))
+
+        return xla.device_seconds(run, self.program, calls)
 
 
 class JaxXla:
@@ -161,7 +176,8 @@ class JaxXla:
             if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
                 raise
             raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
-        return Compiled(JaxExecutable(compiled, devices[0], ops_set, where), capture)
+        made = TpuExecutable if target.platform == "tpu" else JaxExecutable
+        return Compiled(made(compiled, devices[0], ops_set, where), capture)
 
     def compilations(self) -> int:
         return xla.compilations()

@@ -8,12 +8,13 @@ import sys
 from statistics import median
 from typing import Any
 
-from oneblock.backends._backend import Executable
+from oneblock.backends._backend import DeviceClock, Executable
 from oneblock.bench import _environment as environment
 from oneblock.bench._cell import Cell
 from oneblock.bench._jobs import MeasureJob
 from oneblock.bench._record import Launch
 from oneblock.bench._sampling import calls_for, quiet, series, time_calls, warm_up
+from oneblock.bench._tiers import Tier
 from oneblock.bench._tiers import tier as find_tier
 from oneblock.bench._worker import say
 from oneblock.workloads._check import Check
@@ -42,30 +43,37 @@ class Subject:
         return self.golden.check(self.executable.get(out), i)
 
 
+class _Fresh:
+    """Calls of inputs never seen before; a few of them, chosen at random, have references and are kept."""
+
+    def __init__(self, subject: Subject, job: MeasureJob, tier: Tier) -> None:
+        self.subject, self.index = subject, job.index
+        self.kept = random.Random(f"{job.cell.input_seed}/{job.index}").sample(range(tier.least), tier.rechecks)
+        self.timed: list[tuple[int, Any]] = []
+        self.calls = 0
+
+    def call(self) -> float:
+        """The seconds of one."""
+        known = 1 + len(self.timed) if self.calls in self.kept else None  # inputs 1, 2, ... have references
+        self.calls += 1
+        unseen = self.subject.args(known if known is not None else 1000 * (self.index + 1) + self.calls)
+        seconds, out = time_calls(self.subject.executable, unseen)
+        if known is not None:
+            self.timed.append((known, out))
+        return seconds
+
+
 def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
     """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
     tier, executable = find_tier(job.tier), subject.executable
     started, load_before = environment.now(), environment.load_average()
     args = subject.args(0)
-    timed: list[tuple[int, Any]] = []
 
     def cold() -> float:
         executable.flush(job.flush_bytes)
         return time_calls(executable, args)[0]
 
-    recheck_at = random.Random(f"{job.cell.input_seed}/{job.index}").sample(range(tier.least), tier.rechecks)
-    calls = 0
-
-    def fresh() -> float:
-        nonlocal calls
-        known = 1 + len(timed) if calls in recheck_at else None  # inputs 1, 2, ... have references
-        calls += 1
-        unseen = subject.args(known if known is not None else 1000 * (job.index + 1) + calls)
-        seconds, out = time_calls(executable, unseen)
-        if known is not None:
-            timed.append((known, out))
-        return seconds
-
+    fresh = _Fresh(subject, job, tier)
     with quiet():
         say("phase", name="warming up")
         warmup_s = warm_up(executable, args, tier)
@@ -73,10 +81,13 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         say("phase", name="timing")
         cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
         warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
-        fresh_s, _ = series(fresh, tier)
+        fresh_s, _ = series(fresh.call, tier)
+        device_s: list[float] = []
+        if isinstance(executable, DeviceClock):
+            device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
     say("phase", name="checking again")
     _, last = time_calls(executable, args)  # the very arguments that were timed: a call may not have changed them
-    verdicts = [*(subject.check(i, out) for i, out in timed), subject.check(0, last)]
+    verdicts = [*(subject.check(i, out) for i, out in fresh.timed), subject.check(0, last)]
     launch = Launch(
         index=job.index,
         started=started,
@@ -88,7 +99,7 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         warm_s=tuple(warm_s),
         fresh_s=tuple(fresh_s),
         calls_per_sample=batch,
-        rechecked=len(timed),
+        rechecked=len(fresh.timed),
         timer=executable.timer,
         flushed_bytes=job.flush_bytes,
         peak_rss_bytes=_peak_rss_bytes(),
@@ -97,6 +108,7 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         load_after=environment.load_average(),
         compilations_by_calls=0,
         stopped_by=stopped_by,
+        device_s=tuple(device_s),
     )
     return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
 

@@ -65,6 +65,7 @@ class Launch:
     load_after: float | None
     compilations_by_calls: int  # a call must not compile: more than 0 is a doubt
     stopped_by: str  # "samples", "precision" or "cap", of the cold series
+    device_s: tuple[float, ...] = ()  # as cold, by the device's own clock; empty where it has none
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,12 @@ class Record:
         return identity(self.cell, self.tier, self.environment)
 
     def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
-        """The raw seconds of a series ("cold", "warm", "fresh"), one tuple a process."""
+        """The raw seconds of a series ("cold", "warm", "fresh", "device"), one tuple a process.
+
+        Of "cold" the device's own where it has a clock: the wall's holds the host's waiting, and is kept beside it.
+        """
+        if series == "cold" and self.launches and all(launch.device_s for launch in self.launches):
+            series = "device"
         return [getattr(launch, f"{series}_s") for launch in self.launches]
 
     def with_doubts(self, doubts: list[str]) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from oneblock.compilers import _dump_job, _hlo, _hlo_facts, _xla_errors
+from oneblock.compilers import _dump_job, _hlo, _hlo_facts, _xla_errors, _xprof
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers._facts import Facts
 
@@ -144,6 +145,18 @@ def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str
         collectives=counts.collectives,
         caveats=(*counts.caveats, *caveats),
     )
+
+
+def device_seconds(run: Callable[[], None], program: str, runs: int) -> list[float]:
+    """The time on the TPU of each of the `runs` of a program that `run` makes; RuntimeError if XProf saw others."""
+    with tempfile.TemporaryDirectory(prefix="oneblock-xprof-") as folder:
+        with jax.profiler.trace(folder):
+            run()
+        profiles = [jax.profiler.ProfileData.from_file(str(path)) for path in Path(folder).rglob("*.xplane.pb")]
+        found = [s for profile in profiles for s in _xprof.module_seconds(profile.planes, program)]
+    if len(found) != runs:
+        raise RuntimeError(f"expected {runs} runs of {program} in XProf's profile of the TPU, got {len(found)}")
+    return found
 
 
 def compile_stablehlo(text: str, device: Any) -> Any:

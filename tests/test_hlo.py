@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from oneblock.compilers._hlo import Array, HloError, arrays, parse
 from oneblock.compilers._hlo_facts import Counts, count
 from oneblock.compilers._hlo_flops import flops
 from oneblock.compilers._topology import topology
+from oneblock.compilers._xprof import module_seconds
 
 STEPS = ("qkv", "mlp")
 HEAD = "HloModule jit_block, is_scheduled=true, entry_computation_layout={()->f32[]}\n\n"
@@ -293,3 +296,16 @@ def test_a_wrong_topology_is_told_which_there_are() -> None:
     for shape in ("3x5", "2x2x1", "big", "32x32"):
         with pytest.raises(LookupError, match="2x4"):
             topology("v5e", shape)
+
+
+def test_a_devices_own_time_is_that_of_the_program_alone_in_the_order_of_its_runs() -> None:
+    """As XProf lays a profile out: other planes, other lines and other programs are not it."""
+
+    def event(name: str, start_ns: int, duration_ns: int) -> SimpleNamespace:
+        return SimpleNamespace(name=name, start_ns=start_ns, duration_ns=duration_ns)
+
+    modules = [event("jit_block(123)", 200, 7), event("jit_block(123)", 100, 5), event("jit_other(9)", 150, 99)]
+    lines = [SimpleNamespace(name="XLA Modules", events=modules), SimpleNamespace(name="XLA Ops", events=modules)]
+    planes = [SimpleNamespace(name=name, lines=lines) for name in ("/host:CPU", "/device:TPU:0", "/device:TPU:1")]
+    assert module_seconds(planes, "jit_block") == pytest.approx([5e-9, 7e-9])
+    assert module_seconds(planes[:1], "jit_block") == []
