@@ -89,14 +89,19 @@ def gpu(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def study(session: nox.Session) -> None:
-    """The main job: real models through every backend that needs no accelerator, each answer checked, then the report.
+    """The main job: real models through every backend, measured here or compiled for elsewhere, then the report.
 
     Words after `--` go to `oneblock run`: `nox -s study -- --tier standard`.
     """
     session.install(LOCK, "-e.[study]")
     session.run("oneblock", "doctor")
+    names = ("reference", "torch_eager", "torch_inductor", "jax_xla")
     cells = ["block", "--preset", "gpt2", "--preset", "llama-1b", "--dtype", "float32", "--dtype", "bfloat16"]
+    cells += ["--stages", "brief"]
+    cells += [] if "--backend" in session.posargs else [word for name in names for word in ("--backend", name)]
+    elsewhere = ["block", "--preset", "llama-1b", "--dtype", "bfloat16", "--backend", "xla_tpu", "--ops", "plain"]
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
+    session.run("oneblock", "run", *elsewhere, "--stages", "brief", "-o", "study")
     session.run("oneblock", "report", "-o", "study")
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
 

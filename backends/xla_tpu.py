@@ -67,7 +67,7 @@ def probe(target: Target) -> Device:
 
 def here(target: Target) -> bool:
     """Whether the target is the TPU of this machine, and so to be run on it."""
-    if not tpu.chips_here():
+    if not xla.tpu_chips_here():
         return False
     if target.architecture is None:
         return True

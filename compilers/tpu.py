@@ -7,21 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-from jax._src.hardware_utils import num_available_tpu_chips_and_device_id
 
-from oneblock.compilers import _dump_job, _estimates, _hlo, _hlo_facts, _libtpu, _xla_errors, xla
+from oneblock.compilers import _dump_job, _estimates, _hlo, _hlo_facts, _xla_errors, xla
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers._chips import TPUS
 from oneblock.compilers._topology import Topology
-
-
-def chips_here() -> int:
-    """How many TPU chips this machine has, by its PCI devices, as JAX looks for them."""
-    return int(num_available_tpu_chips_and_device_id()[0])
-
-
-if not chips_here():
-    _libtpu.compile_only()  # before libtpu is loaded, which the first topology does
 
 
 def devices(topology: Topology) -> list[Any]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax._src.hardware_utils import num_available_tpu_chips_and_device_id
 
-from oneblock.compilers import _dump_job, _hlo, _hlo_facts, _xla_errors, _xprof
+from oneblock.compilers import _dump_job, _hlo, _hlo_facts, _libtpu, _xla_errors, _xprof
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers._facts import Facts
 
@@ -22,6 +23,15 @@ _seen: list[str] = []
 # Source files as "workloads/_ops.py", wherever oneblock is installed, so that the same program gives the same text.
 _ROOT = re.escape(str(Path(__file__).parent.parent)) + "/"
 jax.config.update("jax_hlo_source_file_canonicalization_regex", f"{_ROOT}|.*/site-packages/|.*/bin/")
+
+
+def tpu_chips_here() -> int:
+    """How many TPU chips this machine has, by its PCI devices, as JAX looks for them."""
+    return int(num_available_tpu_chips_and_device_id()[0])
+
+
+if not tpu_chips_here():
+    _libtpu.compile_only()  # before libtpu is loaded: if it is installed, JAX does as soon as it looks for devices
 
 
 def _count(event: str, duration_s: float, **_: Any) -> None:

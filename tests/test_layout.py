@@ -16,7 +16,7 @@ from oneblock import backends
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = ("workloads", "compilers", "backends", "bench", "labs")
-TOOLCHAINS = {"torch", "jax", "jaxlib", "triton", "tvm", "torch_xla", "torch_neuronx", "nki", "transformers"}
+TOOLCHAINS = {"torch", "torchax", "libtpu", "jax", "jaxlib", "triton", "tvm", "torch_xla", "torch_neuronx", "nki", "transformers"}
 MAY_IMPORT = {
     "workloads": {"workloads"},
     "compilers": {"compilers"},
