@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -78,6 +79,21 @@ def xla(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def torchxla(session: nox.Session) -> None:
+    """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`."""
+    wheels = [requirement for requirement in EXTRAS["torchxla"] if requirement.startswith("torch")]  # not locked
+    session.install(LOCK, "-e.[xla_tpu]", *group("test"))
+    if "full" in session.posargs:
+        session.install(*wheels)
+    else:
+        session.install("--no-deps", *wheels)
+        session.run("python", "ci/light_torchxla.py")
+    words = [word for word in session.posargs if word != "full"]
+    files = ("tests/test_backends.py", "tests/test_torch_ways.py")
+    session.run("pytest", "-n2", *files, "-k", "torchxla", *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
+
+
+@nox.session(default=False)
 def gpu(session: nox.Session) -> None:
     """Run the same contract on a CUDA device, which must be here, with every backend that can use one."""
     names = ("jax_xla", "torch_eager", "torch_inductor")
@@ -85,6 +101,35 @@ def gpu(session: nox.Session) -> None:
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "cuda"}
     session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def tpu(session: nox.Session) -> None:
+    """Run the contract on one chip of a TPU, which must be here, then the study on it and its report.
+
+    Words after `--` go to `oneblock run`.
+    """
+    names = ("xla_tpu", "jax_xla", "pallas_tpu")
+    session.install(LOCK, "-e.[xla_tpu,pallas_tpu]", *group("test"))
+    session.run("oneblock", "doctor")
+    env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "tpu"}
+    session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), env=env)
+    cells = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--target=tpu"]
+    cells += [f"--backend={name}" for name in names]
+    session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
+    session.run("oneblock", "report", "-o", "study")
+    session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
+
+
+@nox.session(default=False)
+def notebooks(session: nox.Session) -> None:
+    """Write labs/notebooks/ anew from labs/*.py, run every cell on the CPU, and prove that the check can fail."""
+    session.install(LOCK, "-e.[xla_tpu]", *group("notebooks"))
+    session.run("python", "-m", "oneblock.labs._notebooks")
+    folder = Path(session.create_tmp(), "run").resolve()
+    shutil.rmtree(folder, ignore_errors=True)  # a record that is there already would not be made again
+    folder.mkdir()
+    session.run("python", "-m", "oneblock.labs._notebooks", "--execute", str(folder))
 
 
 @nox.session(default=False)

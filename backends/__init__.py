@@ -30,6 +30,7 @@ def load(name: str) -> Backend:
     third_party = _third_party()
     if name not in names():
         raise LookupError(unknown("backend", name, names()))
+    extra = f"oneblock[{name.replace('_', '-')}]"  # pip before 23.3 finds extras by this spelling alone
     try:
         if name in third_party:
             backend = third_party[name].load()
@@ -38,10 +39,10 @@ def load(name: str) -> Backend:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("oneblock"):
             raise  # a typo of ours must not look like a missing toolchain
-        raise Unavailable(f"{error.name} is not installed", f"pip install 'oneblock[{name}]'") from error
+        raise Unavailable(f"{error.name} is not installed", f"pip install '{extra}'") from error
     except (ImportError, OSError) as error:
         reason = f"its toolchain is installed and does not load: {error}"
-        raise Unavailable(reason, f"pip install --force-reinstall 'oneblock[{name}]'") from error
+        raise Unavailable(reason, f"pip install --force-reinstall '{extra}'") from error
     if not isinstance(backend, Backend):
         raise Unavailable(
             f"{name} defines {type(backend).__name__}, which is not a Backend", "see backends/_backend.py"

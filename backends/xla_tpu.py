@@ -66,8 +66,8 @@ def probe(target: Target) -> Device:
 
 
 def here(target: Target) -> bool:
-    """Whether the target is the TPU of this machine, and so to be run on it."""
-    if not xla.tpu_chips_here():
+    """Whether the target is one chip of this machine, and so to be run on it; what is only compiled leaves it alone."""
+    if target.topology is not None or target.mesh is not None or not xla.tpu_chips_here():
         return False
     if target.architecture is None:
         return True
@@ -75,7 +75,7 @@ def here(target: Target) -> bool:
         ON_DEVICE.probe(target)
     except (Unavailable, Unsupported):
         return False
-    return target.topology is None and target.mesh is None
+    return True
 
 
 def where(target: Target) -> Topology:

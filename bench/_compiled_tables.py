@@ -29,10 +29,10 @@ def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
     records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
     title = f"{subject}   (compiled, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
-        "formula: FLOPs as a share of the formula's. least: HBM traffic as a multiple of the compulsory. steps: the "
-        "operations that a step claims. Estimates: roofline of the specification (modelled); xla: optimal_seconds, "
-        "repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: sums of XLA's "
-        "models of its own kernels' untuned tiles, and of cuBLAS's"
+        "+: and what kernels of one's own compute. formula: FLOPs as a share of the formula's. least: HBM traffic as a "
+        "multiple of the compulsory. steps: the operations that a step claims. Estimates: roofline of the "
+        "specification (modelled); xla: optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM "
+        "time; xla-triton, xla-cublas: sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
     )
     table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     for column in ("target", "backend", "ops"):

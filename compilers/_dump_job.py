@@ -48,6 +48,8 @@ def dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: 
         if ended:
             simulated, why = {}, f"the static simulation ended the compiler: {ended}"
             ended = _child(stablehlo, target, hlo, llo, passes, _llo.flags(llo, everything=everything, simulate=False))
+        elif simulated and not any(one.cycles for one in simulated.values()):
+            simulated, why = {}, f"the static simulation counts no cycles for TPU {topology.generation.name}"
         caveats = (f"no bundles: the compiler that dumps them ended: {ended}",) if ended else ()
         kernels = _llo.kernels(llo, counts.step_of, simulated)
         names = None if everything else [kernel.name for kernel in kernels[:_KEPT]]

@@ -108,6 +108,8 @@ class _Walk:
             caveats.append("a loop's number of trips is unknown, so that FLOPs, bytes and cycles cannot be summed")
         if overflowed:
             caveats.append(f"XLA's cost model gave up on {overflowed} operations: its cycles cannot be summed")
+        if kernels := self.calls["tpu_custom_call"]:
+            caveats.append(f"{kernels} kernels of one's own: their FLOPs are not counted, their operands as read once")
         no_cycles = unknown or overflowed or not any(one.timed for one in sums)
         return Counts(
             flops=None if unknown else sum(one.flops for one in sums),

@@ -22,7 +22,7 @@ _seen: list[str] = []
 
 # Source files as "workloads/_ops.py", wherever oneblock is installed, so that the same program gives the same text.
 _ROOT = re.escape(str(Path(__file__).parent.parent)) + "/"
-jax.config.update("jax_hlo_source_file_canonicalization_regex", f"{_ROOT}|.*/site-packages/|.*/bin/")
+jax.config.update("jax_hlo_source_file_canonicalization_regex", f"^(?:{_ROOT}|.*/)")
 
 
 def tpu_chips_here() -> int:

@@ -16,7 +16,9 @@ from oneblock import backends
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = ("workloads", "compilers", "backends", "bench", "labs")
-TOOLCHAINS = {"torch", "torchax", "libtpu", "jax", "jaxlib", "triton", "tvm", "torch_xla", "torch_neuronx", "nki", "transformers"}
+TOOLCHAINS = {
+    "torch", "torchax", "torch_xla", "jax", "jaxlib", "libtpu", "triton", "tvm", "torch_neuronx", "nki", "transformers",
+}  # fmt: skip
 MAY_IMPORT = {
     "workloads": {"workloads"},
     "compilers": {"compilers"},

@@ -1,0 +1,88 @@
+"""Our own Pallas kernels in the place of JAX's operations: interpreted on the CPU, compiled for every TPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oneblock.backends import xla_tpu
+from oneblock.backends._backend import Compiled, Device, Kind, Unsupported
+from oneblock.backends._pallas.flash_attention import flash_attention
+from oneblock.backends._pallas.paged_attention import cached_attention
+from oneblock.backends._pallas.rms_matmul import rms_matmul
+from oneblock.backends._target import Target
+from oneblock.backends.jax_xla import BACKEND as JAX
+from oneblock.backends.jax_xla import JaxNativeOps
+from oneblock.compilers import xla
+from oneblock.workloads._ops import Array
+from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+
+
+@dataclass(frozen=True)
+class Normed:
+    """An RMSNorm that waits for the projections that read it, each of which does it in its own kernel."""
+
+    x: Array  # (..., C)
+    weight: Array  # (C,)
+    eps: float
+
+
+class PallasOps(JaxNativeOps):
+    """Attention, and RMSNorm with the projections after it, as kernels of ours; the other operations as native."""
+
+    def __init__(self, platform: str) -> None:
+        super().__init__(platform)
+        self.interpret = platform == "cpu"
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Normed:
+        return Normed(x, weight, eps)
+
+    def linear(self, x: Array | Normed, weight: Array, bias: Array | None = None) -> Array:
+        if not isinstance(x, Normed) or bias is not None:
+            return super().linear(array(self, x), weight, bias)
+        *outer, C = x.x.shape
+        y = rms_matmul(x.x.reshape(-1, C), x.weight, weight, x.eps, interpret=self.interpret)
+        return y.reshape(*outer, weight.shape[0])
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        T, S = q.shape[1], k.shape[1]
+        if T not in (1, S):
+            raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")
+        kernel = cached_attention if T == 1 else flash_attention
+        return kernel(q, k, v, interpret=self.interpret)
+
+
+def array(ops: PallasOps, x: Array | Normed) -> Array:
+    """What is asked for without a projection after it, such as the answer of the workload `norm`."""
+    return JaxNativeOps.rms_norm(ops, x.x, x.weight, x.eps) if isinstance(x, Normed) else x
+
+
+class PallasTpu:
+    """The block with hand-written kernels; on the CPU an interpreter runs them, which shows that they are right."""
+
+    name = "pallas_tpu"
+    ops_sets = ("kernels",)
+    dtypes = ("float32", "bfloat16")  # Mosaic refuses to load float16: "Invalid vector type for load"
+    platforms = ("cpu", "tpu")
+
+    def probe(self, target: Target) -> Device:
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: a kernel of ours is a program for one device, and is not split over a mesh")
+        return Device(Kind.INTERPRETED, "cpu") if target.platform == "cpu" else xla_tpu.probe(target)
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        self.probe(target)
+
+        def finished(ops: PallasOps, case: Case, args: Mapping[str, Any]) -> Outputs:
+            return {name: array(ops, x) for name, x in workload.program(ops, case, args).items()}
+
+        program = xla.named(finished, PallasOps(target.platform), case, workload.name)
+        compile_program = JAX.compile_program if target.platform == "cpu" else xla_tpu.compile_program
+        return compile_program(program, arrays, ops_set, target)
+
+    def compilations(self) -> int:
+        return xla.compilations()
+
+
+BACKEND = PallasTpu()
