@@ -139,7 +139,8 @@ def details(record: Record) -> Iterator[str]:
     for kernel in facts.kernels[:8]:
         slots = ", ".join(f"{unit} {used:.0%}" for unit, used in kernel.slots.items() if used >= 0.01)
         cycles = "" if kernel.cycles is None else f", {kernel.cycles:,.0f} static cycles"
-        yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}; slots filled: {slots}"
+        estimated = "" if kernel.estimated_cycles is None else f", {kernel.estimated_cycles:,.0f} estimated"
+        yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}{estimated}; slots filled: {slots}"
     for launch in facts.gpu_kernels:
         threads = "" if launch.threads is None else f", {launch.threads} threads"
         used = "" if launch.registers is None else f", {launch.registers} registers, {launch.spill_bytes} B spilled"

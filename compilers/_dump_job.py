@@ -37,7 +37,18 @@ class Dumped:
 
 
 def dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> Dumped:
-    """Bundles, slot use and simulated cycles from libtpu, and with `everything` each pass."""
+    """Bundles, slot use and simulated cycles from libtpu, and with `everything` each pass; without room, the reason."""
+    try:
+        return _dump_tpu(stablehlo, topology, counts, everything=everything)
+    except OSError as error:
+        return Dumped(why=_no_room(error), caveats=(f"no bundles: {_no_room(error)}",))
+
+
+def _no_room(error: OSError) -> str:
+    return f"the folder for dumps, in {tempfile.gettempdir()}, cannot be used: {error.strerror}; set TMPDIR to another"
+
+
+def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> Dumped:
     target = ("tpu", topology.generation.name, "x".join(map(str, topology.shape)))
     with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
         hlo, llo = Path(scratch, "hlo"), Path(scratch, "llo")
@@ -51,14 +62,21 @@ def dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: 
         elif simulated and not any(one.cycles for one in simulated.values()):
             simulated, why = {}, f"the static simulation counts no cycles for TPU {topology.generation.name}"
         caveats = (f"no bundles: the compiler that dumps them ended: {ended}",) if ended else ()
-        kernels = _llo.kernels(llo, counts.step_of, simulated)
+        kernels = _llo.kernels(llo, counts.step_of, simulated, counts.cycles_of)
         names = None if everything else [kernel.name for kernel in kernels[:_KEPT]]
         machine = tuple(Artifact(Stage.MACHINE, title, text) for title, text in _llo.texts(llo, names))
         return Dumped(tuple(_passes(hlo)), machine, kernels, _cycles(simulated, counts), why, caveats)
 
 
 def dump_cpu(stablehlo: str, *, everything: bool) -> Dumped:
-    """LLVM IR and assembly of each kernel from XLA:CPU, and with `everything` each pass."""
+    """LLVM IR and assembly of each kernel from XLA:CPU, and with `everything` each pass; without room, the reason."""
+    try:
+        return _dump_cpu(stablehlo, everything=everything)
+    except OSError as error:
+        return Dumped(caveats=(f"no LLVM IR: {_no_room(error)}",))
+
+
+def _dump_cpu(stablehlo: str, *, everything: bool) -> Dumped:
     with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
         hlo = Path(scratch, "hlo")
         passes = _pass_flags(hlo) if everything else {"xla_dump_to": str(hlo)}

@@ -44,6 +44,7 @@ class KernelFacts:
     bundles: int  # VLIW instructions
     slots: dict[str, float]  # share of each functional unit's slots that is filled: {"MXU": 0.97}
     cycles: float | None  # of the static simulation
+    estimated_cycles: float | None = None  # of the cost model by which XLA chose
 
 
 @dataclass(frozen=True)

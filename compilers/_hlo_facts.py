@@ -34,6 +34,7 @@ class Counts:
     collectives: tuple[Collective, ...]
     step_of: dict[str, str | None]  # by operation
     trips_of: dict[str, int | None]  # how often it runs
+    cycles_of: dict[str, int]  # as XLA's cost model estimates one run of it
     caveats: tuple[str, ...]
 
 
@@ -66,6 +67,7 @@ class _Walk:
         self.exchanged: list[Collective] = []
         self.step_of: dict[str, str | None] = {}
         self.trips_of: dict[str, int | None] = {}
+        self.cycles_of: dict[str, int] = {}
         self.named = 0
 
     def through(self, computation: Computation, trips: int | None) -> None:
@@ -98,6 +100,8 @@ class _Walk:
             to.cycles += trips * cycles
             to.timed += 1
             to.overflowed += cycles >= _OVERFLOW
+            if cycles < _OVERFLOW:
+                self.cycles_of[instruction.name] = cycles
 
     def counts(self, unknown: bool) -> Counts:
         """The sums; None where a loop runs an unknown number of times or the compiler gave up."""
@@ -124,6 +128,7 @@ class _Walk:
             collectives=tuple(self.exchanged),
             step_of=self.step_of,
             trips_of=self.trips_of,
+            cycles_of=self.cycles_of,
             caveats=tuple(caveats),
         )
 

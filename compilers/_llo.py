@@ -32,7 +32,7 @@ def flags(folder: Path, *, everything: bool, simulate: bool) -> dict[str, str]:
 
 
 def kernels(
-    folder: Path, step_of: Mapping[str, str | None], simulated: Mapping[str, Simulated]
+    folder: Path, step_of: Mapping[str, str | None], simulated: Mapping[str, Simulated], estimated: Mapping[str, int]
 ) -> tuple[KernelFacts, ...]:
     """The kernels that were dumped, those of most bundles first."""
     found = []
@@ -41,7 +41,7 @@ def kernels(
         if name in step_of:  # the program's prologue and epilogue are dumped too
             bundles, slots = slot_use(path.read_text(encoding="utf-8"))
             cycles = simulated[name].cycles if name in simulated else None
-            found.append(KernelFacts(name, step_of[name], bundles, slots, cycles))
+            found.append(KernelFacts(name, step_of[name], bundles, slots, cycles, estimated.get(name)))
     return tuple(sorted(found, key=lambda kernel: -kernel.bundles))
 
 

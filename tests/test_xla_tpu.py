@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -164,6 +165,31 @@ def test_everything_on_request_is_each_pass_in_order(tpu: Backend) -> None:
     stages = list(Stage)
     order = [stages.index(a.stage) for a in made.artifacts]
     assert order == sorted(order)
+
+
+FULL = """
+import resource, signal
+from tests.test_xla_tpu import lowering, case, compile_for, backends
+from oneblock.compilers import Detail
+compiled = compile_for(backends.load("xla_tpu"), case("norm", n=64), "tpu:v5e")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+print(compiled.capture(Detail.DEFAULT).facts.caveats)
+"""
+
+
+def test_a_folder_for_dumps_that_is_full_or_not_there_costs_the_dumps_and_not_the_cell(
+    tpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = child(FULL)
+    assert "no bundles" in full.stdout
+    assert "set TMPDIR" in full.stdout, full.stderr
+    compiled = compile_for(tpu, case("norm", n=64), "tpu:v5e")
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
+    found = compiled.capture(Detail.DEFAULT).facts
+    assert found is not None
+    assert found.hbm_bytes is not None
+    assert "set TMPDIR" in found.caveats[0]
 
 
 CODE = """
