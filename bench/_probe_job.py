@@ -40,6 +40,8 @@ def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
 
 
 def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
+    if target.platform not in backend.platforms:
+        return {"reason": f"{backend.name} has no target {target.platform}"}
     row = {"platform": target.platform, "ops_sets": backend.ops_sets, "dtypes": backend.dtypes}
     try:
         device = backend.probe(target)

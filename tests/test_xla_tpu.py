@@ -266,6 +266,7 @@ def test_a_flag_that_the_compiler_does_not_know_is_told_and_the_run_goes_on(tpu:
     assert "xla_no_such_flag" in str(by["xla_tpu", "tpu:v5e"]["reason"])
     assert by["xla_tpu", "cpu"]["status"] == "unsupported"
     assert by["reference", "tpu:v5e"]["status"] == "unsupported"
+    assert by["reference", "tpu:v5e"]["limits"] is None, "nobody measures a TPU's limits with NumPy"
 
 
 def test_the_largest_that_fits_is_found_and_the_next_does_not(tpu: Backend, tmp_path: Path) -> None:
