@@ -80,15 +80,16 @@ class Plots:
         timed = {plain(" ".join(row.labels if len(targets) > 1 else row.labels[:2])): row for row in having}
         medians = [f"{label} {figures(row.times.cold_s, 1e3)} ms" for label, row in timed.items() if row.times]
         words = f"Cold samples of each process; medians: {', '.join(medians)}"
-        return self._add(_strips(timed, self.most_samples), words)
+        return self.add(_strips(timed, self.most_samples), words)
 
     def _roofline(self, rows: list[Row]) -> Roofline:
         newest = max(rows, key=lambda row: row.record.created)
         words = f"FLOP per second against FLOP per byte, {len(rows)} cells; every rate is in the tables below"
-        plot = self._add(_roofline(rows, newest.record.limits, self.backends), words)
+        plot = self.add(_roofline(rows, newest.record.limits, self.backends), words)
         return Roofline(tuple(rows), newest, len({row.record.limits for row in rows}), plot)
 
-    def _add(self, chart: Any, words: str) -> Plot:
+    def add(self, chart: Any, words: str) -> Plot:
+        """Put a chart on the page, as wide as its place."""
         spec = chart.properties(width="container", description=words).to_dict(validate=False)
         self.specs.append({key: value for key, value in spec.items() if key not in ("$schema", "config")})
         return Plot(len(self.specs) - 1, words)

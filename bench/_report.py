@@ -64,6 +64,11 @@ class Row:
         return self.record.check if self.record.status in (Status.PASSED, Status.INTERPRETED) else None
 
     @property
+    def counted(self) -> bool:
+        """Whether it was compiled for a device that is elsewhere, and its program counted: no failure, and no time."""
+        return self.record.status is Status.COMPILED and self.record.facts is not None
+
+    @property
     def labels(self) -> tuple[str, str, str]:
         """Backend, ops set and target: what is compared."""
         cell = self.record.cell
@@ -75,6 +80,7 @@ def render(records: Sequence[tuple[Path, Record]], problems: Sequence[Problem], 
     from jinja2 import Environment, StrictUndefined
 
     from oneblock.bench._plots import Plots, policy_hash, script
+    from oneblock.bench._report_compiled import methods, subjects, unfit
 
     rows = _rows(records)
     groups, newest = _groups(rows), [row for row in rows if row.newest]
@@ -90,11 +96,14 @@ def render(records: Sequence[tuple[Path, Record]], problems: Sequence[Problem], 
         statuses=Counter(row.record.status.value for row in newest),
         machines=_machines(rows),
         kinds=_kinds(rows),
-        failures=_failures(rows),
+        failures=_failures([row for row in rows if not row.counted]),
         columns=sorted({row.labels for row in newest}),
         groups=groups,
         rooflines=plots.rooflines([row for group in groups for row in group if row.times]),
         strips=[plots.strips(group) for group in groups],
+        compiled=(compiled := subjects(groups, plots)),
+        methods=methods(compiled),
+        unfit=unfit(rows),
         plots=plots,
         bundle=script() if plots.specs else "",
     )

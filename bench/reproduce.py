@@ -76,10 +76,14 @@ def _verdict(old: Record, new: Record) -> dict[str, Any]:
         "differs": {key: list(pair) for key, pair in disagreements(old, new).items()},
         "software": software(old, new),
         "comparison": None,
+        "stages_differ": [],
         "new": new,
     }
     if old.status is not new.status:
         return result | {"agrees": False, "exit_code": 1}
+    if old.status is Status.COMPILED:
+        differ = _stages_that_differ(old, new)
+        return result | {"stages_differ": differ, "agrees": not differ, "exit_code": 1 if differ else 0}
     if old.status is not Status.PASSED:
         return result | {"agrees": True, "exit_code": 0}
     comparison = compare(old, new)
@@ -88,6 +92,12 @@ def _verdict(old: Record, new: Record) -> dict[str, Any]:
         return result | {"agrees": None, "exit_code": 2}
     agrees = comparison.difference.verdict in (Verdict.SAME, Verdict.AMBIGUOUS)
     return result | {"agrees": agrees, "exit_code": 0 if agrees else 1}
+
+
+def _stages_that_differ(old: Record, new: Record) -> list[str]:
+    """The stages that both records kept and whose texts are not the same: compiling again changes none."""
+    then, now = ({ref.dialect: ref.sha256 for ref in record.artifacts} for record in (old, new))
+    return [dialect for dialect in then if dialect in now and then[dialect] != now[dialect]]
 
 
 def _print(old: Record, new: Record, verdict: dict[str, Any]) -> None:
@@ -106,6 +116,8 @@ def _print(old: Record, new: Record, verdict: dict[str, Any]) -> None:
     if comparison is not None and comparison.difference is not None:
         d = comparison.difference
         line += f": {d.verdict}, {d.ratio:.3f} of its time (99 % interval {d.low:.3f} to {d.high:.3f}); {d.why}"
+    if verdict.get("stages_differ"):
+        line += f": the texts of {', '.join(verdict['stages_differ'])} differ"
     click.echo(line)
     for key, (was, now_is) in verdict["differs"].items():
         click.echo(f"identity differs: {key}: {was!r} then, {now_is!r} now")

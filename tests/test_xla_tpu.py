@@ -269,6 +269,22 @@ def test_a_flag_that_the_compiler_does_not_know_is_told_and_the_run_goes_on(tpu:
     assert by["reference", "tpu:v5e"]["limits"] is None, "nobody measures a TPU's limits with NumPy"
 
 
+def test_a_compiled_cell_reproduces_to_the_letter_and_another_text_does_not_pass_for_it(
+    tpu: Backend, tmp_path: Path
+) -> None:
+    assert run(tmp_path, *TINY_CELL, "--target", "tpu:v5e", "--stages", "brief")[0] == 0
+    (path,) = (tmp_path / "records").glob("*.json")
+    command = [sys.executable, "-m", "oneblock.bench", "reproduce", str(path)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    record = json.loads(path.read_text())
+    (final,) = (ref for ref in record["artifacts"] if ref["dialect"] == "hlo")
+    final["sha256"] = "0" * 64
+    path.write_text(json.dumps(record))
+    altered = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert altered.returncode == 1
+    assert "the texts of hlo differ" in altered.stdout
+
+
 def test_the_largest_that_fits_is_found_and_the_next_does_not(tpu: Backend, tmp_path: Path) -> None:
     words = ("norm", "--preset", "llama-8b", "--phase", "prefill", "--dtype", "bfloat16", "--backend", "xla_tpu")
     code, records, _ = run(

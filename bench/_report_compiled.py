@@ -1,0 +1,192 @@
+"""The report's view of what was compiled for a device that is elsewhere, and of programs that do not fit one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from oneblock.backends._backend import Kind
+from oneblock.bench._compiled_tables import ESTIMATES, _kernels, devices, estimates
+from oneblock.bench._plots import Plot, Plots
+from oneblock.bench._report import Row, plain
+from oneblock.compilers._facts import Collective, Estimate, Facts, Memory
+
+METHODS = {
+    "roofline": "the larger of FLOPs / peak and compulsory bytes / bandwidth, of the chip's specification",
+    "xla": "XLA's optimal_seconds: the sum over operations of the larger of FLOPs / peak and bytes / bandwidth, with "
+    "VMEM counted as HBM; repaired where operations without an estimate counted as −1 s",
+    "hlo": "the cycles that XLA's cost model writes on each scheduled operation, at the clock that the peak implies",
+    "llo": "the larger of the cycles of a static simulation of the instructions and the time of the HBM traffic",
+    "xla-triton": "the sum of XLA's models of its own kernels, with the tiles it starts from: no device, no autotuner",
+    "xla-cublas": "the same sum with the products left to cuBLAS, as XLA models those",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to estimate, and what sort of evidence it gives."""
+
+    name: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One compiled row with its facts."""
+
+    row: Row
+    facts: Facts
+    label: str  # as short as tells it from the others of its subject
+
+    @cached_property
+    def chips(self) -> int | None:
+        """How many devices the program runs on; None where the record's target is one that this version lacks."""
+        try:
+            return devices(self.row.record)
+        except LookupError:
+            return None
+
+    @cached_property
+    def estimates(self) -> dict[str, Estimate]:
+        """By method; no roofline of several devices, since its formula knows no exchange."""
+        found = estimates(self.row.record)
+        return {name: one for name, one in found.items() if name != "roofline" or self.chips == 1}
+
+    @property
+    def own_kernels(self) -> int:
+        """Calls of kernels that the compiler did not write, whose FLOPs it cannot count."""
+        return _kernels(self.facts)
+
+    @property
+    def kernels(self) -> int | None:
+        """Kernels launched on a GPU; elsewhere those of one's own. None for none."""
+        return len(self.facts.gpu_kernels) or self.own_kernels or None
+
+    @property
+    def of_formula(self) -> float | None:
+        """FLOPs of all devices as a share of the formula's; None where some are hidden."""
+        flops, least = self.facts.flops, self.row.record.costs.flops
+        known = flops is not None and self.chips is not None and least and not self.own_kernels
+        return flops * self.chips / least if known else None  # type: ignore[operator]
+
+    @property
+    def compulsory_bytes(self) -> int | None:
+        """What must cross HBM at the least; None for several devices, which hold some arrays more than once."""
+        return (self.row.record.costs.compulsory_bytes or None) if self.chips == 1 else None
+
+    @property
+    def of_least(self) -> float | None:
+        """HBM traffic as a multiple of the compulsory."""
+        least, traffic = self.compulsory_bytes, self.facts.hbm_bytes
+        return traffic / least if traffic is not None and least else None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Collectives that are alike, counted together."""
+
+    entry: Entry
+    collective: Collective
+    count: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The compiled rows of one subject, tier and machine, and their plots; None where there is nothing to plot."""
+
+    number: int  # among the page's subjects, from 1
+    entries: tuple[Entry, ...]
+    times: Plot | None
+    traffic: Plot | None
+    slots: Plot | None
+
+    @property
+    def methods(self) -> list[Method]:
+        """Those that have an answer for any row, or say why they have none."""
+        seen = {name for entry in self.entries for name in entry.estimates}
+        return [method(name) for name in (*ESTIMATES, *sorted(seen - set(ESTIMATES))) if name in seen]
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The ledger of collectives, in the order in which they are scheduled."""
+        alike = ((e, Counter(replace(one, channel=None) for one in e.facts.collectives)) for e in self.entries)
+        return [Exchange(entry, one, count) for entry, ledger in alike for one, count in ledger.items()]
+
+    @property
+    def caveats(self) -> dict[str, list[str]]:
+        """The rows that each caveat is of."""
+        return _once((caveat, entry.label) for entry in self.entries for caveat in entry.facts.caveats)
+
+    @property
+    def hows(self) -> dict[str, list[str]]:
+        """The rows of which each estimate came about so."""
+        said = ((e.label, name, one.how) for e in self.entries for name, one in e.estimates.items())
+        return _once((f"{name}: {how}", label) for label, name, how in said)
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A row whose program does not fit its target."""
+
+    row: Row
+    memory: Memory
+
+    @property
+    def times_over(self) -> float | None:
+        """Needed as a multiple of available."""
+        needed, available = self.memory.needed_bytes, self.memory.available_bytes
+        return needed / available if needed is not None and available else None
+
+
+def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
+    """The page's subjects that have compiled rows with facts, each with its plots."""
+    from oneblock.bench._plots_compiled import slots, times, traffic
+
+    found = [(number, entries) for number, group in enumerate(groups, 1) if (entries := _entries(group))]
+    names = {name for _, entries in found for entry in entries for name in entry.estimates}
+    colours = [*ESTIMATES, *sorted(names - set(ESTIMATES))]  # a method has the same colour in all plots
+    return [
+        Subject(number, entries, times(plots, entries, colours), traffic(plots, entries), slots(plots, entries))
+        for number, entries in found
+    ]
+
+
+def unfit(rows: Sequence[Row]) -> list[Unfit]:
+    """The newest rows that ran out of memory and say of how much."""
+    return [Unfit(row, row.record.memory) for row in rows if row.newest and row.record.memory is not None]
+
+
+def methods(found: Sequence[Subject]) -> list[Method]:
+    """Every method of the page once."""
+    return list(dict.fromkeys(one for subject in found for one in subject.methods))
+
+
+def method(name: str) -> Method:
+    """A method by the name that records give it; one that this version does not know is explained by its `how`."""
+    kind = Kind.MODELLED if name == "roofline" else Kind.COMPILED
+    return Method(name, kind.value, METHODS.get(name, "as its record says"))
+
+
+def _entries(group: Sequence[Row]) -> tuple[Entry, ...]:
+    rows = sorted((row for row in group if row.counted), key=_place)
+    telling = [True, *(len({_place(row)[part] for row in rows}) > 1 for part in (1, 2))]  # the target is always said
+    return tuple(
+        Entry(row, row.record.facts, plain(" ".join(part for part, tells in zip(_place(row), telling) if tells)))
+        for row in rows
+        if row.record.facts is not None
+    )
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    backend, ops_set, target = row.labels
+    return target, backend, ops_set
+
+
+def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text, label in pairs:
+        found.setdefault(text, []).append(label)
+    return found
