@@ -29,8 +29,8 @@ def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
     records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
     title = f"{subject}   (compiled, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
-        "+: and what kernels of one's own compute. formula: FLOPs as a share of the formula's. least: HBM traffic as a "
-        "multiple of the compulsory. steps: the operations that a step claims. Estimates: roofline of the "
+        "+: kernels of one's own count as they declare. formula: FLOPs as a share of the formula's. least: HBM traffic "
+        "as a multiple of the compulsory. steps: the operations that a step claims. Estimates: roofline of the "
         "specification (modelled); xla: optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM "
         "time; xla-triton, xla-cublas: sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
     )
@@ -58,10 +58,10 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
     if facts is None:
         return row
     chips = devices(record)
-    hidden = _kernels(facts) > 0  # of kernels of one's own no operations are seen
+    declared = _kernels(facts) > 0  # of kernels of one's own no operations are seen
     row += [
-        "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * hidden,
-        "" if facts.flops is None or hidden else f"{facts.flops * chips / record.costs.flops:.1%}",
+        "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * declared,
+        "" if facts.flops is None else f"{facts.flops * chips / record.costs.flops:.1%}",
         "" if facts.hbm_bytes is None else size(facts.hbm_bytes),
         "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
         "" if facts.scratch_bytes is None else size(facts.scratch_bytes),

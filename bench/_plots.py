@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any
 
 from oneblock.bench._record import Launch, Limits
-from oneblock.bench._report import Row, figures, plain
+from oneblock.bench._report import Row
+from oneblock.bench._report_text import figures, plain
 
 SAMPLES_SHOWN = 20_000  # of the whole page: each is some 8 bytes of it and one mark to draw
 LOG_BEYOND = 5.0  # an axis is logarithmic where its largest value is more times its smallest

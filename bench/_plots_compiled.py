@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneblock.bench._plots import INK, Plot, Plots
-from oneblock.bench._report import figures, plain
+from oneblock.bench._report_text import figures, plain
 
 if TYPE_CHECKING:
     from oneblock.bench._report_compiled import Entry
     from oneblock.compilers._facts import KernelFacts
 
-LINES_SHOWN = 40  # of a heat map; shared among its records, so that it stays as tall as a screen
+KERNELS_SHOWN = 8  # of each program: the rest are short
 UNCLAIMED = "(none)"  # the step of operations that no step claims
 
 
@@ -22,7 +22,8 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plo
     import altair as alt
 
     points = [
-        _words(entry, method=name, estimate=f"{figures(one.seconds, 1e3)} ms") | {"ms": one.seconds * 1e3}
+        _words(entry, method=name, estimate=f"{figures(one.seconds, 1e3)} ms")
+        | {"ms": one.seconds * 1e3, "place": f"{methods.index(name):03} {entry.row.labels[:2]}"}
         for entry in entries
         for name, one in entry.estimates.items()
         if one.seconds is not None and 0 < one.seconds < math.inf
@@ -35,9 +36,10 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plo
     colour = alt.Color("method:N", sort=named).scale(domain=[plain(name) for name in methods])
     colour = colour.legend(values=named, symbolType="circle")
     shape = alt.Shape("program:N", title="program", sort=None)
-    tips = [f"{name}:N" for name in points[0] if name != "ms"]
+    tips = [f"{name}:N" for name in points[0] if name not in ("ms", "place")]
+    beside = alt.XOffset("place:N", sort=sorted({str(point["place"]) for point in points}))
     marks = alt.Chart(alt.InlineData(values=points)).mark_point(filled=True, size=80, opacity=0.9)
-    chart = marks.encode(x, y, colour, shape, xOffset=alt.XOffset("method:N", sort=named), tooltip=tips)
+    chart = marks.encode(x, y, colour, shape, xOffset=beside, tooltip=tips)
     return plots.add(chart.properties(height=320), "Estimated time by target and method; every value is in the table")
 
 
@@ -47,19 +49,24 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
 
     steps = [plain(step.step) for step in entries[0].row.record.costs.steps]
     bars = [
-        {"row": entry.label, "step": plain(one.step) or UNCLAIMED, "MB": one.hbm_bytes / 1e6, "operations": one.operations}
+        {
+            "row": entry.label,
+            "step": plain(one.step) or UNCLAIMED,
+            "MB": one.hbm_bytes / 1e6,
+            "operations": one.operations,
+        }
         for entry in entries
         for one in entry.facts.steps
         if 0 < one.hbm_bytes < math.inf
     ]
     if not bars:
         return None
-    steps += sorted({bar["step"] for bar in bars} - {*steps, UNCLAIMED}) + [UNCLAIMED]
+    steps += [*sorted({bar["step"] for bar in bars} - {*steps, UNCLAIMED}), UNCLAIMED]
     bars = [bar | {"place": steps.index(bar["step"])} for bar in bars]
     x = alt.X("MB:Q", title="HBM traffic of one device, MB (million bytes)").axis(tickCount=6)
     y = alt.Y("row:N", title=None, sort=[entry.label for entry in entries])
     present = [step for step in steps if any(bar["step"] == step for bar in bars)]
-    colour = alt.Color("step:N", sort=present).scale(domain=present)
+    colour = alt.Color("step:N", sort=present).scale(domain=steps).legend(values=present)
     tips = ["row:N", "step:N", alt.Tooltip("MB:Q", format=".4~g"), "operations:Q"]
     stacks = alt.Chart(alt.InlineData(values=bars)).mark_bar(height={"band": 0.62})
     layers: list[Any] = [stacks.encode(x, y, colour, order="place:Q", tooltip=tips)]
@@ -72,31 +79,27 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     return plots.add(chart, "HBM bytes by step, stacked, with the compulsory bytes as a line; totals are in the table")
 
 
-def slots(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
-    """How full each functional unit's slots are in the largest kernels of each record."""
+def slots(plots: Plots, entry: Entry) -> Plot | None:
+    """How full each functional unit's slots are in the longest kernels of one program; None without such kernels."""
     import altair as alt
 
-    having = [entry for entry in entries if any(kernel.slots for kernel in entry.facts.kernels)]
-    if not having:
+    longest = sorted((k for k in entry.facts.kernels if k.slots), key=_weight, reverse=True)[:KERNELS_SHOWN]
+    if not longest:
         return None
-    most = max(2, min(8, LINES_SHOWN // len(having)))
-    lines = {
-        f"{entry.label}: {plain(kernel.name)}": kernel
-        for entry in having
-        for kernel in sorted((k for k in entry.facts.kernels if k.slots), key=_weight, reverse=True)[:most]
-    }
-    squares = [square for name, kernel in lines.items() for square in _squares(name, kernel)]
-    units = list(dict.fromkeys(square["unit"] for square in squares))
-    x = alt.X("unit:N", title="functional unit", sort=units).axis(orient="top", labelAngle=-55, domain=False)
-    y = alt.Y("kernel:N", title=None, sort=list(lines))
-    tips = ["kernel:N", "step:N", "unit:N", alt.Tooltip("filled:Q", title="slots filled", format=".1%")]
-    base = alt.Chart(alt.InlineData(values=squares)).encode(x, y, tooltip=[*tips, "bundles:Q", "static cycles:N"])
+    lines = [_line(kernel) for kernel in longest]
+    x = alt.X("unit:N", title=None, sort=list(dict.fromkeys(unit for line in lines for unit in line["unit"])))
+    x = x.axis(orient="top", labelAngle=-55, domain=False, ticks=False)
+    y = alt.Y("kernel:N", title=None, sort=[line["kernel"] for line in lines])
+    filled = alt.Tooltip("filled:Q", title="slots filled", format=".1%")
+    rows = alt.Chart(alt.InlineData(values=lines)).transform_flatten(["unit", "filled"])
+    squares = rows.transform_calculate(percent="round(100 * datum.filled)")
+    base = squares.encode(x, y, tooltip=["kernel:N", "step:N", "unit:N", filled, "bundles:Q", "static cycles:N"])
     # Opacity of one colour: a ramp between colours could not follow the page's variables into the dark.
     shade = alt.Opacity("filled:Q", legend=None).scale(domain=[0, 1], range=[0.04, 0.85])
     boxes = base.mark_rect(fill="var(--c1)", stroke="var(--paper)").encode(shade)
     texts = base.transform_filter("datum.percent >= 1").mark_text(fontSize=11).encode(text="percent:Q")
     chart = alt.layer(boxes, texts).properties(height=20 * len(lines))
-    return plots.add(chart, f"Share of each unit's slots filled, %, in the {most} longest kernels of each program")
+    return plots.add(chart, f"Share of each unit's slots filled, %, in the longest kernels of {entry.label}")
 
 
 def _words(entry: Entry, **others: str) -> dict[str, Any]:
@@ -109,8 +112,8 @@ def _weight(kernel: KernelFacts) -> tuple[float, int]:
     return kernel.cycles or 0.0, kernel.bundles
 
 
-def _squares(name: str, kernel: KernelFacts) -> list[dict[str, Any]]:
-    said = {"kernel": name, "step": plain(kernel.step) or UNCLAIMED, "bundles": kernel.bundles}
+def _line(kernel: KernelFacts) -> dict[str, Any]:
+    said = {"kernel": plain(kernel.name), "step": plain(kernel.step) or UNCLAIMED, "bundles": kernel.bundles}
     said |= {"static cycles": figures(kernel.cycles)}
-    filled = {plain(unit): share for unit, share in kernel.slots.items() if math.isfinite(share)}
-    return [said | {"unit": u, "filled": round(share, 4), "percent": round(100 * share)} for u, share in filled.items()]
+    filled = {plain(unit): round(share, 3) for unit, share in kernel.slots.items() if math.isfinite(share)}
+    return said | {"unit": list(filled), "filled": list(filled.values())}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 import shlex
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from oneblock.backends._backend import Kind
 from oneblock.bench._cell import digest
 from oneblock.bench._costs import Bound, bound
 from oneblock.bench._record import Record, Status
+from oneblock.bench._report_text import figures, plain
 from oneblock.bench._stats import centre, interval
 from oneblock.bench._store import Problem
 from oneblock.workloads._check import Check
@@ -31,7 +30,6 @@ KINDS = {
     Kind.MODELLED: "computed by a formula from the shapes",
 }
 _NO_FAULT = (Status.COMPILED, Status.INTERPRETED)  # without times by their nature
-_TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(\x07|\x1b\\))")  # colours, cursor moves, titles
 
 
 @dataclass(frozen=True)
@@ -183,26 +181,3 @@ def _merged(facts: Iterable[Mapping[str, str | float | None]]) -> dict[str, str]
     numbers = {key: [value for value in values if not isinstance(value, str)] for key, values in seen.items()}
     spans = {key: f"{min(n)} to {max(n)}" for key, n in numbers.items() if len(n) == len(seen[key]) > 1}
     return {key: ", ".join(map(str, values)) for key, values in seen.items()} | spans
-
-
-def figures(value: float | None, by: float = 1.0) -> str:
-    """Three digits of a value times `by`, the change of unit: "0.412", "41.2", "1,234"; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞"
-    value *= by
-    if abs(value) >= 99.95 or value == 0:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}" if abs(value) >= 1e-4 else f"{value:.2e}"
-
-
-def plain(text: Any) -> Any:
-    """Text without terminal colours; other control characters become visible; what is no text stays what it is."""
-    return "".join(map(_visible, _TERMINAL.sub("", text))) if type(text) is str else text
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
-        return character
-    return chr(0x2400 + ord(character)) if ord(character) < 0x20 else f"⟨U+{ord(character):04X}⟩"

@@ -10,7 +10,8 @@ from functools import cached_property
 from oneblock.backends._backend import Kind
 from oneblock.bench._compiled_tables import ESTIMATES, _kernels, devices, estimates
 from oneblock.bench._plots import Plot, Plots
-from oneblock.bench._report import Row, plain
+from oneblock.bench._report import Row
+from oneblock.bench._report_text import plain
 from oneblock.compilers._facts import Collective, Estimate, Facts, Memory
 
 METHODS = {
@@ -53,7 +54,7 @@ class Entry:
     def estimates(self) -> dict[str, Estimate]:
         """By method; no roofline of several devices, since its formula knows no exchange."""
         found = estimates(self.row.record)
-        return {name: one for name, one in found.items() if name != "roofline" or self.chips == 1}
+        return {name: found[name] for name in _in_order(set(found)) if name != "roofline" or self.chips == 1}
 
     @property
     def own_kernels(self) -> int:
@@ -67,9 +68,9 @@ class Entry:
 
     @property
     def of_formula(self) -> float | None:
-        """FLOPs of all devices as a share of the formula's; None where some are hidden."""
+        """FLOPs of all devices as a share of the formula's."""
         flops, least = self.facts.flops, self.row.record.costs.flops
-        known = flops is not None and self.chips is not None and least and not self.own_kernels
+        known = flops is not None and self.chips is not None and least
         return flops * self.chips / least if known else None  # type: ignore[operator]
 
     @property
@@ -101,13 +102,13 @@ class Subject:
     entries: tuple[Entry, ...]
     times: Plot | None
     traffic: Plot | None
-    slots: Plot | None
+    slots: tuple[tuple[Entry, Plot], ...]
 
     @property
     def methods(self) -> list[Method]:
         """Those that have an answer for any row, or say why they have none."""
         seen = {name for entry in self.entries for name in entry.estimates}
-        return [method(name) for name in (*ESTIMATES, *sorted(seen - set(ESTIMATES))) if name in seen]
+        return [method(name) for name in _in_order(seen)]
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -147,11 +148,13 @@ def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
 
     found = [(number, entries) for number, group in enumerate(groups, 1) if (entries := _entries(group))]
     names = {name for _, entries in found for entry in entries for name in entry.estimates}
-    colours = [*ESTIMATES, *sorted(names - set(ESTIMATES))]  # a method has the same colour in all plots
-    return [
-        Subject(number, entries, times(plots, entries, colours), traffic(plots, entries), slots(plots, entries))
-        for number, entries in found
-    ]
+    colours = [*ESTIMATES, *_in_order(names - set(ESTIMATES))]  # a method has the same colour in all plots and pages
+    made = []
+    for number, entries in found:
+        pair, heats = (times(plots, entries, colours), traffic(plots, entries)), [slots(plots, one) for one in entries]
+        having = tuple((entry, heat) for entry, heat in zip(entries, heats, strict=True) if heat)
+        made.append(Subject(number, entries, *pair, having))
+    return made
 
 
 def unfit(rows: Sequence[Row]) -> list[Unfit]:
@@ -161,7 +164,8 @@ def unfit(rows: Sequence[Row]) -> list[Unfit]:
 
 def methods(found: Sequence[Subject]) -> list[Method]:
     """Every method of the page once."""
-    return list(dict.fromkeys(one for subject in found for one in subject.methods))
+    names = _in_order({one.name for subject in found for one in subject.methods})
+    return [method(name) for name in names]
 
 
 def method(name: str) -> Method:
@@ -172,12 +176,15 @@ def method(name: str) -> Method:
 
 def _entries(group: Sequence[Row]) -> tuple[Entry, ...]:
     rows = sorted((row for row in group if row.counted), key=_place)
-    telling = [True, *(len({_place(row)[part] for row in rows}) > 1 for part in (1, 2))]  # the target is always said
+    told = [0, *(part for part in (1, 2) if len({_place(row)[part] for row in rows}) > 1)]  # the target is always said
+    labels = [plain(" ".join(_place(row)[part] for part in told)) for row in rows]
     return tuple(
-        Entry(row, row.record.facts, plain(" ".join(part for part, tells in zip(_place(row), telling) if tells)))
-        for row in rows
-        if row.record.facts is not None
+        Entry(row, row.record.facts, label) for row, label in zip(rows, labels, strict=True) if row.record.facts
     )
+
+
+def _in_order(names: set[str]) -> list[str]:
+    return [*(name for name in ESTIMATES if name in names), *sorted(names - set(ESTIMATES))]
 
 
 def _place(row: Row) -> tuple[str, str, str]:

@@ -61,7 +61,7 @@ class Instruction:
     @property
     def op_name(self) -> str:
         """The path of scopes that the program gave it: "jit(block)/qkv/dot_general"; empty where it has none."""
-        return _between(self.attributes.get("metadata", ""), 'op_name="', '"')
+        return _between(self.attributes.get("metadata", ""), 'op_name="', '"').replace("\\'", "'")
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -72,6 +72,13 @@ class Instruction:
             return tuple(name.strip().lstrip("%") for name in named.strip("{}").split(","))
         keys = {"while": ("body",), "call": ("to_apply", "calls")}.get(self.opcode, ("calls",))
         return tuple(self.attributes[key].lstrip("%") for key in keys if key in self.attributes)
+
+    @property
+    def declared(self) -> dict[str, int]:
+        """What the author of a kernel of one's own states of it: "flops" and "bytes_accessed"; empty for all else."""
+        custom = self.config.get("custom_call_config")
+        costs = custom.get("cost_estimate", {}) if isinstance(custom, dict) else {}
+        return {key: int(value) for key, value in costs.items()}
 
     @property
     def config(self) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class _Walk:
         if overflowed:
             caveats.append(f"XLA's cost model gave up on {overflowed} operations: its cycles cannot be summed")
         if kernels := self.calls["tpu_custom_call"]:
-            caveats.append(f"{kernels} kernels of one's own: their FLOPs are not counted, their operands as read once")
+            caveats.append(f"{kernels} kernels of one's own: their FLOPs, and bytes read again, are as they declare")
         no_cycles = unknown or overflowed or not any(one.timed for one in sums)
         return Counts(
             flops=None if unknown else sum(one.flops for one in sums),

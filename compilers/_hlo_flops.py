@@ -18,7 +18,8 @@ def flops(instruction: Instruction, of: Mapping[str, Instruction]) -> int:
     """FLOPs of one instruction alone, without what it calls; a multiply-add is 2, any elementwise function 1.
 
     `of` finds its operands by name. A product counts 2 * output elements * contracted elements; a convolution counts
-    only the taps that fall inside its input, because XLA:TPU writes batched products as padded convolutions.
+    only the taps that fall inside its input, because XLA:TPU writes batched products as padded convolutions. A
+    kernel of one's own, into which nobody sees, counts what its author declares.
     """
     (out, *_) = arrays(instruction.shape) or (Array("token", ()),)
     if instruction.opcode == "dot":
@@ -31,6 +32,8 @@ def flops(instruction: Instruction, of: Mapping[str, Instruction]) -> int:
         (lhs,) = arrays(of[instruction.operands[0]].shape)
         numbers = instruction.config["gemm_backend_config"]["dot_dimension_numbers"]
         return 2 * out.elements * prod(lhs.dims[int(d)] for d in numbers["lhs_contracting_dimensions"])
+    if instruction.opcode == "custom-call":
+        return instruction.declared.get("flops", 0)
     if instruction.opcode in ("reduce", "reduce-window"):
         return sum(a.elements for name in instruction.operands[:1] for a in arrays(of[name].shape) if _is_float(a))
     if instruction.opcode in _ELEMENTWISE and _is_float(out):

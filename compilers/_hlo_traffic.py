@@ -30,8 +30,12 @@ def hbm_bytes(instruction: Instruction, computation: Computation, module: Module
         source, *_, arrived = [a for a in results if a.dims]
         return arrived.bytes * ((source.space == 0) + (arrived.space == 0))
     inside = module.computations[instruction.calls[0]] if instruction.opcode == "fusion" else None
+    again = 0
+    if instruction.opcode == "custom-call":  # a kernel may read a block more than once, and declares it
+        once = sum(a.bytes for name in instruction.operands for a in arrays(of[name].shape))
+        again = max(0, instruction.declared.get("bytes_accessed", 0) - once - sum(a.bytes for a in results))
     read = sum(_read(i, name, of, instruction, inside) for i, name in enumerate(instruction.operands))
-    return read + _written(instruction, inside, of)
+    return read + _written(instruction, inside, of) + (again if read else 0)
 
 
 def _is_view(instruction: Instruction) -> bool:

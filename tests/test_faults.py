@@ -166,7 +166,9 @@ def test_two_runs_at_once_share_the_work(env: dict[str, str], tmp_path: Path) ->
 
 def test_an_interruption_says_how_to_go_on(env: dict[str, str], tmp_path: Path) -> None:
     process = start(env, [*NORM, "--backend", "slow", "--tier", "standard"], tmp_path)
-    time.sleep(4)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob("records/.partial/*/0.json")) and time.monotonic() < end:  # it is amidst measuring
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

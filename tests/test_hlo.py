@@ -197,6 +197,23 @@ def test_collectives_are_told_with_their_group(groups: str, size: int) -> None:
     assert (one.algorithm, one.step) == ("Ring", "mlp")
 
 
+def test_a_kernel_of_ones_own_counts_what_it_declares_and_reads_again() -> None:
+    def kernel(bytes_accessed: int) -> Counts:
+        estimate = f'"cost_estimate":{{"flops":"1000","bytes_accessed":"{bytes_accessed}"}}'
+        return counts(
+            f"{HEAD}ENTRY %main (a: f32[8,16]) -> f32[8,16] {{\n  %a = f32[8,16]{{1,0}} parameter(0)\n"
+            f'  ROOT %k = f32[8,16]{{1,0}} custom-call(%a), custom_call_target="tpu_custom_call", '
+            f'metadata={{op_name="jit(block)/mlp/flash"}}, backend_config={{"custom_call_config":{{{estimate}}}}}\n}}\n'
+        )
+
+    once = 2 * 8 * 16 * 4
+    assert kernel(once).flops == 1000
+    assert kernel(once).hbm_bytes == once
+    assert kernel(3 * once).hbm_bytes == 3 * once
+    assert kernel(0).hbm_bytes == once
+    assert "declare" in kernel(once).caveats[0]
+
+
 def test_shapes_know_their_memory_and_their_bytes() -> None:
     start = parse(PREFETCH).entry.by_name["copy-start"]
     assert arrays(start.shape) == (Array("bf16", (64, 32), 1), Array("bf16", (64, 32), 0), Array("u32", (), 2))

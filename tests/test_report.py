@@ -16,7 +16,8 @@ from oneblock.bench._cell import Cell, Weights
 from oneblock.bench._costs import costs
 from oneblock.bench._plots import policy_hash, script
 from oneblock.bench._record import Environment, Launch, Limits, Record, Status
-from oneblock.bench._report import figures, plain, render
+from oneblock.bench._report import render
+from oneblock.bench._report_text import figures, plain
 from oneblock.bench._store import Problem, adapter
 from oneblock.workloads._check import Allowance, Check, OutputCheck
 from oneblock.workloads._config import preset
@@ -37,7 +38,9 @@ def launch(index: int = 0, cold_s: float = COLD_S, samples: int = 20) -> Launch:
     texts = {"started": "2026-01-01T00:00:00.000Z", "timer": "perf_counter", "stopped_by": "samples"}
     series = dict.fromkeys(("warmup_s", "cold_s", "warm_s", "fresh_s"), cold)
     numbers: dict[str, Any] = {field.name: 0 for field in fields(Launch)}
-    return Launch(**numbers | texts | series | {"index": index, "cold_compile": index == 0, "compile_s": 1.5})
+    return Launch(
+        **numbers | texts | series | {"device_s": (), "index": index, "cold_compile": index == 0, "compile_s": 1.5}
+    )
 
 
 def record(backend: str = "reference", ops_set: str = "plain", T: int = 16, cold_s: float = COLD_S) -> Record:
