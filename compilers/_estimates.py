@@ -26,7 +26,7 @@ def xla(optimal_seconds: float | None) -> Estimate:
 def hlo(cycles: float | None, chip: Chip) -> Estimate:
     """The sum of the cost model's `estimated_cycles` of each operation."""
     if cycles is None:
-        return Estimate("hlo", None, "the compiler gave no cycles")
+        return Estimate("hlo", None, "the compiler gave no cycles, or not of every operation: see the caveats")
     if chip.clock_hz is None:
         return Estimate("hlo", None, f"{cycles:.0f} cycles; no clock is known for {chip.name}")
     clock = f"{chip.clock_hz / 1e9:.2f} GHz, which the peak implies"

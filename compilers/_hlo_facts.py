@@ -46,6 +46,11 @@ class _Sum:
     cycles: float = 0.0
     timed: int = 0  # operations that the compiler gave an estimate
     overflowed: int = 0  # those of which its estimate is no number
+    unseen: int = 0  # kernels of one's own that it has no cycles of
+
+    def whole_cycles(self) -> float | None:
+        """The cycles, if the compiler gave any and left nothing out."""
+        return self.cycles if self.timed and not self.overflowed + self.unseen else None
 
 
 def count(module: Module, steps: Sequence[str]) -> Counts:
@@ -96,6 +101,7 @@ class _Walk:
             self.by_step[step_in(one.op_name, self.steps) or step].flops += trips * flops(one, of.by_name)
         to.hbm_bytes += trips * hbm_bytes(instruction, computation, self.module)
         cycles = _cycles(instruction.config)
+        to.unseen += cycles is None and bool(instruction.declared)
         if cycles is not None:
             to.cycles += trips * cycles
             to.timed += 1
@@ -107,14 +113,19 @@ class _Walk:
         """The sums; None where a loop runs an unknown number of times or the compiler gave up."""
         sums = self.by_step.values()
         total, overflowed = sum(one.operations for one in sums), sum(one.overflowed for one in sums)
+        unseen = sum(one.unseen for one in sums)
         caveats = []
         if unknown:
             caveats.append("a loop's number of trips is unknown, so that FLOPs, bytes and cycles cannot be summed")
         if overflowed:
             caveats.append(f"XLA's cost model gave up on {overflowed} operations: its cycles cannot be summed")
+        if unseen:
+            caveats.append(
+                f"XLA's cost model has no cycles of {unseen} kernels of one's own: its sum would leave them out"
+            )
         if kernels := self.calls["tpu_custom_call"]:
             caveats.append(f"{kernels} kernels of one's own: their FLOPs, and bytes read again, are as they declare")
-        no_cycles = unknown or overflowed or not any(one.timed for one in sums)
+        no_cycles = unknown or overflowed or unseen or not any(one.timed for one in sums)
         return Counts(
             flops=None if unknown else sum(one.flops for one in sums),
             hbm_bytes=None if unknown else sum(one.hbm_bytes for one in sums),
@@ -141,9 +152,7 @@ def _cycles(config: dict[str, Any]) -> int | None:
 def _steps(by_step: dict[str | None, _Sum], steps: Sequence[str]) -> list[StepFacts]:
     order = [step for step in (*steps, None) if by_step[step].operations or by_step[step].flops]
     return [
-        StepFacts(step, s.operations, s.flops, s.hbm_bytes, s.cycles if s.timed and not s.overflowed else None)
-        for step in order
-        for s in [by_step[step]]
+        StepFacts(step, s.operations, s.flops, s.hbm_bytes, s.whole_cycles()) for step in order for s in [by_step[step]]
     ]
 
 

@@ -211,7 +211,8 @@ def test_a_kernel_of_ones_own_counts_what_it_declares_and_reads_again() -> None:
     assert kernel(once).hbm_bytes == once
     assert kernel(3 * once).hbm_bytes == 3 * once
     assert kernel(0).hbm_bytes == once
-    assert "declare" in kernel(once).caveats[0]
+    assert kernel(once).cycles is None, "a sum that leaves the kernel out is no estimate"
+    assert any("declare" in caveat for caveat in kernel(once).caveats)
 
 
 def test_shapes_know_their_memory_and_their_bytes() -> None:
