@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ class Normed:
     x: Array  # (..., C)
     weight: Array  # (C,)
     eps: float
+    step: str  # in which it was asked for
 
 
 class PallasOps(JaxNativeOps):
@@ -34,9 +36,14 @@ class PallasOps(JaxNativeOps):
     def __init__(self, platform: str) -> None:
         super().__init__(platform)
         self.interpret = platform == "cpu"
+        self.current = ""
+
+    def step(self, name: str) -> AbstractContextManager[Any]:
+        self.current = name
+        return super().step(name)
 
     def rms_norm(self, x: Array, weight: Array, eps: float) -> Normed:
-        return Normed(x, weight, eps)
+        return Normed(x, weight, eps, self.current)
 
     def linear(self, x: Array | Normed, weight: Array, bias: Array | None = None) -> Array:
         if not isinstance(x, Normed) or bias is not None:
@@ -55,7 +62,10 @@ class PallasOps(JaxNativeOps):
 
 def array(ops: PallasOps, x: Array | Normed) -> Array:
     """What is asked for without a projection after it, such as the answer of the workload `norm`."""
-    return JaxNativeOps.rms_norm(ops, x.x, x.weight, x.eps) if isinstance(x, Normed) else x
+    if not isinstance(x, Normed):
+        return x
+    with ops.step(x.step):
+        return JaxNativeOps.rms_norm(ops, x.x, x.weight, x.eps)
 
 
 class PallasTpu:

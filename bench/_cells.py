@@ -96,19 +96,25 @@ def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]
     found: list[tuple[str, str, str]] = []
     for name, rows in groupby(probed, key=lambda row: row.backend):
         first, *more = rows
-        has = {row.platform for row in (first, *more)}
-        if not wanted.backends and not _fits(first, has, targets):
-            continue  # it was not asked for, and would answer nothing but "unsupported"
+        if not wanted.backends and not _fits([first, *more], targets):
+            continue  # nobody asked for it, and it would answer nothing but why not
         chosen = wanted.ops_sets or first.ops_sets or ("plain",)  # of what is not here its record will say so
         found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))]
+    if probed and not found:
+        raise Refused("no backend that is here does what was asked; `oneblock doctor` says why, --backend asks for one")
     return found
 
 
-def _fits(first: Probed, has: set[str], targets: Sequence[str]) -> bool:
-    """Whether a backend that nobody named has a part in the run: it has such a target, or without one it is timed."""
-    if targets:
-        return bool(has & {Target.parse(target).platform for target in targets}) or not first.platform
-    return first.kind in (Kind.MEASURED, None) and not first.compiles_for
+def _fits(rows: Sequence[Probed], targets: Sequence[str]) -> bool:
+    """Whether a backend that nobody named has a part in the run: it is timed here, or has one of the targets."""
+    if not targets:
+        return rows[0].kind is Kind.MEASURED
+    return any(_has(row, Target.parse(target)) for row in rows for target in targets)
+
+
+def _has(row: Probed, target: Target) -> bool:
+    compiled = f"{target.platform}:{target.architecture}" in row.compiles_for
+    return row.platform == target.platform and (row.device is not None or compiled)
 
 
 def _default_targets(first: Probed) -> Sequence[str]:

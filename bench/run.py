@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,7 @@ def COMMAND(
     from oneblock import backends
 
     chosen = cells(asked, probe(list(asked.backends) or backends.names(), within))
+    _tell_left_out(chosen, asked.backends)
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)
     run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
@@ -139,6 +140,15 @@ def COMMAND(
 
     good = (Status.PASSED, Status.COMPILED, Status.INTERPRETED)
     raise SystemExit(0 if all(record.status in good for record in records) else 1)
+
+
+def _tell_left_out(chosen: list[Cell], named: Sequence[str]) -> None:
+    """Name the backends that nobody asked for and that have no part in it."""
+    from oneblock import backends
+
+    left = sorted(set(backends.names()) - {cell.backend for cell in chosen})
+    if left and not named:
+        note(f"oneblock: without a part in this: {', '.join(left)} (`oneblock doctor` says why, --backend asks)")
 
 
 def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
