@@ -25,7 +25,9 @@ def flags(folder: Path, *, everything: bool, simulate: bool) -> dict[str, str]:
     """libtpu's flags for dumps into that folder; the simulation is several compilations' worth of time."""
     wanted = {"xla_jf_dump_to": str(folder), "xla_jf_dump_hlo_text": "true", "xla_jf_dump_llo_text": "true"}
     if not everything:  # of some 70 stages of each operation and 385 MB of text, what people read
-        wanted["xla_jf_dump_llo_pass_label_regex"] = "(final_bundles|final_hlo-static-per-bundle)"
+        wanted["xla_jf_dump_llo_pass_label_regex"] = (
+            "(final_bundles|final_hlo-static-per-bundle|memory-space-assignment)"
+        )
     if simulate:
         wanted["xla_jf_dump_static_llo_profile_to"] = str(folder)
     return wanted
@@ -75,12 +77,15 @@ def simulation(folder: Path) -> dict[str, Simulated]:
 
 
 def texts(folder: Path, names: list[str] | None) -> Iterator[tuple[str, str]]:
-    """(title, text) of the dumps: the bundles of some kernels, or with None every file."""
+    """(title, text) of the dumps: VMEM's tenants and the bundles of some kernels, or with None every file."""
     if names is None:
         for path in sorted(folder.iterdir()):
             if path.is_file():
                 yield _unstamped(path.name), path.read_text(encoding="utf-8", errors="replace")
         return
+    for path in sorted(folder.glob("*-memory-space-assignment-*.txt")):
+        what = path.stem.rpartition("-")[2]  # "bufferinfo", "allocinfo", "scheduleinfo": who is in VMEM, where and when
+        yield f"vmem-{what}", path.read_text(encoding="utf-8", errors="replace")
     bundles = {
         _operation(path, _BUNDLES): path for path in folder.glob(f"*{_BUNDLES}") if "schedule-analysis" not in path.name
     }

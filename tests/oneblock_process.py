@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -42,10 +44,13 @@ def oneblock(
 
 
 def start(env: dict[str, str], words: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
-    """Start a command, to do something to it while it runs."""
-    return subprocess.Popen(
-        [*COMMAND, *words], env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    """Start a command, to do something to it while it runs; it listens to Ctrl-C even where a shell's jobs do not."""
+
+    def listen() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*COMMAND, *words], env=env, cwd=cwd, preexec_fn=listen, **pipes)
 
 
 def marked(env: dict[str, str], running: str = "") -> list[psutil.Process]:
