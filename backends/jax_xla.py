@@ -70,15 +70,16 @@ def _product(a: Array, b: Array) -> Array:
 
 def layout(arrays: Arrays, ops_set: str) -> dict[str, np.ndarray]:
     """The arrays as the program of an ops set takes them: all but the plain one read a projection (I, O) as (O, I)."""
-    native = ops_set != "plain"
-    return {
-        name: np.ascontiguousarray(a.T) if native and is_projection(name, a.shape) else a for name, a in arrays.items()
-    }
+    return {name: np.ascontiguousarray(a.T) if _turned(name, a.shape, ops_set) else a for name, a in arrays.items()}
 
 
 def shape(name: str, given: tuple[int, ...], ops_set: str) -> tuple[int, ...]:
-    """The shape in which the program of an ops set takes an array, see `layout`; its own inverse."""
-    return given[::-1] if ops_set != "plain" and is_projection(name, given) else given
+    """The shape in which the program of an ops set takes an array, see `layout`."""
+    return given[::-1] if _turned(name, given, ops_set) else given
+
+
+def _turned(name: str, given: tuple[int, ...], ops_set: str) -> bool:
+    return ops_set != "plain" and is_projection(name, given)
 
 
 def place(target: Target, devices: Sequence[Any], ops_set: str) -> xla.Place:
@@ -89,7 +90,7 @@ def place(target: Target, devices: Sequence[Any], ops_set: str) -> xla.Place:
 
     def split(name: str, taken: tuple[int, ...]) -> _mesh.Split:
         found = _mesh.split(name, taken)
-        return found[::-1] if ops_set != "plain" and is_projection(name, taken) else found
+        return found[::-1] if _turned(name, taken, ops_set) else found
 
     return xla.over(devices, axes, split)
 
@@ -100,7 +101,6 @@ class JaxExecutable:
     def __init__(self, compiled: Any, device: Any, ops_set: str, place: xla.Place) -> None:
         self.compiled, self.device, self.ops_set, self.place = compiled, device, ops_set, place
         self.cache = HostCache()
-        self.program = compiled.as_text().split()[1].rstrip(",")  # "jit_block"
         self.timer = "perf_counter" if device.platform == "cpu" else "perf_counter+block_until_ready"
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
@@ -138,7 +138,8 @@ class TpuExecutable(JaxExecutable):
                 self.flush(flush_bytes)
                 self.wait(self.call(args))
 
-        return xla.device_seconds(run, self.program, calls)
+        program = self.compiled.as_text().split()[1].rstrip(",")  # "jit_block"
+        return xla.device_seconds(run, program, calls)
 
 
 class JaxXla:

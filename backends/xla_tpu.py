@@ -62,7 +62,8 @@ def probe(target: Target) -> Device:
         return ON_DEVICE.probe(target)
     if target.architecture is None:
         raise Unavailable("there is no TPU here", "name what to compile for, e.g. --target tpu:v5e")
-    return Device(Kind.COMPILED, f"TPU {target.architecture}")
+    one = "" if target.topology is None or target.mesh is not None else f", one device of {target.topology}"
+    return Device(Kind.COMPILED, f"TPU {target.architecture}{one}")
 
 
 def here(target: Target) -> bool:

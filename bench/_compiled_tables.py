@@ -20,7 +20,7 @@ def estimates(record: Record) -> dict[str, Estimate]:
     least = bound(record.costs, record.limits)
     if least is not None and record.limits is not None:
         how = f"max(FLOPs / peak, compulsory bytes / bandwidth), by {least.by}; {record.limits.flops_by}"
-        found["roofline"] = Estimate("roofline", least.seconds, how)
+        found["roofline"] = Estimate("roofline", least.seconds, how, record.limits.kind)
     return found
 
 
@@ -121,9 +121,8 @@ def details(record: Record) -> Iterator[str]:
     if facts is None:
         return
     for name, estimate in estimates(record).items():
-        kind = "modelled" if name == "roofline" else "compiled"
         value = "none" if estimate.seconds is None else seconds(estimate.seconds)
-        yield f"estimate {name:<9}({kind}): {value}: {estimate.how}"
+        yield f"estimate {name:<9}({estimate.kind}): {value}: {estimate.how}"
     counts = {"operations": facts.operations, "fusions": facts.fusions, "custom calls": facts.custom_calls}
     for label, count in counts.items():
         if count:

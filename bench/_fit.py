@@ -13,7 +13,6 @@ from oneblock.bench._probes import not_run_here
 from oneblock.bench._record import Status
 from oneblock.workloads._workload import Phase
 
-AXES = ("batch", "context")
 _STEP = {"batch": 1, "context": 128}  # a context is tried in whole tiles of a TPU's matrix unit
 _MOST = {"batch": 2**20, "context": 2**24}  # beyond any model's and any memory's
 
@@ -42,7 +41,7 @@ def sized(cell: Cell, axis: str, n: int) -> Cell:
 
 
 def fit(cell: Cell, axis: str, bounds: Bounds, tell: Tell) -> Fit:
-    """Double until it does not fit, then bisect; Refused if something else than memory is in the way."""
+    """Double until it does not fit, then bisect; what fails for another reason is left to the run, which says why."""
     pair = (cell.backend, cell.target)
     if pair not in not_run_here([pair], bounds):
         raise Refused(
@@ -51,21 +50,22 @@ def fit(cell: Cell, axis: str, bounds: Bounds, tell: Tell) -> Fit:
         )
     step, most = _STEP[axis], _MOST[axis]
     good, bad, n = 0, 0, step
-    while not bad and n <= most:
-        good, bad = (n, 0) if _fits(sized(cell, axis, n), bounds, tell) else (good, n)
+    while (not bad and n <= most) or bad - good > step:
+        if bad:
+            n = (good + bad) // (2 * step) * step
+        fits = _fits(sized(cell, axis, n), bounds, tell)
+        if fits is None:
+            return Fit(None, sized(cell, axis, n))
+        good, bad = (n, bad) if fits else (good, n)
         n *= 2
-    while bad - good > step:
-        middle = (good + bad) // (2 * step) * step
-        good, bad = (middle, bad) if _fits(sized(cell, axis, middle), bounds, tell) else (good, middle)
     return Fit(sized(cell, axis, good) if good else None, sized(cell, axis, bad) if bad else None)
 
 
-def _fits(cell: Cell, bounds: Bounds, tell: Tell) -> bool:
+def _fits(cell: Cell, bounds: Bounds, tell: Tell) -> bool | None:
+    """Whether it fits the target; None where that is not what the compiler had to say."""
     tell(cell, "does it fit?")
     job = MeasureJob(cell, "smoke", golden=None, index=0, cold_compile=True, flush_bytes=0, artifacts=None)
     outcome = launch(job, bounds)
     if outcome.status is Status.OUT_OF_MEMORY and outcome.memory is not None:  # the target's, and not this machine's
         return False
-    if outcome.status is Status.COMPILED:
-        return True
-    raise Refused(f"{cell.name}: neither fits nor does not: {outcome.status}: {outcome.reason}")
+    return True if outcome.status is Status.COMPILED else None

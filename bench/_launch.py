@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -20,14 +19,13 @@ from typing import Any
 from oneblock.bench._jobs import Job, Outcome
 from oneblock.bench._record import Status
 from oneblock.bench._store import adapter
+from oneblock.compilers._dump_job import telling
 
 _TICK_S = 0.25  # between looks at the clock and the memory: looking costs the measured process 1 % of a core at most
 _LOG_LINES = 20
 # Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
 _COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-_FATAL = re.compile(r"ERROR:|FATAL|Check fail|F\d{4} ")  # how toolchains begin the line that says why they end
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -212,7 +210,6 @@ def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Ou
         reason = f"killed by the kernel for want of memory {during}"
         return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-    why = next((f": {line.strip()[:300]}" for line in reversed(tail) if _FATAL.search(line)), "")
-    return Outcome(
-        Status.CRASHED, reason=f"{how} {during}{why}", hint="the log's last lines are in the record", log_tail=tail
-    )
+    why = telling(tail)
+    reason = f"{how} {during}" if why is None else f"{how} {during}: {why}"
+    return Outcome(Status.CRASHED, reason=reason, hint="the log's last lines are in the record", log_tail=tail)

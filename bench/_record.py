@@ -96,7 +96,7 @@ class Limits:
 
     __pydantic_config__: ClassVar[Any] = _STRICT
     flops_per_s: float | None  # of a square matrix product in the cell's dtype
-    flops_by: str | None  # the backend that reached it
+    flops_by: str | None  # the backend that reached it, or who states it
     read_bytes_per_s: float | None
     kind: Kind = Kind.MEASURED
 

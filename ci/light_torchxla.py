@@ -32,7 +32,7 @@ IMPORTED = ("libtorch_python.so", "libtorch_global_deps.so")  # what `import tor
 
 
 @dataclass
-class Library:
+class SharedObject:
     """A shared object's dynamic section, by `readelf`."""
 
     needed: list[str] = field(default_factory=list)
@@ -40,9 +40,9 @@ class Library:
     undefined: list[tuple[str, str | None, str | None]] = field(default_factory=list)  # name, version, library
 
 
-def read(path: Path) -> Library:
+def read(path: Path) -> SharedObject:
     text = subprocess.run(["readelf", "-W", "-d", "-V", "--dyn-syms", path], capture_output=True, text=True, check=True)
-    found, versions, library = Library(), {}, ""
+    found, versions, library = SharedObject(), {}, ""
     symbols = []
     for line in text.stdout.splitlines():
         if match := re.search(r"\(NEEDED\) .*\[(.+)\]", line):
@@ -61,10 +61,10 @@ def read(path: Path) -> Library:
     return found
 
 
-def loaded(folders: list[Path]) -> tuple[dict[str, Library], set[str]]:
+def loaded(folders: list[Path]) -> tuple[dict[str, SharedObject], set[str]]:
     """The libraries that importing torch loads, from these folders or the system's, and the names that are nowhere."""
     system = places()
-    found: dict[str, Library] = {}
+    found: dict[str, SharedObject] = {}
     missing: set[str] = set()
     todo = list(IMPORTED)
     while todo:
@@ -84,7 +84,7 @@ def places() -> dict[str, list[Path]]:
     return {m[1]: [Path(m[2])] for m in re.finditer(r"^\t(\S+) \(libc6,x86-64.*\) => (\S+)$", text, re.MULTILINE)}
 
 
-def stubs(found: dict[str, Library], missing: set[str]) -> Iterator[tuple[str, dict[str | None, set[str]]]]:
+def stubs(found: dict[str, SharedObject], missing: set[str]) -> Iterator[tuple[str, dict[str | None, set[str]]]]:
     """(missing library, its symbols by version). A symbol without a version may be any library's: the first gets it."""
     wanted: dict[str, dict[str | None, set[str]]] = {name: defaultdict(set) for name in missing}
     defined = set().union(*(library.defined for library in found.values()))

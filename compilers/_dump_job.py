@@ -6,11 +6,12 @@ DMA). Then it is asked again without the simulation, and the estimate is None wi
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from oneblock.compilers._hlo_facts import Counts
 from oneblock.compilers._libtpu import compile_only_environment
 from oneblock.compilers._topology import Topology
 
+_FATAL = re.compile(r"ERROR|FATAL|Error:|Check fail|_CHECK|^F\d{4} ")
 _KEPT = 3  # kernels whose bundles are kept unless all is asked for: each is a megabyte or so of text
 
 
@@ -119,22 +121,26 @@ def _child(
         folder.mkdir()
     program = hlo.with_name("program.mlir")
     program.write_text(stablehlo, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "oneblock.compilers.xla_dump", str(program), *target],
-        env=compile_only_environment(libtpu, xla),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    words = ["oneblock.compilers.xla_dump", str(program), *target]
+    return run_module(words, compile_only_environment(libtpu, xla))
+
+
+def run_module(words: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run a module of ours in a process of its own; how it ended if badly, in the compiler's own words."""
+    command = [sys.executable, "-m", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     return "" if done.returncode == 0 else last_words(done.stderr) or f"exit status {done.returncode}"
 
 
 def last_words(log: str) -> str:
-    """The line that tells why, of a log that is mostly stack: the check that failed, or else the last one."""
+    """The line that tells why, of a log that is mostly stack; or else the last one."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if any(sign in line for sign in ("Check fail", "_CHECK", "ERROR", "Error:"))]
-    return (telling or lines or [""])[-1][:300]
+    return telling(lines) or "".join(lines[-1:])[:300]
+
+
+def telling(lines: Sequence[str]) -> str | None:
+    """The last line by which a toolchain says why it ends: a failed check, an error; None if there is none."""
+    return next((line.strip()[:300] for line in reversed(lines) if _FATAL.search(line)), None)
 
 
 def _cycles(simulated: dict[str, _llo.Simulated], counts: Counts) -> float | None:

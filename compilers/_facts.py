@@ -73,6 +73,7 @@ class Estimate:
     name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"
     seconds: float | None  # None: this method has no answer, for the reason in `how`
     how: str
+    kind: str = "compiled"  # or "modelled", where it is a formula of the specification
 
 
 @dataclass(frozen=True)
@@ -118,3 +119,4 @@ class Facts:
     gpu_kernels: tuple[GpuKernel, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     caveats: tuple[str, ...] = ()  # what these counts do not show
+    kind: str = "compiled"  # also where the cell's times are measured

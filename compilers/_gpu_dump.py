@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +14,7 @@ from pathlib import Path
 
 from oneblock.compilers import _gpu_env, _gpu_facts, _hlo, _hlo_steps, _ptx
 from oneblock.compilers._artifact import Artifact, Stage
-from oneblock.compilers._dump_job import last_words
+from oneblock.compilers._dump_job import run_module
 from oneblock.compilers._facts import Estimate, GpuKernel
 
 _FINAL = "_gpu_after_optimizations.txt"
@@ -65,15 +63,8 @@ def _child(stablehlo: str, target: Sequence[str], scratch: Path, flags: dict[str
     program = scratch / "program.mlir"
     program.write_text(stablehlo, encoding="utf-8")
     added = [os.environ.get("XLA_FLAGS", ""), *(f"--{key}={value}" for key, value in flags.items())]
-    done = subprocess.run(
-        [sys.executable, "-m", "oneblock.compilers.gpu", str(program), *target],
-        env={**os.environ, "XLA_FLAGS": " ".join(added).strip(), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return "" if done.returncode == 0 else last_words(done.stderr) or f"exit status {done.returncode}"
+    environment = {**os.environ, "XLA_FLAGS": " ".join(added).strip(), "JAX_PLATFORMS": "cpu"}
+    return run_module(["oneblock.compilers.gpu", str(program), *target], environment)
 
 
 def _read(folder: Path, steps: Sequence[str]) -> GpuDumped:

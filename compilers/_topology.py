@@ -79,7 +79,7 @@ def shapes(generation: Generation) -> list[tuple[int, ...]]:
     for shape in product(sides, repeat=generation.axes):
         whole = all(side % host == 0 for side, host in zip(shape, generation.host, strict=True))
         ordered = list(shape) == sorted(shape) if generation.axes == 2 else list(shape[::-1]) == sorted(shape)
-        if whole and prod(shape) <= 256 and (ordered or sorted(shape) == [1, 2, 2]):
+        if whole and prod(shape) <= 256 and ordered:
             found.append(shape)
     return sorted(found, key=lambda shape: (prod(shape), shape))
 

@@ -69,9 +69,8 @@ class _Program:
             counts = _hlo_facts.count(_hlo.parse(self.hlo), steps)
             dumped = self._dump(counts, topology, detail)
             found = xla.facts(counts, self.costs, self.memory, dumped.caveats)
-            own = self.costs[0] if isinstance(self.costs, list) else self.costs or {}
             estimates = (
-                _estimates.xla(own.get("optimal_seconds")),
+                _estimates.xla(xla.own_costs(self.costs).get("optimal_seconds")),
                 _estimates.hlo(counts.cycles, chip),
                 _estimates.llo(dumped.cycles, counts.hbm_bytes, chip, dumped.why),
             )

@@ -135,12 +135,16 @@ def compile_and_capture(
     return compiled, capture
 
 
+def own_costs(costs: Any) -> dict[str, float]:
+    """A cost analysis as one mapping: JAX gives that, XLA's executable a list of one, XLA:GPU nothing."""
+    return (costs[0] if isinstance(costs, list) else costs) or {}
+
+
 def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str, ...]) -> Facts:
     """The counts of a module with what the compiler's own analyses say beside them; None where it has none."""
-    own: dict[str, float] = (costs[0] if isinstance(costs, list) else costs) or {}
     return Facts(
         flops=counts.flops,
-        compiler_flops=own.get("flops"),
+        compiler_flops=own_costs(costs).get("flops"),
         hbm_bytes=counts.hbm_bytes,
         scratch_bytes=getattr(memory, "temp_size_in_bytes", None),
         argument_bytes=getattr(memory, "argument_size_in_bytes", None),

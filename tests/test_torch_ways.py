@@ -215,5 +215,5 @@ def test_a_stub_lets_a_library_load_whose_vendor_is_missing(light: ModuleType, t
 
 def test_a_stub_never_stands_in_for_what_python_or_the_system_defines(light: ModuleType) -> None:
     """libtorch_python wants Python's own symbols without naming a library: a stub of those kills the process."""
-    user = light.Library(["libgone.so"], set(), [("PyObject_Call", None, None), ("malloc", None, None)])
+    user = light.SharedObject(["libgone.so"], set(), [("PyObject_Call", None, None), ("malloc", None, None)])
     assert list(light.stubs({"libuser.so": user}, {"libgone.so"})) == [("libgone.so", {})]

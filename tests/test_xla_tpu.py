@@ -297,6 +297,16 @@ def test_the_largest_that_fits_is_found_and_the_next_does_not(tpu: Backend, tmp_
     assert needed <= 15.75 * 2**30 < needed * (by_status["compiled"] + 1) / by_status["compiled"]
 
 
+def test_a_target_that_is_refused_does_not_stop_the_search_for_another(tpu: Backend, tmp_path: Path) -> None:
+    words = ("norm", "--preset", "llama-8b", "--phase", "prefill", "--dtype", "bfloat16", "--backend", "xla_tpu")
+    size = ("--ops", "plain", "-T", "1048576", "--fit", "batch", "--stages", "brief")
+    code, records, _ = run(tmp_path, *words, *size, "--target", "tpu:v5e:3x5", "--target", "tpu:v5e")
+    assert code == 1
+    found = {(r["cell"]["target"], r["status"]) for r in records}  # type: ignore[index]
+    assert ("tpu:v5e:3x5", "unsupported") in found
+    assert ("tpu:v5e", "out_of_memory") in found
+
+
 def test_a_mesh_of_virtual_cpus_gives_the_unsharded_answer(tmp_path: Path) -> None:
     try:
         backends.load("jax_xla")
