@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +60,7 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
     if facts is None:
         return row
     chips = devices(record)
-    declared = _kernels(facts) > 0  # of kernels of one's own no operations are seen
+    declared = own_kernels(facts) > 0  # of kernels of one's own no operations are seen
     row += [
         "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * declared,
         "" if facts.flops is None else f"{facts.flops * chips / record.costs.flops:.1%}",
@@ -66,7 +68,7 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
         "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
         "" if facts.scratch_bytes is None else size(facts.scratch_bytes),
         str(sum(facts.fusions.values())),
-        str(len(facts.gpu_kernels) or _kernels(facts) or ""),
+        str(len(facts.gpu_kernels) or own_kernels(facts) or ""),
         "" if facts.attributed is None else f"{facts.attributed:.0%}",
     ]
     known = estimates(record)
@@ -85,7 +87,13 @@ def devices(record: Record) -> int:
     return prod(Target.parse(record.cell.target).axes.values())
 
 
-def _kernels(facts: Facts) -> int:
+def ledger(facts: Facts) -> Counter[Collective]:
+    """How often each collective occurs, those that differ in their channel alone counted together."""
+    return Counter(replace(one, channel=None) for one in facts.collectives)
+
+
+def own_kernels(facts: Facts) -> int:
+    """Calls of kernels that the compiler did not write, of which it sees no operations."""
     return sum(n for target, n in facts.custom_calls.items() if target == "tpu_custom_call" or "triton" in target)
 
 
@@ -99,11 +107,7 @@ def _exchanges(subject: str, records: Sequence[Record]) -> Table:
     for column in ("count", "bytes each"):
         table.add_column(column, justify="right")
     for record in records:
-        ledger: dict[Collective, int] = {}
-        for one in record.facts.collectives if record.facts else ():
-            alike = Collective(one.kind, one.dtype, one.bytes, None, one.group_size, one.algorithm, one.step)
-            ledger[alike] = ledger.get(alike, 0) + 1
-        for one, count in ledger.items():
+        for one, count in ledger(record.facts).items() if record.facts else ():
             where = (record.cell.target, record.cell.backend, record.cell.ops_set, one.step or "", one.kind, one.dtype)
             table.add_row(*where, str(one.group_size or ""), one.algorithm or "", str(count), size(one.bytes))
     return table

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from oneblock.backends._backend import Kind
-from oneblock.bench._compiled_tables import ESTIMATES, _kernels, devices, estimates
+from oneblock.bench._compiled_tables import ESTIMATES, devices, estimates, ledger, own_kernels
 from oneblock.bench._plots import Plot, Plots
 from oneblock.bench._report import Row
 from oneblock.bench._report_text import plain
@@ -59,7 +58,7 @@ class Entry:
     @property
     def own_kernels(self) -> int:
         """Calls of kernels that the compiler did not write, whose FLOPs it cannot count."""
-        return _kernels(self.facts)
+        return own_kernels(self.facts)
 
     @property
     def kernels(self) -> int | None:
@@ -113,8 +112,7 @@ class Subject:
     @property
     def exchanges(self) -> list[Exchange]:
         """The ledger of collectives, in the order in which they are scheduled."""
-        alike = ((e, Counter(replace(one, channel=None) for one in e.facts.collectives)) for e in self.entries)
-        return [Exchange(entry, one, count) for entry, ledger in alike for one, count in ledger.items()]
+        return [Exchange(entry, one, count) for entry in self.entries for one, count in ledger(entry.facts).items()]
 
     @property
     def caveats(self) -> dict[str, list[str]]:
