@@ -15,12 +15,12 @@ from oneblock.backends._pallas import _blocks
 from oneblock.backends._target import ARCHITECTURES, Target
 from oneblock.compilers import Detail
 from oneblock.workloads._workload import Phase
+from tests.arrays import TOLERANCE, attention64, draw, qkv, worst
 from tests.cases import case
 from tests.conftest import REQUIRED
 
 GENERATIONS = ARCHITECTURES["tpu"]
-DTYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
-TOLERANCE = {"float32": 2e-6, "bfloat16": 1e-2}  # of the answer's scale; bfloat16 has 8 bits
+DTYPES = ("float32", "bfloat16")
 
 
 def absent(error: Unavailable | str) -> None:
@@ -60,37 +60,6 @@ def tpu(pallas: Backend) -> Backend:
     except Unavailable as error:
         absent(error)
     return pallas
-
-
-def draw(seed: int, shape: tuple[int, ...], dtype: str = "float32") -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype(DTYPES[dtype])
-
-
-def qkv(B: int, T: int, S: int, N: int, K: int, D: int, dtype: str = "float32") -> tuple[np.ndarray, ...]:
-    """q correlated with the key of its own position, so that the last key a query sees matters in every dtype."""
-    k, v = draw(1, (B, S, K, D), dtype), draw(2, (B, S, K, D), dtype)
-    own = k[:, S - T :].astype(np.float64).repeat(N // K, axis=2)
-    q = (0.5 * draw(0, (B, T, N, D)) + own).astype(DTYPES[dtype])
-    return q, k, v
-
-
-def attention64(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Causal grouped attention in float64, one query of one head at a time."""
-    (B, T, N, D), (_, S, K, _) = q.shape, k.shape
-    q, k, v = (x.astype(np.float64) for x in (q, k, v))
-    out = np.empty((B, T, N, D))
-    for b, t, n in np.ndindex(B, T, N):
-        seen, head = t + S - T + 1, n // (N // K)
-        scores = k[b, :seen, head] @ q[b, t, n] / np.sqrt(D)
-        weights = np.exp(scores - scores.max())
-        out[b, t, n] = weights @ v[b, :seen, head] / weights.sum()
-    return out
-
-
-def worst(got: Any, want: np.ndarray) -> float:
-    """The largest error over the largest element; a NaN is an infinite one."""
-    error = np.abs(np.asarray(got).astype(np.float64) - want).max() / np.abs(want).max()
-    return float(np.nan_to_num(error, nan=np.inf))
 
 
 SHAPES = [  # B, T, N, K, D
@@ -288,7 +257,7 @@ def test_float16_is_left_out_because_the_compiler_refuses_it(tpu: Backend, kerne
 def test_the_block_reaches_all_its_kernels_on_every_generation(tpu: Backend, generation: str, phase: Phase) -> None:
     c = case(phase=phase, n=256)
     workload, target = workloads.load("block"), Target("tpu", generation)
-    arrays = {n: np.broadcast_to(np.zeros((), DTYPES["bfloat16"]), s.shape) for n, s in workload.specs(c).items()}
+    arrays = {n: np.broadcast_to(np.zeros((), ml_dtypes.bfloat16), s.shape) for n, s in workload.specs(c).items()}
     compiled = tpu.compile(workload, c, arrays, "kernels", target)
     assert tpu.probe(target).kind is Kind.COMPILED
     assert compiled.executable is None
