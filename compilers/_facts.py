@@ -48,6 +48,18 @@ class KernelFacts:
 
 
 @dataclass(frozen=True)
+class Occupancy:
+    """How many blocks of a kernel live on one multiprocessor at once, by the maker's rules of allocation."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    blocks: int
+    warps: int
+    share: float  # of the warps that it has room for
+    limited_by: str  # "registers", "shared memory", "warps" or "blocks"
+    kind: str = "modelled"
+
+
+@dataclass(frozen=True)
 class GpuKernel:
     """One launch. Instructions are as written, each once; times are of XLA's models, by the model's name."""
 
@@ -63,6 +75,13 @@ class GpuKernel:
     spill_bytes: int | None
     instructions: dict[str, int]
     modelled_s: dict[str, float]
+    config: str | None = None  # how it was built: "BM=128 BN=128 BK=64, 8 warps, 3 stages"
+    dynamic_shared_bytes: int | None = None  # of `shared_bytes`, what is given at the launch
+    stack_bytes: int | None = None  # of one thread
+    machine_instructions: int | None = None  # in the disassembly
+    occupancy: Occupancy | None = None
+    declared_flops: float | None = None  # by its own formula
+    declared_bytes: float | None = None  # by its own formula: every operand once
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ class Architecture:
     major: int
     minor: int
     threads: int  # resident at once
+    blocks: int  # resident at once
     float32_units: int
     shared_bytes: int
     shared_bytes_of_block: int  # the most that one block may ask for
+    reserved_bytes_of_block: int  # of shared memory, taken by the system
     accelerated: bool  # has instructions of its own kind only: "sm_90a" with wgmma, "sm_100a" with tcgen05
 
 
@@ -38,6 +40,11 @@ class Gpu:
     l2_bytes: int
     memory_bytes_per_s: float
     flops_per_s: float  # of float16 products (bfloat16 the same from sm_80 on), accumulated in float32
+
+    @property
+    def float32_flops_per_s(self) -> float:
+        """What the float32 units do at the boost clock, a multiply-add being 2."""
+        return 2.0 * self.sms * self.architecture.float32_units * self.clock_hz
 
     def target_config(self) -> str:
         """The description that XLA compiles for, as a text protobuf of its GpuTargetConfigProto."""
@@ -72,10 +79,10 @@ _ALIKE = """threads_per_warp: 32 threads_per_block_limit: 1024 shared_memory_per
   block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
   driver_version: "12.8.0" runtime_version: "12.8.0" compile_time_toolkit_version: "12.8.0" dnn_version: "9.10.0\""""
 
-_TURING = Architecture(7, 5, 1024, 64, 64 * _KIB, 64 * _KIB, False)
-_AMPERE = Architecture(8, 0, 2048, 64, 164 * _KIB, 163 * _KIB, False)
-_HOPPER = Architecture(9, 0, 2048, 128, 228 * _KIB, 227 * _KIB, True)
-_BLACKWELL = Architecture(10, 0, 2048, 128, 228 * _KIB, 227 * _KIB, True)
+_TURING = Architecture(7, 5, 1024, 16, 64, 64 * _KIB, 64 * _KIB, 0, False)
+_AMPERE = Architecture(8, 0, 2048, 32, 64, 164 * _KIB, 163 * _KIB, _KIB, False)
+_HOPPER = Architecture(9, 0, 2048, 32, 128, 228 * _KIB, 227 * _KIB, _KIB, True)
+_BLACKWELL = Architecture(10, 0, 2048, 32, 128, 228 * _KIB, 227 * _KIB, _KIB, True)
 
 # By (architecture, product) as targets spell them; None is the architecture's usual product.
 GPUS: dict[tuple[str, str | None], Gpu] = {

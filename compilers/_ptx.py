@@ -7,9 +7,11 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass
 
+TENSOR_CORES = ("mma.sync", "wgmma", "tcgen05.mma")  # classes of instructions that only tensor cores carry out
 _TENSOR = {"mma.sync": "mma.sync", "wgmma.mma_async": "wgmma", "tcgen05.mma": "tcgen05.mma"}
 _SHAPE = re.compile(r"\.(m\d+n\d+k\d+)\b")
-_ACCESS = re.compile(r"(ld|st)\.global\.(?:[\w:]+\.)*?(?:v(\d)\.)?[bfsu](\d+)$")
+_ACCESS = re.compile(r"(ld|st)\.(global|shared|local)(?:::\w+)?\.(?:[\w:]+\.)*?(?:v(\d)\.)?[bfsu](\d+)$")
+_BARRIERS = ("bar.sync", "barrier.sync", "bar.warp.sync", "mbarrier.try_wait", "mbarrier.test_wait")
 _SHARED = re.compile(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 _SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -32,10 +34,12 @@ def entry(text: str) -> str | None:
 def instructions(text: str) -> dict[str, int]:
     """How often each class of instruction that tells a kernel's kind is written down: products, copies, accesses.
 
-    Classes: "mma.sync m16n8k16", "wgmma m64n128k16", "tcgen05.mma", "cp.async", "cp.async.bulk", and "ld.global 128"
-    and "st.global 128" by bits. They are static counts: an instruction in a loop counts once.
+    Classes: "mma.sync m16n8k16", "wgmma m64n128k16", "tcgen05.mma"; "cp.async", "cp.async.bulk",
+    "cp.async.bulk.tensor"; "ld.global 128", "st.shared 128" and the like by bits, "ldmatrix" and "stmatrix"; "barrier";
+    "fma.f32" for products without tensor cores. They are static counts: an instruction in a loop counts once.
     """
-    statements = text.replace(";", "\n").splitlines()  # inline assembly has several on a line
+    code = re.sub(r"//.*", "", text)
+    statements = code.replace(";", "\n").splitlines()  # inline assembly has several on a line
     found = Counter(c for statement in statements if (c := _class(statement)) is not None)
     return dict(sorted(found.items()))
 
@@ -53,10 +57,16 @@ def _class(statement: str) -> str | None:
             return f"{name} {shape[1]}" if shape else name
     if word.startswith("cp.async"):
         waits = ("commit_group", "wait_group", "wait_all", "mbarrier")
-        copies = "cp.async.bulk" if word.startswith("cp.async.bulk") else "cp.async"
+        copies = next(name for name in ("cp.async.bulk.tensor", "cp.async.bulk", "cp.async") if word.startswith(name))
         return None if any(wait in word for wait in waits) and "bytes" not in word else copies
+    if word.startswith(_BARRIERS):
+        return "barrier"
+    if word.startswith(("ldmatrix", "stmatrix")):
+        return word.partition(".")[0]
+    if word.startswith("fma.") and word.endswith(".f32"):
+        return "fma.f32"
     access = _ACCESS.match(word)
-    return f"{access[1]}.global {int(access[2] or 1) * int(access[3])}" if access else None
+    return f"{access[1]}.{access[2]} {int(access[3] or 1) * int(access[4])}" if access else None
 
 
 def shared_bytes(text: str) -> int:
@@ -64,10 +74,10 @@ def shared_bytes(text: str) -> int:
     return sum(int(size) for size in _SHARED.findall(text))
 
 
-def resources(text: str, ptxas: str) -> Resources | None:
-    """Registers and spills, by assembling; None if `ptxas` refuses the text (it is too old for the architecture)."""
+def resources(text: str, ptxas: str, options: tuple[str, ...] = ()) -> Resources | None:
+    """Registers and spills, by assembling with these options; None if `ptxas` is too old for the text."""
     architecture = text.partition(".target ")[2].split()[0].rstrip(",")
-    command = [ptxas, "-v", f"-arch={architecture}", "-o", "/dev/null", "-"]
+    command = [ptxas, "-v", *options, f"-arch={architecture}", "-o", "/dev/null", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     registers, spills = _REGISTERS.search(done.stderr), _SPILLS.search(done.stderr)
     if done.returncode != 0 or registers is None or spills is None:

@@ -260,7 +260,7 @@ def test_instructions_are_classed_by_what_they_move_and_multiply() -> None:
         // mma.sync in a comment; ld.shared.b32 %r1, [%r2];
     """
     assert _ptx.instructions(text) == {
-        "cp.async": 1, "cp.async.bulk": 1, "ld.global 128": 1, "ld.global 16": 1, "mma.sync m16n8k16": 1,
+        "cp.async": 1, "cp.async.bulk.tensor": 1, "ld.global 128": 1, "ld.global 16": 1, "mma.sync m16n8k16": 1,
         "st.global 128": 1, "tcgen05.mma": 1, "wgmma m64n128k16": 1,
     }  # fmt: skip
 
