@@ -80,6 +80,19 @@ def xla(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def triton(session: nox.Session) -> None:
+    """Run all that reaches Triton, its interpreter and its compilers, without a GPU, skipping forbidden."""
+    names = ("triton_kernels", "inductor_gpu")
+    session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
+    env = {"ONEBLOCK_REQUIRE": ",".join(names)}
+    contract = ("tests/test_backends.py", "-n2", "-k", " or ".join(names))
+    session.run("pytest", *contract, *session.posargs, env=env)
+    session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
+    files = [f"tests/test_{name}.py" for name in ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu")]
+    session.run("pytest", "-n2", *files, *session.posargs, env=env)
+
+
+@nox.session(default=False)
 def torchxla(session: nox.Session) -> None:
     """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`."""
     wheels = [requirement for requirement in EXTRAS["torchxla"] if requirement.startswith("torch")]  # not locked
@@ -96,12 +109,35 @@ def torchxla(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def gpu(session: nox.Session) -> None:
-    """Run the same contract on a CUDA device, which must be here, with every backend that can use one."""
-    names = ("jax_xla", "torch_eager", "torch_inductor")
-    session.install("-e.[torch_eager,torch_inductor]", "jax[cuda13]>=0.10,<0.11", *group("test"))
+    """Run the contract on a CUDA device, which must be here, then all ways of PyTorch in one interleaved run.
+
+    Eager's native ops are cuBLAS and SDPA. Words after `--` go to `oneblock run`: `nox -s gpu -- --tier smoke`.
+    """
+    names = ("torch_eager", "torch_inductor", "triton_kernels")
+    # Not locked: the lock's Triton is that of the CPU's torch, and PyPI's torch for CUDA is tied to another.
+    session.install(f"-e.[{','.join(names)}]", "jax[cuda13]>=0.10,<0.11", *group("gpu"), *group("test"))
     session.run("oneblock", "doctor")
-    env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "cuda"}
-    session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), *session.posargs, env=env)
+    env = {"ONEBLOCK_REQUIRE": ",".join((*names, "jax_xla")), "ONEBLOCK_TARGET": "cuda"}
+    session.run("pytest", "tests/test_backends.py", "-k", " or ".join((*names, "jax_xla")), env=env)
+    session.run("pytest", "tests/test_cuda_clock.py", env=env)
+    cells = ["block", "--preset=llama-1b", "--dtype=bfloat16", "--target=cuda", "--tier=standard"]
+    cells += [f"--backend={name}" for name in names]
+    session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
+    session.run("oneblock", "report", "-o", "study")
+    sanitize(session)
+    session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
+
+
+def sanitize(session: nox.Session) -> None:
+    """Run our kernels under NVIDIA's compute-sanitizer, where CUDA's toolkit has put it on the path; else say so."""
+    if shutil.which("compute-sanitizer") is None:
+        session.warn("compute-sanitizer was NOT run: it is not on the path; it comes with CUDA's toolkit")
+        return
+    # Every tensor an allocation of its own: within PyTorch's pool a kernel may leave its tensor and nothing shows.
+    env = {"ONEBLOCK_REQUIRE": "triton_kernels", "ONEBLOCK_TARGET": "cuda", "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    tool = ("compute-sanitizer", "--tool=memcheck", "--error-exitcode=86", "--target-processes=all")
+    which = "triton_kernels and right_answer and block-tiny"  # few: each is a hundred times slower so
+    session.run(*tool, "python", "-m", "pytest", "tests/test_backends.py", "-k", which, env=env, external=True)
 
 
 @nox.session(default=False)

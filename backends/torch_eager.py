@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, NamedTuple
 
 import ml_dtypes
@@ -20,7 +21,6 @@ from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import Array, Ops
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload, is_projection
 
-_PACKABLE = (torch.float32, torch.bfloat16)  # oneDNN's float16 needs a newer CPU than most
 Program = Callable[[Mapping[str, Any]], Outputs]
 
 
@@ -115,7 +115,7 @@ class TorchExecutable:
 
     def _put(self, name: str, array: np.ndarray) -> Any:
         x = _to_torch(array)
-        if self.pack and is_projection(name, array.shape) and x.dtype in _PACKABLE:
+        if self.pack and is_projection(name, array.shape) and _packs(x.dtype):
             rows_first = x.t().contiguous()  # (O, I), as oneDNN takes it
             return Packed(torch.ops.mkldnn._reorder_linear_weight(rows_first), array.shape[1])
         return x.to(self.device, copy=True)
@@ -169,7 +169,15 @@ class TorchEager:
             return workload.program(ops, case, args)
 
         compiled, capture = self.build(program, TorchExecutable(program, device, pack=pack), arrays)
-        return Compiled(TorchExecutable(compiled, device, pack=pack), capture)
+        return Compiled(self.executable(compiled, device, pack=pack), capture)
+
+    def executable(self, program: Program, device: torch.device, *, pack: bool = False) -> TorchExecutable:
+        """A program on a device; on a GPU with the GPU's own clock. For whoever runs through PyTorch."""
+        if device.type != "cuda":
+            return TorchExecutable(program, device, pack=pack)
+        from oneblock.backends._cuda.executable import CudaExecutable  # which extends this file's
+
+        return CudaExecutable(program, device)
 
     def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
         """What makes one family member differ from another: here, nothing is compiled."""
@@ -177,6 +185,13 @@ class TorchEager:
 
     def compilations(self) -> int:
         return 0
+
+
+@cache
+def _packs(dtype: torch.dtype) -> bool:
+    """Whether oneDNN has a layout of its own for weights of that dtype on this CPU; few have float16."""
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and supported)
 
 
 def _to_torch(array: np.ndarray) -> torch.Tensor:

@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench._costs import bound
+from oneblock.bench._gpu_tables import has_kernels, summary
 from oneblock.bench._record import Record, Status
 from oneblock.compilers._facts import Collective, Estimate, Facts
 
-ESTIMATES = ("roofline", "xla", "hlo", "llo", "xla-triton", "xla-cublas")
+ESTIMATES = ("roofline", "xla", "hlo", "llo", "xla-triton", "xla-cublas", "static")
 
 
 def estimates(record: Record) -> dict[str, Estimate]:
@@ -27,7 +28,18 @@ def estimates(record: Record) -> dict[str, Estimate]:
 
 
 def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
-    """One table of a subject's cells that were compiled and not run, then one of what their devices exchange."""
+    """Tables of a subject's cells that were compiled and not run: of whole programs, of GPU kernels, of exchanges."""
+    by_kernel = [record for record in records if has_kernels(record)]
+    whole = [record for record in records if not has_kernels(record)]
+    if whole:
+        yield _programs(subject, whole)
+    if by_kernel:
+        yield summary(subject, by_kernel)
+    if any(record.facts and record.facts.collectives for record in whole):
+        yield _exchanges(subject, whole)
+
+
+def _programs(subject: str, records: Sequence[Record]) -> Table:
     records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
     title = f"{subject}   (compiled, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
@@ -47,9 +59,7 @@ def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
     table.add_column("compile", justify="right", no_wrap=True)
     for record in records:
         table.add_row(*_row(record, shown))
-    yield table
-    if any(record.facts and record.facts.collectives for record in records):
-        yield _exchanges(subject, records)
+    return table
 
 
 def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
@@ -144,7 +154,7 @@ def details(record: Record) -> Iterator[str]:
         cycles = "" if kernel.cycles is None else f", {kernel.cycles:,.0f} static cycles"
         estimated = "" if kernel.estimated_cycles is None else f", {kernel.estimated_cycles:,.0f} estimated"
         yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}{estimated}; slots filled: {slots}"
-    for launch in facts.gpu_kernels:
+    for launch in facts.gpu_kernels if not has_kernels(record) else ():  # else they have a table
         threads = "" if launch.threads is None else f", {launch.threads} threads"
         used = "" if launch.registers is None else f", {launch.registers} registers, {launch.spill_bytes} B spilled"
         written = ", ".join(f"{n} {what}" for what, n in launch.instructions.items())

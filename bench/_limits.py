@@ -15,11 +15,12 @@ from oneblock.bench._jobs import LimitsJob
 from oneblock.bench._launch import Bounds, Listener, launch
 from oneblock.bench._record import Environment, Limits, Record, Status
 from oneblock.bench._stats import centre
+from oneblock.compilers._amd_specs import AMD_GPUS
 from oneblock.compilers._chips import TPUS
 from oneblock.compilers._gpu_specs import GPUS
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
-_METHOD = 2  # of `_ceilings.py`: limits found by another are measured again
+_METHOD = 3  # of `_ceilings.py`: limits found by another are measured again
 _NOT_THEIRS = ("oneblock", "source_sha256")  # software that does not change what a machine can do
 
 
@@ -111,6 +112,10 @@ def stated_limits(cell: Cell) -> Limits | None:
             return None
         peak = None if cell.dtype == "float32" else card.flops_per_s
         return Limits(peak, f"NVIDIA's data sheet of {card.name}", card.memory_bytes_per_s, Kind.MODELLED)
+    amd = AMD_GPUS.get(target.architecture or "") if target.platform == "rocm" else None
+    if amd is not None:
+        peak = None if cell.dtype == "float32" else amd.flops_per_s
+        return Limits(peak, f"AMD's data sheet of the {amd.name}", amd.memory_bytes_per_s, Kind.MODELLED)
     chip = TPUS.get(target.architecture or "") if target.platform == "tpu" else None
     if chip is None:
         return None

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from oneblock.backends._backend import DeviceClock, Executable
+from oneblock.backends._cuda.evidence import DeviceEvidence, DeviceState, Witness
 from oneblock.bench import _environment as environment
 from oneblock.bench._cell import Cell
 from oneblock.bench._jobs import MeasureJob
@@ -73,11 +74,12 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         executable.flush(job.flush_bytes)
         return time_calls(executable, args)[0]
 
-    fresh = _Fresh(subject, job, tier)
+    fresh, witness = _Fresh(subject, job, tier), executable if isinstance(executable, Witness) else None
     with quiet():
         say("phase", name="warming up")
         warmup_s = warm_up(executable, args, tier)
         batch = calls_for(median(warmup_s))
+        before = witness.state(args) if witness is not None else None
         say("phase", name="timing")
         cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
         warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
@@ -85,9 +87,14 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         device_s: list[float] = []
         if isinstance(executable, DeviceClock):
             device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
+        after = witness.state(args) if witness is not None else None
     say("phase", name="checking again")
     _, last = time_calls(executable, args)  # the very arguments that were timed: a call may not have changed them
     verdicts = [*(subject.check(i, out) for i, out in fresh.timed), subject.check(0, last)]
+    peak_bytes = executable.peak_bytes()
+    evidence: DeviceEvidence | None = None
+    if witness is not None and before is not None and after is not None:
+        evidence = _evidence(witness, args, tier, before, after)
     launch = Launch(
         index=job.index,
         started=started,
@@ -103,14 +110,28 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         timer=executable.timer,
         flushed_bytes=job.flush_bytes,
         peak_rss_bytes=_peak_rss_bytes(),
-        device_peak_bytes=executable.peak_bytes(),
+        device_peak_bytes=peak_bytes,
         load_before=load_before,
         load_after=environment.load_average(),
         compilations_by_calls=0,
         stopped_by=stopped_by,
         device_s=tuple(device_s),
+        evidence=evidence,
     )
     return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
+
+
+def _evidence(
+    witness: Witness, args: dict[str, Any], tier: Tier, before: DeviceState, after: DeviceState
+) -> DeviceEvidence:
+    """What the device tells beside the series, after the answers are checked: nothing of it can spoil them."""
+    energy = None
+    if tier.energy_window_s is not None:
+        say("phase", name=f"counting energy for {tier.energy_window_s:g} s")
+        energy = witness.energy(args, tier.energy_window_s)
+    say("phase", name="timing by other clocks")
+    with quiet():
+        return DeviceEvidence(before, after, witness.timers(args), energy)
 
 
 def _peak_rss_bytes() -> int:

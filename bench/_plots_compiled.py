@@ -1,4 +1,4 @@
-"""The report's plots of compiled cells: estimates by method, HBM traffic by step, and how full kernels' slots are."""
+"""The report's plots of compiled cells: estimates by method, HBM traffic by step, full slots and multiprocessors."""
 
 from __future__ import annotations
 
@@ -100,6 +100,35 @@ def slots(plots: Plots, entry: Entry) -> Plot | None:
     texts = base.transform_filter("datum.percent >= 1").mark_text(fontSize=11).encode(text="percent:Q")
     chart = alt.layer(boxes, texts).properties(height=20 * len(lines))
     return plots.add(chart, f"Share of each unit's slots filled, %, in the longest kernels of {entry.label}")
+
+
+def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
+    """How full each GPU kernel leaves a multiprocessor, one column a program; None where no kernel says so."""
+    import altair as alt
+
+    squares = [
+        {
+            "program": entry.label, "kernel": f"{plain(k.step) or UNCLAIMED}: {plain(k.name)}",
+            "share": k.occupancy.share, "blocks": k.occupancy.blocks, "limited by": plain(k.occupancy.limited_by),
+            "config": plain(k.config), "registers": k.registers, "place": number,
+        }
+        for entry in entries
+        for number, k in enumerate(entry.facts.gpu_kernels)
+        if k.occupancy is not None and math.isfinite(k.occupancy.share)
+    ]  # fmt: skip
+    if not squares:
+        return None
+    x = alt.X("program:N", title=None, sort=[entry.label for entry in entries])
+    x = x.axis(orient="top", labelAngle=0, domain=False, ticks=False, labelLimit=140)
+    y = alt.Y("kernel:N", title=None, sort=alt.EncodingSortField("place", "min"))
+    tips = ["program:N", "kernel:N", "config:N", "blocks:Q", "limited by:N", "registers:Q"]
+    rows = alt.Chart(alt.InlineData(values=squares)).transform_calculate(percent="round(100 * datum.share)")
+    base = rows.encode(x, y, tooltip=tips)
+    shade = alt.Opacity("share:Q", legend=None).scale(domain=[0, 1], range=[0.04, 0.85])
+    boxes = base.mark_rect(fill="var(--c1)", stroke="var(--paper)").encode(shade)
+    texts = base.mark_text(fontSize=11).encode(text="percent:Q")
+    chart = alt.layer(boxes, texts).properties(height=20 * len({square["kernel"] for square in squares}))
+    return plots.add(chart, "Modelled occupancy of each kernel, % of the warps a multiprocessor has room for")
 
 
 def _words(entry: Entry, **others: str) -> dict[str, Any]:

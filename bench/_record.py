@@ -1,6 +1,7 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
 Schema history, newest first:
+3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
 2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
 1  the first.
 """
@@ -12,13 +13,14 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from oneblock.backends._backend import Kind
+from oneblock.backends._cuda.evidence import DeviceEvidence
 from oneblock.bench._cell import Cell, digest
 from oneblock.compilers import Stage
 from oneblock.compilers._facts import Facts, Memory
 from oneblock.workloads._check import Check
 from oneblock.workloads._workload import StepCost
 
-SCHEMA: Literal[2] = 2
+SCHEMA: Literal[3] = 3
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
 
@@ -66,6 +68,7 @@ class Launch:
     compilations_by_calls: int  # a call must not compile: more than 0 is a doubt
     stopped_by: str  # "samples", "precision" or "cap", of the cold series
     device_s: tuple[float, ...] = ()  # as cold, by the device's own clock; empty where it has none
+    evidence: DeviceEvidence | None = None  # other timers, clocks, energy; None where the device tells none of it
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    schema: Literal[1, 2]
+    schema: Literal[1, 2, 3]
     created: str  # UTC
     cell: Cell
     tier: str

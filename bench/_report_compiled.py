@@ -8,10 +8,11 @@ from functools import cached_property
 
 from oneblock.backends._backend import Kind
 from oneblock.bench._compiled_tables import ESTIMATES, devices, estimates, ledger, own_kernels
+from oneblock.bench._gpu_tables import has_kernels
 from oneblock.bench._plots import Plot, Plots
 from oneblock.bench._report import Row
 from oneblock.bench._report_text import plain
-from oneblock.compilers._facts import Collective, Estimate, Facts, Memory
+from oneblock.compilers._facts import Collective, Estimate, Facts, GpuKernel, Memory
 
 METHODS = {
     "roofline": "the larger of FLOPs / peak and compulsory bytes / bandwidth, of the chip's specification",
@@ -21,6 +22,8 @@ METHODS = {
     "llo": "the larger of the cycles of a static simulation of the instructions and the time of the HBM traffic",
     "xla-triton": "the sum of XLA's models of its own kernels, with the tiles it starts from: no device, no autotuner",
     "xla-cublas": "the same sum with the products left to cuBLAS, as XLA models those",
+    "static": "the sum over our kernels of the formula that ranks their configurations: roofline, wave tails, L2 port, "
+    "bytes in flight; launches of PyTorch's own are left out",
 }
 
 
@@ -66,6 +69,11 @@ class Entry:
         return len(self.facts.gpu_kernels) or self.own_kernels or None
 
     @property
+    def gpu_kernels(self) -> tuple[GpuKernel, ...]:
+        """The launches in order, where the record tells what their kernels need of a multiprocessor."""
+        return self.facts.gpu_kernels if has_kernels(self.row.record) else ()
+
+    @property
     def of_formula(self) -> float | None:
         """FLOPs of all devices as a share of the formula's."""
         flops, least = self.facts.flops, self.row.record.costs.flops
@@ -102,6 +110,7 @@ class Subject:
     times: Plot | None
     traffic: Plot | None
     slots: tuple[tuple[Entry, Plot], ...]
+    occupancies: Plot | None
 
     @property
     def methods(self) -> list[Method]:
@@ -142,7 +151,7 @@ class Unfit:
 
 def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
     """The page's subjects that have compiled rows with facts, each with its plots."""
-    from oneblock.bench._plots_compiled import slots, times, traffic
+    from oneblock.bench._plots_compiled import occupancies, slots, times, traffic
 
     found = [(number, entries) for number, group in enumerate(groups, 1) if (entries := _entries(group))]
     names = {name for _, entries in found for entry in entries for name in entry.estimates}
@@ -151,7 +160,7 @@ def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
     for number, entries in found:
         pair, heats = (times(plots, entries, colours), traffic(plots, entries)), [slots(plots, one) for one in entries]
         having = tuple((entry, heat) for entry, heat in zip(entries, heats, strict=True) if heat)
-        made.append(Subject(number, entries, *pair, having))
+        made.append(Subject(number, entries, *pair, having, occupancies(plots, entries)))
     return made
 
 

@@ -28,6 +28,7 @@ class Tier:
     min_effect: float  # the smallest difference worth a verdict
     least: int = 5
     warmup_most: int = 300
+    energy_window_s: float | None = None  # of work over which a device's energy is counted; None: it is not
 
     @property
     def launches(self) -> int:
@@ -39,8 +40,8 @@ TIERS = {
     tier.name: tier
     for tier in (
         Tier("smoke", 1, 1, 3, 0.025, None, 20, 0.0, None, 1.5, 1, 0.10),
-        Tier("standard", 3, 2, 10, 0.1, 0.05, 30, 0.5, 0.005, 15.0, 3, 0.03),
-        Tier("publish", 5, 3, 10, 5.0, 0.05, 100, 2.0, 0.001, 30.0, 3, 0.03),
+        Tier("standard", 3, 2, 10, 0.1, 0.05, 30, 0.5, 0.005, 15.0, 3, 0.03, energy_window_s=10.0),
+        Tier("publish", 5, 3, 10, 5.0, 0.05, 100, 2.0, 0.001, 30.0, 3, 0.03, energy_window_s=10.0),
     )
 }
 

@@ -11,7 +11,8 @@ import click
 from oneblock.bench._cli import Refused, answer, json_option, records_option
 
 if TYPE_CHECKING:
-    from oneblock.bench._record import Record
+    from oneblock.backends._cuda.evidence import DeviceState, Energy
+    from oneblock.bench._record import Launch, Record
     from oneblock.bench._store import Store
 
 
@@ -26,6 +27,7 @@ def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: boo
     RECORD is a file, or words that its file name contains: "llama-1b decode bfloat16 jax_xla-native".
     """
     from oneblock.bench._find import find, load, newest
+    from oneblock.bench._gpu_tables import has_kernels, launches
     from oneblock.bench._store import Store
     from oneblock.bench._tables import console, remarks, results
 
@@ -49,6 +51,8 @@ def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: boo
             console().print(part)
         for line in _details(found):
             click.echo(line)
+        if found.facts is not None and has_kernels(found):
+            console().print(launches(found.facts))
 
 
 def _stage_text(record: Record, stage: str, store: Store) -> str:
@@ -91,6 +95,7 @@ def _details(record: Record) -> Iterator[str]:
             f"fresh {len(launch.fresh_s)}, peak {size(launch.peak_rss_bytes)} resident, "
             f"load {launch.load_before}, timer {launch.timer}"
         )
+        yield from _device_lines(launch)
     yield f"costs (modelled): {record.costs.flops:.4g} FLOPs, {size(record.costs.compulsory_bytes)} compulsory"
     for step in record.costs.steps:
         yield f"  {step.step:<10} {step.flops:>14,} FLOPs {step.bytes:>14,} bytes"
@@ -99,3 +104,54 @@ def _details(record: Record) -> Iterator[str]:
         yield f"stage {ref.stage}: {ref.dialect}, {size(ref.bytes)} (oneblock show ... --stage {ref.dialect})"
     for line in record.log_tail:
         yield f"log: {line}"
+
+
+def _device_lines(launch: Launch) -> Iterator[str]:
+    """What the device told of itself, and what it did not, with the reason."""
+    from statistics import median
+
+    from oneblock.bench._doubts import timers_apart
+    from oneblock.bench._tables import seconds, size
+
+    if launch.device_s:
+        peak = "" if launch.device_peak_bytes is None else f", peak {size(launch.device_peak_bytes)}"
+        yield f"  device: cold caches {seconds(median(launch.device_s))} of {len(launch.device_s)} samples{peak}"
+    evidence = launch.evidence
+    if not evidence:
+        return
+    for timer in evidence.timers:
+        took = f"none: {timer.note}" if timer.seconds is None else seconds(timer.seconds)
+        yield f"  device: warm caches by {timer.name}: {took}"
+    apart = timers_apart(evidence)
+    yield "  device: " + ("one timer, without a cross-check" if apart is None else f"the timers differ by {apart:.1%}")
+    for when, state in (("before", evidence.before), ("after", evidence.after)):
+        yield f"  device {when} the series: {_state(state)}"
+    yield f"  device energy: {'not asked for by the tier' if evidence.energy is None else _energy(evidence.energy)}"
+
+
+def _state(state: DeviceState) -> str:
+    """The sensors' values; "?" is one that did not answer, and why comes last."""
+
+    def known(value: float | None, unit: str) -> str:
+        return f"? {unit}" if value is None else f"{value:.4g} {unit}"
+
+    if state.throttled_by is None:
+        throttled = "throttling not known"
+    else:
+        throttled = f"throttled by {', '.join(state.throttled_by)}" if state.throttled_by else "not throttled"
+    values = (
+        f"SM {known(state.sm_mhz, 'MHz')} of {known(state.sm_max_mhz, 'MHz')}",
+        f"memory {known(state.memory_mhz, 'MHz')}",
+        known(state.temperature_c, "°C"),
+        known(state.power_w, "W"),
+        throttled,
+    )
+    return ", ".join(values) + "".join(f"; {note}" for note in state.notes)
+
+
+def _energy(energy: Energy) -> str:
+    each, above = energy.joules_per_call, energy.joules_per_call_above_idle
+    if each is None or energy.seconds is None:
+        return f"none: {energy.note}"
+    idle = "idle power not known" if above is None else f"{above:.4g} J above {energy.idle_w:.4g} W idle"
+    return f"{each:.4g} J a call ({idle}), of {energy.calls} calls in {energy.seconds:.4g} s"

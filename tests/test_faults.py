@@ -181,8 +181,8 @@ def bad_files(folder: Path, good: bytes) -> None:
     (folder / "truncated.json").write_bytes(good[: len(good) // 2])
     (folder / "foreign.json").write_text('{"name": "not ours"}')
     (folder / "list.json").write_text("[1, 2, 3]")
-    (folder / "newer.json").write_bytes(good.replace(b'"schema": 2', b'"schema": 99'))
-    (folder / "extra.json").write_bytes(good.replace(b'"schema": 2', b'"schema": 2, "surprise": 1'))
+    (folder / "newer.json").write_bytes(good.replace(b'"schema": 3', b'"schema": 99'))
+    (folder / "extra.json").write_bytes(good.replace(b'"schema": 3', b'"schema": 3, "surprise": 1'))
     untimed = json.loads(good)
     untimed["launches"][0]["cold_s"] = []
     (folder / "untimed.json").write_text(json.dumps(untimed))

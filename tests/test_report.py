@@ -39,7 +39,10 @@ def launch(index: int = 0, cold_s: float = COLD_S, samples: int = 20) -> Launch:
     series = dict.fromkeys(("warmup_s", "cold_s", "warm_s", "fresh_s"), cold)
     numbers: dict[str, Any] = {field.name: 0 for field in fields(Launch)}
     return Launch(
-        **numbers | texts | series | {"device_s": (), "index": index, "cold_compile": index == 0, "compile_s": 1.5}
+        **numbers
+        | texts
+        | series
+        | {"device_s": (), "evidence": None, "index": index, "cold_compile": index == 0, "compile_s": 1.5}
     )
 
 

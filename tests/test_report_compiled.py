@@ -11,7 +11,17 @@ import pytest
 
 from oneblock.backends._backend import Kind
 from oneblock.bench._record import Limits, Record, Status
-from oneblock.compilers._facts import Buffer, Collective, Estimate, Facts, KernelFacts, Memory, StepFacts
+from oneblock.compilers._facts import (
+    Buffer,
+    Collective,
+    Estimate,
+    Facts,
+    GpuKernel,
+    KernelFacts,
+    Memory,
+    Occupancy,
+    StepFacts,
+)
 from tests.test_report import HOSTILE, Page, ended, page_of, record
 
 V5E = Limits(197e12, "the specification of TPU v5e", 819e9, Kind.MODELLED)
@@ -150,6 +160,51 @@ def test_several_devices_are_held_to_no_bound_of_one() -> None:
     assert cells[-14:] == ["mlp", *told, "2", "2.00", "–", *told, "1", "2.00"]
 
 
+LAUNCH = GpuKernel(
+    name="linear_grouped", step="qkv", kind="triton", entry="linear_grouped", grid=(4, 16), threads=256,
+    shared_bytes=98_304, registers=115, spill_bytes=24, instructions={"wgmma m64n128k16": 4, "cp.async": 24},
+    modelled_s={"static": 12.5e-6}, config="BM=128, 8 warps, 3 stages", dynamic_shared_bytes=98_304, stack_bytes=8,
+    machine_instructions=592, occupancy=Occupancy(2, 16, 0.25, "registers"),
+)  # fmt: skip
+COPY = GpuKernel("aten::cat", "attention", "torch", None, None, None, None, None, None, {}, {})
+
+
+def test_a_launch_has_what_its_kernel_needs_and_how_many_fit() -> None:
+    text = section(page_of(compiled("cuda:sm_90", ops_set="kernels", gpu_kernels=(LAUNCH, COPY))))
+    launches = text[text.index("and what each kernel needs") :]
+    for words in (
+        "2 launches",
+        "linear_grouped",
+        "BM=128, 8 warps, 3 stages",
+        "grid 4 × 16",
+        "115",
+        "98.3",
+        "registers",
+    ):
+        assert words in text
+    assert "4 wgmma m64n128k16, 24 cp.async" in launches
+    assert [" ".join(cell.split()) for _, cell in Page(launches).cells][:10] == [
+        "BM=128, 8 warps, 3 stages grid 4 × 16", "115", "24", "8", "98.3", "4 wgmma m64n128k16, 24 cp.async", "25.0",
+        "2 registers", "12.5", "torch",
+    ]  # fmt: skip
+    plot = next(spec for spec in specs(page_of(compiled(gpu_kernels=(LAUNCH, COPY)))) if "occup" in spec["description"])
+    assert [(square["kernel"], square["share"]) for square in values(plot)] == [("qkv: linear_grouped", 0.25)]
+
+
+def test_the_terminal_tells_the_extremes_of_a_program_and_each_launch() -> None:
+    from oneblock.bench import _gpu_tables
+    from oneblock.bench._tables import console, results
+
+    out = console()
+    with out.capture() as said:
+        for part in results([compiled("cuda:sm_90", ops_set="kernels", gpu_kernels=(LAUNCH, COPY))]):
+            out.print(part)
+        out.print(_gpu_tables.launches(replace(FACTS, gpu_kernels=(LAUNCH, COPY))))
+    text = said.get()
+    for words in ("25%, 2 by registers (linear_grouped)", "wgmma", "24 B", "96 KiB", "aten::cat", "12.5 µs"):
+        assert words in text
+
+
 def test_a_caveat_is_told_once_with_all_that_it_is_of() -> None:
     text = section(page_of(*(compiled(target, caveats=("no autotuner",)) for target in ("tpu:v5e", "tpu:v6e"))))
     assert re.findall(r"<li>no autotuner <small>\((.*?)\)", text) == ["tpu:v5e, tpu:v6e"]
@@ -174,6 +229,12 @@ def hostile() -> Record:
         steps=(StepFacts(HOSTILE, 1, none, inf, none), StepFacts(HOSTILE, 1, 1.0, 1.0, inf)), custom_calls={HOSTILE: 1},
         collectives=(Collective(HOSTILE, HOSTILE, 1, None, None, HOSTILE, HOSTILE),), caveats=(HOSTILE,),
         kernels=(KernelFacts(HOSTILE, HOSTILE, 1, {HOSTILE: 0.5, "MXU": none}, inf),),
+        gpu_kernels=(
+            replace(
+                LAUNCH, name=HOSTILE, step=HOSTILE, config=HOSTILE, instructions={HOSTILE: 1},
+                modelled_s={"static": none}, occupancy=Occupancy(1, 1, inf, HOSTILE),
+            ),
+        ),
         estimates=tuple(Estimate(f"{HOSTILE}{n}", value, HOSTILE) for n, value in enumerate(seconds)),
     )  # fmt: skip
 
@@ -200,6 +261,8 @@ def test_every_plot_can_be_drawn() -> None:
     assert any(">tpu:v6e<" in svg and "estimated time, ms (log)" in svg for svg in drawn)
     assert any("HBM traffic of one device" in svg and ">mlp<" in svg for svg in drawn)
     assert any(">VSTORE:SPILL<" in svg and ">97<" in svg for svg in drawn)
+    (spec,) = (one for one in specs(page_of(compiled(gpu_kernels=(LAUNCH,)))) if "occup" in one["description"])
+    assert ">qkv: linear_grouped<" in vl_convert.vegalite_to_svg(spec, vl_version="6.1")
 
 
 def test_five_generations_of_three_ops_sets_in_two_sizes_stay_small() -> None:

@@ -1,0 +1,117 @@
+"""A plan as what people read: the launches in order, each kernel's stages, the choices, and the facts of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oneblock.backends._triton.plan import Planned
+from oneblock.compilers import Capture, _gpu_choice, _gpu_dump, triton_passes
+from oneblock.compilers._artifact import Artifact, Detail, Lowering, Stage
+from oneblock.compilers._facts import Estimate, Facts
+from oneblock.compilers.triton_gpu import Built, Source
+
+STAGES = {
+    "ttir": Stage.LOWERED, "ttgir": Stage.OPTIMIZED, "llir": Stage.KERNEL, "ptx": Stage.MACHINE, "sass": Stage.MACHINE,
+    "amdgcn": Stage.MACHINE,
+}  # fmt: skip
+_BRIEF = ("ptx", "amdgcn")
+
+
+def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) -> Capture:
+    """The capture of a plan; with `measure`, every configuration is timed on the device that is here."""
+
+    def capture(detail: Detail) -> Lowering:
+        plan = list(planned)
+        if measure and detail is not Detail.BRIEF:
+            from oneblock.backends._triton.measured import measured
+
+            plan = [measured(one) for one in plan]
+        kernels = tuple(one.facts() for one in plan)
+        named = _distinct(plan)
+        texts = [
+            Artifact(stage, f"{name}:{label}", built.texts[name])
+            for name, stage in STAGES.items()
+            for label, (_, built) in named.items()
+            if name in built.texts and (detail is not Detail.BRIEF or name in _BRIEF)
+        ]
+        passes = [
+            artifact
+            for label, (source, _) in (named.items() if detail is Detail.ALL else ())
+            for artifact in triton_passes.passes(source, label)
+        ]
+        tables = [
+            Artifact(Stage.GRAPH, "launches", _launches(plan)),
+            Artifact(Stage.MACHINE, "kernels", _gpu_dump.table(kernels)),
+            Artifact(Stage.MACHINE, "choices", _choices(plan)),
+        ]
+        order = list(Stage)
+        stages = sorted([*tables, *texts, *passes], key=lambda a: order.index(a.stage))
+        return Lowering(tuple(stages), _facts(plan, architecture))
+
+    return capture
+
+
+def _distinct(plan: Sequence[Planned]) -> dict[str, tuple[Source, Built]]:
+    """The kernels that differ in their machine code, by a label: the entry's name, numbered where it has several."""
+    found: dict[str, tuple[str, Source, Built]] = {}
+    for one in plan:
+        if one.source is None or one.built is None or any(key == one.source.key for key, _, _ in found.values()):
+            continue
+        name, n = one.built.name, 1
+        while (label := name if n == 1 else f"{name}.{n}") in found:
+            n += 1
+        found[label] = (one.source.key, one.source, one.built)
+    return {label: (source, built) for label, (_, source, built) in found.items()}
+
+
+def _launches(plan: Sequence[Planned]) -> str:
+    lines = ["number  step       kernel, grid, config"]
+    for number, one in enumerate(plan):
+        what = f"{one.started.operation} (PyTorch's own)"
+        if one.built is not None:
+            what = f"{one.built.name}  {one.call.grid(one.config)}  {one.config}"
+        lines.append(f"{number:<6}  {one.started.step or '':<9}  {what}")
+    return "\n".join(lines) + "\n"
+
+
+def _choices(plan: Sequence[Planned]) -> str:
+    """The ranking of each launch, told once for those that are alike."""
+    seen: dict[str, list[int]] = {}
+    for number, one in enumerate(plan):
+        if one.candidates:
+            seen.setdefault(_gpu_choice.table("", one.candidates).partition("\n")[2], []).append(number)
+    titles = {
+        body: f"launch {', '.join(map(str, numbers))}: {plan[numbers[0]].started.step}"
+        for body, numbers in seen.items()
+    }
+    first = {body: _gpu_choice.table(titles[body], plan[numbers[0]].candidates) for body, numbers in seen.items()}
+    return "\n".join(first.values())
+
+
+def _facts(plan: Sequence[Planned], architecture: str) -> Facts:
+    """Counts of the launches. FLOPs and bytes are the kernels' own formulas, and stand with each kernel, not here."""
+    kernels = tuple(one.facts() for one in plan)
+    operations: dict[str, int] = {}
+    for kernel in kernels:
+        operations[kernel.name] = operations.get(kernel.name, 0) + 1
+    named = sum(kernel.step is not None for kernel in kernels) / len(kernels) if kernels else None
+    torchs = [kernel.name for kernel in kernels if kernel.kind == "torch"]
+    caveats = [f"{len(torchs)} launches are PyTorch's own and not compiled here: {', '.join(torchs)}"] if torchs else []
+    spilled = {k.name: k.spill_bytes for k in kernels if k.spill_bytes}
+    by_vectors = dict.fromkeys(
+        one.built.name for one in plan if one.built is not None and one.call.matrix_units and not one.built.matrix_units
+    )
+    if by_vectors:
+        caveats.append(
+            f"the products of {', '.join(by_vectors)} are not on tensor cores: Triton uses none before sm_80, and on "
+            "NVIDIA none for float32 at its full precision"
+        )
+    caveats += [f"{name} spills {n} bytes a thread: every configuration does" for name, n in spilled.items()]
+    times = [sum(kernel.modelled_s.values()) for kernel in kernels if kernel.kind != "torch"]
+    how = "sum over our kernels of the static model (compilers/_gpu_model.py); PyTorch's own launches and gaps left out"
+    return Facts(
+        flops=None, compiler_flops=None, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
+        code_bytes=None, operations=operations, fusions={}, custom_calls={}, attributed=named, attributed_by_name=named,
+        steps=(), gpu_kernels=kernels,
+        estimates=(Estimate("static", sum(times), how, "modelled"),), caveats=tuple(caveats),
+    )  # fmt: skip

@@ -1,0 +1,120 @@
+"""A program's launches on a GPU: every configuration built, and one chosen for each launch by the static model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import prod
+
+from oneblock.backends._backend import Unsupported
+from oneblock.backends._triton._call import Config, KernelCall
+from oneblock.backends._triton.runners import Chosen, Started, options
+from oneblock.compilers import _gpu_choice, _gpu_model, triton_gpu
+from oneblock.compilers._facts import GpuKernel
+from oneblock.compilers._gpu_choice import Candidate
+from oneblock.compilers.triton_gpu import Built, CannotBuild, Source
+
+Way = tuple[int, Config]  # which of a launch's alternatives, at which config
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One thing that is started, with what was chosen for it; of an operation of PyTorch there is nothing to choose."""
+
+    started: Started
+    candidates: tuple[Candidate, ...] = ()
+    ways: tuple[Way, ...] = ()
+    chosen: int = 0
+    source: Source | None = None
+    built: Built | None = None
+
+    @property
+    def call(self) -> KernelCall:
+        """The alternative that was chosen."""
+        return self.started.alternatives[self.ways[self.chosen][0]]
+
+    @property
+    def config(self) -> Config:
+        """The config that was chosen."""
+        return self.ways[self.chosen][1]
+
+    def facts(self) -> GpuKernel:
+        """What is known of the launch."""
+        step = self.started.step
+        if self.built is None:
+            name = str(self.started.operation)
+            return GpuKernel(name, step, "torch", None, None, None, None, None, None, {}, {})
+        work, seconds = self.call.work(self.config), self.candidates[self.chosen].modelled_s
+        kernel = triton_gpu.facts(self.built, self.built.name, step, "triton", self.call.grid(self.config))
+        return replace(
+            kernel, config=str(self.config), modelled_s={} if seconds is None else {"static": seconds},
+            declared_flops=work.flops, declared_bytes=work.compulsory_bytes,
+        )  # fmt: skip
+
+
+def plan(started: Sequence[Started], architecture: str, product: str | None) -> list[Planned]:
+    """Build every way of every launch, as many at once as there are cores, and choose; Unsupported if none can be."""
+    sources: dict[str, Source] = {}
+    keys: list[list[str]] = []
+    for one in started:
+        keys.append([])
+        for i, config in _ways(one):
+            call = one.alternatives[i]
+            given = call.args(config), options(call, config)
+            source = triton_gpu.as_launched(call.kernel, *given, architecture, product)
+            keys[-1].append(source.key)
+            sources.setdefault(source.key, source)
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ThreadPoolExecutor(threads) as pool:
+        built = dict(zip(sources, pool.map(_try, sources.values()), strict=True))
+    return [_choose(one, [(sources[key], built[key]) for key in mine]) for one, mine in zip(started, keys, strict=True)]
+
+
+def choices(planned: Sequence[Planned]) -> list[Chosen]:
+    """For each launch of ours, in order, what was chosen."""
+    return [Chosen(one.ways[one.chosen][0], one.config) for one in planned if one.built is not None]
+
+
+def _ways(started: Started) -> tuple[Way, ...]:
+    return tuple((i, config) for i, call in enumerate(started.alternatives) for config in call.configs)
+
+
+def _try(source: Source) -> Built | CannotBuild:
+    try:
+        return triton_gpu.build(source)
+    except CannotBuild as error:
+        return error
+
+
+def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]]) -> Planned:
+    if not started.alternatives:
+        return Planned(started)
+    ways = _ways(started)
+    found = tuple(
+        _candidate(started.alternatives[i], config, built) for (i, config), (_, built) in zip(ways, tried, strict=True)
+    )
+    try:
+        best = _gpu_choice.rank(found)[0]
+    except ValueError as error:
+        raise Unsupported(f"no configuration can be built: {error}") from error
+    source, built = tried[best]
+    assert isinstance(built, Built), "what cannot be built ranks last"
+    return Planned(started, found, ways, best, source, built)
+
+
+def _candidate(call: KernelCall, config: Config, built: Built | CannotBuild) -> Candidate:
+    name = call.kernel.fn.__name__
+    if isinstance(built, CannotBuild):
+        return Candidate(name, str(config), None, why_not=str(built))
+    work, occupancy = call.work(config), built.occupancy
+    if occupancy.blocks == 0:
+        return Candidate(name, str(config), None, why_not=f"{name}: not one block fits for its {occupancy.limited_by}")
+    demand = _gpu_model.Demand(
+        prod(call.grid(config)), work.flops, work.compulsory_bytes, work.asked_bytes, work.in_flight_bytes
+    )
+    seconds = _gpu_model.seconds(demand, occupancy.blocks, built.of, matrix_units=built.matrix_units)
+    return Candidate(
+        name, str(config), seconds, built.registers, built.spill_bytes, built.shared_bytes, occupancy.share
+    )

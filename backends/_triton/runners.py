@@ -1,0 +1,124 @@
+"""Who carries our kernels' launches out: an interpreter, a recorder that only notes them down, or a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from oneblock.backends._triton._call import Config, KernelCall
+from oneblock.workloads._ops import Array
+
+# Operations of PyTorch that start nothing on a device.
+_NO_LAUNCH = ("empty", "empty_like", "new_empty", "empty_strided", "_unsafe_view", "detach", "_reshape_alias")
+
+
+def options(call: KernelCall, config: Config) -> dict[str, Any]:
+    """The keywords of a launch: compile-time arguments, warps and stages."""
+    sizes = {**call.constants, **dict(config.sizes)}
+    return {**sizes, "num_warps": config.num_warps, "num_stages": config.num_stages}
+
+
+def fewest_programs(alternatives: tuple[KernelCall, ...]) -> tuple[KernelCall, Config]:
+    """The first alternative, at the config in which an interpreter has the least to do."""
+    call = alternatives[0]
+    return call, min(call.configs, key=lambda config: prod(call.grid(config)))
+
+
+class Interpreted:
+    """Runs every program on the CPU, one after the other. What a kernel leaves unwritten stays NaN."""
+
+    sms = 8  # of no device: enough for a persistent program to have several tiles, and keys several parts
+    tensor_cores = True
+
+    def empty(self, shape: tuple[int, ...], like: Array) -> Array:
+        """Not a number everywhere: memory that was used before may hold an earlier answer, and a right one."""
+        return torch.full(shape, float("nan"), dtype=like.dtype, device=like.device)
+
+    def launch(self, *alternatives: KernelCall) -> None:
+        """Run the one that takes the fewest programs."""
+        from oneblock.compilers import triton_interpreter
+
+        call, config = fewest_programs(alternatives)
+        constants = {**call.constants, **dict(config.sizes)}
+        triton_interpreter.run(call.kernel, call.grid(config), call.args(config), constants)
+
+
+@dataclass(frozen=True)
+class Started:
+    """One thing that a program starts on the device: a kernel of ours, in all its ways, or an operation of PyTorch."""
+
+    step: str | None
+    alternatives: tuple[KernelCall, ...] = ()
+    operation: str | None = None  # "aten::cat"
+
+
+class Recorder:
+    """Notes down what a program over arrays without data (device "meta") would start, in order."""
+
+    def __init__(self, sms: int, *, tensor_cores: bool) -> None:
+        self.sms, self.tensor_cores = sms, tensor_cores
+        self.step: str | None = None
+        self.started: list[Started] = []
+
+    def empty(self, shape: tuple[int, ...], like: Array) -> Array:
+        """An array without data."""
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    def launch(self, *alternatives: KernelCall) -> None:
+        """Note it down."""
+        self.started.append(Started(self.step, alternatives))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note down what PyTorch itself would launch, too: what no kernel of ours replaces."""
+        recorder = self
+
+        class Listener(TorchDispatchMode):  # type: ignore[misc]
+            def __torch_dispatch__(
+                self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+            ) -> Any:
+                name = operation.name().partition(".")[0]
+                if not operation.is_view and name.removeprefix("aten::") not in _NO_LAUNCH:
+                    recorder.started.append(Started(recorder.step, operation=name))
+                return operation(*args, **(kwargs or {}))
+
+        with Listener():
+            yield
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """How one launch is carried out."""
+
+    call: int  # which of the alternatives
+    config: Config
+
+
+class OnDevice:
+    """Launches on the device that is here, each as it was chosen when the program was compiled."""
+
+    def __init__(self, choices: list[Chosen], recorder: Recorder) -> None:
+        self.choices, self.next = choices, 0
+        self.sms, self.tensor_cores = recorder.sms, recorder.tensor_cores
+
+    def empty(self, shape: tuple[int, ...], like: Array) -> Array:
+        """Uninitialised memory of the device."""
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    def launch(self, *alternatives: KernelCall) -> None:
+        """Start the next; the program is the same in every call, and so is the order of its launches."""
+        chosen = self.choices[self.next % len(self.choices)]
+        self.next += 1
+        call = alternatives[chosen.call]
+        start(call, chosen.config)
+
+
+def start(call: KernelCall, config: Config) -> None:
+    """Launch a kernel at a config on the current device and stream."""
+    call.kernel[call.grid(config)](*call.args(config), enable_fp_fusion=True, **options(call, config))

@@ -1,0 +1,117 @@
+"""What Inductor would run on a GPU: its kernels compiled for one that is not here, and interpreted on the CPU.
+
+Three ops sets. `plain` and `native` are the program's, as elsewhere, with matrix products left to a library, which is
+Inductor's default. `kernels` is the plain program with its products in Triton, too, by the hand-written GEMM templates
+that Inductor brings along (`max_autotune_gemm`): then all of it is compiled here, and nothing is a library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import triton
+
+from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends._target import Target
+from oneblock.backends.torch_eager import TorchExecutable, TorchNativeOps, TorchOps
+from oneblock.compilers import triton_gpu
+from oneblock.compilers._gpu_specs import GPUS
+from oneblock.workloads._dtypes import DTYPES
+from oneblock.workloads._ops import Array
+from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+
+_INTERPRETED_AS = "sm_90"  # for which the code that the CPU interprets is generated
+_INTERPRETER = "3.9."  # the versions whose interpreter compilers/triton_interpreter.py repairs
+
+
+class InductorGpu:
+    """The block through Inductor's GPU code generation; `torch_inductor` does it for real on a device that is here."""
+
+    name = "inductor_gpu"
+    ops_sets = ("plain", "native", "kernels")
+    dtypes = tuple(DTYPES)
+    platforms = ("cpu", "cuda", "rocm")
+
+    def probe(self, target: Target) -> Device:
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: inductor_gpu compiles for one GPU: leave out @{target.mesh}")
+        if target.platform == "cpu":
+            _interpreter_fits()
+            return Device(
+                Kind.INTERPRETED, f"cpu, {_INTERPRETED_AS} code by the interpreter of Triton {triton.__version__}"
+            )
+        if target.architecture is None:
+            raise Unavailable(
+                "inductor_gpu only compiles, for a GPU that is named",
+                "name one, e.g. --target cuda:sm_90; on a GPU that is here, torch_inductor with --target cuda measures",
+            )
+        if target.platform == "rocm":
+            raise Unsupported(
+                f"{target}: whether Inductor generates code for AMD's GPUs is fixed as PyTorch is built, and this one "
+                "is not; expected cuda:ARCHITECTURE, e.g. --target cuda:sm_90; triton_kernels compiles for rocm:gfx942"
+            )
+        try:
+            return Device(Kind.COMPILED, triton_gpu.device(target.architecture, target.topology).name)
+        except LookupError as error:
+            raise Unsupported(str(error)) from error
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        kind = self.probe(target).kind
+        from oneblock.compilers import gemm_templates, inductor_gpu, inductor_kernels, inductor_stages
+
+        ops = TorchNativeOps() if ops_set == "native" else TorchOps()
+
+        def program(args: Mapping[str, Any]) -> Outputs:
+            return workload.program(ops, case, args)
+
+        interpreted = kind is Kind.INTERPRETED
+        where = (_INTERPRETED_AS, None) if interpreted else (str(target.architecture), target.topology)
+        gpu = GPUS[where]
+        pick = gemm_templates.fewest if interpreted else gemm_templates.modelled(gpu)
+        shapes = {name: torch.empty(a.shape, dtype=_dtype(a), device="meta") for name, a in arrays.items()}
+        try:
+            generated = inductor_gpu.generate(program, shapes, gpu, pick if ops_set == "kernels" else None)
+            launches = inductor_stages.started(generated, shapes)
+            kernels = {} if interpreted else inductor_stages.build(launches, *where)
+        except (NotImplementedError, triton_gpu.CannotBuild) as error:
+            raise Unsupported(f"{workload.name} for {target}: {error}") from error
+        capture = inductor_stages.of(generated, launches, kernels)
+        if not interpreted:
+            return Compiled(None, capture)
+        wrapper = inductor_kernels.load(generated, "cpu", lambda kernel, args: kernel.interpret(args))
+        return Compiled(TorchExecutable(_refusing(wrapper), torch.device("cpu"), pack=False), capture)
+
+    def compilations(self) -> int:
+        from oneblock.compilers import inductor_gpu
+
+        return inductor_gpu.generations() + triton_gpu.compilations()
+
+
+def _refusing(wrapper: Any) -> Any:
+    def program(args: Mapping[str, Any]) -> Outputs:
+        try:
+            return dict(wrapper(args))
+        except NotImplementedError as error:
+            where = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
+            raise Unsupported(f"the interpreter does not run what Inductor wrote: {error}{where}") from error
+
+    return program
+
+
+def _dtype(a: Array) -> torch.dtype:
+    found: torch.dtype = getattr(torch, a.dtype.name)
+    return found
+
+
+def _interpreter_fits() -> None:
+    found = triton.__version__
+    if not found.startswith(_INTERPRETER):
+        raise Unavailable(
+            f"Triton {found} is installed, and the interpreter that is repaired here is that of {_INTERPRETER}x",
+            "pip install 'triton>=3.9,<3.10'",
+        )
+
+
+BACKEND = InductorGpu()

@@ -1,0 +1,196 @@
+"""Our own Triton kernels in the block: interpreted on the CPU, compiled for GPUs, and run on one that is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+import triton
+
+from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported, no_lowering
+from oneblock.backends._target import Target
+from oneblock.backends._triton import capture, plan
+from oneblock.backends._triton.decode_attention import decode_attention
+from oneblock.backends._triton.flash_attention import flash_attention
+from oneblock.backends._triton.gelu import gelu
+from oneblock.backends._triton.layer_norm import layer_norm
+from oneblock.backends._triton.linear import linear
+from oneblock.backends._triton.rms_norm import rms_norm
+from oneblock.backends._triton.rope import rope
+from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder
+from oneblock.backends._triton.swiglu import swiglu
+from oneblock.backends.torch_eager import BACKEND as TORCH
+from oneblock.backends.torch_eager import TorchExecutable, TorchOps
+from oneblock.compilers import triton_gpu
+from oneblock.workloads._dtypes import DTYPES
+from oneblock.workloads._ops import Array
+from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+
+_INTERPRETED = "3.9."  # the versions whose interpreter compilers/triton_interpreter.py repairs
+_WITHOUT_TENSOR_CORES = ("sm_75",)  # it has some; Triton uses those from sm_80 on
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A projection that waits for what follows it: GELU and a residual addition are done in its own kernel."""
+
+    ops: TritonOps
+    x: Array  # (..., I)
+    weight: Array  # (I, O)
+    bias: Array | None
+    step: str | None  # in which it was asked for
+    activation: str | None = None
+
+    def array(self, residual: Array | None = None) -> Array:
+        """Its answer (..., O), with a residual of the same shape added."""
+        with self.ops.step(self.step):
+            return linear(self.ops.runner, self.x, self.weight, self.bias, residual, self.activation)
+
+    def reshape(self, *shape: int) -> Array:
+        """Its answer in another shape."""
+        return self.array().reshape(*shape)
+
+    def __radd__(self, residual: Array) -> Array:
+        return self.array(residual)
+
+
+def array(x: Array | Projection) -> Array:
+    """What is asked for as it is."""
+    return x.array() if isinstance(x, Projection) else x
+
+
+class TritonOps(TorchOps):
+    """All seven operations as kernels of ours."""
+
+    def __init__(self, runner: Interpreted | Recorder | OnDevice) -> None:
+        super().__init__()
+        self.runner = runner
+
+    @contextmanager
+    def step(self, name: str | None) -> Iterator[None]:
+        if not isinstance(self.runner, Recorder):
+            yield
+            return
+        before, self.runner.step = self.runner.step, name
+        yield
+        self.runner.step = before
+
+    def linear(self, x: Array | Projection, weight: Array, bias: Array | None = None) -> Projection:
+        step = self.runner.step if isinstance(self.runner, Recorder) else None
+        return Projection(self, array(x), weight, bias, step)
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        return rms_norm(self.runner, x, weight, eps)
+
+    def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
+        return layer_norm(self.runner, x, weight, bias, eps)
+
+    def rope(self, x: Array, cos: Array, sin: Array) -> Array:
+        return rope(self.runner, x, cos, sin)
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        kernel = decode_attention if q.shape[1] == 1 else flash_attention
+        return kernel(self.runner, q, k, v)
+
+    def swiglu(self, gate: Array | Projection, up: Array | Projection) -> Array:
+        return swiglu(self.runner, array(gate), array(up))
+
+    def gelu(self, x: Array | Projection) -> Array | Projection:
+        return replace(x, activation="gelu") if isinstance(x, Projection) else gelu(self.runner, x)
+
+
+class TritonKernels:
+    """The block with hand-written kernels for GPUs; without one an interpreter shows that they are right."""
+
+    name = "triton_kernels"
+    ops_sets = ("kernels",)
+    dtypes = tuple(DTYPES)
+    platforms = ("cpu", "cuda", "rocm")
+
+    def probe(self, target: Target) -> Device:
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: a kernel of ours is a program for one device, and is not split over a mesh")
+        if target.platform == "cpu":
+            _interpreter_fits()
+            return Device(Kind.INTERPRETED, f"cpu, by the interpreter of Triton {version('triton')}")
+        here = _here(target.platform)
+        if target.architecture is None and here is None:
+            raise Unavailable(
+                f"no {target.platform} device is visible to PyTorch",
+                f"run on a machine with one, or name what to compile for, e.g. --target {_example(target.platform)}",
+            )
+        if here is not None and target.architecture in (None, here) and target.topology is None:
+            return Device(Kind.MEASURED, torch.cuda.get_device_name())
+        try:
+            return Device(Kind.COMPILED, triton_gpu.device(str(target.architecture), target.topology).name)
+        except LookupError as error:
+            raise Unsupported(str(error)) from error
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        kind = self.probe(target).kind
+        if kind is Kind.INTERPRETED:
+            executable = TorchExecutable(_program(workload, case, Interpreted()), torch.device("cpu"), pack=False)
+            return Compiled(executable, no_lowering)
+        architecture = target.architecture or str(_here(target.platform))
+        sms = triton_gpu.device(architecture, target.topology).sms
+        if kind is Kind.MEASURED:
+            sms = torch.cuda.get_device_properties().multi_processor_count
+        recorder = Recorder(sms, tensor_cores=architecture not in _WITHOUT_TENSOR_CORES)
+        nothing = {name: torch.empty(a.shape, dtype=_dtype(a), device="meta") for name, a in arrays.items()}
+        with torch.inference_mode(), recorder.listening():
+            _program(workload, case, recorder)(nothing)
+        planned = plan.plan(recorder.started, architecture, target.topology)
+        if kind is Kind.COMPILED:
+            return Compiled(None, capture.of(planned, architecture))
+        runner = OnDevice(plan.choices(planned), recorder)
+        executable = TORCH.executable(_program(workload, case, runner), torch.device("cuda"))
+        executable.wait(executable.call(executable.put(arrays)))  # Triton loads a kernel as it is first called
+        return Compiled(executable, capture.of(planned, architecture, measure=True))
+
+    def compilations(self) -> int:
+        return triton_gpu.compilations()
+
+
+def _program(workload: Workload, case: Case, runner: Interpreted | Recorder | OnDevice) -> Any:
+    ops = TritonOps(runner)
+
+    def program(args: Mapping[str, Any]) -> Outputs:
+        return {name: array(x) for name, x in workload.program(ops, case, args).items()}
+
+    return program
+
+
+def _dtype(a: Any) -> torch.dtype:
+    found: torch.dtype = getattr(torch, a.dtype.name)
+    return found
+
+
+def _interpreter_fits() -> None:
+    if not triton.__version__.startswith(_INTERPRETED):
+        raise Unavailable(
+            f"Triton {triton.__version__} is installed, whose interpreter computes bfloat16 on bit patterns; the one "
+            f"that is repaired here is that of {_INTERPRETED}x",
+            "pip install 'triton>=3.9,<3.10'",
+        )
+
+
+def _here(platform: str) -> str | None:
+    """The architecture of PyTorch's device of that platform: "sm_90", "gfx942"; None where there is none."""
+    if not torch.cuda.is_available() or (torch.version.hip is not None) != (platform == "rocm"):
+        return None
+    if platform == "rocm":
+        name: str = torch.cuda.get_device_properties().gcnArchName
+        return name.partition(":")[0]
+    major, minor = torch.cuda.get_device_capability()
+    return f"sm_{major}{minor}"
+
+
+def _example(platform: str) -> str:
+    return "rocm:gfx942" if platform == "rocm" else "cuda:sm_90"
+
+
+BACKEND = TritonKernels()

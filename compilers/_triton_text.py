@@ -1,0 +1,22 @@
+"""Triton's texts made fit to be kept: the same wherever the project is installed, and without what nobody reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ROOT = str(Path(__file__).parent.parent) + "/"
+_LIBRARY = re.compile(r"/[^\"'\s]*/(?=(?:triton|torch)/)")  # of site-packages, wherever that is
+_DEBUG_SECTION = re.compile(
+    r"^\s*\.section\s+\.debug_\w+.*?(?=^\s*\.section\s+(?!\.debug_)|\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def canonical(text: str) -> str:
+    """Source files as "backends/_triton/linear.py", and a library's as "triton/language/standard.py"."""
+    return _LIBRARY.sub("", text.replace(_ROOT, ""))
+
+
+def without_debug(assembly: str) -> str:
+    """Assembly without the sections that only a debugger reads, in which paths stand letter by letter."""
+    return _DEBUG_SECTION.sub("", assembly)
