@@ -3,6 +3,8 @@
 Three ops sets. `plain` and `native` are the program's, as elsewhere, with matrix products left to a library, which is
 Inductor's default. `kernels` is the plain program with its products in Triton, too, by the hand-written GEMM templates
 that Inductor brings along (`max_autotune_gemm`): then all of it is compiled here, and nothing is a library's.
+
+For NVIDIA's GPUs alone: that its GPUs are AMD's is fixed as PyTorch is built, and what PyPI has is not built so.
 """
 
 from __future__ import annotations
@@ -15,15 +17,14 @@ import triton
 
 from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
 from oneblock.backends._target import Target
-from oneblock.backends.torch_eager import TorchExecutable, TorchNativeOps, TorchOps
+from oneblock.backends._triton.runners import interpreter_fits
+from oneblock.backends.torch_eager import TorchExecutable, TorchNativeOps, TorchOps, without_data
 from oneblock.compilers import triton_gpu
 from oneblock.compilers._gpu_specs import GPUS
 from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import Array
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
 _INTERPRETED_AS = "sm_90"  # for which the code that the CPU interprets is generated
-_INTERPRETER = "3.9."  # the versions whose interpreter compilers/triton_interpreter.py repairs
 
 
 class InductorGpu:
@@ -32,13 +33,13 @@ class InductorGpu:
     name = "inductor_gpu"
     ops_sets = ("plain", "native", "kernels")
     dtypes = tuple(DTYPES)
-    platforms = ("cpu", "cuda", "rocm")
+    platforms = ("cpu", "cuda")
 
     def probe(self, target: Target) -> Device:
         if target.mesh is not None:
             raise Unsupported(f"{target}: inductor_gpu compiles for one GPU: leave out @{target.mesh}")
         if target.platform == "cpu":
-            _interpreter_fits()
+            interpreter_fits()
             return Device(
                 Kind.INTERPRETED, f"cpu, {_INTERPRETED_AS} code by the interpreter of Triton {triton.__version__}"
             )
@@ -46,11 +47,6 @@ class InductorGpu:
             raise Unavailable(
                 "inductor_gpu only compiles, for a GPU that is named",
                 "name one, e.g. --target cuda:sm_90; on a GPU that is here, torch_inductor with --target cuda measures",
-            )
-        if target.platform == "rocm":
-            raise Unsupported(
-                f"{target}: whether Inductor generates code for AMD's GPUs is fixed as PyTorch is built, and this one "
-                "is not; expected cuda:ARCHITECTURE, e.g. --target cuda:sm_90; triton_kernels compiles for rocm:gfx942"
             )
         try:
             return Device(Kind.COMPILED, triton_gpu.device(target.architecture, target.topology).name)
@@ -70,7 +66,7 @@ class InductorGpu:
         where = (_INTERPRETED_AS, None) if interpreted else (str(target.architecture), target.topology)
         gpu = GPUS[where]
         pick = gemm_templates.fewest if interpreted else gemm_templates.modelled(gpu)
-        shapes = {name: torch.empty(a.shape, dtype=_dtype(a), device="meta") for name, a in arrays.items()}
+        shapes = without_data(arrays)
         try:
             generated = inductor_gpu.generate(program, shapes, gpu, pick if ops_set == "kernels" else None)
             launches = inductor_stages.started(generated, shapes)
@@ -98,20 +94,6 @@ def _refusing(wrapper: Any) -> Any:
             raise Unsupported(f"the interpreter does not run what Inductor wrote: {error}{where}") from error
 
     return program
-
-
-def _dtype(a: Array) -> torch.dtype:
-    found: torch.dtype = getattr(torch, a.dtype.name)
-    return found
-
-
-def _interpreter_fits() -> None:
-    found = triton.__version__
-    if not found.startswith(_INTERPRETER):
-        raise Unavailable(
-            f"Triton {found} is installed, and the interpreter that is repaired here is that of {_INTERPRETER}x",
-            "pip install 'triton>=3.9,<3.10'",
-        )
 
 
 BACKEND = InductorGpu()

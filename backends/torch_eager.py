@@ -187,6 +187,14 @@ class TorchEager:
         return 0
 
 
+def without_data(arrays: Arrays) -> dict[str, torch.Tensor]:
+    """Arrays of the same shapes and dtypes on the device "meta": a program over them computes nothing."""
+    return {
+        name: torch.empty(array.shape, dtype=getattr(torch, array.dtype.name), device="meta")
+        for name, array in arrays.items()
+    }
+
+
 @cache
 def _packs(dtype: torch.dtype) -> bool:
     """Whether oneDNN has a layout of its own for weights of that dtype on this CPU; few have float16."""

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-import triton
 
 from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported, no_lowering
 from oneblock.backends._target import Target
@@ -21,16 +20,15 @@ from oneblock.backends._triton.layer_norm import layer_norm
 from oneblock.backends._triton.linear import linear
 from oneblock.backends._triton.rms_norm import rms_norm
 from oneblock.backends._triton.rope import rope
-from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder
+from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder, interpreter_fits
 from oneblock.backends._triton.swiglu import swiglu
 from oneblock.backends.torch_eager import BACKEND as TORCH
-from oneblock.backends.torch_eager import TorchExecutable, TorchOps
+from oneblock.backends.torch_eager import TorchExecutable, TorchOps, without_data
 from oneblock.compilers import triton_gpu
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import Array
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
-_INTERPRETED = "3.9."  # the versions whose interpreter compilers/triton_interpreter.py repairs
 _WITHOUT_TENSOR_CORES = ("sm_75",)  # it has some; Triton uses those from sm_80 on
 
 
@@ -115,7 +113,7 @@ class TritonKernels:
         if target.mesh is not None:
             raise Unsupported(f"{target}: a kernel of ours is a program for one device, and is not split over a mesh")
         if target.platform == "cpu":
-            _interpreter_fits()
+            interpreter_fits()
             return Device(Kind.INTERPRETED, f"cpu, by the interpreter of Triton {version('triton')}")
         here = _here(target.platform)
         if target.architecture is None and here is None:
@@ -140,9 +138,8 @@ class TritonKernels:
         if kind is Kind.MEASURED:
             sms = torch.cuda.get_device_properties().multi_processor_count
         recorder = Recorder(sms, tensor_cores=architecture not in _WITHOUT_TENSOR_CORES)
-        nothing = {name: torch.empty(a.shape, dtype=_dtype(a), device="meta") for name, a in arrays.items()}
         with torch.inference_mode(), recorder.listening():
-            _program(workload, case, recorder)(nothing)
+            _program(workload, case, recorder)(without_data(arrays))
         planned = plan.plan(recorder.started, architecture, target.topology)
         if kind is Kind.COMPILED:
             return Compiled(None, capture.of(planned, architecture))
@@ -162,20 +159,6 @@ def _program(workload: Workload, case: Case, runner: Interpreted | Recorder | On
         return {name: array(x) for name, x in workload.program(ops, case, args).items()}
 
     return program
-
-
-def _dtype(a: Any) -> torch.dtype:
-    found: torch.dtype = getattr(torch, a.dtype.name)
-    return found
-
-
-def _interpreter_fits() -> None:
-    if not triton.__version__.startswith(_INTERPRETED):
-        raise Unavailable(
-            f"Triton {triton.__version__} is installed, whose interpreter computes bfloat16 on bit patterns; the one "
-            f"that is repaired here is that of {_INTERPRETED}x",
-            "pip install 'triton>=3.9,<3.10'",
-        )
 
 
 def _here(platform: str) -> str | None:

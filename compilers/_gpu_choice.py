@@ -18,7 +18,7 @@ class Candidate:
     shared_bytes: int | None = None
     occupancy: float | None = None
     why_not: str | None = None  # the compiler's reason
-    measured_s: float | None = None  # on a device: the median of a few calls, warm
+    measured_s: float | None = None  # on a device: the median of a few calls, with a cold L2
 
     @property
     def _order(self) -> tuple[bool, int, float, int]:

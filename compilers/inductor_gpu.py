@@ -20,7 +20,6 @@ import torch
 from torch.utils._pytree import tree_unflatten
 
 from oneblock.compilers import sdpa_on_gpu
-from oneblock.compilers._amd_specs import AmdGpu
 from oneblock.compilers._gpu_specs import Gpu
 from oneblock.compilers.gemm_templates import Pick
 from oneblock.compilers.pretended_gpu import DEVICE, pretended
@@ -60,9 +59,7 @@ def generations() -> int:
     return len(_generated)
 
 
-def generate(
-    program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu | AmdGpu, templates: Pick | None = None
-) -> Generated:
+def generate(program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templates: Pick | None = None) -> Generated:
     """Lower a program for a GPU; `args` may be on the device "meta". NotImplementedError: not for this GPU.
 
     With `templates`, which picks one of a template's configurations, products are Triton's and not a library's.
@@ -70,7 +67,6 @@ def generate(
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     _must_do(gpu, args, templates)
-    assert isinstance(gpu, Gpu)
     exported, outputs = _exported(program, args)
     _onto_device(exported)
     found = Generated(gpu, tuple(args), outputs, fx=_readable(exported))
@@ -84,12 +80,11 @@ def generate(
     return found
 
 
-def _must_do(gpu: Gpu | AmdGpu, args: Mapping[str, torch.Tensor], templates: Pick | None) -> None:
+def _must_do(gpu: Gpu, args: Mapping[str, torch.Tensor], templates: Pick | None) -> None:
     """Refuse before anything is traced what Inductor would refuse, or do otherwise, later."""
     with pretended(gpu):
         from torch._inductor.utils import is_big_gpu
 
-        assert isinstance(gpu, Gpu)
         if templates is not None and not is_big_gpu():
             raise NotImplementedError(
                 f"Inductor takes its GEMM templates on larger GPUs alone: {gpu.name} has {gpu.sms} multiprocessors; "

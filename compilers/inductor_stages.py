@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +12,6 @@ from oneblock.compilers._facts import Facts, GpuKernel
 from oneblock.compilers.inductor_gpu import Generated, Launch
 from oneblock.compilers.inductor_kernels import Kernel, Way, recorded
 from oneblock.compilers.triton_gpu import Built, CannotBuild, Source
-
-_STAGES = {
-    "ttir": Stage.LOWERED, "ttgir": Stage.OPTIMIZED, "llir": Stage.KERNEL, "ptx": Stage.MACHINE, "sass": Stage.MACHINE,
-}  # fmt: skip
-_BRIEF = ("ptx",)
 
 
 @dataclass(frozen=True)
@@ -57,22 +50,13 @@ def build(launches: Sequence[Started], architecture: str, product: str | None) -
         for name, kernel in kernels.items()
         for way in kernel.ways
     ]
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with ThreadPoolExecutor(threads) as pool:
-        built = list(pool.map(_try, (source for _, _, source in ways)))
+    built = triton_gpu.build_all(source for _, _, source in ways)
     found: dict[str, list[Tried]] = {name: [] for name in kernels}
-    for (name, way, source), one in zip(ways, built, strict=True):
-        found[name].append(Tried(way, source, one))
+    for name, way, source in ways:
+        found[name].append(Tried(way, source, built[source.key]))
     for tried in found.values():
         _first(tried)
     return found
-
-
-def _try(source: Source) -> Built | CannotBuild:
-    try:
-        return triton_gpu.build(source)
-    except CannotBuild as error:
-        return error
 
 
 def _first(tried: Sequence[Tried]) -> tuple[Tried, Built]:
@@ -114,12 +98,7 @@ def _generated(generated: Generated, detail: Detail) -> list[Artifact]:
 def _texts(kernels: Mapping[str, Sequence[Tried]], detail: Detail) -> list[Artifact]:
     """Each kernel's stages, one stage of all kernels after another, and in full detail the passes between them."""
     found = {name: _first(tried) for name, tried in kernels.items()}
-    texts = [
-        Artifact(stage, f"{text}:{name}", built.texts[text])
-        for text, stage in _STAGES.items()
-        for name, (_, built) in found.items()
-        if text in built.texts and (detail is not Detail.BRIEF or text in _BRIEF)
-    ]
+    texts = triton_gpu.artifacts({name: built for name, (_, built) in found.items()}, detail)
     if detail is Detail.ALL:
         texts += [artifact for name, (one, _) in found.items() for artifact in triton_passes.passes(one.source, name)]
     return texts

@@ -17,7 +17,6 @@ from unittest.mock import patch
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oneblock.compilers._amd_specs import AmdGpu
 from oneblock.compilers._gpu_specs import Gpu
 
 DEVICE = torch.device("cuda", 0)
@@ -55,13 +54,8 @@ class Driver:
 
 
 @contextmanager
-def pretended(gpu: Gpu | AmdGpu) -> Iterator[None]:
-    """Inside, PyTorch believes that it has this GPU; NotImplementedError says which it cannot be made to believe in."""
-    if isinstance(gpu, AmdGpu):
-        raise NotImplementedError(
-            f"{gpu.name}: PyTorch fixes as it is built whether its GPUs are AMD's, and this one is not built so; "
-            "expected an NVIDIA architecture, e.g. cuda:sm_90"
-        )
+def pretended(gpu: Gpu) -> Iterator[None]:
+    """Inside, PyTorch believes that it has this GPU."""
     capability = gpu.architecture.major, gpu.architecture.minor
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ))  # Inductor names Triton's cache there

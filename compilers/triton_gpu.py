@@ -7,7 +7,9 @@ Nothing asks for a driver. Four private names of Triton 3.9 stand for what `kern
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -25,10 +27,16 @@ from triton.runtime.jit import create_function_from_signature
 
 from oneblock.compilers import _amdgcn, _occupancy, _ptx, _sass, _triton_text, triton_code
 from oneblock.compilers._amd_specs import AMD_GPUS, AmdGpu
+from oneblock.compilers._artifact import Artifact, Detail, Stage
 from oneblock.compilers._facts import GpuKernel, Occupancy
 from oneblock.compilers._gpu_specs import Gpu, gpu
 
 _TENSOR_MEMORY_COLUMNS = 512  # of a multiprocessor of sm_100: PTX ISA, "Tensor Memory"
+STAGES = {
+    "ttir": Stage.LOWERED, "ttgir": Stage.OPTIMIZED, "llir": Stage.KERNEL, "ptx": Stage.MACHINE, "sass": Stage.MACHINE,
+    "amdgcn": Stage.MACHINE,
+}  # fmt: skip
+_BRIEF = ("ptx", "amdgcn")
 _built: list[str] = []
 
 
@@ -132,6 +140,21 @@ def build(source: Source) -> Built:
     return Built(of=source.of, **json.loads(Path(path).read_text()))
 
 
+def build_all(sources: Iterable[Source]) -> dict[str, Built | CannotBuild]:
+    """Each distinct one by its key, as many at once as there are cores; CannotBuild in the place of what cannot."""
+    distinct = {source.key: source for source in sources}
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ThreadPoolExecutor(threads) as pool:
+        return dict(zip(distinct, pool.map(_try, distinct.values()), strict=True))
+
+
+def _try(source: Source) -> Built | CannotBuild:
+    try:
+        return build(source)
+    except CannotBuild as error:
+        return error
+
+
 @cache
 def _reader() -> str:
     """The same for the same Triton, the same settings of it and the same code here: what is kept is good for these."""
@@ -150,6 +173,16 @@ def _compile(source: Source) -> dict[str, Any]:
     # RuntimeError: a pass failed, or the assembler; ValueError: the language's; KeyError: an option that is unknown
     except (TritonError, OutOfResources, RuntimeError, ValueError, NotImplementedError) as error:
         raise CannotBuild(f"{source.ast.name} for {source.architecture}: {_reason(error)}") from error
+
+
+def artifacts(kernels: Mapping[str, Built], detail: Detail) -> list[Artifact]:
+    """The texts of kernels by label, one stage of all after another; in brief, what the assembler is given alone."""
+    return [
+        Artifact(stage, f"{name}:{label}", built.texts[name])
+        for name, stage in STAGES.items()
+        for label, built in kernels.items()
+        if name in built.texts and (detail is not Detail.BRIEF or name in _BRIEF)
+    ]
 
 
 def facts(built: Built, name: str, step: str | None, kind: str, grid: tuple[int, ...] | None) -> GpuKernel:

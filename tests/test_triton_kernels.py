@@ -14,6 +14,7 @@ from tests import triton_here
 BACKEND = triton_here.load()
 
 import torch  # noqa: E402
+import triton  # noqa: E402
 
 from oneblock import workloads  # noqa: E402
 from oneblock.backends import triton_kernels  # noqa: E402
@@ -288,7 +289,7 @@ def test_a_program_whose_kernel_does_not_do_its_work_is_rejected(mistake: str, m
 
 
 def test_an_interpreter_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triton_kernels.triton, "__version__", "3.7.1")
+    monkeypatch.setattr(triton, "__version__", "3.7.1")
     with pytest.raises(Unavailable, match=r"3\.7\.1.*bit patterns") as error:
         BACKEND.probe(Target("cpu"))
     assert "pip install" in error.value.hint

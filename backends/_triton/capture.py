@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oneblock.backends._triton.plan import Planned
-from oneblock.compilers import Capture, _gpu_choice, _gpu_dump, triton_passes
+from oneblock.compilers import Capture, _gpu_choice, _gpu_dump, triton_gpu, triton_passes
 from oneblock.compilers._artifact import Artifact, Detail, Lowering, Stage
 from oneblock.compilers._facts import Estimate, Facts
 from oneblock.compilers.triton_gpu import Built, Source
-
-STAGES = {
-    "ttir": Stage.LOWERED, "ttgir": Stage.OPTIMIZED, "llir": Stage.KERNEL, "ptx": Stage.MACHINE, "sass": Stage.MACHINE,
-    "amdgcn": Stage.MACHINE,
-}  # fmt: skip
-_BRIEF = ("ptx", "amdgcn")
 
 
 def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) -> Capture:
@@ -28,12 +22,7 @@ def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) 
             plan = [measured(one) for one in plan]
         kernels = tuple(one.facts() for one in plan)
         named = _distinct(plan)
-        texts = [
-            Artifact(stage, f"{name}:{label}", built.texts[name])
-            for name, stage in STAGES.items()
-            for label, (_, built) in named.items()
-            if name in built.texts and (detail is not Detail.BRIEF or name in _BRIEF)
-        ]
+        texts = triton_gpu.artifacts({label: built for label, (_, built) in named.items()}, detail)
         passes = [
             artifact
             for label, (source, _) in (named.items() if detail is Detail.ALL else ())

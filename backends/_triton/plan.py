@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -66,9 +64,7 @@ def plan(started: Sequence[Started], architecture: str, product: str | None) -> 
             source = triton_gpu.as_launched(call.kernel, *given, architecture, product)
             keys[-1].append(source.key)
             sources.setdefault(source.key, source)
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with ThreadPoolExecutor(threads) as pool:
-        built = dict(zip(sources, pool.map(_try, sources.values()), strict=True))
+    built = triton_gpu.build_all(sources.values())
     return [_choose(one, [(sources[key], built[key]) for key in mine]) for one, mine in zip(started, keys, strict=True)]
 
 
@@ -79,13 +75,6 @@ def choices(planned: Sequence[Planned]) -> list[Chosen]:
 
 def _ways(started: Started) -> tuple[Way, ...]:
     return tuple((i, config) for i, call in enumerate(started.alternatives) for config in call.configs)
-
-
-def _try(source: Source) -> Built | CannotBuild:
-    try:
-        return triton_gpu.build(source)
-    except CannotBuild as error:
-        return error
 
 
 def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]]) -> Planned:

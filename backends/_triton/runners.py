@@ -9,11 +9,14 @@ from math import prod
 from typing import Any
 
 import torch
+import triton
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from oneblock.backends._backend import Unavailable
 from oneblock.backends._triton._call import Config, KernelCall
 from oneblock.workloads._ops import Array
 
+_INTERPRETER = "3.9."
 # Operations of PyTorch that start nothing on a device.
 _NO_LAUNCH = ("empty", "empty_like", "new_empty", "empty_strided", "_unsafe_view", "detach", "_reshape_alias")
 
@@ -28,6 +31,16 @@ def fewest_programs(alternatives: tuple[KernelCall, ...]) -> tuple[KernelCall, C
     """The first alternative, at the config in which an interpreter has the least to do."""
     call = alternatives[0]
     return call, min(call.configs, key=lambda config: prod(call.grid(config)))
+
+
+def interpreter_fits() -> None:
+    """Unavailable if the Triton that is installed has another interpreter than the one mended here."""
+    if not triton.__version__.startswith(_INTERPRETER):
+        raise Unavailable(
+            f"Triton {triton.__version__} is installed, whose interpreter computes bfloat16 on bit patterns; the one "
+            f"that is mended here is that of {_INTERPRETER}x",
+            "pip install 'triton>=3.9,<3.10'",
+        )
 
 
 class Interpreted:
