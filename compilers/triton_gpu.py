@@ -224,6 +224,8 @@ def _must_fit(metadata: Any, of: Gpu | AmdGpu) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The last line that says something: a compilation error quotes the source first."""
+    """The last line that says something: a compilation error quotes the source first, and that of callers around it."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
     return lines[-1] if lines else type(error).__name__

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import triton.language as tl
+from triton.compiler import code_generator  # noqa: F401 - keeps functions of the language: not while they are patched
 from triton.language.extra import libdevice
 from triton.language.extra.cuda import libdevice as cuda_libdevice
 from triton.language.semantic import TritonSemantic

@@ -36,6 +36,7 @@ def fused(x, y):
 @triton.jit
 def pointwise(x_ptr, y_ptr, out_ptr, n, BLOCK: tl.constexpr):
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    n = min(n, tl.num_programs(0) * BLOCK)
     x = tl.load(x_ptr + at, mask=at < n)
     y = tl.load(y_ptr + at, mask=at < n)
     tl.store(out_ptr + at, fused(x, y), mask=at < n)
@@ -193,16 +194,14 @@ def passing() -> None:
     triton_interpreter.run(pointwise, (4,), (draw(9), draw(9), torch.zeros(9), 9), {"BLOCK": 256})
 
 
+def compiled() -> str:
+    arguments = *(torch.empty(9, device="meta"),) * 3, 9
+    source = triton_gpu.as_launched(pointwise, arguments, {"BLOCK": 256, "num_warps": 4, "num_stages": 1}, "sm_90")
+    return triton_gpu.build(source).texts["ptx"]
+
+
 @pytest.mark.parametrize("interpreted", [passing, failing])
 def test_nothing_is_left_behind(interpreted: Callable[[], None]) -> None:
-    arguments = (torch.empty(9, device="meta"),) * 3
-    options = {"BLOCK": 256, "num_warps": 4, "num_stages": 1}
-
-    def compiled() -> str:
-        pointwise.device_caches.clear()
-        source = triton_gpu.as_launched(pointwise, (*arguments, 9), options, "sm_90")
-        return triton_gpu.build(source).texts["ptx"]
-
     ptx, before, environment, own = compiled(), language(), dict(os.environ), set(globals())
     interpreted()
     after = language()
@@ -210,3 +209,12 @@ def test_nothing_is_left_behind(interpreted: Callable[[], None]) -> None:
     assert dict(os.environ) == environment
     assert set(globals()) == own, "the kernel's module was written to"
     assert compiled() == ptx
+
+
+def test_what_is_compiled_after_an_interpretation_is_the_same_even_first_of_all(tmp_path: Path) -> None:
+    """In a process that has compiled nothing yet, parts of the compiler are imported late: not while it is patched."""
+    program = "from tests import test_triton_interpreter as here; here.passing(); print(here.compiled(), end='')"
+    env, here = os.environ | {"TRITON_CACHE_DIR": str(tmp_path)}, Path(__file__).parents[1]
+    answer = subprocess.run([sys.executable, "-c", program], env=env, cwd=here, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == compiled()
