@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import triton
@@ -42,6 +43,20 @@ _built: list[str] = []
 
 class CannotBuild(Exception):
     """A kernel cannot be built for a target; the text is the compiler's own reason."""
+
+
+class _OneAtATime(triton.compiler.ASTSource):  # type: ignore[misc]
+    """A kernel that is parsed while no other is: Python 3.11 counts the depth of its parser for all threads together.
+
+    Two at once may end in "AST constructor recursion depth mismatch" (python/cpython#106905). The rest of a build holds
+    no lock, and takes the time.
+    """
+
+    _lock = Lock()
+
+    def make_ir(self, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return super().make_ir(*args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,7 @@ def as_launched(
     options = {"enable_fp_fusion": True, **options}
     bound, specialization, rest = binder(*args, **options)
     parsed, signature, constants, attrs = kernel._pack_args(backend, options, bound, specialization, rest)
-    ast = triton.compiler.ASTSource(kernel, signature, constants, attrs)
+    ast = _OneAtATime(kernel, signature, constants, attrs)
     return Source(ast, vars(parsed), device(architecture, product), architecture)
 
 
@@ -123,7 +138,7 @@ def specialised(
     options: Mapping[str, Any], architecture: str, product: str | None = None,
 ) -> Source:  # fmt: skip
     """A kernel whose specialisation is known already, as that of a kernel which Inductor wrote."""
-    ast = triton.compiler.ASTSource(kernel, dict(signature), dict(constants), dict(attrs))
+    ast = _OneAtATime(kernel, dict(signature), dict(constants), dict(attrs))
     return Source(ast, {"enable_fp_fusion": True, **options}, device(architecture, product), architecture)
 
 
