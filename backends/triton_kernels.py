@@ -121,12 +121,13 @@ class TritonKernels:
                 f"no {target.platform} device is visible to PyTorch",
                 f"run on a machine with one, or name what to compile for, e.g. --target {_example(target.platform)}",
             )
+        try:
+            known = triton_gpu.device(target.architecture or str(here), target.topology)
+        except LookupError as error:  # and of one that is here: no configuration can be chosen without its numbers
+            raise Unsupported(str(error)) from error
         if here is not None and target.architecture in (None, here) and target.topology is None:
             return Device(Kind.MEASURED, torch.cuda.get_device_name())
-        try:
-            return Device(Kind.COMPILED, triton_gpu.device(str(target.architecture), target.topology).name)
-        except LookupError as error:
-            raise Unsupported(str(error)) from error
+        return Device(Kind.COMPILED, known.name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind

@@ -309,3 +309,9 @@ def test_other_targets_are_refused(target: Target, error: type[Exception], says:
         pytest.skip("a CUDA device is here")
     with pytest.raises(error, match=says):
         BACKEND.probe(target)
+
+
+def test_a_device_whose_numbers_are_not_known_is_refused_and_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_kernels, "_here", lambda platform: "sm_89")
+    with pytest.raises(Unsupported, match=r"no specification of cuda:sm_89.*cuda:sm_90"):
+        BACKEND.probe(Target("cuda"))
