@@ -75,7 +75,7 @@ def xla(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k")
     session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
-    files = [f"tests/test_{name}.py" for name in ("xla_tpu", "pallas", "torch_ways")]
+    files = [f"tests/test_{name}.py" for name in ("xla_tpu", "pallas", "tune_kernels", "torch_ways")]
     session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
@@ -91,8 +91,23 @@ def triton(session: nox.Session) -> None:
     session.run("pytest", *contract, few, *session.posargs, env=env)
     compiled = env | {"ONEBLOCK_TARGET": "cuda:sm_90"}
     session.run("pytest", *contract, " or ".join(names), *session.posargs, env=compiled)
-    names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock")
+    names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
     session.run("pytest", "-n2", *(f"tests/test_{name}.py" for name in names), *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def tvm(session: nox.Session) -> None:
+    """Run the contract on TVM, on the CPU and for a GPU, its tests and a short search, skipping forbidden."""
+    session.install(LOCK, "-e.[tvm_relax]", "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
+    env = {"ONEBLOCK_REQUIRE": "tvm_relax"}
+    contract = ("tests/test_backends.py", "-n2", "-k", "tvm_relax")
+    session.run("pytest", *contract, *session.posargs, env=env)
+    session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
+    session.run("pytest", "-n2", "tests/test_tvm.py", *session.posargs, env=env)
+    folder = Path(session.create_tmp(), "tuned").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=32")
+    session.run(*tune, env={"ONEBLOCK_TUNED": str(folder)})
 
 
 @nox.session(default=False)
@@ -187,6 +202,9 @@ def study(session: nox.Session) -> None:
     elsewhere = ["block", "--preset", "llama-1b", "--dtype", "bfloat16", "--backend", "xla_tpu", "--ops", "plain"]
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
     session.run("oneblock", "run", *elsewhere, "--stages", "brief", "-o", "study")
+    # Of TVM what has schedules: a prefill without them takes seconds a call.
+    tuned = ["block", "--preset", "gpt2", "--preset", "llama-1b", "--backend", "tvm_relax", "--ops", "tuned"]
+    session.run("oneblock", "run", *tuned, "--stages", "brief", "-o", "study", success_codes=[0, 1])
     session.run("oneblock", "report", "-o", "study")
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from oneblock.backends._target import Target
 from oneblock.compilers import Capture, Detail, Lowering
+from oneblock.compilers._search import Search, TaskState, Tell
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 
@@ -97,7 +98,7 @@ class Backend(Protocol):
     """One way to compile and run a workload. A file in backends/ defines one, as BACKEND."""
 
     name: str  # the file's stem
-    ops_sets: tuple[str, ...]  # of "plain", "native", "kernels"; the last is the fastest
+    ops_sets: tuple[str, ...]  # of "plain", "native", "kernels", "tuned"; the last is the fastest
     dtypes: tuple[str, ...]
     platforms: tuple[str, ...]  # of the targets it may be asked for; the first is its default
 
@@ -114,6 +115,28 @@ class Backend(Protocol):
 
     def compilations(self) -> int:
         """How many programs its compiler has compiled in this process so far; a call may add none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found."""
+
+    kind: Kind  # of its seconds: MEASURED here, or MODELLED by the formula that `how` names
+    how: str
+    tasks: tuple[TaskState, ...]
+    folder: str | None = None  # where it is kept for later runs; None where the next run would find the same at once
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """What a backend also has whose programs can be searched for: schedules, configurations, block sizes."""
+
+    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+        """Search, telling the state of a task whenever it has changed; Unavailable and Unsupported as in `compile`.
+
+        `arrays` have shapes and dtypes, and no data.
+        """
         ...
 
 

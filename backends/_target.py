@@ -11,6 +11,9 @@ ARCHITECTURES: dict[str, tuple[str, ...]] = {
     "cpu": (),
     "cuda": ("sm_75", "sm_80", "sm_90", "sm_100"),
     "rocm": ("gfx942",),
+    "opencl": (),
+    "metal": (),
+    "webgpu": (),
     "tpu": ("v4", "v5e", "v5p", "v6e", "v7x"),
     "neuron": ("inf2", "trn1", "trn2", "trn3"),
 }

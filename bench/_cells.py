@@ -17,7 +17,7 @@ from oneblock.workloads._config import preset, unknown
 from oneblock.workloads._dtypes import dtype_of
 from oneblock.workloads._workload import Case, Phase
 
-OPS_SETS = ("plain", "native", "kernels")
+OPS_SETS = ("plain", "native", "kernels", "tuned")
 
 
 @dataclass(frozen=True)

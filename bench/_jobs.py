@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneblock.backends._backend import Kind
+from oneblock.backends._backend import Found, Kind
 from oneblock.bench._cell import Cell
 from oneblock.bench._record import Launch, Status
 from oneblock.compilers import Detail, Stage
 from oneblock.compilers._facts import Facts, Memory
+from oneblock.compilers._search import Search
 from oneblock.workloads._check import Check
 
 
@@ -53,8 +54,27 @@ class ProbeJob:
     pairs: tuple[tuple[str, str], ...] = ()
 
 
-Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob
-JOBS = {job.__name__: job for job in (GoldenJob, MeasureJob, LimitsJob, ProbeJob)}
+@dataclass(frozen=True)
+class TuneJob:
+    """Search for what makes a cell's program fast."""
+
+    cell: Cell
+    asked: Search
+
+
+@dataclass(frozen=True)
+class VersusJob:
+    """Time several ops sets of a cell in turn, in one process, each checked first."""
+
+    cell: Cell
+    ops_sets: tuple[str, ...]
+    golden: str
+    rounds: int
+    flush_bytes: int
+
+
+Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob | TuneJob | VersusJob
+JOBS = {job.__name__: job for job in (GoldenJob, MeasureJob, LimitsJob, ProbeJob, TuneJob, VersusJob)}
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,8 @@ class Outcome:
     compile_s: float | None = None  # of what is only compiled
     facts: Facts | None = None
     memory: Memory | None = None
+    found: Found | None = None  # of a TuneJob
+    seconds: dict[str, tuple[float, ...]] | None = None  # of a VersusJob: raw, by ops set
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _TICK_S = 0.25  # between looks at the clock and the memory: looking costs the m
 _LOG_LINES = 20
 # Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
 _COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
-_THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_COUNTS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "TVM"))
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -112,6 +112,7 @@ def _environment(threads: int, caches: Path) -> dict[str, str]:
     )
     own["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compiler processes beside the one that is watched
     own["PYTHONUNBUFFERED"] = "1"
+    own["TVM_BIND_THREADS"] = "0"  # it would pin its threads to cores that this process may not run on
     return {**os.environ, **own}
 
 

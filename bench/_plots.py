@@ -104,7 +104,7 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
     y = alt.Y("y:Q", title="FLOP per second (log)").scale(type="log", padding=12).axis(format="~s", tickCount=6)
     marks = alt.Chart(alt.InlineData(values=points)).mark_point(filled=True, size=80, opacity=0.9)
     colour = alt.Color("backend:N").scale(domain=list(backends))
-    shape = alt.Shape("ops set:N").scale(domain=["plain", "native", "kernels"])
+    shape = alt.Shape("ops set:N").scale(domain=["plain", "native", "kernels", "tuned"])
     tips = [f"{name}:N" for name in points[0] if name not in ("x", "y")]
     layers: list[Any] = [marks.encode(x, y, color=colour, shape=shape, tooltip=tips)]
     if limits is not None and limits.flops_per_s and limits.read_bytes_per_s:

@@ -1,6 +1,7 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
 Schema history, newest first:
+4  tir_calls of facts: the functions of TVM. Absent in 3.
 3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
 2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
 1  the first.
@@ -20,7 +21,7 @@ from oneblock.compilers._facts import Facts, Memory
 from oneblock.workloads._check import Check
 from oneblock.workloads._workload import StepCost
 
-SCHEMA: Literal[3] = 3
+SCHEMA: Literal[4] = 4
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
 
@@ -119,7 +120,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    schema: Literal[1, 2, 3]
+    schema: Literal[1, 2, 3, 4]
     created: str  # UTC
     cell: Cell
     tier: str

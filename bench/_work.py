@@ -11,8 +11,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from oneblock import backends, workloads
 from oneblock.backends._backend import Backend, Compiled, Device, Kind, Unavailable, Unsupported
 from oneblock.backends._target import Target
@@ -22,11 +20,11 @@ from oneblock.bench._measure import Subject, time_launch
 from oneblock.bench._probe_job import probe
 from oneblock.bench._record import Status
 from oneblock.bench._store import adapter, to_json
+from oneblock.bench._tune_job import tune, versus, without_data
 from oneblock.bench._worker import say
 from oneblock.compilers import Artifact
 from oneblock.compilers._xla_errors import OutOfMemory
 from oneblock.workloads._checkpoint import CheckpointError, load_weights
-from oneblock.workloads._dtypes import dtype_of
 from oneblock.workloads._golden import Golden, make_golden
 from oneblock.workloads._weights import Named, make_inputs, make_weights
 from oneblock.workloads._workload import Workload
@@ -42,6 +40,8 @@ def do(kind: str, raw: dict[str, Any]) -> Any:
         "MeasureJob": _measure,
         "LimitsJob": _limits,
         "ProbeJob": probe,
+        "TuneJob": tune,
+        "VersusJob": versus,
     }
     try:
         outcome = jobs[kind](adapter(JOBS[kind]).validate_python(raw))
@@ -142,8 +142,7 @@ def _compile_only(job: MeasureJob, backend: Backend, device: Device, workload: W
     """Compile for a device that is not here: of the arrays it needs the shapes alone."""
     cell = job.cell
     say("phase", name="compiling")
-    nothing = np.zeros((), dtype_of(cell.dtype))
-    arrays = {name: np.broadcast_to(nothing, spec.shape) for name, spec in workload.specs(cell.case).items()}
+    arrays = without_data(workload, cell.case, cell.dtype)
     start = perf_counter()
     compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, Target.parse(cell.target))
     compile_s = perf_counter() - start

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from oneblock.bench._run import Run
 
 
-def bounds_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:
     """What a cell's process may use."""
     for option in (
         click.option("--threads", type=click.IntRange(1), help="Threads a process is pinned to.  [default: all cores]"),
-        click.option("--timeout", "timeout_s", type=click.FloatRange(1), default=600.0, show_default=True,
+        click.option("--timeout", "timeout_s", type=click.FloatRange(1), default=timeout_s, show_default=True,
                      help="Seconds one process may take."),
         click.option("--memory", "memory_gib", type=click.FloatRange(0.1),
                      help="GiB one process may use.  [default: 90 % of what is free]"),

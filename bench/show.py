@@ -30,6 +30,7 @@ def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: boo
     from oneblock.bench._gpu_tables import has_kernels, launches
     from oneblock.bench._store import Store
     from oneblock.bench._tables import console, remarks, results
+    from oneblock.bench._tir_tables import functions
 
     store = Store(directory)
     if record is None:
@@ -53,6 +54,8 @@ def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: boo
             click.echo(line)
         if found.facts is not None and has_kernels(found):
             console().print(launches(found.facts))
+        if found.facts is not None and found.facts.tir_calls:
+            console().print(functions(found.facts))
 
 
 def _stage_text(record: Record, stage: str, store: Store) -> str:

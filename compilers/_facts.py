@@ -85,6 +85,19 @@ class GpuKernel:
 
 
 @dataclass(frozen=True)
+class TirCall:
+    """One call of a function of TVM's tensor IR, in the program's order."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    function: str
+    steps: tuple[str, ...]  # a fused function may be of several
+    flops: float  # by TVM's own count of the function before it is scheduled
+    loops: dict[str, int]  # as scheduled, by kind: {"serial": 5, "parallel": 1, "vectorized": 2, "unrolled": 3}
+    vector_lanes: int | None  # elements of the longest vectorised loop; None where there is none
+    instructions: dict[str, int]  # of the assembly, by class: {"fma 256": 96}; empty for code that is not the CPU's
+
+
+@dataclass(frozen=True)
 class Estimate:
     """How long the program would take on the target, by one method. Never a measurement."""
 
@@ -136,6 +149,7 @@ class Facts:
     collectives: tuple[Collective, ...] = ()
     kernels: tuple[KernelFacts, ...] = ()
     gpu_kernels: tuple[GpuKernel, ...] = ()
+    tir_calls: tuple[TirCall, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     caveats: tuple[str, ...] = ()  # what these counts do not show
     kind: str = "compiled"  # also where the cell's times are measured

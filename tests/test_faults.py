@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from oneblock.bench._environment import last_level_cache_bytes
-from oneblock.bench._record import Record, Status
+from oneblock.bench._record import SCHEMA, Record, Status
 from oneblock.bench._store import LARGEST_RECORD_BYTES, Store, read_record
 from tests.oneblock_process import install, marked, oneblock, orphans, start
 
@@ -181,8 +181,8 @@ def bad_files(folder: Path, good: bytes) -> None:
     (folder / "truncated.json").write_bytes(good[: len(good) // 2])
     (folder / "foreign.json").write_text('{"name": "not ours"}')
     (folder / "list.json").write_text("[1, 2, 3]")
-    (folder / "newer.json").write_bytes(good.replace(b'"schema": 3', b'"schema": 99'))
-    (folder / "extra.json").write_bytes(good.replace(b'"schema": 3', b'"schema": 3, "surprise": 1'))
+    (folder / "newer.json").write_bytes(good.replace(b'"schema": %d' % SCHEMA, b'"schema": 99'))
+    (folder / "extra.json").write_bytes(good.replace(b'"schema": %d' % SCHEMA, b'"schema": %d, "surprise": 1' % SCHEMA))
     untimed = json.loads(good)
     untimed["launches"][0]["cold_s"] = []
     (folder / "untimed.json").write_text(json.dumps(untimed))

@@ -1,0 +1,70 @@
+"""The block's operations over Relax, and a program of them traced into a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tvm import IRModule, relax
+from tvm.relax import op
+
+from oneblock.backends._relax.arrays import Namespace, TracedArray, Tracer
+from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads._workload import Arrays, Case, Workload
+
+
+class RelaxOps(Ops):
+    """The plain definitions over Relax; a step is in the names of its variables."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__(Namespace(tracer))
+        self.tracer = tracer
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        outer, self.tracer.step = self.tracer.step, name
+        yield
+        self.tracer.step = outer
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        return self.narrow(a.apply(op.matmul, b, out_dtype="float32"), a)
+
+
+class RelaxNativeOps(RelaxOps):
+    """Relax's own operators, each lowered as one function, where it has them."""
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        return self.narrow(self.wide(x).apply(op.nn.rms_norm, self.wide(weight), axes=-1, epsilon=eps), x)
+
+    def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
+        w = self.wide(x)  # Relax takes a variance of float16 with its rounding, and none of bfloat16
+        return self.narrow(w.apply(op.nn.layer_norm, self.wide(weight), self.wide(bias), axes=-1, epsilon=eps), x)
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        group = q.shape[2] // k.shape[2]
+        if group > 1:  # it has no groups
+            k, v = (x.apply(op.repeat, repeats=group, axis=2) for x in (k, v))
+        mask = "BottomRight" if q.shape[1] > 1 else None
+        return q.apply(op.nn.attention, k, v, causal_mask=mask)
+
+    def swiglu(self, gate: Array, up: Array) -> Array:
+        return gate.apply(op.nn.silu) * up
+
+    def gelu(self, x: Array) -> Array:
+        return x.apply(op.nn.gelu_tanh)
+
+
+def trace(workload: Workload, case: Case, arrays: Arrays, native: bool) -> tuple[IRModule, list[str]]:
+    """(a module whose "main" takes the arrays in their order, the names of what it returns)."""
+    builder = relax.BlockBuilder()
+    tracer = Tracer(builder)
+    ops = RelaxNativeOps(tracer) if native else RelaxOps(tracer)
+    params = {name: relax.Var(name, relax.TensorType(a.shape, str(a.dtype))) for name, a in arrays.items()}
+    with builder.function("main", list(params.values())):
+        with builder.dataflow():
+            traced: Mapping[str, Any] = {name: TracedArray(var, tracer) for name, var in params.items()}
+            out = workload.program(ops, case, traced)
+            result = builder.emit_output(relax.Tuple([array.var for array in out.values()]))
+        builder.emit_func_output(result)
+    return builder.get(), list(out)

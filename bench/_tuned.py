@@ -1,0 +1,204 @@
+"""A tuning as its user sees it: searches with live progress, then the winner timed anew, then the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.backends._backend import Found, Kind
+from oneblock.bench._cell import Cell
+from oneblock.bench._environment import last_level_cache_bytes, load_average
+from oneblock.bench._jobs import GoldenJob, Outcome, TuneJob, VersusJob
+from oneblock.bench._launch import Bounds, launch
+from oneblock.bench._record import Status
+from oneblock.bench._tables import seconds as spoken
+from oneblock.compilers._search import Search, TaskState
+
+
+@dataclass
+class Tuning:
+    """Searches of one program with several seeds, and what came of them."""
+
+    cell: Cell
+    within: Bounds
+    asked: Sequence[Search]
+    found: dict[int, Found] = field(default_factory=dict)  # by seed
+    ended: list[Outcome] = field(default_factory=list)  # what did not end well
+    timed: Outcome | None = None  # the winner beside what runs without a search
+
+    @property
+    def good(self) -> bool:
+        """Whether all that was asked for was done, and the winner is right."""
+        return not self.ended and (self.timed is None or self.timed.status is Status.PASSED)
+
+    def search(self, *, quiet: bool) -> None:
+        """Every seed in turn; what does not end well ends it all."""
+        for asked in self.asked:
+            watch = _Watch(self.cell, asked)
+            console = Console(stderr=True, quiet=quiet)
+            with Live(console=console, get_renderable=watch.table, refresh_per_second=2, transient=True):
+                outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
+            if outcome.status is not Status.PASSED or outcome.found is None:
+                self.ended.append(outcome)
+                return
+            self.found[asked.seed] = outcome.found
+
+    def versus(self, folder: Path, rounds: int, *, quiet: bool) -> None:
+        """Time the program with and without what was found, in turn; not where nothing runs or nothing is kept."""
+        if self.ended or any(one.folder is None for one in self.found.values()) or self.asked[0].rpc is not None:
+            return
+        golden = folder / "golden.npz"
+        with Console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
+
+            def listen(event: dict[str, Any]) -> None:
+                if event["event"] == "phase":
+                    status.update(f"the winner, with fresh samples: {event['name']}")
+
+            made = launch(GoldenJob(self.cell, str(golden), 2), self.within, listen=listen)
+            flush = 2 * last_level_cache_bytes()
+            job = VersusJob(self.cell, ("plain", "tuned"), str(golden), rounds, flush)
+            self.timed = launch(job, self.within, listen=listen) if made.status is Status.PASSED else made
+
+    def result(self) -> dict[str, Any]:
+        """All of it as data: raw seconds, every trial."""
+        return {
+            "cell": self.cell, "found": {str(seed): found for seed, found in self.found.items()},
+            "ended": self.ended, "timed": self.timed, "load_average": load_average(),
+        }  # fmt: skip
+
+    def show(self) -> None:
+        """What was found, whether it would come out the same again, and whether it pays."""
+        from oneblock.bench._tables import console
+
+        out = console()
+        for found in self.found.values():
+            out.print(tasks_table(self.cell, found))
+            if found.folder is not None:
+                out.print(Text(f"kept in {found.folder}"))
+        if len(self.found) > 1:
+            out.print(_spread(self.found))
+        for outcome in [*self.ended, *([self.timed] if self.timed is not None else [])]:
+            if outcome.status is not Status.PASSED:
+                hint = f"; {outcome.hint}" if outcome.hint else ""
+                out.print(Text(f"{outcome.status}: {outcome.reason}{hint}", style="red"))
+        if self.timed is not None and self.timed.seconds is not None:
+            for line in _verdict(self.timed.seconds, self.found):
+                out.print(Text(line))
+
+
+class _Watch:
+    """The live table of one search."""
+
+    def __init__(self, cell: Cell, asked: Search) -> None:
+        self.cell, self.asked = cell, asked
+        self.began, self.phase = monotonic(), "starting"
+        self.tasks: dict[str, dict[str, Any]] = {}
+        self.before = 0  # trials of earlier runs: those that a task has when it is told of first
+        self.ranked = False  # there are so many ways, and all are tried
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in what the worker says."""
+        if event["event"] == "phase":
+            self.phase, self.began = event["name"], monotonic()
+        elif event["event"] == "task":
+            if event["name"] not in self.tasks:
+                self.before += event["trials"]
+            self.tasks[event["name"]], self.ranked = event, event["ranked"]
+
+    def table(self) -> Table:
+        """The tasks by what they cost, and how long it will still take."""
+        done = sum(task["trials"] for task in self.tasks.values())
+        what = f"{self.cell.subject}-{self.cell.backend}, seed {self.asked.seed}"
+        title = f"{what}: {self.phase}, {done} trials{self._left(done)}"
+        table = Table(title=title, title_justify="left")
+        table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=48)
+        for column in ("calls", "trials", "failed", "best", "GFLOP/s", "of the program"):
+            table.add_column(column, justify="right")
+        total = sum(task["calls"] * (task["best_s"] or 0.0) for task in self.tasks.values())
+        for task in sorted(self.tasks.values(), key=lambda one: -one["calls"] * (one["best_s"] or 0.0)):
+            best = task["best_s"]
+            rate = f"{task['flops'] / best / 1e9:.1f}" if best and task["flops"] else ""
+            share = f"{task['calls'] * best / total:.0%}" if best and total else ""
+            counts = (str(task[name]) for name in ("calls", "trials", "failed"))
+            table.add_row(task["name"], *counts, "" if best is None else spoken(best), rate, share)
+        return table
+
+    def _left(self, done: int) -> str:
+        new = done - self.before
+        if self.ranked:
+            return ""
+        if new <= 0 or done >= self.asked.trials:
+            return f" of {self.asked.trials}"
+        left = (self.asked.trials - done) * (monotonic() - self.began) / new
+        return f" of {self.asked.trials}, {spoken(left)} left"
+
+
+def tasks_table(cell: Cell, found: Found) -> Table:
+    """One line a function or kernel: what was tried, and the best of it."""
+    title = f"{cell.subject}-{cell.backend} on {cell.target}   ({found.kind}: {found.how})"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("step")
+    table.add_column("function", overflow="fold", max_width=60)
+    for column in ("calls", "trials", "failed", "best", "GFLOP/s"):
+        table.add_column(column, justify="right", style="italic" if found.kind is Kind.MODELLED else "")
+    named = any(trial.config is not None for task in found.tasks for trial in task.trials)
+    for column in ("best configuration", "without a search") if named else ():
+        table.add_column(column)
+    for task in sorted(found.tasks, key=lambda one: -one.calls * _best_s(one)):
+        took, failed = _best_s(task), [trial for trial in task.trials if trial.seconds is None]
+        table.add_row(
+            ", ".join(task.steps), Text(task.name), str(task.calls), str(len(task.trials)), str(len(failed)),
+            spoken(took) if took else f"none: {failed[0].why_not}" if failed else "none",
+            f"{task.flops / took / 1e9:.1f}" if took and task.flops else "",
+            *((task.best.config or "" if task.best is not None else "", _regret(task)) if named else ()),
+        )  # fmt: skip
+    return table
+
+
+def _best_s(task: TaskState) -> float:
+    return (task.best.seconds if task.best is not None else None) or 0.0
+
+
+def _regret(task: TaskState) -> str:
+    """How much longer what would run without a search takes; empty where that is not among the trials."""
+    if task.default is None or task.best is None:
+        return ""
+    default = task.trials[task.default]
+    if default.seconds is None or not task.best.seconds:
+        return "does not build"
+    lost = default.seconds / task.best.seconds - 1
+    return "the same" if lost == 0 else f"+{lost:.0%} ({default.config})"
+
+
+def _spread(found: dict[int, Found]) -> Text:
+    """The sum of the best times of each seed."""
+    sums = {seed: sum(task.calls * _best_s(task) for task in one.tasks) for seed, one in found.items()}
+    each = ", ".join(f"seed {seed} {spoken(total)}" for seed, total in sums.items())
+    middle = median(sums.values())
+    apart = (max(sums.values()) - min(sums.values())) / middle
+    return Text(f"all functions at their best, by the search's own samples: {each}; they lie {apart:.1%} apart")
+
+
+def _verdict(raw: dict[str, tuple[float, ...]], found: dict[int, Found]) -> list[str]:
+    """How much faster, by fresh samples, and after how many calls the search has paid."""
+    plain, tuned = median(raw["plain"]), median(raw["tuned"])
+    lines = [
+        f"the whole program, {len(raw['plain'])} fresh samples of each in turn, with cold caches: untuned "
+        f"{spoken(plain)}, tuned {spoken(tuned)}: {plain / tuned:.3g}x (load {load_average()})"
+    ]
+    spent = sum(task.spent_s or 0.0 for one in found.values() for task in one.tasks)
+    if plain > tuned and spent:
+        calls, saved = spent / (plain - tuned), spoken(plain - tuned)
+        lines.append(f"break-even: {spoken(spent)} of search / {saved} saved a call = {calls:,.0f} calls")
+    elif plain <= tuned:
+        lines.append("break-even: never, the search found nothing faster")
+    return lines

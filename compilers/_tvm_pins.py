@@ -1,0 +1,32 @@
+"""Which TVM fits, without importing it: a wrong companion kills the process, and no exception tells of it."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from packaging.version import Version
+
+_MEND = "pip install 'oneblock[tvm_relax]'"
+_SERIES = "0.27"
+_FFI_BELOW = "0.1.15"  # which crashes in MetaSchedule, in ToJSONGraph
+
+
+def toolchain() -> str:
+    """The name under which what this TVM found is kept: "tvm-0.27.0.post1"."""
+    return f"tvm-{version('apache-tvm')}"
+
+
+def wrong() -> tuple[str, str] | None:
+    """(what is wrong with the packages that are installed, the line that mends it); None if nothing is."""
+    try:
+        tvm, ffi = version("apache-tvm"), version("apache-tvm-ffi")
+    except PackageNotFoundError as error:
+        return f"{error.name} is not installed", _MEND
+    if not tvm.startswith(f"{_SERIES}."):
+        return f"apache-tvm {tvm} is installed, and {_SERIES} is what is known to work", _MEND
+    if Version(ffi) >= Version(_FFI_BELOW):
+        return (
+            f"apache-tvm-ffi {ffi} is installed, which crashes as TVM tunes; it takes one below {_FFI_BELOW}",
+            f"pip install 'apache-tvm-ffi<{_FFI_BELOW}'",
+        )
+    return None

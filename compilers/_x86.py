@@ -1,0 +1,34 @@
+"""Counts of x86-64 assembly as LLVM writes it: a function's instructions by class and by width of their registers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+_LABEL = re.compile(r"^([A-Za-z_]\w*):")
+_FAMILIES = (
+    ("fma", re.compile(r"vfn?m(?:add|sub)")),
+    ("arithmetic", re.compile(r"v?(?:add|sub|mul|div|max|min|sqrt)[ps][sdh]\b")),
+    ("load or store", re.compile(r"v?mov(?:[ua]p[sd]|dq[ua]\d*|ss|sd)\b")),
+    ("shuffle", re.compile(r"v?(?:perm|shuf|unpck|broadcast|insert|extract|blend|gather)")),
+    ("call", re.compile(r"call")),
+)
+_WIDTHS = (("%zmm", "512"), ("%ymm", "256"), ("%xmm", "128"))
+
+
+def instructions(assembly: str, function: str) -> dict[str, int]:
+    """{"fma 256": 96, "call": 2} of one function with the loops that run in parallel, each instruction counted once."""
+    counts: Counter[str] = Counter()
+    inside = False
+    for line in assembly.splitlines():
+        label = _LABEL.match(line)
+        if label:
+            inside = label[1].startswith(f"{function}_compute_")
+        elif inside and line.startswith("\t") and not line.startswith("\t."):
+            name, _, operands = line.strip().partition("\t")
+            family = next((family for family, pattern in _FAMILIES if pattern.match(name)), None)
+            if family is not None:
+                width = next((bits for register, bits in _WIDTHS if register in operands), "")
+                scalar = name.endswith(("ss", "sd")) and width == "128"
+                counts[f"{family} {'scalar' if scalar else width}".strip()] += 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,65 @@
+"""The schedules that searches found for a program: the fastest of this machine's, then those that oneblock ships."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tvm_ffi
+from tvm.s_tir import meta_schedule as ms
+
+from oneblock.compilers import _tuned_store, _tvm_pins
+from oneblock.compilers._tuned_store import About, Kept
+from oneblock.compilers.relax import Fused
+
+FAILED_S = 1e10  # TVM's own mark of a candidate without a time
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A database of one schedule a function, and where they are from."""
+
+    database: Any
+    origins: Mapping[str, About]  # by function
+    missing: tuple[str, ...]  # functions that no search has found a schedule for
+
+
+def about(fused: Fused, machine: str) -> About:
+    """What a search for this program's target is of."""
+    options = fused.target.export()
+    parts = [str(options["kind"]), str(options.get("mcpu") or options.get("arch") or "any")]
+    return About(_tvm_pins.toolchain(), "-".join([*parts, str(options.get("num-cores", 1))]), machine)
+
+
+def find(fused: Fused, sources: Iterable[Iterable[Kept]]) -> Tuned:
+    """For each function the fastest of the first sources that have any: seconds of two machines are not compared."""
+    database, origins, missing = ms.database.MemoryDatabase(), {}, []
+    ranked = [list(kept) for kept in sources]
+    for task in fused.tasks:
+        module = task.dispatched[0]
+        key = str(tvm_ffi.structural_hash(module))
+        best = next((found for kept in ranked if (found := _fastest(kept, key)) is not None), None)
+        if best is None:
+            missing.append(task.task_name)
+            continue
+        store, row = best
+        workload = database.commit_workload(module)
+        try:
+            database.commit_tuning_record(ms.database.TuningRecord.from_json(row, workload))
+        except Exception as error:
+            raise _tuned_store.StoreError(
+                f"{store.folder}: a schedule is not of this TVM: {str(error)[-100:]}"
+            ) from error
+        origins[task.task_name] = store.about
+    return Tuned(database, origins, tuple(missing))
+
+
+def _fastest(kept: Iterable[Kept], key: str) -> tuple[Kept, Any] | None:
+    found = [
+        (min(row[1]), number, store, row)
+        for number, store in enumerate(kept)
+        for index, row in store.records
+        if store.workloads[index][0] == key and min(row[1]) < FAILED_S / 2
+    ]
+    return min(found)[2:] if found else None
