@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+
 from oneblock.backends import xla_tpu
-from oneblock.backends._backend import Compiled, Device, Kind, Unsupported
+from oneblock.backends._backend import Compiled, Device, Found, Kind, Unsupported
+from oneblock.backends._pallas import tuning
 from oneblock.backends._pallas.flash_attention import flash_attention
 from oneblock.backends._pallas.paged_attention import cached_attention
 from oneblock.backends._pallas.rms_matmul import rms_matmul
 from oneblock.backends._target import Target
 from oneblock.backends.jax_xla import BACKEND as JAX
-from oneblock.backends.jax_xla import JaxNativeOps
+from oneblock.backends.jax_xla import JaxNativeOps, shape
 from oneblock.compilers import xla
+from oneblock.compilers._chips import TPUS
+from oneblock.compilers._search import Search, Tell
 from oneblock.workloads._ops import Array
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
@@ -37,6 +42,7 @@ class PallasOps(JaxNativeOps):
         super().__init__(platform)
         self.interpret = platform == "cpu"
         self.current = ""
+        self.called: list[tuple[tuning.Call, tuple[str, ...]]] = []  # kernels, as a program is traced, with their steps
 
     def step(self, name: str) -> AbstractContextManager[Any]:
         self.current = name
@@ -49,15 +55,20 @@ class PallasOps(JaxNativeOps):
         if not isinstance(x, Normed) or bias is not None:
             return super().linear(array(self, x), weight, bias)
         *outer, C = x.x.shape
-        y = rms_matmul(x.x.reshape(-1, C), x.weight, weight, x.eps, interpret=self.interpret)
+        y = _start(self, rms_matmul, x.x.reshape(-1, C), x.weight, weight, x.eps, steps=(x.step, self.current))
         return y.reshape(*outer, weight.shape[0])
 
     def attention(self, q: Array, k: Array, v: Array) -> Array:
         T, S = q.shape[1], k.shape[1]
         if T not in (1, S):
             raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")
-        kernel = cached_attention if T == 1 else flash_attention
-        return kernel(q, k, v, interpret=self.interpret)
+        return _start(self, cached_attention if T == 1 else flash_attention, q, k, v, steps=(self.current,))
+
+
+def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tuple[str, ...]) -> Array:
+    """Call a kernel of ours, which does these steps' work, and note it down."""
+    ops.called.append((tuning.call(kernel, args), steps))
+    return kernel(*args, interpret=ops.interpret)
 
 
 def array(ops: PallasOps, x: Array | Normed) -> Array:
@@ -83,16 +94,31 @@ class PallasTpu:
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         self.probe(target)
-
-        def finished(ops: PallasOps, case: Case, args: Mapping[str, Any]) -> Outputs:
-            return {name: array(ops, x) for name, x in workload.program(ops, case, args).items()}
-
-        program = xla.named(finished, PallasOps(target.platform), case, workload.name)
+        program = _program(workload, case, PallasOps(target.platform))
         compile_program = JAX.compile_program if target.platform == "cpu" else xla_tpu.compile_program
         return compile_program(program, arrays, ops_set, target)
 
+    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+        if self.probe(target).kind is not Kind.COMPILED:
+            what = "an interpreter's time says nothing of a block size" if target.platform == "cpu" else "not timed yet"
+            raise Unsupported(f"{target}: {what}; sizes are ranked for a TPU elsewhere, e.g. --target tpu:v5e:2x2")
+        at = xla_tpu.where(target)
+        if TPUS[at.generation.name].clock_hz is None:
+            raise Unsupported(f"{target}: its clock is not known, so that simulated cycles are no seconds")
+        ops = PallasOps("tpu")
+        shapes = {name: jax.ShapeDtypeStruct(shape(name, a.shape, "kernels"), a.dtype) for name, a in arrays.items()}
+        jax.eval_shape(_program(workload, case, ops), shapes)
+        return tuning.tune(ops.called, at, tell)
+
     def compilations(self) -> int:
         return xla.compilations()
+
+
+def _program(workload: Workload, case: Case, ops: PallasOps) -> Callable[..., Outputs]:
+    def finished(ops: PallasOps, case: Case, args: Mapping[str, Any]) -> Outputs:
+        return {name: array(ops, x) for name, x in workload.program(ops, case, args).items()}
+
+    return xla.named(finished, ops, case, workload.name)
 
 
 BACKEND = PallasTpu()

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported, no_lowering
+from oneblock.backends._backend import Compiled, Device, Found, Kind, Unavailable, Unsupported, no_lowering
 from oneblock.backends._target import Target
-from oneblock.backends._triton import capture, plan
+from oneblock.backends._triton import capture, plan, tuning
 from oneblock.backends._triton.decode_attention import decode_attention
 from oneblock.backends._triton.flash_attention import flash_attention
 from oneblock.backends._triton.gelu import gelu
@@ -25,6 +25,7 @@ from oneblock.backends._triton.swiglu import swiglu
 from oneblock.backends.torch_eager import BACKEND as TORCH
 from oneblock.backends.torch_eager import TorchExecutable, TorchOps, without_data
 from oneblock.compilers import triton_gpu
+from oneblock.compilers._search import Search, Tell
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import Array
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
@@ -134,13 +135,7 @@ class TritonKernels:
         if kind is Kind.INTERPRETED:
             executable = TorchExecutable(_program(workload, case, Interpreted()), torch.device("cpu"), pack=False)
             return Compiled(executable, no_lowering)
-        architecture = target.architecture or str(_here(target.platform))
-        sms = triton_gpu.device(architecture, target.topology).sms
-        if kind is Kind.MEASURED:
-            sms = torch.cuda.get_device_properties().multi_processor_count
-        recorder = Recorder(sms, tensor_cores=architecture not in _WITHOUT_TENSOR_CORES)
-        with torch.inference_mode(), recorder.listening():
-            _program(workload, case, recorder)(without_data(arrays))
+        architecture, recorder = _recorded(workload, case, arrays, target, kind)
         planned = plan.plan(recorder.started, architecture, target.topology)
         if kind is Kind.COMPILED:
             return Compiled(None, capture.of(planned, architecture))
@@ -148,6 +143,17 @@ class TritonKernels:
         executable = TORCH.executable(_program(workload, case, runner), torch.device("cuda"))
         executable.wait(executable.call(executable.put(arrays)))  # Triton loads a kernel as it is first called
         return Compiled(executable, capture.of(planned, architecture, measure=True))
+
+    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+        kind = self.probe(target).kind
+        if kind is Kind.INTERPRETED:
+            raise Unsupported(
+                f"{target}: an interpreter's time says nothing of a configuration; "
+                f"name a GPU, here or not, e.g. --target {_example('cuda')}"
+            )
+        architecture, recorder = _recorded(workload, case, arrays, target, kind)
+        of_trials = Kind.MEASURED if kind is Kind.MEASURED else Kind.MODELLED
+        return tuning.tune(recorder.started, architecture, target.topology, of_trials, tell)
 
     def compilations(self) -> int:
         return triton_gpu.compilations()
@@ -160,6 +166,18 @@ def _program(workload: Workload, case: Case, runner: Interpreted | Recorder | On
         return {name: array(x) for name, x in workload.program(ops, case, args).items()}
 
     return program
+
+
+def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind) -> tuple[str, Recorder]:
+    """(the architecture that a target comes to, all that the program starts there)."""
+    architecture = target.architecture or str(_here(target.platform))
+    sms = triton_gpu.device(architecture, target.topology).sms
+    if kind is Kind.MEASURED:
+        sms = torch.cuda.get_device_properties().multi_processor_count
+    recorder = Recorder(sms, tensor_cores=architecture not in _WITHOUT_TENSOR_CORES)
+    with torch.inference_mode(), recorder.listening():
+        _program(workload, case, recorder)(without_data(arrays))
+    return architecture, recorder
 
 
 def _here(platform: str) -> str | None:

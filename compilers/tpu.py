@@ -11,6 +11,7 @@ import jax
 from oneblock.compilers import _dump_job, _estimates, _hlo, _hlo_facts, _xla_errors, xla
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers._chips import TPUS
+from oneblock.compilers._facts import Estimate
 from oneblock.compilers._topology import Topology
 
 
@@ -40,6 +41,22 @@ def compile_and_capture(
         memory=compiled.memory_analysis(),
     )
     return program.capture(topology, steps)
+
+
+def simulate_kernel(lowered: jax.stages.Lowered, topology: Topology) -> Estimate:
+    """The estimate "llo" of the one kernel of one's own in a program, whatever else is around it.
+
+    Its bytes are those that it declares: of a small program XLA keeps arrays in VMEM that lie in HBM in a large one.
+    """
+    with _xla_errors.typed():
+        module = _hlo.parse(lowered.compile().as_text() or "")
+    (kernel,) = (
+        i for i in module.entry.instructions if "tpu_custom_call" in i.attributes.get("custom_call_target", "")
+    )
+    counts = _hlo_facts.count(module, ())
+    dumped = _dump_job.dump_tpu(xla.inputs(lowered)[0].text, topology, counts, everything=False)
+    cycles = next((one.cycles for one in dumped.kernels if one.name == kernel.name), None)
+    return _estimates.llo(cycles, kernel.declared["bytes_accessed"], TPUS[topology.generation.name], dumped.why)
 
 
 def capture_stablehlo(text: str, graph: Sequence[Artifact], topology: Topology, steps: Sequence[str]) -> Capture:

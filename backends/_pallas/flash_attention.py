@@ -33,7 +33,7 @@ def flash_attention(q: Any, k: Any, v: Any, *, interpret: bool = False) -> Any:
     return out.reshape(B, K, T, G, D).swapaxes(1, 2).reshape(B, T, N, D)
 
 
-def attend_by_group(q: Any, k: Any, v: Any, *, interpret: bool = False) -> Any:
+def attend_by_group(q: Any, k: Any, v: Any, *, block: int | None = None, interpret: bool = False) -> Any:
     """q (B, K, T G, D), k and v (B, K, T, D) -> (B, K, T G, D): row t G + g is query t of head g of a group.
 
     The G = N / K heads of a group read the same keys and values, so as rows of one block they fetch them once. A step
@@ -48,7 +48,7 @@ def attend_by_group(q: Any, k: Any, v: Any, *, interpret: bool = False) -> Any:
     """
     (B, K, R, D), T = q.shape, k.shape[2]
     G = R // T
-    b = block_positions(T, G, D, q.dtype.itemsize)
+    b = block or block_positions(T, G, D, q.dtype.itemsize)
     n = pl.cdiv(T, b)
     queries = pl.BlockSpec((None, None, b * G, D), lambda batch, head, i, j: (batch, head, i, 0))
     # Past the diagonal the index stays where it is: the pipeline does not fetch a block that it has.

@@ -18,18 +18,22 @@ from oneblock.backends._pallas.products import across, product, product_of_rows
 _PAGES_BYTES = 4 * 2**20  # of the pages in vector memory: of keys and of values, each twice
 
 
-def cached_attention(q: Any, k: Any, v: Any, *, interpret: bool = False) -> Any:
+def cached_attention(q: Any, k: Any, v: Any, *, page: int | None = None, interpret: bool = False) -> Any:
     """q (B, 1, N, D), k and v (B, S, K, D) -> (B, 1, N, D), as `Ops.attention` in decode.
 
     A contiguous cache is pages in order: each sequence is a shelf of the pool, and its table counts up.
     """
     B, S, K, D = k.shape
-    row_bytes = 4 * K * round_up(D, LANES) * k.dtype.itemsize
-    page = fitting(S, _PAGES_BYTES // row_bytes, SUBLANES)
+    page = page or page_positions(S, K, D, k.dtype.itemsize)
     pages = pl.cdiv(S, page)
     table = jnp.arange(B * pages, dtype=jnp.int32).reshape(B, pages)
     lengths = jnp.full((B,), S, jnp.int32)
     return paged_attention(q[:, 0], k, v, table, lengths, page=page, interpret=interpret)[:, None]
+
+
+def page_positions(S: int, K: int, D: int, itemsize: int) -> int:
+    """The positions of a page of a contiguous cache: as few pages as fit in the budget, evenly filled."""
+    return fitting(S, _PAGES_BYTES // (4 * K * round_up(D, LANES) * itemsize), SUBLANES)
 
 
 def paged_attention(q: Any, k: Any, v: Any, table: Any, lengths: Any, *, page: int, interpret: bool = False) -> Any:

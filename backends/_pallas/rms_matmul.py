@@ -18,7 +18,9 @@ _WEIGHTS_BYTES = 2 * 2**20  # of a block of the projection, twice
 _MOST = 512  # rows, and columns of the answer, of a block
 
 
-def rms_matmul(x: Any, weight: Any, projection: Any, eps: float, *, interpret: bool = False) -> Any:
+def rms_matmul(
+    x: Any, weight: Any, projection: Any, eps: float, *, blocks: tuple[int, int] | None = None, interpret: bool = False
+) -> Any:
     """x (M, C), weight (C,), projection (O, C) -> (M, O): `linear(rms_norm(x, weight, eps), projection.T)`.
 
     The grid is (row blocks, column blocks). A row block is normalised in float32 before its first column block and kept
@@ -31,8 +33,7 @@ def rms_matmul(x: Any, weight: Any, projection: Any, eps: float, *, interpret: b
     """
     (M, C), O = x.shape, projection.shape[0]  # noqa: E741
     itemsize = x.dtype.itemsize
-    rows = fitting(M, min(_MOST, _ROWS_BYTES // (2 * C * itemsize)), SUBLANES)
-    columns = fitting(O, min(_MOST, _WEIGHTS_BYTES // (2 * C * itemsize)), LANES)
+    rows, columns = blocks or block_sizes(M, C, O, itemsize)
     grid = (pl.cdiv(M, rows), pl.cdiv(O, columns))
     return pl.pallas_call(
         partial(_kernel, eps=eps),
@@ -55,6 +56,12 @@ def rms_matmul(x: Any, weight: Any, projection: Any, eps: float, *, interpret: b
         interpret=interpret,
         name="rms_matmul",
     )(x, weight[None], projection)
+
+
+def block_sizes(M: int, C: int, O: int, itemsize: int) -> tuple[int, int]:  # noqa: E741
+    """The rows and the columns of a block: as few blocks as fit in the budgets, evenly filled."""
+    rows = fitting(M, min(_MOST, _ROWS_BYTES // (2 * C * itemsize)), SUBLANES)
+    return rows, fitting(O, min(_MOST, _WEIGHTS_BYTES // (2 * C * itemsize)), LANES)
 
 
 def _kernel(x_ref: Any, weight_ref: Any, projection_ref: Any, o_ref: Any, normal_ref: Any, *, eps: float) -> None:

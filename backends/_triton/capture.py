@@ -8,6 +8,7 @@ from oneblock.backends._triton.plan import Planned
 from oneblock.compilers import Capture, _gpu_choice, _gpu_dump, triton_gpu, triton_passes
 from oneblock.compilers._artifact import Artifact, Detail, Lowering, Stage
 from oneblock.compilers._facts import Estimate, Facts
+from oneblock.compilers._gpu_choice import Candidate
 from oneblock.compilers.triton_gpu import Built, Source
 
 
@@ -65,16 +66,14 @@ def _launches(plan: Sequence[Planned]) -> str:
 
 def _choices(plan: Sequence[Planned]) -> str:
     """The ranking of each launch, told once for those that are alike."""
-    seen: dict[str, list[int]] = {}
+    seen: dict[tuple[Candidate, ...], list[int]] = {}
     for number, one in enumerate(plan):
         if one.candidates:
-            seen.setdefault(_gpu_choice.table("", one.candidates).partition("\n")[2], []).append(number)
-    titles = {
-        body: f"launch {', '.join(map(str, numbers))}: {plan[numbers[0]].started.step}"
-        for body, numbers in seen.items()
-    }
-    first = {body: _gpu_choice.table(titles[body], plan[numbers[0]].candidates) for body, numbers in seen.items()}
-    return "\n".join(first.values())
+            seen.setdefault(one.candidates, []).append(number)
+    return "\n".join(
+        _gpu_choice.table(f"launch {', '.join(map(str, numbers))}: {plan[numbers[0]].started.step}", candidates)
+        for candidates, numbers in seen.items()
+    )
 
 
 def _facts(plan: Sequence[Planned], architecture: str) -> Facts:
