@@ -106,7 +106,7 @@ def tvm(session: nox.Session) -> None:
     session.run("pytest", "-n2", "tests/test_tvm.py", *session.posargs, env=env)
     folder = Path(session.create_tmp(), "tuned").resolve()
     shutil.rmtree(folder, ignore_errors=True)
-    tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=32")
+    tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=11", "--seeds=3")
     session.run(*tune, env={"ONEBLOCK_TUNED": str(folder)})
 
 

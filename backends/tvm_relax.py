@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from oneblock.compilers._gpu_specs import gpu
 from oneblock.compilers._search import Search, Tell
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import STEPS
-from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads._workload import Arrays, Case, Outputs, Phase, Workload
 
 _NEEDS = {"xgb": "xgboost", "mlp": "torch", "random": None}
 _LANGUAGES = {"opencl": "OpenCL", "metal": "Metal", "webgpu": "WebGPU"}
@@ -88,7 +89,9 @@ class TvmRelax:
         from oneblock.compilers import relax
 
         fused, outputs = self._fused(workload, case, arrays, target, native=ops_set == "native")
-        tuned = self._tuned(fused, target) if ops_set == "tuned" else None
+        if ops_set == "tuned" and kind is Kind.COMPILED:
+            raise Unsupported(f"{target}: schedules are found by measuring, and it is not here; tuned is for the CPU")
+        tuned = self._tuned(fused, _command(workload, case, arrays)) if ops_set == "tuned" else None
         scheduled = relax.schedule(fused, tuned)
         built = relax.build(scheduled, fused.target)
         capture = relax.captured(fused, scheduled, built, tuned)
@@ -97,10 +100,10 @@ class TvmRelax:
         return Compiled(RelaxExecutable(built, list(arrays), outputs), capture)
 
     def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
-        if self.probe(target).kind is Kind.COMPILED and asked.rpc is None:
+        if self.probe(target).kind is Kind.COMPILED:
             raise Unavailable(
                 f"a search measures its candidates, and {target} is not here",
-                "search on a machine that has it, or name one with --rpc",
+                "search for --target cpu, here or on the host that --rpc names",
             )
         needs = _NEEDS[asked.cost_model]
         if needs is not None and importlib.util.find_spec(needs) is None:
@@ -108,34 +111,46 @@ class TvmRelax:
                 f"the cost model {asked.cost_model} needs {needs}, which is not installed",
                 f"pip install {'xgboost-cpu' if needs == 'xgboost' else needs}, or search with --cost-model random",
             )
-        from oneblock.compilers import tvm_search, tvm_tuned
+        from oneblock.compilers import tvm_measure, tvm_search, tvm_tuned
 
-        fused, _ = self._fused(workload, case, arrays, target, native=False)
-        about = tvm_tuned.about(fused, cpu_name())
+        try:
+            there = None if asked.rpc is None else tvm_measure.remote_cpu(asked.rpc)
+        except Exception as error:
+            raise Unavailable(
+                f"no host answers at {asked.rpc}: {type(error).__name__}: {error}",
+                "start `python -m tvm.exec.rpc_tracker`, and on the host `python -m tvm.exec.rpc_server --tracker "
+                "HOST:PORT --key KEY`",
+            ) from error
+        fused, _ = self._fused(workload, case, arrays, target, native=False, processor=there)
+        about = tvm_tuned.about(fused, asked.rpc or cpu_name())
         folder = _tuned_store.root() / about.toolchain / about.target / f"seed-{asked.seed}"
         with _tuned_store.Store(folder, about, write=True) as store:
             tasks = tvm_search.search(fused, asked, store, threads(), tell)
+        spent = tvm_tuned.spent_s(fused, about)  # with what other seeds took: the winner may be one of theirs
+        tasks = [replace(task, spent_s=spent[task.name]) for task in tasks]
         how = f"TVM's MetaSchedule, cost model {asked.cost_model}, seed {asked.seed}, {threads()} threads"
         return Found(Kind.MEASURED, how, tuple(tasks), str(folder))
 
     def _fused(
-        self, workload: Workload, case: Case, arrays: Arrays, target: Target, *, native: bool
-    ) -> tuple[Any, list[str]]:
+        self, workload: Workload, case: Case, arrays: Arrays, target: Target, *, native: bool,
+        processor: str | None = None,
+    ) -> tuple[Any, list[str]]:  # fmt: skip
         from oneblock.backends._relax.ops import trace
         from oneblock.compilers import relax
 
         on_cpu = target.platform == "cpu"
-        where = relax.cpu_target(threads()) if on_cpu else relax.gpu_target(target.platform, target.architecture)
+        gpu = target.platform, target.architecture
+        where = relax.cpu_target(threads(), processor) if on_cpu else relax.gpu_target(*gpu)
         traced, outputs = trace(workload, case, arrays, native=native)
         return relax.fuse(traced, where, STEPS), outputs
 
-    def _tuned(self, fused: Any, target: Target) -> Any:
-        """What searches found for the program; Unavailable names the functions that none has a schedule for."""
+    def _tuned(self, fused: Any, asked: str) -> Any:
+        """What searches found for the program; Unavailable names functions that none has a schedule for."""
         from oneblock.compilers import tvm_tuned
 
         about = tvm_tuned.about(fused, cpu_name())
         try:
-            tuned = tvm_tuned.find(fused, [_tuned_store.own(about), _tuned_store.shipped(about.toolchain)])
+            tuned = tvm_tuned.find(fused, about)
         except _tuned_store.StoreError as error:
             raise Unavailable(str(error), "`oneblock tune --help` says where schedules are kept") from error
         if tuned.missing:
@@ -143,7 +158,7 @@ class TvmRelax:
             raise Unavailable(
                 f"no search has found a schedule for {len(tuned.missing)} of {len(fused.tasks)} functions on "
                 f"{about.target} ({few})",
-                "search with the same workload and size: oneblock tune WORKLOAD --preset ... --phase ... -T ...",
+                asked,
             )
         return tuned
 
@@ -151,6 +166,16 @@ class TvmRelax:
         from oneblock.compilers import relax
 
         return relax.builds()
+
+
+def _command(workload: Workload, case: Case, arrays: Arrays) -> str:
+    """The command that searches for a program."""
+    size = f"-T {case.T}" if case.phase is Phase.PREFILL else f"-S {case.S}"
+    dtype = next(iter(arrays.values())).dtype
+    return (
+        f"oneblock tune {workload.name} --preset {case.config.name} --phase {case.phase} -B {case.B} {size} "
+        f"--dtype {dtype} --threads {threads()}"
+    )
 
 
 def _name(target: Target) -> str:

@@ -98,7 +98,8 @@ def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]
         first, *more = rows
         if not wanted.backends and not _fits([first, *more], targets):
             continue  # nobody asked for it, and it would answer nothing but why not
-        chosen = wanted.ops_sets or first.ops_sets or ("plain",)  # of what is not here its record will say so
+        by_itself = tuple(ops_set for ops_set in first.ops_sets if ops_set != "tuned")  # which takes a search
+        chosen = wanted.ops_sets or by_itself or ("plain",)  # of what is not here its record will say so
         found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))]
     if probed and not found:
         raise Refused("no backend that is here does what was asked; `oneblock doctor` says why, --backend asks for one")

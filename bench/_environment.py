@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench._record import Environment
+from oneblock.bench._record import TUNED, Environment
+from oneblock.compilers._tuned_store import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 # What a number may depend on. A package that is not installed is recorded as None.
@@ -78,6 +79,7 @@ def _machine() -> dict[str, str | int | None]:
 
 def _software() -> dict[str, str | None]:
     found: dict[str, str | None] = {"python": platform.python_version(), "source_sha256": source_hash()}
+    found[TUNED] = fingerprint()
     for package in PACKAGES:
         try:
             found[package] = version(package)

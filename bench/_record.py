@@ -22,6 +22,7 @@ from oneblock.workloads._check import Check
 from oneblock.workloads._workload import StepCost
 
 SCHEMA: Literal[4] = 4
+TUNED = "tuned_sha256"  # of the software: a hash of the schedules that searches have found
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
 
@@ -168,5 +169,8 @@ class Record:
 
 
 def identity(cell: Cell, tier: str, environment: Environment) -> str:
-    """The name under which a cell counts as done: cell, tier, machine and software."""
-    return digest([cell.keys(), tier, environment.machine, environment.software])
+    """The name under which a cell counts as done: cell, tier, machine, software, and of a tuned one all schedules."""
+    software = dict(environment.software)
+    if cell.ops_set != "tuned":
+        software.pop(TUNED, None)
+    return digest([cell.keys(), tier, environment.machine, software])

@@ -16,8 +16,7 @@ from oneblock.bench._measure import Subject
 from oneblock.bench._record import Status
 from oneblock.bench._sampling import quiet, time_calls
 from oneblock.bench._worker import say
-from oneblock.compilers._search import TaskState
-from oneblock.compilers._tuned_store import StoreError
+from oneblock.compilers._search import SearchStopped, TaskState
 from oneblock.workloads._dtypes import dtype_of
 from oneblock.workloads._golden import Golden
 from oneblock.workloads._weights import make_inputs, make_weights
@@ -45,8 +44,8 @@ def tune(job: TuneJob) -> Outcome:
     arrays = without_data(workload, cell.case, cell.dtype)
     try:
         found = backend.tune(workload, cell.case, arrays, target, job.asked, _tell)
-    except StoreError as error:
-        raise Unavailable(str(error), "`oneblock tune --help` says where schedules are kept") from error
+    except SearchStopped as error:
+        raise Unavailable(str(error), "`oneblock tune --help` says where it is kept") from error
     return Outcome(Status.PASSED, found.kind, found=found)
 
 

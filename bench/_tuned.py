@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,8 @@ from oneblock.bench._record import Status
 from oneblock.bench._tables import seconds as spoken
 from oneblock.compilers._search import Search, TaskState
 
+_EVERY_S = 30.0  # between two lines on how far a search is, where there is no terminal to redraw a table on
+
 
 @dataclass
 class Tuning:
@@ -38,19 +41,24 @@ class Tuning:
     @property
     def good(self) -> bool:
         """Whether all that was asked for was done, and the winner is right."""
-        return not self.ended and (self.timed is None or self.timed.status is Status.PASSED)
+        right = self.timed is None or self.timed.status is Status.PASSED
+        every = all(task.best is not None for one in self.found.values() for task in one.tasks)
+        return not self.ended and right and every
 
     def search(self, *, quiet: bool) -> None:
         """Every seed in turn; what does not end well ends it all."""
         for asked in self.asked:
-            watch = _Watch(self.cell, asked)
             console = Console(stderr=True, quiet=quiet)
-            with Live(console=console, get_renderable=watch.table, refresh_per_second=2, transient=True):
+            watch = _Watch(self.cell, asked, console)
+            shown = Live(console=console, get_renderable=watch.table, refresh_per_second=2, transient=True)
+            with shown if console.is_terminal else nullcontext():
                 outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
             if outcome.status is not Status.PASSED or outcome.found is None:
                 self.ended.append(outcome)
                 return
             self.found[asked.seed] = outcome.found
+            if outcome.found.folder is None:  # all ways were ranked: another seed would find the same
+                return
 
     def versus(self, folder: Path, rounds: int, *, quiet: bool) -> None:
         """Time the program with and without what was found, in turn; not where nothing runs or nothing is kept."""
@@ -98,8 +106,9 @@ class Tuning:
 class _Watch:
     """The live table of one search."""
 
-    def __init__(self, cell: Cell, asked: Search) -> None:
-        self.cell, self.asked = cell, asked
+    def __init__(self, cell: Cell, asked: Search, console: Console) -> None:
+        self.cell, self.asked, self.console = cell, asked, console
+        self.told = monotonic()
         self.began, self.phase = monotonic(), "starting"
         self.tasks: dict[str, dict[str, Any]] = {}
         self.before = 0  # trials of earlier runs: those that a task has when it is told of first
@@ -113,13 +122,13 @@ class _Watch:
             if event["name"] not in self.tasks:
                 self.before += event["trials"]
             self.tasks[event["name"]], self.ranked = event, event["ranked"]
+        if not self.console.is_terminal and monotonic() - self.told > _EVERY_S:
+            self.told = monotonic()
+            self.console.print(self._title(), highlight=False)
 
     def table(self) -> Table:
         """The tasks by what they cost, and how long it will still take."""
-        done = sum(task["trials"] for task in self.tasks.values())
-        what = f"{self.cell.subject}-{self.cell.backend}, seed {self.asked.seed}"
-        title = f"{what}: {self.phase}, {done} trials{self._left(done)}"
-        table = Table(title=title, title_justify="left")
+        table = Table(title=self._title(), title_justify="left")
         table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=48)
         for column in ("calls", "trials", "failed", "best", "GFLOP/s", "of the program"):
             table.add_column(column, justify="right")
@@ -131,6 +140,11 @@ class _Watch:
             counts = (str(task[name]) for name in ("calls", "trials", "failed"))
             table.add_row(task["name"], *counts, "" if best is None else spoken(best), rate, share)
         return table
+
+    def _title(self) -> str:
+        done = sum(task["trials"] for task in self.tasks.values())
+        what = f"{self.cell.subject}-{self.cell.backend}, seed {self.asked.seed}"
+        return f"{what}: {self.phase}, {done} trials{self._left(done)}"
 
     def _left(self, done: int) -> str:
         new = done - self.before
@@ -180,22 +194,30 @@ def _regret(task: TaskState) -> str:
 
 
 def _spread(found: dict[int, Found]) -> Text:
-    """The sum of the best times of each seed."""
-    sums = {seed: sum(task.calls * _best_s(task) for task in one.tasks) for seed, one in found.items()}
+    """The sum of the best times of each seed, over the functions for which every seed has one."""
+    timed = [{task.name for task in one.tasks if task.best is not None} for one in found.values()]
+    common = set.intersection(*timed)
+    if not common:
+        return Text("no function has a time from every seed: nothing can be said of their spread")
+    sums = {
+        seed: sum(task.calls * _best_s(task) for task in one.tasks if task.name in common)
+        for seed, one in found.items()
+    }
     each = ", ".join(f"seed {seed} {spoken(total)}" for seed, total in sums.items())
-    middle = median(sums.values())
-    apart = (max(sums.values()) - min(sums.values())) / middle
-    return Text(f"all functions at their best, by the search's own samples: {each}; they lie {apart:.1%} apart")
+    apart = (max(sums.values()) - min(sums.values())) / median(sums.values())
+    of = "all functions" if all(len(names) == len(common) for names in timed) else f"{len(common)} functions"
+    return Text(f"{of} at their best, by the search's own warm samples: {each}; they lie {apart:.1%} apart")
 
 
 def _verdict(raw: dict[str, tuple[float, ...]], found: dict[int, Found]) -> list[str]:
     """How much faster, by fresh samples, and after how many calls the search has paid."""
     plain, tuned = median(raw["plain"]), median(raw["tuned"])
     lines = [
-        f"the whole program, {len(raw['plain'])} fresh samples of each in turn, with cold caches: untuned "
+        f"the whole program by the best that is kept, {len(raw['plain'])} fresh samples in turn, cold caches: untuned "
         f"{spoken(plain)}, tuned {spoken(tuned)}: {plain / tuned:.3g}x (load {load_average()})"
     ]
-    spent = sum(task.spent_s or 0.0 for one in found.values() for task in one.tasks)
+    last = list(found.values())[-1]  # which knows what all seeds took
+    spent = sum(task.spent_s or 0.0 for task in last.tasks)
     if plain > tuned and spent:
         calls, saved = spent / (plain - tuned), spoken(plain - tuned)
         lines.append(f"break-even: {spoken(spent)} of search / {saved} saved a call = {calls:,.0f} calls")

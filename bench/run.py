@@ -59,7 +59,12 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
 @click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
 @click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]")
 @click.option("--backend", "backends", multiple=True, help="See `oneblock doctor`.  [default: all]")
-@click.option("--ops", "ops_sets", multiple=True, help="plain, native, kernels.  [default: those the backend has]")
+@click.option(
+    "--ops",
+    "ops_sets",
+    multiple=True,
+    help="plain, native, kernels, tuned.  [default: all but tuned that the backend has]",
+)
 @click.option(
     "--target", "targets", multiple=True, help="cpu, cuda, tpu, cuda:sm_90, ...  [default: the backend's first]"
 )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trials",
     type=click.IntRange(1),
-    default=512,
+    default=256,
     show_default=True,
     help="Candidates to measure for each seed, those of earlier runs counted.",
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds",
     type=click.IntRange(1),
-    default=1,
+    default=3,
     show_default=True,
     help="Searches, with this seed and those after it: would it come out the same again?",
 )

@@ -9,6 +9,10 @@ from typing import Any, ClassVar
 COST_MODELS = ("xgb", "random", "mlp")
 
 
+class SearchStopped(Exception):
+    """A search cannot go on, for the reason that the text gives with what to do; what was measured is kept."""
+
+
 @dataclass(frozen=True)
 class Search:
     """How to search. A backend that ranks all its configurations by a formula reads none of it."""

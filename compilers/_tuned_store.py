@@ -18,15 +18,18 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from oneblock.compilers._search import SearchStopped
 
 SHIPPED = Path(__file__).parent / "_tuned"
 _FORMAT = 1
 _NAMES = {"workload": "database_workload.json", "record": "database_tuning_record.json", "batch": "batches.json"}
 
 
-class StoreError(Exception):
+class StoreError(SearchStopped):
     """A folder cannot be used as it is; the text says what was expected, what is there, and what to do."""
 
 
@@ -51,7 +54,18 @@ def root() -> Path:
 
 def folders(within: Path, about: About) -> list[Path]:
     """The folders of a toolchain and target, one a seed."""
-    return sorted(path.parent for path in (within / about.toolchain / about.target).glob("*/about.json"))
+    found = {
+        path.parent for name in _NAMES.values() for path in (within / about.toolchain / about.target).glob(f"*/{name}")
+    }
+    return sorted(found)
+
+
+def fingerprint() -> str:
+    """A hash of all schedules that a program may be given here: one that is found later makes another program."""
+    total = sha256()
+    for path in sorted([*root().glob(f"*/*/*/{_NAMES['record']}"), *SHIPPED.glob("*.json.gz")]):
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 @dataclass
@@ -64,10 +78,10 @@ class Kept:
     records: list[Any]
 
 
-def shipped(toolchain: str) -> list[Kept]:
-    """What comes with oneblock for a toolchain: of each function the fastest."""
+def shipped(about: About) -> list[Kept]:
+    """What comes with oneblock for a toolchain and the same kind of target: of each function the fastest."""
     found = []
-    for path in sorted(SHIPPED.glob(f"{toolchain}-*.json.gz")):
+    for path in sorted(SHIPPED.glob(f"{about.toolchain}-{about.target.partition('-')[0]}-*.json.gz")):
         raw = json.loads(gzip.decompress(path.read_bytes()))
         found.append(Kept(path, About(**raw["about"]), raw["workloads"], raw["records"]))
     return found
@@ -91,17 +105,23 @@ class Store(Kept):
             try:
                 self._lock.acquire(timeout=0)
             except Timeout as error:
-                raise StoreError(
-                    f"{folder}: another search is writing to it; wait for it or take another --seed"
-                ) from error
+                busy = f"{folder}: another search is writing to it; wait for it or take another --seed"
+                raise StoreError(busy) from error
+            except OSError as error:
+                raise self._cannot("lock", error) from error
         self._check_about(write=write)
-        self.workloads, self.records = self._read("workload", write), self._read("record", write)
-        self.batches = self._read("batch", write)
-        damaged = next((row for row in self.records if not _is_record(row, len(self.workloads))), None)
-        if damaged is not None:
-            raise StoreError(
-                f"{folder}: a record is not of TVM's format, or of no function here: {_short(damaged)}; {_MOVE}"
-            )
+        # Records before the functions that they are of: a search may be adding both at this moment.
+        self.batches, self.records = self._read("batch", write), self._read("record", write)
+        self.workloads = self._read("workload", write)
+        known = range(len(self.workloads))
+        self._refuse([row for row in self.workloads if not _is_workload(row)], "a function is not of TVM's format")
+        wrong = "a record is not of TVM's format, or of no function here"
+        self._refuse([row for row in self.records if not _is_record(row, known)], wrong)
+        self._refuse([row for row in self.batches if not _is_batch(row, known)], "a batch is not [function, seconds]")
+
+    def _refuse(self, damaged: list[Any], what: str) -> None:
+        if damaged:
+            raise StoreError(f"{self.folder}: {what}: {_short(damaged[0])}; {_MOVE}")
 
     def __enter__(self) -> Store:
         return self
@@ -139,10 +159,13 @@ class Store(Kept):
         try:
             action()
         except OSError as error:
-            raise StoreError(
-                f"{self.folder}: cannot {verb} it ({error.strerror or error}); nothing measured before is lost: make "
-                f"room or set ONEBLOCK_TUNED to another folder, and the same command goes on"
-            ) from error
+            raise self._cannot(verb, error) from error
+
+    def _cannot(self, verb: str, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self.folder}: cannot {verb} it ({error.strerror or error}); nothing measured before is lost: make "
+            f"room or set ONEBLOCK_TUNED to another folder, and the same command goes on"
+        )
 
     def _check_about(self, *, write: bool) -> None:
         path = self.folder / "about.json"
@@ -177,7 +200,7 @@ class Store(Kept):
             raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
         whole, _, rest = data.rpartition(b"\n")
         if rest and write:  # half a line: its writer was killed
-            os.truncate(path, len(data) - len(rest))
+            self._attempt("write to", lambda: os.truncate(path, len(data) - len(rest)))
         rows = []
         for number, line in enumerate(whole.splitlines(), 1):
             try:
@@ -190,8 +213,19 @@ class Store(Kept):
 _MOVE = "move the folder away or set ONEBLOCK_TUNED to another, then tune anew"
 
 
-def _is_record(row: Any, workloads: int) -> bool:
-    return isinstance(row, list) and len(row) == 2 and isinstance(row[0], int) and 0 <= row[0] < workloads
+def _is_workload(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 2 and all(isinstance(part, str) for part in row)
+
+
+def _is_record(row: Any, known: range) -> bool:
+    if not (isinstance(row, list) and len(row) == 2 and row[0] in known and isinstance(row[1], list)):
+        return False
+    seconds = row[1][1] if len(row[1]) == 4 else None
+    return isinstance(seconds, list) and bool(seconds) and all(isinstance(one, int | float) for one in seconds)
+
+
+def _is_batch(row: Any, known: range) -> bool:
+    return isinstance(row, list) and len(row) == 2 and row[0] in known and isinstance(row[1], int | float)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, version
-
-from packaging.version import Version
 
 _MEND = "pip install 'oneblock[tvm_relax]'"
 _SERIES = "0.27"
-_FFI_BELOW = "0.1.15"  # which crashes in MetaSchedule, in ToJSONGraph
+_FFI_BELOW = (0, 1, 15)  # which crashes in MetaSchedule, in ToJSONGraph
 
 
 def toolchain() -> str:
@@ -24,9 +23,10 @@ def wrong() -> tuple[str, str] | None:
         return f"{error.name} is not installed", _MEND
     if not tvm.startswith(f"{_SERIES}."):
         return f"apache-tvm {tvm} is installed, and {_SERIES} is what is known to work", _MEND
-    if Version(ffi) >= Version(_FFI_BELOW):
+    if tuple(int(part) for part in re.findall(r"\d+", ffi)[:3]) >= _FFI_BELOW:
+        below = ".".join(map(str, _FFI_BELOW))
         return (
-            f"apache-tvm-ffi {ffi} is installed, which crashes as TVM tunes; it takes one below {_FFI_BELOW}",
-            f"pip install 'apache-tvm-ffi<{_FFI_BELOW}'",
+            f"apache-tvm-ffi {ffi} is installed, which crashes as TVM tunes; it takes one below {below}",
+            f"pip install 'apache-tvm-ffi<{below}'",
         )
     return None

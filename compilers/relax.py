@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
 from typing import Any
@@ -33,9 +33,10 @@ def builds() -> int:
     return len(_builds)
 
 
-def cpu_target(threads: int) -> tvm.target.Target:
-    """This machine's processor, as LLVM names it."""
-    return tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu(), "num-cores": threads})
+def cpu_target(threads: int, processor: str | None = None) -> tvm.target.Target:
+    """A processor as LLVM names it, by default this machine's."""
+    name = processor or tvm.target.codegen.llvm_get_system_cpu()
+    return tvm.target.Target({"kind": "llvm", "mcpu": name, "num-cores": threads})
 
 
 def gpu_target(platform: str, architecture: str | None) -> tvm.target.Target:
@@ -121,15 +122,24 @@ def captured(fused: Fused, scheduled: tvm.IRModule, built: Any, tuned: Any | Non
         # What would start a GPU's kernels is x86 code, and tells nothing of them.
         stages += [_source(device) for device in library.imports]
         assembly = library.inspect_source("asm") if on_cpu else ""
-        if on_cpu and detail is not Detail.BRIEF:
-            stages.append(Artifact(Stage.MACHINE, "asm", assembly))
-        if fused.target.kind.name == "rocm" and detail is not Detail.BRIEF:
-            stages += [Artifact(Stage.MACHINE, "amdgcn", device.inspect_source("asm")) for device in library.imports]
-        if fused.target.kind.name == "cuda" and detail is not Detail.BRIEF:
-            stages += _ptx(library.imports[0].inspect_source("cuda"), str(fused.target.export()["arch"]))
-        return Lowering(tuple(stages), tir_functions.facts(fused.module, scheduled, fused.calls, assembly))
+        facts = tir_functions.facts(fused.module, scheduled, fused.calls, assembly)
+        facts = replace(facts, caveats=(*facts.caveats, *(tuned.caveats if tuned is not None else ())))
+        if detail is Detail.BRIEF:
+            return Lowering(tuple(stages), facts)
+        machine, caveats = ([Artifact(Stage.MACHINE, "asm", assembly)], ()) if on_cpu else _machine(fused, library)
+        return Lowering((*stages, *machine), replace(facts, caveats=(*facts.caveats, *caveats)))
 
     return capture
+
+
+def _machine(fused: Fused, library: Any) -> tuple[list[Artifact], tuple[str, ...]]:
+    """(a GPU's own code, where LLVM or its maker's compiler writes it here; why there is none)."""
+    match fused.target.kind.name:
+        case "rocm":
+            return [Artifact(Stage.MACHINE, "amdgcn", device.inspect_source("asm")) for device in library.imports], ()
+        case "cuda":
+            return _ptx(library.imports[0].inspect_source("cuda"), str(fused.target.export()["arch"]))
+    return [], ()
 
 
 def _source(device: Any) -> Artifact:
@@ -137,14 +147,17 @@ def _source(device: Any) -> Artifact:
     return Artifact(Stage.KERNEL, "amdgpu-llvm" if device.kind == "hip" else device.kind, device.inspect_source(""))
 
 
-def _ptx(source: str, architecture: str) -> list[Artifact]:
-    """NVRTC's PTX of the CUDA source; nothing where NVRTC and its bindings for Python are not installed."""
-    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
-        return []
+def _ptx(source: str, architecture: str) -> tuple[list[Artifact], tuple[str, ...]]:
+    """(NVRTC's PTX of the CUDA source, or nothing; why there is none), by NVRTC and its bindings for Python."""
     from tvm.support import nvcc
 
-    ptx = nvcc.compile_cuda(source, target_format="ptx", arch=architecture, compiler="nvrtc")
-    return [Artifact(Stage.MACHINE, "ptx", bytes(ptx).decode())]
+    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
+        return [], ("no PTX: that takes NVRTC (pip install cuda-bindings nvidia-cuda-nvrtc-cu12) and CUDA's headers",)
+    try:
+        ptx = nvcc.compile_cuda(source, target_format="ptx", arch=architecture, compiler="nvrtc")
+    except RuntimeError as error:
+        return [], (f"no PTX: {' '.join(str(error).split())[:300]}",)
+    return [Artifact(Stage.MACHINE, "ptx", bytes(ptx).decode())], ()
 
 
 def _traces(fused: Fused, tuned: Any) -> str:

@@ -23,6 +23,7 @@ class Tuned:
     database: Any
     origins: Mapping[str, About]  # by function
     missing: tuple[str, ...]  # functions that no search has found a schedule for
+    caveats: tuple[str, ...]  # what of it was found for another machine
 
 
 def about(fused: Fused, machine: str) -> About:
@@ -32,10 +33,15 @@ def about(fused: Fused, machine: str) -> About:
     return About(_tvm_pins.toolchain(), "-".join([*parts, str(options.get("num-cores", 1))]), machine)
 
 
-def find(fused: Fused, sources: Iterable[Iterable[Kept]]) -> Tuned:
-    """For each function the fastest of the first sources that have any: seconds of two machines are not compared."""
+def find(fused: Fused, about: About) -> Tuned:
+    """For each function the fastest of this target's own, and only then of what comes along for others of its kind.
+
+    Seconds of two machines are not compared.
+    """
     database, origins, missing = ms.database.MemoryDatabase(), {}, []
-    ranked = [list(kept) for kept in sources]
+    along = _tuned_store.shipped(about)
+    same = [kept for kept in along if (kept.about.target, kept.about.machine) == (about.target, about.machine)]
+    ranked = [[*_tuned_store.own(about), *same], along]
     for task in fused.tasks:
         module = task.dispatched[0]
         key = str(tvm_ffi.structural_hash(module))
@@ -48,18 +54,32 @@ def find(fused: Fused, sources: Iterable[Iterable[Kept]]) -> Tuned:
         try:
             database.commit_tuning_record(ms.database.TuningRecord.from_json(row, workload))
         except Exception as error:
-            raise _tuned_store.StoreError(
-                f"{store.folder}: a schedule is not of this TVM: {str(error)[-100:]}"
-            ) from error
+            reason = f"{store.folder}: a schedule is not of this TVM: {str(error)[-100:]}"
+            raise _tuned_store.StoreError(reason) from error
         origins[task.task_name] = store.about
-    return Tuned(database, origins, tuple(missing))
+    foreign = {
+        origin for origin in origins.values() if (origin.target, origin.machine) != (about.target, about.machine)
+    }
+    caveats = tuple(
+        f"schedules of {sum(origin == one for origin in origins.values())} functions were found for {one.target} on "
+        f"{one.machine}, and this is {about.target} on {about.machine}"
+        for one in sorted(foreign, key=str)
+    )
+    return Tuned(database, origins, tuple(missing), caveats)
+
+
+def spent_s(fused: Fused, about: About) -> dict[str, float]:
+    """The seconds of all searches here, by function."""
+    stores = [store for store in _tuned_store.own(about) if isinstance(store, _tuned_store.Store)]
+    keys = {task.task_name: str(tvm_ffi.structural_hash(task.dispatched[0])) for task in fused.tasks}
+    return {name: sum(store.of(key)[1] for store in stores) for name, key in keys.items()}
 
 
 def _fastest(kept: Iterable[Kept], key: str) -> tuple[Kept, Any] | None:
     found = [
-        (min(row[1]), number, store, row)
-        for number, store in enumerate(kept)
+        (min(row[1]), store, row)
+        for store in kept
         for index, row in store.records
         if store.workloads[index][0] == key and min(row[1]) < FAILED_S / 2
     ]
-    return min(found)[2:] if found else None
+    return min(found, key=lambda one: one[0])[1:] if found else None

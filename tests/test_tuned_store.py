@@ -10,7 +10,7 @@ import pytest
 
 from oneblock.compilers import _relax_calls, _tvm_pins, _x86
 from oneblock.compilers._relax_calls import Binding, Body
-from oneblock.compilers._tuned_store import About, Store, StoreError, own
+from oneblock.compilers._tuned_store import About, Store, StoreError, fingerprint, own
 
 ABOUT = About("tvm-0.27.0", "llvm-znver3-1", "AMD EPYC")
 RECORD = [["trace"], [0.5], {"kind": "llvm"}, []]
@@ -81,6 +81,10 @@ def test_a_database_of_another_version_or_target_is_refused(tmp_path: Path, abou
         ("database_tuning_record.json", "<html>\n", "expected a line of JSON"),
         ("database_tuning_record.json", '{"foreign": 1}\n', "not of TVM's format"),
         ("database_tuning_record.json", "[7, []]\n", "of no function here"),
+        ("database_tuning_record.json", "[0, []]\n", "not of TVM's format"),
+        ("database_tuning_record.json", '[0, [[], "x", {}, []]]\n', "not of TVM's format"),
+        ("database_workload.json", "[]\n", "a function is not"),
+        ("batches.json", '{"a": 1}\n', "a batch is not"),
         ("about.json", "{}", "expected format 1, got None"),
         ("about.json", "no json", "expected JSON"),
     ],
@@ -97,6 +101,21 @@ def test_a_database_of_no_known_origin_is_refused(tmp_path: Path) -> None:
     (tmp_path / "about.json").unlink()
     with pytest.raises(StoreError, match="of no known origin"):
         reopened(tmp_path, write=True)
+
+
+def test_a_folder_that_cannot_be_locked_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(StoreError, match=r"cannot lock it.*ONEBLOCK_TUNED"):
+        Store(tmp_path, ABOUT, write=True)
+
+
+def test_a_schedule_that_is_found_later_makes_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
+    hashes = [fingerprint()]
+    store = filled(tmp_path / ABOUT.toolchain / ABOUT.target / "seed-0")
+    hashes.append(fingerprint())
+    store.append("record", [0, RECORD])
+    assert len({*hashes, fingerprint()}) == 3
 
 
 def test_two_searches_do_not_write_to_one_folder(tmp_path: Path) -> None:

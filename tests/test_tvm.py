@@ -18,7 +18,7 @@ from oneblock.backends._backend import Executable, Found, Kind, Tunable, Unavail
 from oneblock.backends._target import Target
 from oneblock.bench._tune_job import without_data
 from oneblock.compilers import Detail
-from oneblock.compilers._search import Search, TaskState
+from oneblock.compilers._search import Search, SearchStopped, TaskState
 from oneblock.workloads._config import PRESETS
 from oneblock.workloads._golden import make_golden
 from oneblock.workloads._weights import make_inputs, make_weights
@@ -187,7 +187,7 @@ def test_a_database_replayed_gives_the_same_schedules(kept: Found) -> None:
 
     def ours() -> Any:
         fused, _ = TVM._fused(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), native=False)
-        return TVM._tuned(fused, Target("cpu"))
+        return TVM._tuned(fused, "")
 
     class Theirs:
         database = tvm.s_tir.meta_schedule.database.JSONDatabase(work_dir=str(kept.folder))
@@ -209,7 +209,7 @@ def test_a_search_that_is_done_measures_nothing_again(kept: Found, monkeypatch: 
 def test_what_no_search_has_found_is_refused_with_its_names(kept: Found) -> None:
     with pytest.raises(Unavailable, match=r"no search has found a schedule for \d+ of \d+ functions") as error:
         compiled("tuned", c=case("mlp", n=17))
-    assert "oneblock tune" in error.value.hint
+    assert error.value.hint.startswith("oneblock tune mlp --preset tiny --phase prefill -B 1 -T 17 --dtype float32")
 
 
 def test_a_seed_proposes_the_same_again_and_another_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +267,22 @@ def test_a_candidate_that_kills_its_process_is_an_answer_and_the_next_is_measure
     assert crashed.seconds == ()
     assert "SIGABRT" in str(crashed.error)
     assert measurer.measure(*planted(GOOD), None).error is None
+
+
+def test_a_process_that_does_not_start_is_nobodys_fault_and_stops_the_search(
+    measurer: Measurer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tvm.py").write_text("raise ImportError('libtvm.so: cannot open')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(SearchStopped, match=r"does not start.*libtvm.so: cannot open"):
+        measurer.measure(*planted(GOOD), None)
+
+
+def test_crash_upon_crash_stops_the_search(measurer: Measurer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tvm_measure, "_DEATHS", 2)
+    assert measurer.measure(*planted(CRASH), None).error
+    with pytest.raises(SearchStopped, match="2 candidates in a row each killed its process by SIGABRT"):
+        measurer.measure(*planted(CRASH), None)
 
 
 def test_a_candidate_without_an_end_is_an_answer(measurer: Measurer) -> None:
@@ -355,22 +371,33 @@ def test_a_damaged_database_is_told_by_the_cell(kept: Found, monkeypatch: pytest
         compiled("tuned")
 
 
-def test_candidates_are_measured_on_another_host_by_tvms_tracker() -> None:
+def test_a_search_measures_on_another_host_by_tvms_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other host is this one: a tracker and a server on the loopback."""
     from tvm.rpc.server import Server
     from tvm.rpc.tracker import Tracker
 
+    monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
     tracker = Tracker(host="127.0.0.1", port=9190, port_end=9290)
+    where = f"127.0.0.1:{tracker.port}/loop"
     server = Server(host="127.0.0.1", port=9390, port_end=9490, tracker_addr=("127.0.0.1", tracker.port), key="loop")
-    measurer = Measurer(1, rpc=f"127.0.0.1:{tracker.port}/loop")
     try:
-        measured = measurer.measure(*planted(GOOD), None)
-        assert measured.error is None
-        assert all(seconds > 0 for seconds in measured.seconds)
-        nobody = Measurer(1, rpc="127.0.0.1:1/loop")
-        assert "Error" in str(nobody.measure(*planted(GOOD), None).error)
-        nobody.close()
+        found = TVM.tune(
+            workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), Search(3, 0, "random", 2, where), lambda _: None
+        )
+        trials = [trial for task in found.tasks for trial in task.trials]
+        assert len(trials) == 3
+        assert all(trial.seconds for trial in trials), trials
     finally:
-        measurer.close()
         server.terminate()
         tracker.terminate()
+
+
+def test_a_host_that_does_not_answer_is_told_with_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(where: str) -> str:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(tvm_measure, "remote_cpu", refused)
+    asked = Search(3, 0, "random", rpc="10.0.0.2:9190/board")
+    with pytest.raises(Unavailable, match=r"no host answers at 10.0.0.2:9190/board.*refused") as error:
+        TVM.tune(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), asked, lambda _: None)
+    assert "rpc_tracker" in error.value.hint
