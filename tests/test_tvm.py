@@ -35,6 +35,7 @@ except Unavailable as error:
 import tvm  # noqa: E402
 import tvm_ffi  # noqa: E402
 
+from oneblock.backends import tvm_relax  # noqa: E402
 from oneblock.backends._relax.ops import trace  # noqa: E402
 from oneblock.compilers import relax, tvm_measure, tvm_search  # noqa: E402
 from oneblock.compilers.tvm_measure import Measured, Measurer  # noqa: E402
@@ -341,8 +342,6 @@ def test_a_cost_model_whose_library_is_absent_is_refused(
 ) -> None:
     import importlib.util
 
-    from oneblock.backends import tvm_relax
-
     real = importlib.util.find_spec
     absent = lambda name, *rest: None if name == needs else real(name, *rest)  # noqa: E731
     monkeypatch.setattr(tvm_relax.importlib.util, "find_spec", absent)
@@ -401,3 +400,24 @@ def test_a_host_that_does_not_answer_is_told_with_how_to_start_it(monkeypatch: p
     with pytest.raises(Unavailable, match=r"no host answers at 10.0.0.2:9190/board.*refused") as error:
         TVM.tune(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), asked, lambda _: None)
     assert "rpc_tracker" in error.value.hint
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("preset", ["tiny", "gpt2", "llama-1b"])
+def test_schedules_come_along_and_say_of_which_machine_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, phase: Phase
+) -> None:
+    monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
+    monkeypatch.setattr(tvm_relax, "cpu_name", lambda: "another processor")
+    size = {"tiny": (16, 64)}.get(preset, (128, 512))[phase is Phase.DECODE]
+    c = case(config=PRESETS[preset], phase=phase, n=size)
+    fused, _ = TVM._fused(workloads.load("block"), c, arrays(c), Target("cpu"), native=False)
+    tuned = TVM._tuned(fused, "")
+    assert tuned.missing == ()
+    assert "and this is" in tuned.caveats[0]
+    assert "another processor" in tuned.caveats[0]
+
+
+def test_schedules_for_the_cpu_are_not_given_to_a_gpu() -> None:
+    with pytest.raises(Unsupported, match="tuned is for the CPU"):
+        compiled("tuned", "cuda:sm_90")
