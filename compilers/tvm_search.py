@@ -45,15 +45,16 @@ def _database(store: Store) -> Any:
 class _Task:
     """One function under search."""
 
-    def __init__(self, extracted: Any, fused: Fused, asked: Search, threads: int) -> None:
+    def __init__(self, extracted: Any, fused: Fused, asked: Search) -> None:
         self.name, self.calls, self.module = extracted.task_name, int(extracted.weight), extracted.dispatched[0]
         of = {step for call in fused.calls if call.function == self.name for step in call.steps}
         self.steps = tuple(step for step in fused.steps if step in of)
         self.flops = tir_functions.flops(self.module["main"])
         self.key = str(tvm_ffi.structural_hash(self.module))
+        # One thread: of several, chance decides which draws what, and a seed would not propose the same again.
         self.context = ms.TuneContext(
             self.module, target=fused.target, space_generator="post-order-apply", search_strategy=_strategy(),
-            task_name=self.name, rand_state=_seed(asked.seed, self.key), num_threads=threads, logger=_silent(),
+            task_name=self.name, rand_state=_seed(asked.seed, self.key), num_threads=1, logger=_silent(),
         )  # fmt: skip
         self.trials: list[Trial] = []
         self.stale, self.done, self.spent_s = 0, False, 0.0
@@ -94,7 +95,7 @@ def search(fused: Fused, asked: Search, store: Store, threads: int, tell: Tell) 
     """Search until so many candidates have been measured, those in the store counted; each is kept at once."""
     _import_intrinsics()
     database = _database(store)
-    tasks = [_Task(one, fused, asked, threads) for one in fused.tasks]
+    tasks = [_Task(one, fused, asked) for one in sorted(fused.tasks, key=lambda one: one.task_name)]
     _recall(tasks, store)
     cost_model = _cost_model(asked, threads)
     measurer = Measurer(threads, asked.rpc)
@@ -104,6 +105,7 @@ def search(fused: Fused, asked: Search, store: Store, threads: int, tell: Tell) 
         for task in tasks:
             tell(task.state())
             task.context.pre_tuning(asked.trials, asked.batch, database=database, cost_model=cost_model)
+            _learn(task, database, cost_model)
         try:
             while left > 0 and (task := max(tasks, key=lambda one: one.hope)).hope >= 0:
                 most = asked.batch if task.trials else min(_FIRST, asked.batch)
@@ -193,6 +195,15 @@ def _strategy() -> Any:
     Of a batch of 16 two are drawn at random: of TVM's own share, 5 %, there would be none.
     """
     return ms.search_strategy.EvolutionarySearch(population_size=128, init_min_unmeasured=32, eps_greedy=0.125)
+
+
+def _learn(task: _Task, database: Any, cost_model: Any) -> None:
+    """Teach the cost model what earlier runs measured: it is not kept, and would propose as if it knew nothing."""
+    known = database.get_top_k(database.commit_workload(task.module), len(task.trials)) if task.trials else []
+    timed = [record for record in known if min(record.run_secs) < FAILED_S / 2]
+    if timed:
+        results = [ms.runner.RunnerResult(list(record.run_secs), None) for record in timed]
+        cost_model.update(task.context, [record.as_measure_candidate() for record in timed], results)
 
 
 def _seed(seed: int, key: str) -> int:
