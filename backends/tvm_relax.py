@@ -26,14 +26,13 @@ _LANGUAGES = {"opencl": "OpenCL", "metal": "Metal", "webgpu": "WebGPU"}
 
 
 class RelaxExecutable:
-    """A program of Relax's virtual machine on the CPU; it ends before a call returns."""
+    """A program of Relax's virtual machine on a device that is here; on the CPU it ends before a call returns."""
 
-    timer = "perf_counter"
-
-    def __init__(self, built: Any, inputs: list[str], outputs: list[str]) -> None:
+    def __init__(self, built: Any, device: Any, inputs: list[str], outputs: list[str]) -> None:
         import tvm
 
-        self.runtime, self.device = tvm.runtime, tvm.cpu()
+        self.runtime, self.device, self.on_cpu = tvm.runtime, device, device == tvm.cpu()
+        self.timer = "perf_counter" if self.on_cpu else "perf_counter+cuda_synchronize"
         self.main = tvm.relax.VirtualMachine(built, self.device)["main"]
         self.inputs, self.outputs = inputs, outputs
         self.cache = HostCache()
@@ -45,20 +44,25 @@ class RelaxExecutable:
         return dict(zip(self.outputs, self.main(*(args[name] for name in self.inputs)), strict=True))
 
     def wait(self, out: Outputs) -> None:
-        pass
+        if not self.on_cpu:
+            self.device.sync()
 
     def get(self, out: Outputs) -> dict[str, np.ndarray]:
         return {name: x.numpy() for name, x in out.items()}
 
     def flush(self, nbytes: int) -> None:
-        self.cache.flush(nbytes)
+        if self.on_cpu:
+            self.cache.flush(nbytes)
+        else:
+            self.runtime.tensor(np.zeros(nbytes, np.uint8), self.device)
+            self.device.sync()
 
     def peak_bytes(self) -> int | None:
         return None
 
 
 class TvmRelax:
-    """The block through Relax: run on the CPU, compiled for GPUs."""
+    """The block through Relax: run on the CPU and on a CUDA device that is here, compiled for other GPUs."""
 
     name = "tvm_relax"
     ops_sets = ("plain", "native", "tuned")
@@ -73,6 +77,9 @@ class TvmRelax:
             raise Unsupported(f"{target}: tvm_relax compiles for one device: leave out @{target.mesh}")
         if target.platform == "cpu":
             return Device(Kind.MEASURED, "cpu")
+        here = _cuda_here(target)
+        if here is not None:
+            return Device(Kind.MEASURED, here[2])
         name = _name(target)
         if target.platform == "rocm":
             from oneblock.compilers import tvm_rocm
@@ -86,7 +93,7 @@ class TvmRelax:
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
-        from oneblock.compilers import relax
+        from oneblock.compilers import relax, relax_stages
 
         fused, outputs = self._fused(workload, case, arrays, target, native=ops_set == "native")
         if ops_set == "tuned" and kind is Kind.COMPILED:
@@ -94,17 +101,21 @@ class TvmRelax:
         tuned = self._tuned(fused, _command(workload, case, arrays)) if ops_set == "tuned" else None
         scheduled = relax.schedule(fused, tuned)
         built = relax.build(scheduled, fused.target)
-        capture = relax.captured(fused, scheduled, built, tuned)
+        capture = relax_stages.captured(fused, scheduled, built, tuned)
         if kind is Kind.COMPILED:
             return Compiled(None, capture)
-        return Compiled(RelaxExecutable(built, list(arrays), outputs), capture)
+        here = _cuda_here(target)
+        device = relax.cpu() if here is None else here[0]
+        return Compiled(RelaxExecutable(built, device, list(arrays), outputs), capture)
 
     def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
         if self.probe(target).kind is Kind.COMPILED:
             raise Unavailable(
                 f"a search measures its candidates, and {target} is not here",
-                "search for --target cpu, here or on the host that --rpc names",
+                "search for --target cpu, here or on the host that --rpc names, or on a machine with that GPU",
             )
+        if asked.rpc is not None and target.platform != "cpu":
+            raise Unsupported(f"{target}: through --rpc a search measures on the processor of the other host")
         needs = _NEEDS[asked.cost_model]
         if needs is not None and importlib.util.find_spec(needs) is None:
             raise Unavailable(
@@ -139,7 +150,9 @@ class TvmRelax:
         from oneblock.compilers import relax
 
         on_cpu = target.platform == "cpu"
-        gpu = target.platform, target.architecture
+        here = _cuda_here(target)
+        architecture = target.architecture if here is None else here[1]
+        gpu = target.platform, architecture
         where = relax.cpu_target(threads(), processor) if on_cpu else relax.gpu_target(*gpu)
         traced, outputs = trace(workload, case, arrays, native=native)
         return relax.fuse(traced, where, STEPS), outputs
@@ -166,6 +179,16 @@ class TvmRelax:
         from oneblock.compilers import relax
 
         return relax.builds()
+
+
+def _cuda_here(target: Target) -> tuple[Any, str, str] | None:
+    """The CUDA device that is here, if it is what the target means."""
+    if target.platform != "cuda" or target.topology is not None:
+        return None
+    from oneblock.compilers import relax
+
+    here = relax.cuda_here()
+    return here if here is not None and target.architecture in (None, here[1]) else None
 
 
 def _command(workload: Workload, case: Case, arrays: Arrays) -> str:

@@ -171,7 +171,8 @@ def _measure(job: Mapping[str, Any]) -> list[float]:
     module, target = tvm.ir.load_json(job["module"]), tvm.target.Target(job["target"])
     built = tvm.tirx.build(module, target=target)
     if job["rpc"] is None:
-        function, device = tvm.runtime.Executable(built).jit(), tvm.cpu()
+        kind = str(target.kind.name)
+        function, device = tvm.runtime.Executable(built).jit(), tvm.cpu() if kind == "llvm" else tvm.device(kind)
     else:
         function, device = _remote(built, job["rpc"])
     args = _arguments(job["arrays"], device)
