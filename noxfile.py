@@ -228,9 +228,9 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def figures(session: nox.Session) -> None:
-    """Measure the project's own figures: start-up, overhead, transformers' layer, bandwidth, verdicts. Takes long."""
+    """Measure the project's own figures: start-up, overhead, transformers' layer, bandwidth, tuned. Takes long."""
     session.install(LOCK, "-e.[study]", *group("authority"))
-    for name in session.posargs or ("startup", "overhead", "transformers_layer", "bandwidth"):
+    for name in session.posargs or ("startup", "overhead", "transformers_layer", "bandwidth", "tuned"):
         session.run("python", f"ci/figures/{name}.py")
 
 

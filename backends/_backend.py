@@ -98,7 +98,7 @@ class Backend(Protocol):
     """One way to compile and run a workload. A file in backends/ defines one, as BACKEND."""
 
     name: str  # the file's stem
-    ops_sets: tuple[str, ...]  # of "plain", "native", "kernels", "tuned"; the last is the fastest
+    ops_sets: tuple[str, ...]  # of "plain", "native", "kernels", "tuned"; the last is the fastest without a search
     dtypes: tuple[str, ...]
     platforms: tuple[str, ...]  # of the targets it may be asked for; the first is its default
 

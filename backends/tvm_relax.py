@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,10 @@ _LANGUAGES = {"opencl": "OpenCL", "metal": "Metal", "webgpu": "WebGPU"}
 class RelaxExecutable:
     """A program of Relax's virtual machine on a device that is here; on the CPU it ends before a call returns."""
 
-    def __init__(self, built: Any, device: Any, inputs: list[str], outputs: list[str]) -> None:
+    def __init__(self, built: Any, device: Any | None, inputs: list[str], outputs: list[str]) -> None:
         import tvm
 
-        self.runtime, self.device, self.on_cpu = tvm.runtime, device, device == tvm.cpu()
+        self.runtime, self.device, self.on_cpu = tvm.runtime, device or tvm.cpu(), device is None
         self.timer = "perf_counter" if self.on_cpu else "perf_counter+cuda_synchronize"
         self.main = tvm.relax.VirtualMachine(built, self.device)["main"]
         self.inputs, self.outputs = inputs, outputs
@@ -65,7 +66,7 @@ class TvmRelax:
     """The block through Relax: run on the CPU and on a CUDA device that is here, compiled for other GPUs."""
 
     name = "tvm_relax"
-    ops_sets = ("plain", "native", "tuned")
+    ops_sets = ("plain", "tuned", "native")
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "rocm", "opencl", "metal", "webgpu")
 
@@ -93,11 +94,11 @@ class TvmRelax:
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
+        if ops_set == "tuned" and kind is Kind.COMPILED:
+            raise Unsupported(f"{target}: schedules are found by measuring, and it is not here; tuned is for the CPU")
         from oneblock.compilers import relax, relax_stages
 
         fused, outputs = self._fused(workload, case, arrays, target, native=ops_set == "native")
-        if ops_set == "tuned" and kind is Kind.COMPILED:
-            raise Unsupported(f"{target}: schedules are found by measuring, and it is not here; tuned is for the CPU")
         tuned = self._tuned(fused, _command(workload, case, arrays)) if ops_set == "tuned" else None
         scheduled = relax.schedule(fused, tuned)
         built = relax.build(scheduled, fused.target)
@@ -105,7 +106,7 @@ class TvmRelax:
         if kind is Kind.COMPILED:
             return Compiled(None, capture)
         here = _cuda_here(target)
-        device = relax.cpu() if here is None else here[0]
+        device = None if here is None else here[0]
         return Compiled(RelaxExecutable(built, device, list(arrays), outputs), capture)
 
     def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
@@ -221,6 +222,7 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
 def cpu_name() -> str:
     """The processor's name, for people."""
     from cpuinfo import get_cpu_info

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oneblock import backends, workloads
-from oneblock.backends._backend import Executable, Tunable, Unavailable, Unsupported
+from oneblock.backends._backend import Executable, Kind, Tunable, Unavailable, Unsupported
 from oneblock.backends._target import Target
 from oneblock.bench._jobs import Outcome, TuneJob, VersusJob
 from oneblock.bench._measure import Subject
@@ -38,9 +38,9 @@ def tune(job: TuneJob) -> Outcome:
         raise Unsupported(f"{cell.backend} has nothing that a search could choose")
     if target.platform not in backend.platforms:
         raise Unsupported(f"{cell.backend} has no target {target.platform} (it has {', '.join(backend.platforms)})")
-    backend.probe(target)
     workload = workloads.load(cell.case.workload)
-    say("phase", name="searching")
+    kind = Kind.MEASURED if backend.probe(target).kind is Kind.MEASURED else Kind.MODELLED
+    say("phase", name="searching", kind=kind)
     arrays = without_data(workload, cell.case, cell.dtype)
     try:
         found = backend.tune(workload, cell.case, arrays, target, job.asked, _tell)

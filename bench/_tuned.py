@@ -98,6 +98,10 @@ class Tuning:
             if outcome.status is not Status.PASSED:
                 hint = f"; {outcome.hint}" if outcome.hint else ""
                 out.print(Text(f"{outcome.status}: {outcome.reason}{hint}", style="red"))
+        if self.asked[0].rpc is not None and self.found:
+            out.print(
+                Text("not timed anew: the winner is for another host, and only its functions were measured there")
+            )
         if self.timed is not None and self.timed.seconds is not None:
             for line in _verdict(self.timed.seconds, self.found):
                 out.print(Text(line))
@@ -109,7 +113,7 @@ class _Watch:
     def __init__(self, cell: Cell, asked: Search, console: Console) -> None:
         self.cell, self.asked, self.console = cell, asked, console
         self.told = monotonic()
-        self.began, self.phase = monotonic(), "starting"
+        self.began, self.phase, self.kind = monotonic(), "starting", ""
         self.tasks: dict[str, dict[str, Any]] = {}
         self.before = 0  # trials of earlier runs: those that a task has when it is told of first
         self.ranked = False  # there are so many ways, and all are tried
@@ -118,6 +122,7 @@ class _Watch:
         """Take in what the worker says."""
         if event["event"] == "phase":
             self.phase, self.began = event["name"], monotonic()
+            self.kind = event.get("kind", "")
         elif event["event"] == "task":
             if event["name"] not in self.tasks:
                 self.before += event["trials"]
@@ -130,7 +135,7 @@ class _Watch:
         """The tasks by what they cost, and how long it will still take."""
         table = Table(title=self._title(), title_justify="left")
         table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=48)
-        for column in ("calls", "trials", "failed", "best", "GFLOP/s", "of the program"):
+        for column in ("calls", "trials", "failed", f"best {self.kind}", "GFLOP/s", "of the program"):
             table.add_column(column, justify="right")
         total = sum(task["calls"] * (task["best_s"] or 0.0) for task in self.tasks.values())
         for task in sorted(self.tasks.values(), key=lambda one: -one["calls"] * (one["best_s"] or 0.0)):
@@ -206,15 +211,15 @@ def _spread(found: dict[int, Found]) -> Text:
     each = ", ".join(f"seed {seed} {spoken(total)}" for seed, total in sums.items())
     apart = (max(sums.values()) - min(sums.values())) / median(sums.values())
     of = "all functions" if all(len(names) == len(common) for names in timed) else f"{len(common)} functions"
-    return Text(f"{of} at their best, by the search's own warm samples: {each}; they lie {apart:.1%} apart")
+    return Text(f"{of} at their best, by the search's own warm samples (measured): {each}; they lie {apart:.1%} apart")
 
 
 def _verdict(raw: dict[str, tuple[float, ...]], found: dict[int, Found]) -> list[str]:
     """How much faster, by fresh samples, and after how many calls the search has paid."""
     plain, tuned = median(raw["plain"]), median(raw["tuned"])
     lines = [
-        f"the whole program by the best that is kept, {len(raw['plain'])} fresh samples in turn, cold caches: untuned "
-        f"{spoken(plain)}, tuned {spoken(tuned)}: {plain / tuned:.3g}x (load {load_average()})"
+        f"the whole program by the best that is kept, {len(raw['plain'])} fresh samples in turn, cold caches, "
+        f"measured: untuned {spoken(plain)}, tuned {spoken(tuned)}: {plain / tuned:.3g}x (load {load_average()})"
     ]
     last = list(found.values())[-1]  # which knows what all seeds took
     spent = sum(task.spent_s or 0.0 for task in last.tasks)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from oneblock.compilers._tuned_store import SHIPPED, About, Store
+from oneblock.compilers._tuned_store import SHIPPED, About, Store, fastest
 
 
 def main(root: Path) -> None:
@@ -20,13 +20,9 @@ def main(root: Path) -> None:
         for path in sorted(folder.glob("*/about.json")):
             said = {name: value for name, value in json.loads(path.read_text()).items() if name != "format"}
             stores.append(Store(path.parent, About(**said), write=False))
-        best: dict[str, tuple[float, list, list]] = {}
-        for store in stores:
-            for index, row in store.records:
-                workload, seconds = store.workloads[index], min(row[1])
-                if seconds < best.get(workload[0], (1e9,))[0]:  # 1e10 is TVM's mark of one that failed
-                    best[workload[0]] = seconds, workload, row
-        kept = [(workload, row) for _, workload, row in best.values()]
+        functions = {workload[0]: workload for store in stores for workload in store.workloads}
+        found = {key: fastest(stores, key) for key in functions}
+        kept = [(functions[key], one[1]) for key, one in found.items() if one is not None]
         text = json.dumps(
             {
                 "about": asdict(stores[0].about),

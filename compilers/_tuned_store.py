@@ -16,7 +16,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 from oneblock.compilers._search import SearchStopped
 
 SHIPPED = Path(__file__).parent / "_tuned"
+FAILED_S = 1e10  # TVM's own mark of a candidate without a time
 _FORMAT = 1
 _NAMES = {"workload": "database_workload.json", "record": "database_tuning_record.json", "batch": "batches.json"}
 
@@ -85,6 +86,13 @@ def shipped(about: About) -> list[Kept]:
         raw = json.loads(gzip.decompress(path.read_bytes()))
         found.append(Kept(path, About(**raw["about"]), raw["workloads"], raw["records"]))
     return found
+
+
+def fastest(kept: Iterable[Kept], key: str) -> tuple[Kept, Any] | None:
+    """(where it is from, the record) of the function with that hash that has the least sample; None if none has one."""
+    rows = [(min(row[1]), one, row) for one in kept for i, row in one.records if one.workloads[i][0] == key]
+    best = min(rows, key=lambda row: row[0], default=None)
+    return best[1:] if best is not None and best[0] < FAILED_S / 2 else None
 
 
 def own(about: About) -> list[Kept]:

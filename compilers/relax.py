@@ -1,7 +1,7 @@
 """TVM's Relax: a module lowered by named passes, its functions scheduled, and built.
 
-The passes are those of TVM's own pipeline for a target, in its order, cut where a stage is to be read: after FuseTIR
-each function is one kernel, and what a database says of it is applied there and nowhere else.
+The passes are those of TVM's own pipeline that have something to do in a block, in its order, cut where a stage is to
+be read: after FuseTIR each function is one kernel, and what a search found for it is applied there and nowhere else.
 """
 
 from __future__ import annotations
@@ -32,11 +32,6 @@ def cpu_target(threads: int, processor: str | None = None) -> tvm.target.Target:
     """A processor as LLVM names it, by default this machine's."""
     name = processor or tvm.target.codegen.llvm_get_system_cpu()
     return tvm.target.Target({"kind": "llvm", "mcpu": name, "num-cores": threads})
-
-
-def cpu() -> Any:
-    """The host as a device of TVM's."""
-    return tvm.cpu()
 
 
 def gpu_target(platform: str, architecture: str | None) -> tvm.target.Target:
@@ -80,7 +75,6 @@ def fuse(traced: tvm.IRModule, target: tvm.target.Target, steps: Sequence[str]) 
         legal = tvm.transform.Sequential(
             [
                 relax.transform.FastMathTransform(),
-                *relax.pipeline.library_dispatch_passes(target),
                 relax.transform.LegalizeOps(),
                 relax.transform.AnnotateTIROpPattern(),
                 relax.transform.FoldConstant(),

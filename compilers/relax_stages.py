@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -53,7 +54,7 @@ def _machine(fused: Fused, library: Any) -> tuple[list[Artifact], tuple[str, ...
         case "rocm":
             return [Artifact(Stage.MACHINE, "amdgcn", device.inspect_source("asm")) for device in library.imports], ()
         case "cuda":
-            return _ptx(library.imports[0].inspect_source("cuda"), str(fused.target.export()["arch"]))
+            return _ptx(library.imports[0].inspect_source("cuda"), fused.target)
     return [], ()
 
 
@@ -62,16 +63,22 @@ def _source(device: Any) -> Artifact:
     return Artifact(Stage.KERNEL, "amdgpu-llvm" if device.kind == "hip" else device.kind, device.inspect_source(""))
 
 
-def _ptx(source: str, architecture: str) -> tuple[list[Artifact], tuple[str, ...]]:
-    """(NVRTC's PTX of the CUDA source, or nothing; why there is none), by NVRTC and its bindings for Python."""
+def _ptx(source: str, target: tvm.target.Target) -> tuple[list[Artifact], tuple[str, ...]]:
+    """(PTX of the CUDA source, or nothing; why there is none), by NVRTC through its bindings for Python, or by nvcc."""
     from tvm.support import nvcc
 
-    if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
-        return [], ("no PTX: that takes NVRTC (pip install cuda-bindings nvidia-cuda-nvrtc-cu12) and CUDA's headers",)
+    nvrtc = importlib.util.find_spec("cuda") is not None and importlib.util.find_spec("cuda.bindings") is not None
+    if not nvrtc and shutil.which("nvcc") is None:
+        mend = "pip install cuda-bindings nvidia-cuda-nvrtc-cu12, and CUDA's headers; or nvcc, on the path"
+        return [], (f"no PTX: that takes NVRTC or nvcc ({mend})",)
+    by = "nvrtc" if nvrtc else "nvcc"
+    architecture = str(target.export()["arch"])
     try:
-        ptx = nvcc.compile_cuda(source, target_format="ptx", arch=architecture, compiler="nvrtc")
+        with target:  # which nvcc's caller asks for, beside the architecture
+            ptx = nvcc.compile_cuda(source, target_format="ptx", arch=architecture, compiler=by)
     except RuntimeError as error:
-        return [], (f"no PTX: {' '.join(str(error).split())[:300]}",)
+        said = str(error).rpartition("Compilation error:")[2]  # what stands before it is the source
+        return [], (f"no PTX by {by}: {' '.join(said.split())[:300]}",)
     return [Artifact(Stage.MACHINE, "ptx", bytes(ptx).decode())], ()
 
 

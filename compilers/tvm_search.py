@@ -20,10 +20,9 @@ from tvm.s_tir import meta_schedule as ms
 
 from oneblock.compilers import tir_functions
 from oneblock.compilers._search import Search, TaskState, Tell, Trial
-from oneblock.compilers._tuned_store import Store, StoreError
+from oneblock.compilers._tuned_store import FAILED_S, Store, StoreError
 from oneblock.compilers.relax import Fused
 from oneblock.compilers.tvm_measure import Measured, Measurer
-from oneblock.compilers.tvm_tuned import FAILED_S
 
 _FIRST = 4  # candidates of a function's first batch: most functions take next to no time, and need no more
 _SAVED = 0.5  # hope for a function falls to this by a batch that found nothing faster

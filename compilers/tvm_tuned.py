@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,8 @@ import tvm_ffi
 from tvm.s_tir import meta_schedule as ms
 
 from oneblock.compilers import _tuned_store, _tvm_pins
-from oneblock.compilers._tuned_store import About, Kept
+from oneblock.compilers._tuned_store import About
 from oneblock.compilers.relax import Fused
-
-FAILED_S = 1e10  # TVM's own mark of a candidate without a time
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def find(fused: Fused, about: About) -> Tuned:
     for task in fused.tasks:
         module = task.dispatched[0]
         key = str(tvm_ffi.structural_hash(module))
-        best = next((found for kept in ranked if (found := _fastest(kept, key)) is not None), None)
+        best = next((found for kept in ranked if (found := _tuned_store.fastest(kept, key)) is not None), None)
         if best is None:
             missing.append(task.task_name)
             continue
@@ -73,13 +71,3 @@ def spent_s(fused: Fused, about: About) -> dict[str, float]:
     stores = [store for store in _tuned_store.own(about) if isinstance(store, _tuned_store.Store)]
     keys = {task.task_name: str(tvm_ffi.structural_hash(task.dispatched[0])) for task in fused.tasks}
     return {name: sum(store.of(key)[1] for store in stores) for name, key in keys.items()}
-
-
-def _fastest(kept: Iterable[Kept], key: str) -> tuple[Kept, Any] | None:
-    found = [
-        (min(row[1]), store, row)
-        for store in kept
-        for index, row in store.records
-        if store.workloads[index][0] == key and min(row[1]) < FAILED_S / 2
-    ]
-    return min(found, key=lambda one: one[0])[1:] if found else None

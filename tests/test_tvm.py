@@ -39,7 +39,7 @@ import tvm_ffi  # noqa: E402
 
 from oneblock.backends import tvm_relax  # noqa: E402
 from oneblock.backends._relax.ops import trace  # noqa: E402
-from oneblock.compilers import relax, tvm_measure, tvm_search  # noqa: E402
+from oneblock.compilers import relax, relax_stages, tvm_measure, tvm_search  # noqa: E402
 from oneblock.compilers.tvm_measure import Measured, Measurer  # noqa: E402
 
 MLP = case("mlp", n=16)
@@ -133,6 +133,36 @@ def test_gpus_that_are_not_here_are_compiled_for(target: str, language: str, dty
     assert made.executable is None
     source = [a for a in made.capture(Detail.DEFAULT).artifacts if a.stage == "kernel"]
     assert language in source[0].text
+
+
+def nvcc(folder: Path, script: str) -> None:
+    """An nvcc that is first on the path: what it was asked for is in `asked`, its output is $out."""
+    path = folder / "nvcc"
+    loop = 'while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done'
+    path.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\n{loop}\n{script}\n')
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("script", "ptx", "caveat"),
+    [
+        ("echo .visible .entry > $out", True, "TVM counts"),
+        ("echo no such architecture; exit 1", False, "no PTX by nvcc: no such architecture"),
+        (None, False, "takes NVRTC or nvcc"),
+    ],
+)
+def test_ptx_is_what_nvcc_makes_of_the_source_or_a_caveat_says_why_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, ptx: bool, caveat: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep if script else None)
+    monkeypatch.setattr(relax_stages.importlib.util, "find_spec", lambda name: None)  # without NVRTC's bindings
+    if script is not None:
+        nvcc(tmp_path, script)
+    made = compiled("plain", "cuda:sm_90").capture(Detail.DEFAULT)
+    assert [a.text for a in made.artifacts if a.dialect == "ptx"] == ([".visible .entry\n"] if ptx else [])
+    assert caveat in made.facts.caveats[-1]
+    assert script is None or "--ptx" in (tmp_path / "asked").read_text().split()
+    assert script is None or "sm_90" in (tmp_path / "asked").read_text().split()
 
 
 @pytest.mark.parametrize(
@@ -432,6 +462,21 @@ def test_schedules_come_along_and_say_of_which_machine_they_are(
     assert tuned.missing == ()
     assert "and this is" in tuned.caveats[0]
     assert "another processor" in tuned.caveats[0]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_schedules_that_come_along_give_the_right_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: Phase
+) -> None:
+    """And the check that says so is shown an answer to another input first."""
+    monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
+    c, workload = case(phase=phase, n=16 if phase is Phase.PREFILL else 64), workloads.load("block")
+    weights, inputs = make_weights(workload, c, "float32", 0), make_inputs(workload, c, "float32", 1)
+    golden = make_golden(workload, c, "float32", weights, 1, 2)
+    executable = TVM.compile(workload, c, {**weights, **inputs}, "tuned", Target("cpu")).executable
+    out = executable.get(executable.call(executable.put({**weights, **inputs})))
+    assert not golden.check(out, 1).passed
+    assert golden.check(out, 0).passed
 
 
 def test_schedules_for_the_cpu_are_not_given_to_a_gpu() -> None:

@@ -14,7 +14,13 @@ from typing import Any
 from oneblock.bench._environment import PACKAGES, cpu, default_threads, load_average, now, source_hash
 from oneblock.bench._environment import last_level_cache_bytes as llc_bytes
 
-_THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_COUNTS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TVM_NUM_THREADS",
+)
 _CHILD = "--child"
 FLUSH_BYTES = max(256 * 2**20, 2 * llc_bytes())  # as `oneblock run` flushes
 
@@ -97,7 +103,7 @@ def ask(script: str, question: dict[str, Any]) -> dict[str, Any]:
 
 
 def compiling_backends() -> list[str]:
-    """The backends with a device here and a CPU target; without `reference`, which defines answers and races nobody."""
+    """The backends with a device here and a CPU target that race: `reference` defines answers, TVM takes a search."""
     from oneblock import backends
     from oneblock.backends._backend import Unavailable, Unsupported
     from oneblock.backends._target import Target
@@ -106,7 +112,7 @@ def compiling_backends() -> list[str]:
     for name in backends.names():
         try:
             backend = backends.load(name)
-            if name != "reference" and "cpu" in backend.platforms:
+            if name not in ("reference", "tvm_relax") and "cpu" in backend.platforms:
                 backend.probe(Target("cpu"))
                 found.append(name)
         except (Unavailable, Unsupported):
