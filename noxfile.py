@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 import shutil
 from pathlib import Path
 
@@ -15,7 +17,8 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 BACKENDS = sorted(EXTRAS.keys() - {"study"})  # one extra for each backend
 LOCK = "--constraint=ci/constraints.txt"
-COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90"}  # what stands for a device where there is none
+# What stands for a device where there is none.
+COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1"}
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -29,6 +32,7 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("shellcheck", *(str(path) for path in sorted(Path("ci").rglob("*.sh"))))
 
 
 @nox.session
@@ -57,9 +61,13 @@ def backend(session: nox.Session, backend: str) -> None:
     authority = group("authority") if backend == "torch_eager" else ()
     if backend == "torchxla":
         session.error("torchxla is tied to another PyTorch: `nox -s torchxla`")
+    if backend == "neuron_torch":
+        session.error("what it needs is not on PyPI: `nox -s neuron`")
     session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
     own = Path("tests", f"test_{backend}.py")
     files = [*(["tests/test_authority.py"] if authority else []), *([str(own)] if own.exists() else [])]
+    if backend == "torch_eager":
+        files.append("tests/test_neuron_torch.py")  # against a made-up toolchain, which computes with PyTorch
     env = {"ONEBLOCK_REQUIRE": backend, "ONEBLOCK_TARGET": COMPILED_FOR.get(backend, "cpu")}
     session.run("pytest", "tests/test_backends.py", "-k", backend, *session.posargs, env=env)
     if files:
@@ -75,7 +83,7 @@ def xla(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k")
     session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
-    files = [f"tests/test_{name}.py" for name in ("xla_tpu", "pallas", "tune_kernels", "torch_ways")]
+    files = [f"tests/test_{name}.py" for name in ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo")]
     session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
@@ -103,7 +111,7 @@ def tvm(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k", "tvm_relax")
     session.run("pytest", *contract, *session.posargs, env=env)
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
-    session.run("pytest", "-n2", "tests/test_tvm.py", *session.posargs, env=env)
+    session.run("pytest", "-n2", "tests/test_tvm.py", "tests/test_tvm_trn.py", *session.posargs, env=env)
     folder = Path(session.create_tmp(), "tuned").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=11", "--seeds=3")
@@ -174,6 +182,48 @@ def tpu(session: nox.Session) -> None:
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
     session.run("oneblock", "report", "-o", "study")
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
+
+
+@nox.session(default=False)
+def neuron(session: nox.Session) -> None:
+    """Run the contract on a Neuron device, which must be here, then the study on it, its profiles and its bundle.
+
+    AWS's packages come from the index that NEURON_PIP_INDEX names. `-- compile-only` leaves out what needs a device;
+    other words after `--` go to `oneblock run`.
+    """
+    pins = runpy.run_path("compilers/_neuron_pins.py")
+    index = os.environ.get(pins["INDEX_VARIABLE"])
+    if not index:
+        where = 'AWS\'s package index (see "Install" in the Neuron documentation)'
+        session.error(f"set {pins['INDEX_VARIABLE']} to {where}: what PyPI has under its packages' names is empty")
+    elsewhere = "compile-only" in session.posargs
+    words = [word for word in session.posargs if word != "compile-only"]
+    names = ("neuron_torch", "neuron_nki")
+    pinned = [f"{package}=={pins['PINS'][package]}" for package in ("neuronx-cc", "nki", "torch-neuronx")]
+    # In one resolution and without the lock, whose PyTorch is another; the index is kept out of the log.
+    session.install("-e.", *pinned, *group("test"), env={"PIP_EXTRA_INDEX_URL": index})
+    session.run("python", "ci/aws/check.py", *(["compile-only"] if elsewhere else []))
+    session.run("oneblock", "doctor")
+    target = "neuron:trn1" if elsewhere else "neuron"
+    env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": target}
+    session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), env=env)
+    large = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--backend=neuron_torch"]
+    small = [
+        "block",
+        "--preset=tiny",
+        *(f"--backend={name}" for name in names),
+    ]  # by a simulator, kernels take their time
+    runs = [["oneblock", "run", *cells, f"--target={target}", "-o", "study", *words] for cells in (large, small)]
+    for run in runs:
+        session.run(*run, success_codes=[0, 1])
+    if not elsewhere:
+        collect = ("python", "ci/aws/collect.py", "study/neuron", "--", "oneblock", "run", *large, "--tier=smoke")
+        session.run(*collect, f"--target={target}", "-o", "study/neuron/watched", success_codes=[0, 1])
+    session.run("oneblock", "report", "-o", "study")
+    session.run("python", "-m", "tarfile", "-c", "neuron-study.tar.gz", "study")
+    session.log("neuron-study.tar.gz: `oneblock report neuron-study.tar.gz` reads it on any machine")
+    for run in runs:
+        session.run(*run, silent=True)  # the verdict on what is there
 
 
 @nox.session(default=False)

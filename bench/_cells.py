@@ -114,13 +114,13 @@ def _fits(rows: Sequence[Probed], targets: Sequence[str]) -> bool:
 
 
 def _has(row: Probed, target: Target) -> bool:
-    compiled = f"{target.platform}:{target.architecture}" in row.compiles_for
-    return row.platform == target.platform and (row.device is not None or compiled)
+    elsewhere = f"{target.platform}:{target.architecture}" in row.elsewhere
+    return row.platform == target.platform and (row.device is not None or elsewhere)
 
 
 def _default_targets(first: Probed) -> Sequence[str]:
-    """The backend's first platform; if no such device is here, everything of it that the backend compiles for."""
-    return first.compiles_for if first.device is None and first.compiles_for else [first.platform or "cpu"]
+    """The backend's first platform; if no such device is here, everything of it that the backend needs none for."""
+    return first.elsewhere if first.device is None and first.elsewhere else [first.platform or "cpu"]
 
 
 def _weights(wanted: Wanted) -> Weights | None:

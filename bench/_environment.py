@@ -18,7 +18,10 @@ from oneblock.compilers._tuned_store import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 # What a number may depend on. A package that is not installed is recorded as None.
-PACKAGES = ("oneblock", "numpy", "ml_dtypes", "torch", "triton", "jax", "jaxlib", "libtpu", "torch_xla", "apache-tvm")
+PACKAGES = (
+    "oneblock", "numpy", "ml_dtypes", "torch", "triton", "jax", "jaxlib", "libtpu", "torch_xla", "apache-tvm",
+    "neuronx-cc", "nki", "torch-neuronx",
+)  # fmt: skip
 
 
 def now() -> str:

@@ -73,8 +73,23 @@ class VersusJob:
     flush_bytes: int
 
 
-Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob | TuneJob | VersusJob
-JOBS = {job.__name__: job for job in (GoldenJob, MeasureJob, LimitsJob, ProbeJob, TuneJob, VersusJob)}
+@dataclass(frozen=True)
+class ExportJob:
+    """Write a cell's program as an HLO module, read it back, run it here and check what it answers."""
+
+    cell: Cell
+    golden: str
+    module: str  # where to write it, and beside it its text
+    text: str
+
+
+@dataclass(frozen=True)
+class TrnJob:
+    """Emit the source of one matrix product by TVM's `trn` target."""
+
+
+Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob | TuneJob | VersusJob | ExportJob | TrnJob
+JOBS = {job.__name__: job for job in Job.__args__}
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,30 @@ class StageFile:
     stage: Stage
     dialect: str
     path: str
+
+
+@dataclass(frozen=True)
+class HloModule:
+    """An HLO module as it was written: what is in it, and what its answers are worth."""
+
+    sha256: str
+    nbytes: int
+    computations: int
+    opcodes: dict[str, int]
+    parameters: dict[str, str]  # name and type, in their order
+    outputs: tuple[str, ...]  # in the order of the result's tuple
+    checks: tuple[Check, ...]  # one an input, of the written bytes run by XLA on the CPU
+
+
+@dataclass(frozen=True)
+class TrnSource:
+    """What TVM's `trn` target makes of one matrix product, written in two ways, and of a plain loop."""
+
+    tvm: str  # the version
+    program: str  # TIRx
+    source: str
+    laid_out: str  # the source where TVM itself derives the accumulator's allocation from a layout
+    refused: str  # what it says of a plain loop, as Relax and MetaSchedule make them
 
 
 @dataclass(frozen=True)
@@ -106,6 +145,8 @@ class Outcome:
     memory: Memory | None = None
     found: Found | None = None  # of a TuneJob
     seconds: dict[str, tuple[float, ...]] | None = None  # of a VersusJob: raw, by ops set
+    module: HloModule | None = None  # of an ExportJob
+    trn: TrnSource | None = None  # of a TrnJob
 
 
 @dataclass(frozen=True)
@@ -121,4 +162,10 @@ class Probed:
     ops_sets: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     compiles_for: tuple[str, ...] = ()  # targets of the platform, without a device
+    interprets_for: tuple[str, ...] = ()  # the same, whose kernels an interpreter or a simulator runs
     target: str | None = None  # of a pair that was asked for
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """All that it has something to say of without a device."""
+        return (*self.compiles_for, *self.interprets_for)

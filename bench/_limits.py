@@ -18,6 +18,8 @@ from oneblock.bench._stats import centre
 from oneblock.compilers._amd_specs import AMD_GPUS
 from oneblock.compilers._chips import TPUS
 from oneblock.compilers._gpu_specs import GPUS
+from oneblock.compilers._neuron_pins import CORES
+from oneblock.compilers._nki.generations import GENERATIONS
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 _METHOD = 3  # of `_ceilings.py`: limits found by another are measured again
@@ -116,6 +118,10 @@ def stated_limits(cell: Cell) -> Limits | None:
     if amd is not None:
         peak = None if cell.dtype == "float32" else amd.flops_per_s
         return Limits(peak, f"AMD's data sheet of the {amd.name}", amd.memory_bytes_per_s, Kind.MODELLED)
+    core = GENERATIONS.get(CORES.get(target.architecture or "", "")) if target.platform == "neuron" else None
+    if core is not None:
+        peak = core.flops_per_s / (4 if cell.dtype == "float32" else 1)
+        return Limits(peak, f"AWS's architecture guide of NeuronCore-{core.name}", core.dma_bytes_per_s, Kind.MODELLED)
     chip = TPUS.get(target.architecture or "") if target.platform == "tpu" else None
     if chip is None:
         return None

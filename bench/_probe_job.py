@@ -50,12 +50,15 @@ def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
         return row | {"reason": str(error)}
     except Unavailable as error:
         known = ARCHITECTURES[target.platform] if target.architecture is None else ()
-        compiles = [str(t) for t in (Target(target.platform, a) for a in known) if _compiles(backend, t)]
-        return row | {"reason": error.reason, "hint": error.hint, "compiles_for": compiles}
+        kinds = {str(t): _kind(backend, t) for t in (Target(target.platform, a) for a in known)}
+        compiles = [name for name, kind in kinds.items() if kind is Kind.COMPILED]
+        interprets = [name for name, kind in kinds.items() if kind in (Kind.INTERPRETED, Kind.SIMULATED)]
+        found = {"compiles_for": compiles, "interprets_for": interprets}
+        return row | {"reason": error.reason, "hint": error.hint} | found
 
 
-def _compiles(backend: Backend, target: Target) -> bool:
+def _kind(backend: Backend, target: Target) -> Kind | None:
     try:
-        return backend.probe(target).kind is Kind.COMPILED
+        return backend.probe(target).kind
     except (Unavailable, Unsupported):
-        return False
+        return None

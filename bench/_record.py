@@ -1,6 +1,7 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
 Schema history, newest first:
+5  neuron_calls of facts: NKI kernels; the status "simulated". Absent in 4.
 4  tir_calls of facts: the functions of TVM. Absent in 3.
 3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
 2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
@@ -21,7 +22,7 @@ from oneblock.compilers._facts import Facts, Memory
 from oneblock.workloads._check import Check
 from oneblock.workloads._workload import StepCost
 
-SCHEMA: Literal[4] = 4
+SCHEMA: Literal[5] = 5
 TUNED = "tuned_sha256"  # of the software: a hash of the schedules that searches have found
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
@@ -33,6 +34,7 @@ class Status(StrEnum):
     FAILED = "failed"  # it ran, and was wrong
     COMPILED = "compiled"  # for a device that is not here
     INTERPRETED = "interpreted"  # its kernels were run by an interpreter, and were right
+    SIMULATED = "simulated"  # the same by the vendor's simulator
     INVALID = "invalid"  # faster than the machine can be, or judged by a check that accepts wrong answers
     UNSUPPORTED = "unsupported"  # it is here and cannot do this
     UNAVAILABLE = "unavailable"  # the toolchain or the device is not here
@@ -41,6 +43,8 @@ class Status(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
 
 
+# Right, and without times by their nature.
+WITHOUT_TIMES = (Status.COMPILED, Status.INTERPRETED, Status.SIMULATED)
 # What another run of the same cell could not change: such a cell is done.
 ANSWERS = frozenset(Status) - {Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY}
 
@@ -121,7 +125,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    schema: Literal[1, 2, 3, 4]
+    schema: Literal[1, 2, 3, 4, 5]
     created: str  # UTC
     cell: Cell
     tier: str

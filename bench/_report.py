@@ -14,7 +14,7 @@ from typing import Any
 from oneblock.backends._backend import Kind
 from oneblock.bench._cell import digest
 from oneblock.bench._costs import Bound, bound
-from oneblock.bench._record import Record, Status
+from oneblock.bench._record import WITHOUT_TIMES, Record, Status
 from oneblock.bench._report_text import figures, plain
 from oneblock.bench._stats import centre, interval
 from oneblock.bench._store import Problem
@@ -29,7 +29,6 @@ KINDS = {
     Kind.SIMULATED: "run by the vendor's simulator of the device",
     Kind.MODELLED: "computed by a formula from the shapes",
 }
-_NO_FAULT = (Status.COMPILED, Status.INTERPRETED)  # without times by their nature
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class Row:
     @property
     def check(self) -> Check | None:
         """The check, unless the answer was wrong: how wrong is said in the reason."""
-        return self.record.check if self.record.status in (Status.PASSED, Status.INTERPRETED) else None
+        ran = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)
+        return self.record.check if self.record.status in ran else None
 
     @property
     def counted(self) -> bool:
@@ -154,7 +154,7 @@ def _failures(rows: Sequence[Row]) -> list[tuple[Record, list[Row]]]:
     """(a record, all rows that ended as it did, their reasons apart), each told once; real faults first."""
     found: dict[tuple[Any, ...], list[Row]] = {}
     for record, row in ((row.record, row) for row in rows if row.record.status is not Status.PASSED):
-        ended = (record.status in _NO_FAULT, record.status, record.kind or "", record.hint or "", record.log_tail)
+        ended = (record.status in WITHOUT_TIMES, record.status, record.kind or "", record.hint or "", record.log_tail)
         found.setdefault(ended, []).append(row)
     return [(found[ended][0].record, found[ended]) for ended in sorted(found)]
 

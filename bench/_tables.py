@@ -12,11 +12,11 @@ from rich.text import Text
 from oneblock.backends._backend import Kind
 from oneblock.bench._compiled_tables import compiled, split
 from oneblock.bench._costs import bound
-from oneblock.bench._record import Record, Status
+from oneblock.bench._neuron_tables import has_calls, programs
+from oneblock.bench._record import WITHOUT_TIMES, Record, Status
 from oneblock.bench._stats import centre
 
-_GOOD = {Status.PASSED: "green", Status.COMPILED: "green", Status.INTERPRETED: "green"}
-
+_GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 
 _DOUBTS_SHOWN = 10
 
@@ -60,6 +60,7 @@ def results(records: Sequence[Record]) -> list[Table | Text]:
     for subject, rows in subjects.items():
         here, elsewhere = split(rows)
         found += [_table(subject, here)] if here else []
+        found += [programs(subject, here)] if any(has_calls(record) for record in here) else []
         found += compiled(subject, elsewhere) if elsewhere else []
         found.append(Text(""))
     return found

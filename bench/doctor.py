@@ -45,7 +45,7 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
         answer({"backends": found, "environment": here, "limits": as_rows(book.rates)})
     else:
         _print(found, here, as_rows(book.rates))
-    raise SystemExit(0 if any(row.device is not None or row.compiles_for for row in found) else 1)
+    raise SystemExit(0 if any(row.device is not None or row.elsewhere for row in found) else 1)
 
 
 def _measure(book: Any, found: list[Probed]) -> None:
@@ -69,10 +69,11 @@ def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]])
         table.add_column(column, overflow="fold")
     for row in found:
         works = row.device is not None
-        mark = Text("+", style="bold green") if works or row.compiles_for else Text("-", style="yellow")
+        mark = Text("+", style="bold green") if works or row.elsewhere else Text("-", style="yellow")
         what = f"{row.device} ({row.kind})" if works else row.reason or ""
-        if row.compiles_for:
-            what = f"compiles for {', '.join(row.compiles_for)}; {what}"
+        for does, targets in (("interprets", row.interprets_for), ("compiles", row.compiles_for)):
+            if targets:
+                what = f"{does} for {', '.join(targets)}; {what}"
         table.add_row(mark, row.backend, row.platform, " ".join(row.ops_sets), Text(what), Text(row.hint or ""))
     out.print(table)
     for line in _about(here, limits):

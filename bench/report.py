@@ -11,14 +11,22 @@ from oneblock.bench._cli import Refused, answer, json_option, note, records_opti
 
 
 @click.command("report")
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
 @records_option
 @click.option(
     "--to", "target", type=click.Path(path_type=Path), help="The file to write.  [default: RECORDS/report.html]"
 )
 @click.option("--title", default="oneblock study", show_default=True, help="The page's title.")
 @json_option
-def COMMAND(directory: Path, target: Path | None, title: str, as_json: bool) -> None:
-    """Write one HTML file that needs no network: tables, roofline and the distributions of the samples."""
+def COMMAND(bundle: Path | None, directory: Path, target: Path | None, title: str, as_json: bool) -> None:
+    """Write one HTML file that needs no network: tables, roofline and the distributions of the samples.
+
+    BUNDLE, a .tar.gz of records from another machine, is unpacked beside itself and reported.
+    """
+    if bundle is not None:
+        from oneblock.bench._bundle import unpack
+
+        directory = unpack(bundle)
     path = target or directory / "report.html"
     found = write(directory, path, title)
     if as_json:

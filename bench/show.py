@@ -28,6 +28,7 @@ def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: boo
     """
     from oneblock.bench._find import find, load, newest
     from oneblock.bench._gpu_tables import has_kernels, launches
+    from oneblock.bench._neuron_tables import calls
     from oneblock.bench._store import Store
     from oneblock.bench._tables import console, remarks, results
     from oneblock.bench._tir_tables import functions
@@ -56,6 +57,8 @@ def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: boo
             console().print(launches(found.facts))
         if found.facts is not None and found.facts.tir_calls:
             console().print(functions(found.facts))
+        if found.facts is not None and found.facts.neuron_calls:
+            console().print(calls(found.facts))
 
 
 def _stage_text(record: Record, stage: str, store: Store) -> str:

@@ -98,11 +98,30 @@ class TirCall:
 
 
 @dataclass(frozen=True)
+class NeuronCall:
+    """One call of an NKI kernel, in the program's order. Counts are of an interpreter's run; times are modelled."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    kernel: str
+    step: str | None
+    shapes: tuple[str, ...]  # of its arrays: "bfloat16[128, 2048]"
+    instructions: dict[str, int]  # by engine: {"tensor": 120, "dma": 40}
+    flops: float  # of products and of elementwise instructions, one for each operator and element
+    dma_bytes: int
+    dma_runs: int  # contiguous pieces that the transfers read or write
+    sbuf_bytes: int  # of a partition, the most that is alive at once
+    sbuf_limit_bytes: int
+    psum_banks: int  # the most that are alive at once
+    busy_s: dict[str, float]  # by engine
+    modelled_s: float  # from the first instruction to the last result
+
+
+@dataclass(frozen=True)
 class Estimate:
     """How long the program would take on the target, by one method. Never a measurement."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"
+    name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"; of Neuron "timeline"
     seconds: float | None  # None: this method has no answer, for the reason in `how`
     how: str
     kind: str = "compiled"  # or "modelled", where it is a formula of the specification
@@ -150,6 +169,7 @@ class Facts:
     kernels: tuple[KernelFacts, ...] = ()
     gpu_kernels: tuple[GpuKernel, ...] = ()
     tir_calls: tuple[TirCall, ...] = ()
+    neuron_calls: tuple[NeuronCall, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     caveats: tuple[str, ...] = ()  # what these counts do not show
-    kind: str = "compiled"  # also where the cell's times are measured
+    kind: str = "compiled"  # also where the cell's times are measured; "interpreted" of what an interpreter counted

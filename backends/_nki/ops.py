@@ -1,0 +1,54 @@
+"""The seven operations as calls of our kernels, over arrays of NumPy or of PyTorch alike.
+
+Only who runs a kernel differs: `run(kernel, *arguments)` gives its answer. The kernels are imported with this file, and
+with them `nki`, whichever that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from oneblock.backends._backend import Unsupported
+from oneblock.backends._nki.activations import gelu, swiglu
+from oneblock.backends._nki.decode_attention import decode_attention
+from oneblock.backends._nki.flash_attention import flash_attention
+from oneblock.backends._nki.layer_norm import layer_norm
+from oneblock.backends._nki.linear import linear, linear_bias
+from oneblock.backends._nki.rms_norm import rms_norm
+from oneblock.backends._nki.rope import rope
+from oneblock.workloads._ops import Array
+
+_WIDEST_HEAD = 128  # D lies on the partitions
+
+
+class Kernels:
+    """All seven; mixed with the operations of an array namespace, which does what lies between them."""
+
+    run: Callable[..., Any]
+
+    def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        rows = x.reshape(-1, x.shape[-1])
+        y = self.run(linear, rows, weight) if bias is None else self.run(linear_bias, rows, weight, bias)
+        return y.reshape(*x.shape[:-1], weight.shape[1])
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        return self.run(rms_norm, x.reshape(-1, x.shape[-1]), weight, eps).reshape(x.shape)
+
+    def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
+        return self.run(layer_norm, x.reshape(-1, x.shape[-1]), weight, bias, eps).reshape(x.shape)
+
+    def rope(self, x: Array, cos: Array, sin: Array) -> Array:
+        return self.run(rope, x, cos, sin)
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        if q.shape[-1] > _WIDEST_HEAD:
+            raise Unsupported(f"a head of width {q.shape[-1]}: our kernels lay it on {_WIDEST_HEAD} partitions")
+        return self.run(decode_attention if q.shape[1] == 1 else flash_attention, q, k, v)
+
+    def swiglu(self, gate: Array, up: Array) -> Array:
+        width = gate.shape[-1]
+        return self.run(swiglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
+
+    def gelu(self, x: Array) -> Array:
+        return self.run(gelu, x.reshape(-1, x.shape[-1])).reshape(x.shape)

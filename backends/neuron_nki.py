@@ -1,0 +1,87 @@
+"""Our own NKI kernels for AWS's NeuronCores: on a device, by AWS's simulator, or by our interpreter, as there is."""
+
+from __future__ import annotations
+
+from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends._target import Target
+from oneblock.backends.neuron_torch import TRACED
+from oneblock.backends.neuron_torch import check as check_traced
+from oneblock.compilers import Detail, Lowering
+from oneblock.compilers import _neuron_pins as pins
+from oneblock.compilers._nki import install
+from oneblock.compilers._nki.kernel import specialisations
+from oneblock.workloads._workload import Arrays, Case, Workload
+
+_ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")
+
+
+class NeuronNki:
+    """The block with hand-written kernels. What ran them is the kind of the record: nothing steps down silently."""
+
+    name = "neuron_nki"
+    ops_sets = ("kernels",)
+    dtypes = ("float32", "bfloat16")
+    platforms = ("neuron",)
+
+    def probe(self, target: Target) -> Device:
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: a kernel of ours is a program for one NeuronCore")
+        architecture = _architecture(target)
+        core = f"{architecture} (NeuronCore-{pins.CORES[architecture]})"
+        if pins.devices() > 0 and pins.architecture() in (None, architecture):
+            wrong = pins.missing(*_ON_DEVICE)
+            if wrong is not None:  # with a device here, an interpreter would be less than what was asked for
+                raise Unavailable(f"a Neuron device is here, and {wrong}", pins.mend(*_ON_DEVICE))
+            check_traced(architecture)
+            return Device(Kind.MEASURED, f"AWS {core}")
+        if pins.real("nki"):
+            return Device(Kind.SIMULATED, f"{core}, by AWS's simulator")
+        return Device(Kind.INTERPRETED, f"{core}, by oneblock's interpreter of NKI 0.6")
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        kind = self.probe(target).kind
+        architecture = _architecture(target)
+        if kind is Kind.MEASURED:
+            from oneblock.backends._nki.on_device import compile_for
+
+            return compile_for(workload, case, arrays, architecture, device=True)
+        if kind is Kind.INTERPRETED:
+            install()
+        from oneblock.backends._nki import on_host
+
+        if kind is Kind.SIMULATED:
+            return _simulated(workload, case, arrays, architecture)
+        executable, calls = on_host.interpreted(workload, case, arrays, pins.CORES[architecture])
+        return Compiled(executable, lambda detail: on_host.lowered(calls, detail))
+
+    def compilations(self) -> int:
+        return specialisations()
+
+
+def _simulated(workload: Workload, case: Case, arrays: Arrays, architecture: str) -> Compiled:
+    """By AWS's simulator; the NEFF is a stage where its compiler and framework are here, too."""
+    from oneblock.backends._nki import on_host
+
+    executable = on_host.HostExecutable(workload, case, on_host.SimulatedOps(architecture))
+
+    def capture(detail: Detail) -> Lowering:
+        if pins.missing(*_ON_DEVICE) is not None or architecture not in TRACED:
+            return Lowering()
+        from oneblock.backends._nki.on_device import compile_for
+
+        return compile_for(workload, case, arrays, architecture, device=False).capture(detail)
+
+    return Compiled(executable, capture)
+
+
+def _architecture(target: Target) -> str:
+    """What is named, or the device that is here; there is no default."""
+    if target.architecture is not None:
+        return target.architecture
+    here = pins.architecture() if pins.devices() else None
+    if here is None:
+        raise Unavailable("there is no Neuron device here", "name one to interpret for, e.g. --target neuron:trn2")
+    return here
+
+
+BACKEND = NeuronNki()

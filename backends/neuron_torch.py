@@ -1,0 +1,88 @@
+"""PyTorch on AWS Neuron by `torch_neuronx.trace`: compiled for Inferentia2 and Trainium anywhere, measured on one."""
+
+from __future__ import annotations
+
+from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends._target import Target
+from oneblock.compilers import _neuron_pins as pins
+from oneblock.workloads._workload import Arrays, Case, Workload
+
+PACKAGES = ("neuronx-cc", "torch-neuronx")
+TRACED = ("inf2", "trn1", "trn2")  # what the last torch-neuronx is for
+
+
+class NeuronTorch:
+    """The torch program traced by torch-neuronx and compiled by neuronx-cc. Nothing of AWS's is imported to probe."""
+
+    name = "neuron_torch"
+    ops_sets = ("plain", "native")
+    dtypes = ("float32", "bfloat16")
+    platforms = ("neuron",)
+
+    def probe(self, target: Target) -> Device:
+        if target.architecture is not None:
+            check(target.architecture)
+        wrong = pins.missing(*PACKAGES)
+        if wrong is None:
+            wrong = _loads()
+        if wrong is not None:
+            raise Unavailable(wrong, pins.mend(*PACKAGES))
+        architecture = _architecture(target)
+        core = f"{architecture} (NeuronCore-{pins.CORES[architecture]})"
+        return Device(Kind.MEASURED, f"AWS {core}") if _here(architecture) else Device(Kind.COMPILED, f"AWS {core}")
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        self.probe(target)
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: neuron_torch compiles for one NeuronCore: leave out @{target.mesh}")
+        from oneblock.backends._neuron import traced
+
+        ops = traced.NeuronNativeOps() if ops_set == "native" else traced.NeuronOps()
+        architecture = _architecture(target)
+        return traced.compile_for(workload, case, arrays, ops, architecture, device=_here(architecture))
+
+    def compilations(self) -> int:
+        from oneblock.compilers import neuron
+
+        return neuron.compilations()
+
+
+def _loads() -> str | None:
+    """What is wrong with a toolchain that is installed, by loading it and looking at what it has."""
+    try:
+        from oneblock.compilers import neuron
+    except (ImportError, OSError) as error:
+        return f"its toolchain is installed and does not load: {error}"
+    return neuron.lacks()
+
+
+def _architecture(target: Target) -> str:
+    """What to compile for: what is named, or the device that is here."""
+    if target.architecture is not None:
+        return target.architecture
+    if not pins.devices():
+        raise Unavailable("there is no Neuron device here", "name what to compile for, e.g. --target neuron:trn1")
+    here = pins.architecture()
+    if here is None:
+        raise Unavailable(
+            "the driver does not say what the Neuron device here is", "name it, e.g. --target neuron:trn1"
+        )
+    check(here)
+    return here
+
+
+def check(architecture: str) -> None:
+    """Unsupported for what the last torch-neuronx cannot be asked for."""
+    if architecture not in TRACED:
+        raise Unsupported(
+            f"torch_neuronx.trace ended with PyTorch 2.9 and is for {', '.join(TRACED)}; for {architecture} AWS has "
+            "TorchNeuron, a closed beta, and NKI: --backend neuron_nki"
+        )
+
+
+def _here(architecture: str) -> bool:
+    """Whether this machine has a device of that architecture; what is compiled for another leaves it alone."""
+    return pins.devices() > 0 and pins.architecture() in (None, architecture)
+
+
+BACKEND = NeuronTorch()

@@ -1,0 +1,94 @@
+"""`oneblock kernel`: a script's NKI kernels run by the interpreter, held to the hardware's rules, and counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench._cli import Refused, answer, json_option, note
+
+if TYPE_CHECKING:
+    from oneblock.compilers._nki.lowering import Call
+
+
+@click.command("kernel", context_settings={"ignore_unknown_options": True})
+@click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--target", required=True, help="neuron:inf2, trn1, trn2 or trn3; there is no default.")
+@click.option("--lines", is_flag=True, help="Show each call's instructions by source line.")
+@click.option("--perfetto", type=click.Path(path_type=Path), help="Write each call's modelled timeline to this folder.")
+@json_option
+def COMMAND(
+    script: Path, arguments: tuple[str, ...], target: str, lines: bool, perfetto: Path | None, as_json: bool
+) -> None:
+    """Run SCRIPT, in which `import nki` means oneblock's interpreter, and show what its kernels issued.
+
+    Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language. Without AWS's own nki only.
+    """
+    from oneblock.compilers._nki import NotInterpreted, RealNkiHere, RuleError
+    from oneblock.compilers._nki.lowering import facts
+
+    calls: list[Call] = []
+    try:
+        _run(script, arguments, target, calls)
+    except RealNkiHere as error:
+        raise Refused(f"{error}: run the script itself") from error
+    except (RuleError, NotInterpreted) as error:
+        kind = "breaks a rule" if isinstance(error, RuleError) else "not interpreted"
+        note(f"oneblock: {kind}: {error}")
+        raise SystemExit(1) from None
+    if perfetto is not None:
+        _write(perfetto, calls)
+    if as_json:
+        answer(facts(calls))
+    elif calls:
+        _show(calls, target, lines=lines)
+    else:
+        note(f"{script}: no kernel was called")
+
+
+def _run(script: Path, arguments: tuple[str, ...], target: str, calls: list[Call]) -> None:
+    """The script as Python would run it, every call of a kernel noted down."""
+    import os
+    import runpy
+    import sys
+
+    from oneblock.backends._target import Target
+    from oneblock.compilers._nki import install, watched
+    from oneblock.compilers._nki.kernel import PLATFORM
+    from oneblock.compilers._nki.lowering import Call
+
+    architecture = Target.parse(target).architecture
+    if not target.startswith("neuron:") or architecture is None:
+        raise Refused(f"--target: expected neuron:inf2, neuron:trn1, neuron:trn2 or neuron:trn3, got {target!r}")
+    install()
+    os.environ[PLATFORM] = architecture
+    sys.argv = [str(script), *arguments]
+    sys.path.insert(0, str(script.resolve().parent))
+    with watched(lambda kernel, args, run: calls.append(Call.of(None, kernel, args, run))):
+        runpy.run_path(str(script), run_name="__main__")
+
+
+def _write(folder: Path, calls: list[Call]) -> None:
+    import json
+
+    from oneblock.compilers._nki import perfetto
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, call in enumerate(calls):
+        path = folder / f"{i:02d}-{call.kernel.__name__}.json"
+        path.write_text(json.dumps(perfetto(call.timeline, call.kernel.__name__)))
+    note(f"{len(calls)} traces in {folder}: ui.perfetto.dev opens them")
+
+
+def _show(calls: list[Call], target: str, *, lines: bool) -> None:
+    from oneblock.bench._neuron_tables import calls as table
+    from oneblock.bench._tables import console
+    from oneblock.compilers._nki.lowering import by_line, facts
+
+    out: Any = console()
+    out.print(table(facts(calls), f"{target}: "))
+    for i, call in enumerate(calls if lines else ()):
+        click.echo(by_line(i, call))

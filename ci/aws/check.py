@@ -1,0 +1,46 @@
+"""Say whether AWS's packages, the driver and a device are here, and end with status 1 and what to do if one is not.
+
+python ci/aws/check.py [compile-only]   (which looks at the packages alone)
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+from oneblock.compilers import _neuron_pins as pins
+
+INSTALLED = ("neuronx-cc", "nki", "torch-neuronx")
+BROUGHT = ("libneuronxla",)  # by torch-neuronx, at the version that it wants
+
+
+def wrong(words: list[str]) -> str | None:
+    """What is wrong, and what to do about it; None if nothing is."""
+    if (packages := pins.missing(*INSTALLED, *BROUGHT)) is not None:
+        return f"{packages}\n{pins.mend(*INSTALLED)}"
+    if "compile-only" in words:
+        return None
+    if pins.driver() is None:
+        return (
+            f"the Neuron driver is not loaded: expected {pins.DRIVER}; install aws-neuronx-dkms as ci/aws/user-data.sh "
+            "does, or compile alone: nox -s neuron -- compile-only"
+        )
+    if not pins.devices():
+        return (
+            f"driver {pins.driver()} is loaded and there is no Neuron device: expected {pins.DEVICE_FILES}/neuron0; "
+            "run on an inf2, trn1 or trn2 instance, or compile alone: nox -s neuron -- compile-only"
+        )
+    return None
+
+
+def main(words: list[str]) -> None:
+    sentence = wrong(words)
+    if sentence is not None:
+        sys.exit(sentence)
+    print(", ".join(f"{package} {version(package)}" for package in (*INSTALLED, *BROUGHT)))
+    if "compile-only" not in words:
+        print(f"Neuron devices: {pins.devices()} of {pins.architecture()}, driver {pins.driver()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

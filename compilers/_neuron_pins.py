@@ -1,0 +1,100 @@
+"""Which of AWS's Neuron packages are here, and how to get them, without importing one.
+
+PyPI has packages of these names that are empty: an import of them works, and proves nothing. The real ones are in AWS's
+own index, which a user names in an environment variable.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.machinery import PathFinder
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+INDEX_VARIABLE = "NEURON_PIP_INDEX"
+
+# Neuron SDK 2.32.0 of 2026-08-17, by src/helperscripts/n2-manifest.json of aws-neuron/aws-neuron-sdk at 81ce03ae;
+# torch-neuronx is of 2.31, the last release that has it, and the setup page pairs it with this compiler.
+PINS = {
+    "neuronx-cc": "2.27.5334.0",
+    "nki": "0.6.0",
+    "torch-neuronx": "2.9.0.2.15.32035",
+    "libneuronxla": "3.0.5356.0",  # JAX's; torch-neuronx brings a 2.2 of its own, so the two share no environment
+    "jax-neuronx": "0.10.0.1.0.11459",
+}
+CORES = {"inf2": "v2", "trn1": "v2", "trn2": "v3", "trn3": "v4"}  # the NeuronCore of each target
+
+# The module of each package, and the first version to be taken: of nki the first with its simulator.
+_MODULES = {
+    "neuronx-cc": ("neuronxcc", (2,)),
+    "nki": ("nki", (0, 3)),
+    "torch-neuronx": ("torch_neuronx", (2,)),
+    "libneuronxla": ("libneuronxla", (2,)),
+    "jax-neuronx": ("jax_neuronx", (0, 1)),
+}
+
+# Where the driver tells of itself and of its devices.
+DEVICE_FILES = Path("/dev")
+DRIVER = Path("/sys/module/neuron/version")
+SYSFS = Path("/sys/devices/virtual/neuron_device")
+
+
+def real(package: str) -> bool:
+    """Whether a package is installed, recent enough, and not one of PyPI's empty placeholders."""
+    return _wrong(package) is None
+
+
+def missing(*packages: str) -> str | None:
+    """What is wrong with these packages, as one sentence; None if all are real."""
+    wrong = [sentence for sentence in map(_wrong, packages) if sentence is not None]
+    return "; ".join(wrong) or None
+
+
+def mend(*packages: str) -> str:
+    """The line that installs these packages: exact versions, since of a name alone pip may take PyPI's placeholder."""
+    pinned = " ".join(f"{package}=={PINS[package]}" for package in packages)
+    where = f'{INDEX_VARIABLE} is AWS\'s index: see "Install" in the Neuron documentation'
+    return f'pip install --extra-index-url "${INDEX_VARIABLE}" {pinned}  # {where}'
+
+
+def devices() -> int:
+    """How many Neuron devices this machine has."""
+    return sum(re.fullmatch(r"neuron\d+", path.name) is not None for path in DEVICE_FILES.glob("neuron*"))
+
+
+def driver() -> str | None:
+    """The version of the kernel's module; None where it is not loaded."""
+    try:
+        return DRIVER.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def architecture() -> str | None:
+    """The target that the first device here is of, e.g. "trn1"; None where the driver does not say it."""
+    for path in sorted(SYSFS.glob("neuron*/info/architecture/instance_type")):
+        said = re.match("|".join(CORES), path.read_text().strip().lower())
+        if said is not None:
+            return said[0]
+    return None
+
+
+def _wrong(package: str) -> str | None:
+    """What is wrong with one package."""
+    module, least = _MODULES[package]
+    try:
+        found = version(package)
+    except PackageNotFoundError:
+        return f"{package} is not installed"
+    if not _has_modules(module):
+        return f"{package} {found} is installed, and is the empty placeholder that PyPI has under that name"
+    if tuple(int(part) for part in re.findall(r"\d+", found)) < least:
+        return f"{package} {found} is installed, and {'.'.join(map(str, least))} or later is expected"
+    return None
+
+
+def _has_modules(name: str) -> bool:
+    """Whether a package of that name holds more than an `__init__.py`, which is all that a placeholder has."""
+    spec = PathFinder.find_spec(name)  # which asks the disk, and not a module that somebody put in its place
+    folders = () if spec is None else spec.submodule_search_locations or ()
+    return any(path.name not in ("__init__.py", "__pycache__") for folder in folders for path in Path(folder).iterdir())

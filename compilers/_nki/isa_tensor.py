@@ -1,0 +1,113 @@
+"""Instructions of TensorE: products and transposes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from oneblock.compilers._nki import costs
+from oneblock.compilers._nki.enums import Engine, MatmulPerfMode
+from oneblock.compilers._nki.generations import PARTITIONS, PSUM_BANK_BYTES, PSUM_BANKS, STATIONARY_FREE
+from oneblock.compilers._nki.machine import Machine, instruction, read, write
+from oneblock.compilers._nki.memory import PRODUCT, PSUM, SBUF, UNWRITTEN, WRITTEN, NkiTensor
+from oneblock.compilers._nki.operands import free, on_engine, store, wide
+from oneblock.compilers._nki.rules import NotInterpreted, require
+
+_INPUTS = ("float32", "bfloat16", "float16", "float8_e5m2")
+_VECTOR_TRANSPOSE = 32
+
+
+@instruction
+def nc_matmul(
+    machine: Machine, dst: NkiTensor, stationary: NkiTensor, moving: NkiTensor,
+    is_stationary_onezero: bool = False, is_moving_onezero: bool = False, is_transpose: bool = False,
+    accumulate: bool | None = None, tile_position: Any = (), tile_size: Any = (),
+    perf_mode: Any = MatmulPerfMode.none,
+) -> None:  # fmt: skip
+    """dst (M, N) = stationary (K, M).T @ moving (K, N), accumulated in float32; K are the partitions of both."""
+    if tile_position or tile_size or perf_mode is not MatmulPerfMode.none:
+        raise NotInterpreted("nc_matmul with tile_position, tile_size or perf_mode")
+    on_engine("stationary", stationary, (SBUF,))
+    on_engine("moving", moving, (SBUF,))
+    on_engine("dst", dst, (PSUM,))
+    (K, M), (K2, N) = (stationary.shape[0], free(stationary)), (moving.shape[0], free(moving))
+    require(K == K2, "contraction", f"{K} partitions of moving, as of stationary", K2)
+    require(M <= STATIONARY_FREE, "stationary free size", f"at most {STATIONARY_FREE}", M)
+    moving_limits = machine.generation.moving_free
+    allowed = " or ".join(moving_limits)
+    require(dst.dtype in moving_limits, "dtype of dst", f"{allowed} on {machine.generation.name}", dst.dtype)
+    most = moving_limits[dst.dtype]
+    require(most >= N, "moving free size", f"at most {most} on {machine.generation.name}", N)
+    expected = f"{M} x {N}: stationary's columns by moving's"
+    require((dst.shape[0], free(dst)) == (M, N), "shape of dst", expected, f"{dst.shape[0]} x {free(dst)}")
+    for role, one in (("stationary", stationary), ("moving", moving)):
+        require(one.dtype in _INPUTS, f"dtype of {role}", " or ".join(_INPUTS), one.dtype)
+    mixed = (stationary.dtype == "float32") != (moving.dtype == "float32")
+    both = f"{stationary.dtype} with {moving.dtype}"
+    require(not mixed, "dtypes of a product", "both float32 or neither", both)
+    _within_banks(machine, dst)
+    values = wide(stationary).T @ wide(moving)
+    kept = _kept(machine, dst, accumulate)
+    if kept is not None:
+        values = kept + values
+    store(dst, values)
+    dst.state[...] = PRODUCT
+    held = (id(stationary.storage), stationary.span().low, stationary.span().top, stationary.shape)
+    loaded, machine.loaded = machine.loaded == held, held
+    cycles = costs.product(M, N, float32=moving.dtype == "float32", loaded=loaded)
+    flops = 0 if is_transpose else 2 * K * M * N
+    machine.issue("tensor", [stationary, moving, *([dst] if kept is not None else [])], [dst], cycles, flops=flops)
+
+
+def _within_banks(machine: Machine, dst: NkiTensor) -> None:
+    """A product goes to one bank of PSUM, from v4 on to as many as it needs."""
+    size, span = dst.data.itemsize, dst.span()
+    first, last = span.low * size // PSUM_BANK_BYTES, (span.high * size - 1) // PSUM_BANK_BYTES
+    most = 1 if machine.generation.number < 4 else PSUM_BANKS
+    what = f"bytes {span.low * size} to {span.high * size}, which are in {last - first + 1}"
+    require(last - first < most, "PSUM banks of a product", f"{most} of {PSUM_BANK_BYTES} bytes", what)
+
+
+def _kept(machine: Machine, dst: NkiTensor, accumulate: bool | None) -> np.ndarray | None:
+    """What dst holds and is added to; None where it is overwritten. What the documents leave undefined is refused."""
+    if accumulate is False:
+        return None
+    states = set(np.unique(dst.state).tolist())
+    if accumulate is None and states == {UNWRITTEN}:
+        return None
+    require(UNWRITTEN not in states, "accumulate on unwritten PSUM", "a product there before", "elements without one")
+    by_others = WRITTEN in states and machine.generation.number < 4
+    expected = f"what a product wrote, on {machine.generation.name}"
+    require(not by_others, "accumulate on PSUM", expected, "what another instruction (memset, tensor_copy) wrote")
+    return wide(dst)
+
+
+@instruction
+def nc_transpose(machine: Machine, dst: NkiTensor, data: NkiTensor, engine: Any = Engine.unknown) -> None:
+    """dst (F, P) = data (P, F) transposed: by TensorE into PSUM up to 128 x 128, by VectorE up to 32 x 32."""
+    on_engine("data", data)
+    on_engine("dst", dst)
+    P, F = data.shape[0], free(data)
+    small = max(P, F) <= _VECTOR_TRANSPOSE
+    by_tensor = engine is Engine.tensor or (engine is Engine.unknown and dst.buffer == PSUM and data.buffer == SBUF)
+    if not by_tensor:
+        require(engine in (Engine.vector, Engine.unknown), "engine of a transpose", "tensor or vector", engine.name)
+        require(small, "transpose by VectorE", f"at most {_VECTOR_TRANSPOSE} x {_VECTOR_TRANSPOSE}", f"{P} x {F}")
+    else:
+        require(data.buffer == SBUF, "buffer of data for TensorE", SBUF, data.buffer)
+        require(dst.buffer == PSUM, "buffer of dst for TensorE", PSUM, dst.buffer)
+        require(F <= PARTITIONS, "transpose by TensorE", f"at most {PARTITIONS} x {PARTITIONS}", f"{P} x {F}")
+    require((dst.shape[0], free(dst)) == (F, P), "shape of dst", f"{F} x {P}", f"{dst.shape[0]} x {free(dst)}")
+    require(dst.dtype == data.dtype, "dtype of dst", data.dtype, dst.dtype)
+    turned = read(data).reshape(P, F).T
+    if by_tensor and machine.generation.number < 3:
+        finite = bool(np.isfinite(turned.astype(np.float32)).all())
+        require(finite, "transpose by TensorE of v2", "finite elements, as it multiplies", "NaN or infinity")
+    write(dst, turned)
+    if by_tensor:
+        machine.loaded = None
+        cycles = costs.product(F, P, float32=data.dtype == "float32", loaded=False)
+        machine.issue("tensor", [data], [dst], cycles)
+    else:
+        machine.issue("vector", [data], [dst], costs.streamed(data, dst))
