@@ -104,7 +104,7 @@ def _by_magnitude(choose: Callable[..., Any]) -> Callable[..., Any]:
 
 def _logical_shift(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """To the right, with zeros from the left: there is no arithmetic one."""
-    return (x.view(f"u{x.itemsize}") >> y.view(f"u{y.itemsize}")).astype(x.dtype)
+    return np.asarray(x.view(f"u{x.itemsize}") >> y.view(f"u{y.itemsize}")).astype(x.dtype)
 
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
