@@ -255,6 +255,9 @@ def study(session: nox.Session) -> None:
     # Of TVM what has schedules: a prefill without them takes seconds a call.
     tuned = ["block", "--preset", "gpt2", "--preset", "llama-1b", "--backend", "tvm_relax", "--ops", "tuned"]
     session.run("oneblock", "run", *tuned, "--stages", "brief", "-o", "study", success_codes=[0, 1])
+    interpreted = ["block", "--preset", "llama-1b", "--dtype", "bfloat16", "--backend", "neuron_nki"]
+    cores = ["--target", "neuron:trn1", "--target", "neuron:trn2"]
+    session.run("oneblock", "run", *interpreted, *cores, "-o", "study")
     session.run("oneblock", "report", "-o", "study")
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
 

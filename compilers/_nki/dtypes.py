@@ -37,7 +37,7 @@ def converted(values: np.ndarray, name: str) -> np.ndarray:
     """Float32 values as an engine writes them: rounded to nearest even, integers kept within their range."""
     dtype = numpy_dtype(name)
     if name in INTEGERS:
-        limits = np.iinfo(INTEGERS[name])
+        limits, values = np.iinfo(INTEGERS[name]), np.nan_to_num(values)
         return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(dtype)
     with np.errstate(over="ignore"):  # infinity, as on the device
         return values.astype(dtype)

@@ -88,30 +88,31 @@ def tensor_scalar_reduce(
     values = apply(name, wide(data), argument("operand0", name, operand0, data))
     store(dst, values)
     start = _IDENTITY[folded] if reduce_init is None else scalar_or_column("reduce_init", reduce_init, data)
-    accumulate(machine, folded, fold(folded, values), start, reduce_cmd)
+    accumulate(machine, folded, fold(folded, values), data, start, reduce_cmd)
     read_out(machine, reduce_res, data, reduce_res_negate)
     cycles = costs.streamed(data, dst) + (costs.READ_ACCUMULATOR if reduce_res is not None else 0)
     reads = reads_of(data, operand0, reduce_init)
     machine.issue("vector", reads, [dst, *reads_of(reduce_res)], cycles, flops=2 * data.size)
 
 
-def accumulate(machine: Machine, name: str, values: np.ndarray, start: Any, command: Any) -> None:
-    """Take values into VectorE's registers, as `command` says."""
-    if command in (ReduceCmd.reset_reduce, ReduceCmd.load_reduce):
-        held = np.broadcast_to(np.float32(start), values.shape)
+def accumulate(machine: Machine, name: str, values: np.ndarray, like: NkiTensor, start: Any, command: Any) -> None:
+    """Take values [P, 1] into VectorE's registers, as `command` says; `start` is what a reset or a load puts there."""
+    registers = machine.registers["vector"]
+    if command is ReduceCmd.reset_reduce:
+        registers.reset(start)
+    elif command is ReduceCmd.load_reduce:
+        registers.reset(np.nan)  # of the lanes that are not loaded nothing is known
+        registers.lanes(like)[...] = start
     else:
         require(command is ReduceCmd.reduce, "reduce_cmd", "reset_reduce, reduce or load_reduce", command.name)
-        found = machine.registers["vector"]
-        fits = found is not None and found.shape == values.shape
-        require(fits, "registers of VectorE", f"reset before, for {values.shape[0]} partitions", "no such values")
-        assert found is not None
-        held = found
-    machine.registers["vector"] = apply(name, held, values)
+    held = registers.lanes(like)
+    held[...] = apply(name, held, values)
 
 
 def read_out(machine: Machine, reduce_res: NkiTensor | None, data: NkiTensor, negate: bool) -> None:
-    held = machine.registers["vector"]
-    if reduce_res is not None and held is not None:
+    """Write the registers of an operand's lanes to a tile [P, 1], if one is given."""
+    if reduce_res is not None:
+        held = machine.registers["vector"].lanes(data)
         store(column("reduce_res", reduce_res, data), -held if negate else held)
 
 

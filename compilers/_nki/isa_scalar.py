@@ -109,19 +109,13 @@ def _accumulate(
     adds = command in (ReduceCmd.reduce, ReduceCmd.reset_reduce)
     require(command is not ReduceCmd.load_reduce, "reduce_cmd of activation", "idle, reset, reduce", command.name)
     require(not adds or reduce_op is not None, "reduce_op", "nl.add, as reduce_cmd asks for a sum", None)
+    registers = machine.registers["scalar"]
     if command in (ReduceCmd.reset, ReduceCmd.reset_reduce):
-        machine.registers["scalar"] = np.zeros((data.shape[0], 1), np.float32)
-    held = machine.registers["scalar"]
+        registers.reset(0.0)
     if adds:
-        fits = held is not None and held.shape[0] == data.shape[0]
-        got = "never reset" if held is None else f"reset for {held.shape[0]} partitions"
-        require(fits, "registers of ScalarE", f"reset before, for {data.shape[0]} partitions", got)
-        assert held is not None
-        held += values.sum(axis=1, keepdims=True)
+        registers.lanes(data)[...] += values.sum(axis=1, keepdims=True)
     if reduce_res is not None:
         on_engine("reduce_res", reduce_res)
         shape, expected = (reduce_res.shape[0], free(reduce_res)), f"[{data.shape[0]}, 1]"
         require(shape == (data.shape[0], 1), "shape of reduce_res", expected, list(reduce_res.shape))
-        require(held is not None, "registers of ScalarE", "reset before they are read", "never reset")
-        assert held is not None
-        store(reduce_res, held)
+        store(reduce_res, registers.lanes(data))

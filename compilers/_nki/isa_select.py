@@ -105,7 +105,7 @@ def range_select(
         chosen &= ARITHMETIC[operator("comparison", op, allowed)](index, limit).astype(bool)
     values = np.where(chosen, wide(on_true_tile), np.float32(FP32_MIN))
     store(dst, values)
-    _keep_maximum(machine, values, reduce_cmd)
+    _keep_maximum(machine, values, dst, reduce_cmd)
     read_out(machine, reduce_res, dst, negate=False)
     writes = [dst, *reads_of(reduce_res)]
     machine.issue("vector", [on_true_tile, bound0, bound1], writes, costs.streamed(dst), flops=dst.size)
@@ -152,15 +152,15 @@ def select_reduce(
     values = np.where(chosen, wide(on_true), scalar_or_column("on_false", on_false, on_true, dtypes=()))
     store(dst, values)
     if reduce_cmd is not ReduceCmd.idle:
-        _keep_maximum(machine, values, reduce_cmd)
+        _keep_maximum(machine, values, dst, reduce_cmd)
         read_out(machine, reduce_res, dst, negate=False)
     else:
-        machine.registers["vector"] = None  # "may still be modified"
+        machine.registers["vector"].values = None  # "may still be modified"
         require(reduce_res is None, "reduce_res", "none with reduce_cmd idle", "a tile")
     writes = [dst, *reads_of(reduce_res)]
     machine.issue("vector", reads_of(predicate, on_true, on_false), writes, costs.streamed(dst, inputs=2))
 
 
-def _keep_maximum(machine: Machine, values: np.ndarray, command: Any) -> None:
+def _keep_maximum(machine: Machine, values: np.ndarray, like: NkiTensor, command: Any) -> None:
     require(command is not ReduceCmd.load_reduce, "reduce_cmd", "reset_reduce or reduce", "load_reduce")
-    accumulate(machine, "maximum", values.max(axis=1, keepdims=True), -np.inf, command)
+    accumulate(machine, "maximum", values.max(axis=1, keepdims=True), like, -np.inf, command)

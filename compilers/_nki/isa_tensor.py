@@ -26,8 +26,8 @@ def nc_matmul(
     perf_mode: Any = MatmulPerfMode.none,
 ) -> None:  # fmt: skip
     """dst (M, N) = stationary (K, M).T @ moving (K, N), accumulated in float32; K are the partitions of both."""
-    if tile_position or tile_size or perf_mode is not MatmulPerfMode.none:
-        raise NotInterpreted("nc_matmul with tile_position, tile_size or perf_mode")
+    if tile_position or tile_size or perf_mode is not MatmulPerfMode.none or is_transpose:
+        raise NotInterpreted("nc_matmul with tile_position, tile_size, perf_mode or is_transpose (nisa.nc_transpose)")
     on_engine("stationary", stationary, (SBUF,))
     on_engine("moving", moving, (SBUF,))
     on_engine("dst", dst, (PSUM,))
@@ -53,11 +53,10 @@ def nc_matmul(
         values = kept + values
     store(dst, values)
     dst.state[...] = PRODUCT
-    held = (id(stationary.storage), stationary.span().low, stationary.span().top, stationary.shape)
-    loaded, machine.loaded = machine.loaded == held, held
-    cycles = costs.product(M, N, float32=moving.dtype == "float32", loaded=loaded)
-    flops = 0 if is_transpose else 2 * K * M * N
-    machine.issue("tensor", [stationary, moving, *([dst] if kept is not None else [])], [dst], cycles, flops=flops)
+    cycles = costs.product(N, float32=moving.dtype == "float32")
+    machine.issue(
+        "tensor", [stationary, moving, *([dst] if kept is not None else [])], [dst], cycles, flops=2 * K * M * N
+    )
 
 
 def _within_banks(machine: Machine, dst: NkiTensor) -> None:
@@ -106,8 +105,6 @@ def nc_transpose(machine: Machine, dst: NkiTensor, data: NkiTensor, engine: Any 
         require(finite, "transpose by TensorE of v2", "finite elements, as it multiplies", "NaN or infinity")
     write(dst, turned)
     if by_tensor:
-        machine.loaded = None
-        cycles = costs.product(F, P, float32=data.dtype == "float32", loaded=False)
-        machine.issue("tensor", [data], [dst], cycles)
+        machine.issue("tensor", [data], [dst], costs.product(P, float32=data.dtype == "float32"))
     else:
         machine.issue("vector", [data], [dst], costs.streamed(data, dst))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from oneblock.compilers._nki import isa
@@ -29,7 +30,7 @@ class _TileSize:
     pmax = PARTITIONS
     gemm_stationary_fmax = STATIONARY_FREE
     bn_stats_fmax = BN_STATS_FREE
-    psum_bank_fmax = PSUM_BANK_BYTES // 4
+    psum_fmax = psum_bank_fmax = PSUM_BANK_BYTES // 4
     psum_bank_fmax_bytes = PSUM_BANK_BYTES
     psum_num_banks = PSUM_BANKS
 
@@ -102,6 +103,11 @@ def static_range(start: int, stop: int | None = None, step: int = 1) -> range:
 affine_range = sequential_range = static_range
 
 
+def no_reorder() -> AbstractContextManager[None]:
+    """Within it a compiler keeps the order of instructions, as the interpreter does everywhere."""
+    return nullcontext()
+
+
 def load(src: NkiTensor, dtype: str | None = None) -> NkiTensor:
     """A tile in SBUF with what lies in HBM."""
     made = ndarray(src.shape, dtype or src.dtype)
@@ -140,6 +146,9 @@ class Operator:
 
     def __call__(self, x: NkiTensor, y: Any = None, dtype: str | None = None) -> NkiTensor:
         """The answer in a new tile in SBUF."""
+        if self.operator_name == "sin":
+            raise NotInterpreted("nl.sin, which reduces its argument's range; nisa.activation(op=nl.sin) does not")
+        require(isinstance(x, NkiTensor), f"first argument of {self!r}", "a tile", type(x).__name__)
         made = ndarray(x.shape, dtype or x.dtype)
         if y is None:
             isa.activation(made, self, x)

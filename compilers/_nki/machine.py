@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 import numpy as np
 
@@ -28,6 +28,11 @@ from oneblock.compilers._nki.memory import (
 from oneblock.compilers._nki.rules import Place, RuleError, caller, require
 
 _P = ParamSpec("_P")
+# Parameters that take a member of an enumeration, and since NKI 0.3 no bare number.
+_ENUMERATED = {
+    "engine": "engine", "dge_mode": "dge_mode", "oob_mode": "oob_mode", "reduce_cmd": "reduce_cmd",
+    "perf_mode": "matmul_perf_mode",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,34 @@ class Event:
 
 
 @dataclass
+class Registers:
+    """An engine's accumulators, one a lane; a partition's lane is its number."""
+
+    engine: str
+    values: np.ndarray | None = None  # [128, 1] in float32; None before the first reset, and after what spoils them
+
+    def reset(self, value: float) -> None:
+        """All lanes to a value."""
+        self.values = np.full((PARTITIONS, 1), value, np.float32)
+
+    def lanes(self, like: NkiTensor) -> np.ndarray:
+        """Those of an operand's partitions; RuleError before a reset."""
+        require(self.values is not None, f"registers of {self.engine}", "reset before they are used", "never reset")
+        assert self.values is not None
+        return self.values[like.partition : like.partition + like.shape[0]]
+
+
+@dataclass
 class Machine:
     """One run of one kernel on one generation."""
 
     generation: Generation
     events: list[Event] = field(default_factory=list)
     storages: list[Storage] = field(default_factory=list)
-    registers: dict[str, np.ndarray | None] = field(default_factory=lambda: {"scalar": None, "vector": None})
+    registers: dict[str, Registers] = field(
+        default_factory=lambda: {"scalar": Registers("ScalarE"), "vector": Registers("VectorE")}
+    )
     issuing: tuple[str, Place] | None = None  # the instruction whose rules are being checked
-    loaded: tuple[Any, ...] | None = None  # what TensorE holds stationary
 
     def allocate(self, shape: Sequence[int], dtype: str, buffer: MemoryRegion, name: str = "") -> NkiTensor:
         """New memory; RuleError where such a tensor cannot exist."""
@@ -163,6 +187,9 @@ def instruction(function: Callable[Concatenate[Machine, _P], None]) -> Callable[
                 signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise RuleError("signature", f"{error}; {name}{signature}", f"nisa.{name}") from None
+            for role, value in kwargs.items():
+                named = role in _ENUMERATED and isinstance(value, int)
+                require(not named, role, f"a member of nisa.{_ENUMERATED.get(role)}", repr(value))
             function(machine, *args, **kwargs)
 
     issue.__signature__ = signature  # type: ignore[attr-defined]

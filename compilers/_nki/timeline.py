@@ -22,6 +22,7 @@ from oneblock.compilers._nki.memory import PSUM, SBUF, MemoryRegion, Span, Stora
 from oneblock.compilers._nki.occupancy import units
 
 ENGINES = ("tensor", "vector", "scalar", "gpsimd", "dma")
+_TRACKS = (*ENGINES[:-1], "dma from HBM", "dma to HBM")  # what one shows does not overlap
 
 
 @dataclass(frozen=True)
@@ -187,13 +188,13 @@ def perfetto(found: Timeline, title: str) -> dict[str, object]:
     """The run as a trace that ui.perfetto.dev and chrome://tracing read, in microseconds."""
     names = [
         {"ph": "M", "name": "thread_name", "pid": 1, "tid": i, "args": {"name": engine}}
-        for i, engine in enumerate(ENGINES)
+        for i, engine in enumerate(_TRACKS)
     ]
     process = {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": f"{title} (modelled)"}}
     events = [
         {
             "ph": "X", "name": slot.event.instruction.removeprefix("nisa."), "pid": 1,
-            "tid": ENGINES.index(slot.event.engine), "ts": slot.start_s * 1e6, "dur": slot.busy_s * 1e6,
+            "tid": _TRACKS.index(_track(slot.event)), "ts": slot.start_s * 1e6, "dur": slot.busy_s * 1e6,
             "args": {
                 "line": str(slot.event.place), "cycles": slot.event.cycles, "flops": slot.event.flops,
                 "dma_bytes": slot.event.dma_bytes, "result_us": slot.end_s * 1e6,
@@ -202,3 +203,9 @@ def perfetto(found: Timeline, title: str) -> dict[str, object]:
         for slot in found.slots
     ]  # fmt: skip
     return {"traceEvents": [process, *names, *events], "displayTimeUnit": "ns", "otherData": {"kind": "modelled"}}
+
+
+def _track(event: Event) -> str:
+    if event.engine != "dma":
+        return event.engine
+    return "dma from HBM" if event.writes[0].storage.on_chip else "dma to HBM"
