@@ -6,7 +6,7 @@ from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsu
 from oneblock.backends._target import Target
 from oneblock.backends.neuron_torch import TRACED
 from oneblock.backends.neuron_torch import check as check_traced
-from oneblock.compilers import Detail, Lowering
+from oneblock.compilers import Artifact, Detail, Lowering, Stage
 from oneblock.compilers import _neuron_pins as pins
 from oneblock.compilers._nki import install
 from oneblock.compilers._nki.kernel import specialisations
@@ -28,7 +28,13 @@ class NeuronNki:
             raise Unsupported(f"{target}: a kernel of ours is a program for one NeuronCore")
         architecture = _architecture(target)
         core = f"{architecture} (NeuronCore-{pins.CORES[architecture]})"
-        if pins.devices() > 0 and pins.architecture() in (None, architecture):
+        here = pins.architecture() if pins.devices() else architecture
+        if here is None:
+            raise Unavailable(
+                "a Neuron device is here, and its driver does not say what it is",
+                "update the driver: a record names it",
+            )
+        if pins.devices() > 0 and here == architecture:
             wrong = pins.missing(*_ON_DEVICE)
             if wrong is not None:  # with a device here, an interpreter would be less than what was asked for
                 raise Unavailable(f"a Neuron device is here, and {wrong}", pins.mend(*_ON_DEVICE))
@@ -65,8 +71,11 @@ def _simulated(workload: Workload, case: Case, arrays: Arrays, architecture: str
     executable = on_host.HostExecutable(workload, case, on_host.SimulatedOps(architecture))
 
     def capture(detail: Detail) -> Lowering:
-        if pins.missing(*_ON_DEVICE) is not None or architecture not in TRACED:
-            return Lowering()
+        wrong = pins.missing(*_ON_DEVICE)
+        if wrong is None and architecture not in TRACED:
+            wrong = f"torch-neuronx is for {', '.join(TRACED)}"
+        if wrong is not None:
+            return Lowering((Artifact(Stage.MACHINE, "neff", f"none was made: {wrong}\n"),))
         from oneblock.backends._nki.on_device import compile_for
 
         return compile_for(workload, case, arrays, architecture, device=False).capture(detail)

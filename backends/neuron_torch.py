@@ -82,7 +82,7 @@ def check(architecture: str) -> None:
 
 def _here(architecture: str) -> bool:
     """Whether this machine has a device of that architecture; what is compiled for another leaves it alone."""
-    return pins.devices() > 0 and pins.architecture() in (None, architecture)
+    return pins.devices() > 0 and pins.architecture() == architecture
 
 
 BACKEND = NeuronTorch()

@@ -27,38 +27,57 @@ def COMMAND(
 
     Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language. Without AWS's own nki only.
     """
-    from oneblock.compilers._nki import NotInterpreted, RealNkiHere, RuleError
+    from oneblock.compilers._nki import RealNkiHere
     from oneblock.compilers._nki.lowering import facts
 
-    calls: list[Call] = []
+    ran = _Ran()
     try:
-        _run(script, arguments, target, calls)
+        status = _run(script, arguments, target, ran, quiet=as_json)
     except RealNkiHere as error:
         raise Refused(f"{error}: run the script itself") from error
-    except (RuleError, NotInterpreted) as error:
-        kind = "breaks a rule" if isinstance(error, RuleError) else "not interpreted"
-        note(f"oneblock: {kind}: {error}")
-        raise SystemExit(1) from None
     if perfetto is not None:
-        _write(perfetto, calls)
+        _write(perfetto, ran.calls)
     if as_json:
-        answer(facts(calls))
-    elif calls:
-        _show(calls, target, lines=lines)
-    else:
+        answer(facts(ran.calls))
+    elif ran.calls:
+        _show(ran.calls, target, lines=lines)
+    for sentence in ran.refused:
+        note(f"oneblock: {sentence}")
+    if not ran.calls and not ran.refused:
         note(f"{script}: no kernel was called")
+    raise SystemExit(status or (1 if ran.refused else 0))
 
 
-def _run(script: Path, arguments: tuple[str, ...], target: str, calls: list[Call]) -> None:
-    """The script as Python would run it, every call of a kernel noted down."""
+class _Ran:
+    """What a script's kernels came to: those that ran, and what was refused, even where the script caught it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.refused: list[str] = []
+
+    def tell(self, kernel: Any, args: Any, ended: Any) -> None:
+        """Take in a run, or the error in its place."""
+        from oneblock.compilers._nki import NotInterpreted
+        from oneblock.compilers._nki.lowering import Call
+
+        if isinstance(ended, Exception):
+            kind = "not interpreted" if isinstance(ended, NotInterpreted) else "breaks a rule"
+            self.refused.append(f"{kind}: {ended}")
+        else:
+            self.calls.append(Call.of(None, kernel, args, ended))
+
+
+def _run(script: Path, arguments: tuple[str, ...], target: str, ran: _Ran, *, quiet: bool) -> int:
+    """The script as Python would run it, every call of a kernel noted down; its exit status."""
     import os
     import runpy
     import sys
+    import traceback
+    from contextlib import nullcontext, redirect_stdout
 
     from oneblock.backends._target import Target
     from oneblock.compilers._nki import install, watched
     from oneblock.compilers._nki.kernel import PLATFORM
-    from oneblock.compilers._nki.lowering import Call
 
     architecture = Target.parse(target).architecture
     if not target.startswith("neuron:") or architecture is None:
@@ -67,8 +86,18 @@ def _run(script: Path, arguments: tuple[str, ...], target: str, calls: list[Call
     os.environ[PLATFORM] = architecture
     sys.argv = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
-    with watched(lambda kernel, args, run: calls.append(Call.of(None, kernel, args, run))):
-        runpy.run_path(str(script), run_name="__main__")
+    try:
+        with watched(ran.tell), redirect_stdout(sys.stderr) if quiet else nullcontext():
+            runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:  # noqa: BLE001  the script's own, told as Python tells it
+        if not ran.refused:
+            own = [frame for frame in traceback.extract_tb(error.__traceback__) if "runpy" not in frame.filename][1:]
+            note("".join(["Traceback (most recent call last):\n", *traceback.format_list(own)]).rstrip())
+            note(f"{type(error).__name__}: {error}")
+        return 1
+    return 0
 
 
 def _write(folder: Path, calls: list[Call]) -> None:

@@ -77,7 +77,7 @@ def accumulated_on_memset(accumulate):
 def accumulated_in_part(columns):
     acc, x, y = nl.ndarray((8, 4), nl.float32, buffer=nl.psum), tile((16, 8)), tile((16, 4))
     nisa.nc_matmul(dst=acc[:, :columns], stationary=x, moving=y[:, :columns])
-    nisa.nc_matmul(dst=acc, stationary=x, moving=y)  # wrong
+    nisa.nc_matmul(dst=acc, stationary=x, moving=y, accumulate=True)  # wrong
     return done(acc)
 
 

@@ -230,6 +230,11 @@ def test_without_anything_kernels_are_interpreted_and_a_target_has_to_be_named()
 def test_with_a_device_here_an_interpreter_is_not_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "neuron0").touch()
     monkeypatch.setattr(_neuron_pins, "DEVICE_FILES", tmp_path)
+    monkeypatch.setattr(_neuron_pins, "SYSFS", tmp_path)
+    with pytest.raises(Unavailable, match="does not say what it is"):
+        NKI.probe(Target.parse("neuron:trn1"))
+    monkeypatch.setattr(_neuron_pins, "architecture", lambda: "trn1")
+    assert NKI.probe(Target.parse("neuron:trn2")).kind is Kind.INTERPRETED
     with pytest.raises(Unavailable, match=r"a Neuron device is here, and .*not installed") as caught:
         NKI.probe(Target.parse("neuron:trn1"))
     assert "nki==0.6.0" in caught.value.hint
@@ -281,10 +286,50 @@ def test_a_learners_script_is_run_and_counted_and_its_mistakes_are_named(tmp_pat
     assert (done.returncode, "neuron:trn2" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("ending", "status", "shown", "said"),
+    [
+        ("import sys; sys.exit(0)", 0, "calls in order", ""),
+        ("import sys; sys.exit('no')", 1, "calls in order", ""),
+        ("raise KeyError('mine')", 1, "calls in order", "KeyError: 'mine'"),
+        ("try: copy(np.ones((129, 4), np.float32))\nexcept Exception: pass", 1, "calls in order", "breaks a rule"),
+        ("print(nl.float8_e4m3, nl.gelu_dx)", 1, "calls in order", "gelu_dx"),
+    ],
+)
+def test_however_a_script_ends_what_its_kernels_did_is_told(
+    tmp_path: Path, ending: str, status: int, shown: str, said: str
+) -> None:
+    env = install(tmp_path)
+    (tmp_path / "mine.py").write_text(KERNEL.replace("ROWS", "8") + ending + "\n")
+    done = oneblock(env, "kernel", "mine.py", "--target=neuron:trn2", cwd=tmp_path)
+    assert (done.returncode, shown in done.stdout) == (status, True), done.stderr
+    assert said in done.stderr
+    assert "fault of oneblock" not in done.stderr
+    done = oneblock(env, "kernel", "mine.py", "--target=neuron:trn2", "--json", cwd=tmp_path)
+    assert len(json.loads(done.stdout)["neuron_calls"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("x._data[...] = 1.0", "got ._data"), ("helping.twice(tile)", "got a comprehension"),
+     ("helping.Kept.twice(tile)", "got lambda")],
+)  # fmt: skip
+def test_nothing_is_done_behind_the_hardwares_back(tmp_path: Path, line: str, said: str) -> None:
+    env = install(tmp_path)
+    (tmp_path / "helping.py").write_text(
+        "def twice(x):\n    return [x for _ in range(2)]\nclass Kept:\n    def twice(x):\n        return lambda: x\n"
+    )
+    text = "import helping\nfrom helping import Kept\n" + KERNEL.replace("ROWS", "8")
+    text = text.replace("    return out", f"    {line}\n    return out").replace("helping.Kept", "Kept")
+    (tmp_path / "mine.py").write_text(text)
+    done = oneblock(env, "kernel", "mine.py", "--target=neuron:trn2", cwd=tmp_path)
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
 def test_the_laboratory_runs_as_it_says(tmp_path: Path) -> None:
     lab = Path(ops.__file__).parents[2] / "labs" / "neuron_linear.py"
     done = oneblock(install(tmp_path), "kernel", str(lab), "--target=neuron:trn1", "--json", "256", "float32")
-    took = [call["modelled_s"] for call in json.loads(done.stdout[done.stdout.index("{") :])["neuron_calls"]]
+    took = [call["modelled_s"] for call in json.loads(done.stdout)["neuron_calls"]]
     assert len(took) == 4
     assert took[-1] < took[0]
 

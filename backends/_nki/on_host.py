@@ -32,8 +32,10 @@ class InterpretedOps(Kernels, NumpyOps):
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         before, self.current = self.current, name
-        yield
-        self.current = before
+        try:
+            yield
+        finally:
+            self.current = before
 
     def run(self, kernel: Any, *args: Any) -> Any:
         """The kernel's answer."""
@@ -48,10 +50,11 @@ class SimulatedOps(Kernels, NumpyOps):
 
     def __init__(self, architecture: str) -> None:
         super().__init__()
-        os.environ[PLATFORM] = architecture  # without it the simulator takes trn3
+        self.architecture = architecture
 
     def run(self, kernel: Any, *args: Any) -> Any:
         """The kernel's answer."""
+        os.environ[PLATFORM] = self.architecture  # without it the simulator takes trn3
         return np.asarray(nki.simulate(kernel)(*args))
 
 

@@ -1,4 +1,4 @@
-"""One product in four stages, each removing what held the one before it back; a laboratory, and the last is used.
+"""One product in four stages, each removing what held the one before it back: a laboratory (see labs/neuron_linear.py).
 
 All take lhsT (K, M), which is the left operand transposed, and rhs (K, N), and give (M, N) in rhs's dtype. Sizes are
 any: the last tile of a dimension is what is left. FLOPs: 2*M*K*N.

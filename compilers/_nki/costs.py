@@ -32,7 +32,7 @@ def product(moving_columns: int, *, float32: bool) -> float:
 
 def _strided(tensor: NkiTensor) -> bool:
     steps = [step for step, n in zip(tensor.strides, tensor.shape, strict=True) if n > 1]
-    return bool(tensor.ndim > 1 and tensor.shape[-1] > 1 and steps[-1] * tensor.data.itemsize > _WIDE_STRIDE_BYTES)
+    return bool(tensor.ndim > 1 and tensor.shape[-1] > 1 and steps[-1] * tensor._data.itemsize > _WIDE_STRIDE_BYTES)
 
 
 def runs(tensor: NkiTensor) -> int:

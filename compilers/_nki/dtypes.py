@@ -17,6 +17,11 @@ INTEGERS: dict[str, type[np.integer[Any]]] = {
     "int8": np.int8, "int16": np.int16, "int32": np.int32,
     "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32,
 }  # fmt: skip
+# NKI has these, too.
+NOT_INTERPRETED = (
+    "bool_", "tfloat32", "float8_e4m3", "float8_e4m3fn", "float8_e8m0fnu", "float8_e5m2_x4", "float8_e4m3fn_x4",
+    "float4_e2m1fn_x4",
+)  # fmt: skip
 POISON = 4  # what integers hold before they are written; floats hold NaN
 
 

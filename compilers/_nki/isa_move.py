@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from oneblock.compilers._nki import costs
-from oneblock.compilers._nki.dtypes import converted
+from oneblock.compilers._nki.dtypes import FLOATS, converted
 from oneblock.compilers._nki.enums import DgeMode, Engine, OobMode
 from oneblock.compilers._nki.machine import Machine, instruction, read, write
 from oneblock.compilers._nki.memory import PSUM, NkiTensor
@@ -52,11 +52,27 @@ def dma_transpose(
     require(dst.dtype == src.dtype, "dtype of dst", src.dtype, dst.dtype)
     shape = tuple(src.shape[axis] for axis in order)
     require(dst.shape == shape, "shape of dst", list(shape), list(dst.shape))
+    require(priority is None or machine.generation.number >= 4, "priority", "v4 or later", machine.generation.name)
+    allowed = (DgeMode.unknown, DgeMode.hwdge)
+    require(dge_mode in allowed, "dge_mode of a transpose", "unknown or hwdge", dge_mode.name)
     if dge_mode is DgeMode.hwdge:
-        require(src.data.itemsize == 2, "dtype of a hardware DGE transpose", "2 bytes", src.dtype)
-        require(src.shape[-1] <= 128, "last dimension of a hardware DGE transpose", "at most 128", src.shape[-1])
+        _by_hardware(machine, src)
     write(dst, read(src).transpose(order))
     _issue(machine, dst, src)
+
+
+def _by_hardware(machine: Machine, src: NkiTensor) -> None:
+    """What a transpose by the hardware's descriptor engine asks of its source."""
+    require(machine.generation.number >= 3, "dge_mode hwdge", "v3 or later", machine.generation.name)
+    require(src._data.itemsize == 2, "dtype of a hardware DGE transpose", "2 bytes", src.dtype)
+    require(src.shape[-1] <= 128, "last dimension of a hardware DGE transpose", "at most 128", src.shape[-1])
+    rows, what = src.shape[0], "first dimension of a hardware DGE transpose"
+    if src.ndim == 2:
+        require(rows == 16, what, 16, rows)
+    else:
+        require(rows in (1, 2, 4, 8, 16), what, "1, 2, 4, 8 or 16", rows)
+        require(rows * src.shape[-2] % 16 == 0, f"{what}, times the last but one", "a multiple of 16",
+                rows * src.shape[-2])  # fmt: skip
 
 
 def _by_dma(machine: Machine, dst: NkiTensor, src: NkiTensor) -> None:
@@ -66,7 +82,7 @@ def _by_dma(machine: Machine, dst: NkiTensor, src: NkiTensor) -> None:
 
 
 def _issue(machine: Machine, dst: NkiTensor, src: NkiTensor) -> None:
-    size = max(dst.size * dst.data.itemsize, src.size * src.data.itemsize)
+    size = max(dst.size * dst._data.itemsize, src.size * src._data.itemsize)
     machine.issue("dma", [src], [dst], 0.0, dma_bytes=size, dma_runs=max(costs.runs(dst), costs.runs(src)))
 
 
@@ -93,10 +109,12 @@ def memset(machine: Machine, dst: NkiTensor, value: float, engine: Any = Engine.
     """dst = value in every element."""
     on_engine("dst", dst)
     require(isinstance(value, int | float), "value", "a number", type(value).__name__)
+    exact = dst.dtype in FLOATS or float(converted(np.float32([value]), dst.dtype)[0]) == value
+    require(exact, "value", f"one that {dst.dtype} has", value)
     by = ("vector" if dst.buffer == PSUM else "gpsimd") if engine is Engine.unknown else str(engine.name)
     require(by in ("vector", "gpsimd"), "engine", "vector or gpsimd", by)
     require(by != "gpsimd" or dst.buffer != PSUM, "GpSimd reads and writes SBUF only", "no operand in PSUM", PSUM)
-    write(dst, np.full(dst.shape, value).astype(dst.data.dtype))
+    write(dst, np.full(dst.shape, value).astype(dst._data.dtype))
     machine.issue(by, [], [dst], costs.streamed(dst))
 
 
@@ -109,7 +127,7 @@ def nc_stream_shuffle(machine: Machine, dst: NkiTensor, src: NkiTensor, shuffle_
     require(dst.dtype == src.dtype, "dtype of dst", src.dtype, dst.dtype)
     require(free(dst) == free(src), "elements of dst", free(src), free(dst))
     values, partitions = read(src).reshape(src.shape[0], -1), dst.shape[0]
-    moved, state = dst.data.copy().reshape(partitions, -1), dst.state.copy().reshape(partitions, -1)
+    moved, state = dst._data.copy().reshape(partitions, -1), dst._state.copy().reshape(partitions, -1)
     for i in range(partitions):
         source = shuffle_mask[i % _QUADRANT]
         if source == _UNCHANGED:
@@ -119,5 +137,5 @@ def nc_stream_shuffle(machine: Machine, dst: NkiTensor, src: NkiTensor, shuffle_
         require(inside, f"source of partition {i}", f"a partition of src, of {src.shape[0]}", at)
         moved[i], state[i] = values[at], 1
     write(dst, moved)
-    dst.state[...] = state.reshape(dst.shape)
+    dst._state[...] = state.reshape(dst.shape)
     machine.issue("vector", [src], [dst], costs.streamed(src, dst))

@@ -57,7 +57,7 @@ def iota(
     on_engine("dst", dst, (SBUF,))
     _fits(pattern, dst)
     values = affine(dst.shape[0], pattern, offset, channel_multiplier)
-    write(dst, values.astype(dst.data.dtype))
+    write(dst, values.astype(dst._data.dtype))
     machine.issue("gpsimd", [], [dst], costs.streamed(dst), flops=0)
 
 
@@ -128,7 +128,10 @@ def tensor_copy_predicated(
         require(src.dtype == dst.dtype, "dtype of src", dst.dtype, src.dtype)
         values = read(src).reshape(dst.shape)
     chosen = (read(predicate) != 0).reshape(dst.shape) ^ reverse_pred
-    write(dst, np.where(chosen, values, read(dst)).astype(dst.data.dtype))
+    if not chosen.all():  # what stays as it is has to be something
+        kept = dst._state[~chosen]
+        require(bool(kept.all()), "read before it is written", "elements that stay were written", "unwritten ones")
+    write(dst, np.where(chosen, values, dst._data).astype(dst._data.dtype))
     machine.issue("vector", reads_of(src, predicate, dst), [dst], costs.streamed(dst, inputs=2))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from oneblock.compilers._nki import costs
 from oneblock.compilers._nki.enums import Engine, MatmulPerfMode
-from oneblock.compilers._nki.generations import PARTITIONS, PSUM_BANK_BYTES, PSUM_BANKS, STATIONARY_FREE
+from oneblock.compilers._nki.generations import PARTITIONS, PSUM_BANK_BYTES, STATIONARY_FREE
 from oneblock.compilers._nki.machine import Machine, instruction, read, write
 from oneblock.compilers._nki.memory import PRODUCT, PSUM, SBUF, UNWRITTEN, WRITTEN, NkiTensor
 from oneblock.compilers._nki.operands import free, on_engine, store, wide
@@ -46,40 +46,43 @@ def nc_matmul(
     mixed = (stationary.dtype == "float32") != (moving.dtype == "float32")
     both = f"{stationary.dtype} with {moving.dtype}"
     require(not mixed, "dtypes of a product", "both float32 or neither", both)
-    _within_banks(machine, dst)
+    if machine.generation.number < 4:  # from then on a product may have all banks
+        _within_a_bank(dst)
     values = wide(stationary).T @ wide(moving)
     kept = _kept(machine, dst, accumulate)
     if kept is not None:
         values = kept + values
     store(dst, values)
-    dst.state[...] = PRODUCT
+    dst._state[...] = PRODUCT
     cycles = costs.product(N, float32=moving.dtype == "float32")
     machine.issue(
         "tensor", [stationary, moving, *([dst] if kept is not None else [])], [dst], cycles, flops=2 * K * M * N
     )
 
 
-def _within_banks(machine: Machine, dst: NkiTensor) -> None:
-    """A product goes to one bank of PSUM, from v4 on to as many as it needs."""
-    size, span = dst.data.itemsize, dst.span()
+def _within_a_bank(dst: NkiTensor) -> None:
+    size, span = dst._data.itemsize, dst.span()
     first, last = span.low * size // PSUM_BANK_BYTES, (span.high * size - 1) // PSUM_BANK_BYTES
-    most = 1 if machine.generation.number < 4 else PSUM_BANKS
     what = f"bytes {span.low * size} to {span.high * size}, which are in {last - first + 1}"
-    require(last - first < most, "PSUM banks of a product", f"{most} of {PSUM_BANK_BYTES} bytes", what)
+    require(first == last, "PSUM banks of a product", f"1 of {PSUM_BANK_BYTES} bytes", what)
 
 
 def _kept(machine: Machine, dst: NkiTensor, accumulate: bool | None) -> np.ndarray | None:
     """What dst holds and is added to; None where it is overwritten. What the documents leave undefined is refused."""
     if accumulate is False:
         return None
-    states = set(np.unique(dst.state).tolist())
+    states = set(np.unique(dst._state).tolist())
     if accumulate is None and states == {UNWRITTEN}:
         return None
-    require(UNWRITTEN not in states, "accumulate on unwritten PSUM", "a product there before", "elements without one")
+    if accumulate:
+        got = "elements without one"
+        require(UNWRITTEN not in states, "accumulate on unwritten PSUM", "a product there before", got)
     by_others = WRITTEN in states and machine.generation.number < 4
-    expected = f"what a product wrote, on {machine.generation.name}"
-    require(not by_others, "accumulate on PSUM", expected, "what another instruction (memset, tensor_copy) wrote")
-    return wide(dst)
+    require(not by_others, "accumulate on PSUM", f"what a product wrote, on {machine.generation.name}",
+            "what another instruction (memset, tensor_copy) wrote", "leave it out: the first product overwrites",
+            )  # fmt: skip
+    held = np.asarray(dst._data, dtype=np.float32)
+    return np.where(dst._state == UNWRITTEN, np.float32(0.0), held).reshape(dst.shape[0], -1)
 
 
 @instruction

@@ -62,7 +62,7 @@ def tensor_tensor(
                 integers(role, one)
         function = BITS.get(name) or ARITHMETIC[name]
         values = function(read(data1).reshape(dst.shape), read(data2).reshape(dst.shape))
-        write(dst, np.asarray(values).astype(dst.data.dtype))
+        write(dst, np.asarray(values).astype(dst._data.dtype))
     else:
         store(dst, apply(name, wide(data1), wide(data2)))
     machine.issue(by, [data1, data2], [dst], costs.streamed(dst, data1, data2, inputs=2), flops=dst.size)
@@ -78,7 +78,7 @@ def tensor_scalar(
     on_engine("dst", dst)
     alike(data=data, dst=dst)
     names = [operator("op0", op0, [*ARITHMETIC, *UNARY])]
-    require((op1 is None) == (operand1 is None) or op1 is not None, "operand1", "None without op1", operand1)
+    require(op1 is not None or operand1 is None, "operand1", "None without op1", operand1)
     if op1 is not None:
         names.append(operator("op1", op1, [*ARITHMETIC, *UNARY]))
     by = _engine(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType
@@ -54,9 +54,12 @@ class Kernel:
             place = Place(self.function.__code__.co_filename, self.function.__code__.co_firstlineno)
             raise RuleError("generation", f"expected {PLATFORM} to be trn1, inf2, trn2 or trn3, got nothing: "
                             "there is no default", None, place)  # fmt: skip
-        done = run(self, generation(named), *args, **kwargs)
-        for tell in _watching:
-            tell(self, (*args, *kwargs.values()), done)
+        try:
+            done = run(self, generation(named), *args, **kwargs)
+        except (RuleError, NotInterpreted) as error:
+            _tell(self, args, kwargs, error)
+            raise
+        _tell(self, args, kwargs, done)
         return done.outputs if len(done.outputs) > 1 else done.outputs[0]
 
 
@@ -84,12 +87,20 @@ def run(kernel: Kernel, on: Generation, *args: Any, **kwargs: Any) -> Run:
 
 
 _specialisations = 0
-_watching: list[Callable[[Kernel, Sequence[Any], Run], None]] = []
+Listener = Callable[["Kernel", Sequence[Any], "Run | RuleError | NotInterpreted"], None]
+_watching: list[Listener] = []
+
+
+def _tell(
+    kernel: Kernel, args: Sequence[Any], kwargs: Mapping[str, Any], ended: Run | RuleError | NotInterpreted
+) -> None:
+    for listener in _watching:
+        listener(kernel, (*args, *kwargs.values()), ended)
 
 
 @contextmanager
-def watched(by: Callable[[Kernel, Sequence[Any], Run], None]) -> Iterator[None]:
-    """Within it every run of a kernel that is called as a function is told: (kernel, arguments, run)."""
+def watched(by: Listener) -> Iterator[None]:
+    """Within it every call of a kernel as a function is told: (kernel, arguments, its run or why there is none)."""
     _watching.append(by)
     try:
         yield
@@ -140,11 +151,11 @@ def _output(tensor: Any, place: Place) -> np.ndarray:
         raise RuleError("output", f"expected tensors, got {type(tensor).__name__}", None, place)
     if tensor.buffer != SHARED_HBM:
         raise RuleError("output", f"expected buffer=nl.shared_hbm, got {tensor!r}", None, place)
-    if not tensor.state.all():
-        missing = int((tensor.state == 0).sum())
+    if not tensor._state.all():
+        missing = int((tensor._state == 0).sum())
         said = f"expected every element written, got {missing} of {tensor.size} unwritten of {tensor!r}"
         raise RuleError("output", said, None, place)
-    return np.array(tensor.data)
+    return np.array(tensor._data)
 
 
 def source(kernel: Kernel) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from oneblock.compilers._nki import isa
-from oneblock.compilers._nki.dtypes import FLOATS, INTEGERS
+from oneblock.compilers._nki.dtypes import FLOATS, INTEGERS, NOT_INTERPRETED
 from oneblock.compilers._nki.generations import BN_STATS_FREE, PARTITIONS, PSUM_BANK_BYTES, PSUM_BANKS, STATIONARY_FREE
 from oneblock.compilers._nki.isa_scalar import FUNCTIONS
 from oneblock.compilers._nki.machine import current
@@ -61,6 +61,8 @@ def ndarray(
         raise NotInterpreted("nl.ndarray(address=...): the interpreter places tensors itself")
     with current().within("nl.ndarray", caller()):
         require(isinstance(buffer, MemoryRegion), "buffer", "nl.sbuf, nl.psum, nl.hbm or nl.shared_hbm", repr(buffer))
+        if dtype in NOT_INTERPRETED:
+            raise NotInterpreted(f"dtype {dtype}: this interpreter has {', '.join([*FLOATS, *INTEGERS])}")
         require(dtype in FLOATS or dtype in INTEGERS, "dtype", ", ".join([*FLOATS, *INTEGERS]), repr(dtype))
         return current().allocate(shape, dtype, buffer, name)
 
@@ -132,7 +134,7 @@ def num_programs(axes: int = 0) -> int:
 
 def device_print(print_prefix: str, tensor: NkiTensor) -> None:
     """Print a tensor's elements, as they are when the instruction runs."""
-    print(print_prefix, tensor.data)
+    print(print_prefix, tensor._data)
 
 
 class Operator:

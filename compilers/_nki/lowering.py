@@ -21,6 +21,7 @@ HOW = (
     "AWS's documents state; starting a kernel and the host's work between kernels are not in it"
 )
 CAVEATS = (
+    "DMA has the full rate of its 16 queues whatever the size of a piece; on a device pieces under 2 KiB do not",
     "what the program does between kernels (residual additions, the cache's update, reshaping) is the host's: NumPy's",
     "functions of ScalarE are exact here; the engine's are piece-wise polynomials of an error that is not documented",
 )

@@ -98,7 +98,8 @@ class Machine:
 
     def given(self, array: np.ndarray, name: str) -> NkiTensor:
         """An argument of the kernel: memory in HBM that holds what the caller put there."""
-        data = np.ascontiguousarray(array)
+        data = np.ascontiguousarray(array).view()
+        data.flags.writeable = False
         state = np.full(data.shape, WRITTEN, np.uint8)
         state.flags.writeable = False  # a kernel is a function of its arguments, and leaves them as they are
         storage = Storage(
@@ -119,7 +120,7 @@ class Machine:
     def forget(self) -> None:
         """Let go of all elements; what was issued and allocated stays."""
         for storage in self.storages:
-            storage.data = storage.state = np.empty(0, np.uint8)
+            storage._data = storage._state = np.empty(0, np.uint8)
 
     def issue(
         self,
@@ -198,16 +199,16 @@ def instruction(function: Callable[Concatenate[Machine, _P], None]) -> Callable[
 
 def read(tensor: NkiTensor) -> np.ndarray:
     """The elements as they lie; RuleError if one of them was never written."""
-    if not tensor.state.all():
-        missing = int((tensor.state == UNWRITTEN).sum())
+    if not tensor._state.all():
+        missing = int((tensor._state == UNWRITTEN).sum())
         where = f"{tensor!r}, allocated at {tensor.storage.place}"
         require(False, "read before it is written", "every element written", f"{missing} unwritten of {where}")
-    return tensor.data
+    return tensor._data
 
 
 def write(tensor: NkiTensor, values: np.ndarray, state: int = WRITTEN) -> None:
     """Put values of the tensor's dtype there, in its shape or one of as many elements a partition."""
-    if not tensor.state.flags.writeable:
+    if not tensor._state.flags.writeable:
         require(False, "arguments and broadcast views are not written", "an nl.ndarray of its own", repr(tensor))
-    tensor.data[...] = values.reshape(tensor.shape)
-    tensor.state[...] = state
+    tensor._data[...] = values.reshape(tensor.shape)
+    tensor._state[...] = state

@@ -38,8 +38,8 @@ class Storage:
     dtype: str
     row: int  # elements of a partition; of HBM, all
     place: Place
-    data: np.ndarray = field(repr=False)
-    state: np.ndarray = field(repr=False)
+    _data: np.ndarray = field(repr=False)
+    _state: np.ndarray = field(repr=False)
     first: int | None = None  # the instructions that used it first and last
     last: int | None = None
 
@@ -69,7 +69,7 @@ class NkiTensor:
     """A view: shape and strides over a storage, in elements. Every method gives another view and copies nothing."""
 
     def __init__(self, storage: Storage, data: np.ndarray, state: np.ndarray) -> None:
-        self.storage, self.data, self.state = storage, data, state
+        self.storage, self._data, self._state = storage, data, state
         self.dtype, self.buffer, self.name = storage.dtype, storage.buffer, storage.name
         self.shape: tuple[int, ...] = data.shape
         self.ndim, self.size = data.ndim, data.size
@@ -85,7 +85,7 @@ class NkiTensor:
     @property
     def strides(self) -> tuple[int, ...]:
         """In elements."""
-        return tuple(step // self.data.itemsize for step in self.data.strides)
+        return tuple(step // self._data.itemsize for step in self._data.strides)
 
     @property
     def offset(self) -> int:
@@ -98,8 +98,8 @@ class NkiTensor:
         return int(self._distance() // self.storage.row) if self.on_chip else 0
 
     def _distance(self) -> int:
-        start = self.data.__array_interface__["data"][0] - self.storage.data.__array_interface__["data"][0]
-        return int(start) // self.data.itemsize
+        start = self._data.__array_interface__["data"][0] - self.storage._data.__array_interface__["data"][0]
+        return int(start) // self._data.itemsize
 
     def span(self) -> Span:
         """The box of the storage that this view lies in."""
@@ -111,8 +111,8 @@ class NkiTensor:
 
     def _view(self, make: Callable[[np.ndarray], np.ndarray]) -> NkiTensor:
         """Another view; it must not have copied, for then writing to it would write nowhere."""
-        data, state = make(self.data), make(self.state)
-        there = np.may_share_memory(data, self.data) or data.size == 0
+        data, state = make(self._data), make(self._state)
+        there = np.may_share_memory(data, self._data) or data.size == 0
         got = f"shape {list(self.shape)} with strides {list(self.strides)}"
         require(there, "view without a copy", "a layout that the new shape fits", got)
         require(data.size > 0, "views are not empty", "at least one element", f"shape {list(data.shape)}")
@@ -207,14 +207,14 @@ class NkiTensor:
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie densely in order; on the chip, those of a partition."""
-        return bool((self.data[0] if self.on_chip else self.data).flags.c_contiguous)
+        return bool((self._data[0] if self.on_chip else self._data).flags.c_contiguous)
 
     def ap(self, pattern: Sequence[Sequence[int]], offset: int | None = None, **dynamic: Any) -> NkiTensor:
         """Any access pattern over the whole storage: [[stride, count], ...] in elements, from an offset."""
         if any(value is not None for value in dynamic.values()):
             raise NotInterpreted(f"ap({', '.join(dynamic)}): indirect addressing and reinterpretation")
         storage, start, row = self.storage, self._distance() + (offset or 0), self.storage.row
-        parts = [("the storage", start, pattern, storage.data.size)]
+        parts = [("the storage", start, pattern, storage._data.size)]
         if self.on_chip:
             require(pattern[0][0] == row, "partition stride", row, pattern[0][0])
             parts.append(("a partition", start % row, pattern[1:], row))
@@ -227,7 +227,7 @@ class NkiTensor:
             steps = tuple(step * array.itemsize for step, _ in pattern)
             return np.lib.stride_tricks.as_strided(array.reshape(-1)[start:], shape, steps)
 
-        return NkiTensor(storage, strided(storage.data), strided(storage.state))
+        return NkiTensor(storage, strided(storage._data), strided(storage._state))
 
 
 def _ends(start: int, pattern: Sequence[Sequence[int]]) -> tuple[int, int]:

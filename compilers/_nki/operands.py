@@ -10,9 +10,9 @@ import numpy as np
 
 from oneblock.compilers._nki.dtypes import INTEGERS, converted
 from oneblock.compilers._nki.generations import FREE_DIMENSIONS, PARTITIONS
-from oneblock.compilers._nki.machine import read, write
+from oneblock.compilers._nki.machine import current, read, write
 from oneblock.compilers._nki.memory import PSUM, SBUF, NkiTensor
-from oneblock.compilers._nki.rules import require
+from oneblock.compilers._nki.rules import NotInterpreted, require
 
 
 def free(tensor: NkiTensor) -> int:
@@ -131,6 +131,11 @@ def operator(role: str, op: Any, known: Sequence[str]) -> str:
     name = getattr(op, "operator_name", None)
     require(name is not None, role, "a function of nl, such as nl.add", repr(op))
     assert isinstance(name, str)
+    if name in BITS and name not in known:
+        raise NotInterpreted(f"{role} nl.{name}: of bits, only nisa.tensor_tensor")
+    if name in ("abs_max", "abs_min"):
+        on = current().generation
+        require(on.number >= 4, role, "an operator of v4 or later for nl.abs_max and nl.abs_min", on.name)
     require(name in known, role, f"one of {', '.join(known)}", f"nl.{name}")
     return name
 

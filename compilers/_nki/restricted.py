@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sysconfig
 import textwrap
 from collections.abc import Callable, Iterator
-from types import FunctionType
+from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from oneblock.compilers._nki.rules import Place, RuleError
@@ -41,7 +43,7 @@ def check(function: FunctionType, seen: set[FunctionType] | None = None) -> None
     tree = ast.parse(textwrap.dedent("".join(lines)))
     for line, rule, said in _problems(tree):
         raise RuleError(rule, said, None, Place(file, first + line - 1))
-    for called in _called(function):
+    for called in _called(function, tree):
         check(called, seen)
 
 
@@ -58,6 +60,8 @@ def _problems(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
             yield line, "integers", f"expected 32 bits, got {node.value}"
         if isinstance(node, ast.Dict) and any(not _is_string(key) for key in node.keys):
             yield line, "dictionaries", "expected keys that are strings, got another"
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            yield line, "language", f"expected the documented names of NKI, got .{node.attr}"
         if _uses_value_of_instruction(node):
             yield line, "destination first", "expected nisa.*(dst=...), got the value of an instruction, which has none"
 
@@ -77,13 +81,30 @@ def _uses_value_of_instruction(node: ast.AST) -> bool:
     return isinstance(value.func, ast.Attribute) and ast.unparse(value.func.value) in ("nisa", "nki.isa")
 
 
-def _called(function: FunctionType) -> Iterator[FunctionType]:
-    """The plain functions of the same author that a function names."""
+def _called(function: FunctionType, tree: ast.Module) -> Iterator[FunctionType]:
+    """The author's functions that a function names: by themselves, as `module.function`, or as methods of a class."""
     closure = inspect.getclosurevars(function)
-    for value in (*closure.globals.values(), *closure.nonlocals.values()):
+    named = {**closure.globals, **closure.nonlocals}
+    values = list(named.values())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            within = named.get(node.value.id)
+            if isinstance(within, ModuleType) and _is_the_authors(getattr(within, "__file__", None)):
+                values.append(getattr(within, node.attr, None))
+    for value in values:
         inner: Any = getattr(value, "function", value)  # that of a kernel, if it is one
-        if isinstance(inner, FunctionType) and ".compilers._nki" not in inner.__module__:
-            yield inner
+        methods = list(vars(inner).values()) if isinstance(inner, type) else [inner]
+        yield from (one for one in methods if isinstance(one, FunctionType) and _is_the_authors(_file(one)))
+
+
+def _file(function: FunctionType) -> str:
+    return function.__code__.co_filename
+
+
+def _is_the_authors(file: str | None) -> bool:
+    """Whether a file is neither Python's own, nor installed, nor the interpreter's."""
+    others = (*(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")), str(Path(__file__).parent))
+    return file is not None and not file.startswith(others)
 
 
 def arguments(function: Callable[..., Any], values: dict[str, Any]) -> None:
