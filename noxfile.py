@@ -83,7 +83,10 @@ def xla(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k")
     session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
-    files = [f"tests/test_{name}.py" for name in ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo")]
+    files = [
+        f"tests/test_{name}.py"
+        for name in ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla")
+    ]
     session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
@@ -100,6 +103,7 @@ def triton(session: nox.Session) -> None:
     compiled = env | {"ONEBLOCK_TARGET": "cuda:sm_90"}
     session.run("pytest", *contract, " or ".join(names), *session.posargs, env=compiled)
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
+    names += ("lines_triton", "lines_torch")
     session.run("pytest", "-n2", *(f"tests/test_{name}.py" for name in names), *session.posargs, env=env)
 
 
@@ -111,7 +115,15 @@ def tvm(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k", "tvm_relax")
     session.run("pytest", *contract, *session.posargs, env=env)
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
-    session.run("pytest", "-n2", "tests/test_tvm.py", "tests/test_tvm_trn.py", *session.posargs, env=env)
+    session.run(
+        "pytest",
+        "-n2",
+        "tests/test_tvm.py",
+        "tests/test_tvm_trn.py",
+        "tests/test_lines_tvm.py",
+        *session.posargs,
+        env=env,
+    )
     folder = Path(session.create_tmp(), "tuned").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=11", "--seeds=3")
@@ -260,6 +272,14 @@ def study(session: nox.Session) -> None:
     session.run("oneblock", "run", *interpreted, *cores, "-o", "study")
     session.run("oneblock", "report", "-o", "study")
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, silent=True)  # the verdict on what is there
+
+
+@nox.session(default=False)
+def page(session: nox.Session) -> None:
+    """Look at the report in a browser, Debian's chromium, skipping forbidden."""
+    session.install(LOCK, "-e.", *group("test"), *group("browser"))
+    env = {"ONEBLOCK_REQUIRE_BROWSER": "1"}
+    session.run("pytest", "-n2", "tests/test_page.py", "tests/test_report_explorer.py", *session.posargs, env=env)
 
 
 @nox.session(default=False)

@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from oneblock.bench._record import Launch, Limits
 from oneblock.bench._report import Row
 from oneblock.bench._report_text import figures, plain
+from oneblock.bench._vega import INK, Spec, digits, layer, log, mark, name, quantity, rank
 
 SAMPLES_SHOWN = 20_000  # of the whole page: each is some 8 bytes of it and one mark to draw
+_DIGITS = 64  # of the SHA-256 that stands before a kept script
 LOG_BEYOND = 5.0  # an axis is logarithmic where its largest value is more times its smallest
-INK = "var(--ink)"  # colours are the page's variables: dark, light and print need no second drawing
 
 
 @cache
 def script() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one text, so that a page needs no network."""
+    """Vega, Vega-Lite and Vega-Embed in one text, so that a page needs no network.
+
+    To join them takes seconds, so the text is kept in the user's cache folder, under the version that made it.
+    """
+    from importlib.metadata import version
+
+    from platformdirs import user_cache_path
+
+    kept = user_cache_path("oneblock") / f"vega-{version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # absent or damaged: made again
+        text = kept.read_text(encoding="utf-8")
+        if text.startswith(digest := hashlib.sha256(text[_DIGITS:].encode()).hexdigest()) and digest:
+            return text[_DIGITS:]
+    return _joined(kept)
+
+
+def _joined(kept: Path) -> str:
     import vl_convert
 
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    text = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):  # a cache that cannot be kept is made again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(hashlib.sha256(text.encode()).hexdigest() + text, encoding="utf-8")
+        temporary.replace(kept)
+    return text
 
 
 def policy_hash(text: str) -> str:
@@ -89,40 +115,41 @@ class Plots:
         plot = self.add(_roofline(rows, newest.record.limits, self.backends), words)
         return Roofline(tuple(rows), newest, len({row.record.limits for row in rows}), plot)
 
-    def add(self, chart: Any, words: str) -> Plot:
+    def add(self, chart: Spec, words: str) -> Plot:
         """Put a chart on the page, as wide as its place."""
-        spec = chart.properties(width="container", description=words).to_dict(validate=False)
-        self.specs.append({key: value for key, value in spec.items() if key not in ("$schema", "config")})
+        self.specs.append({**chart, "width": "container", "description": words})
         return Plot(len(self.specs) - 1, words)
 
 
-def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str]) -> Any:
-    import altair as alt
-
+def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str]) -> Spec:
     points = [_point(row) for row in rows]
-    x = alt.X("x:Q", title="arithmetic intensity, FLOP per byte (log)").scale(type="log", nice=False, padding=12)
-    y = alt.Y("y:Q", title="FLOP per second (log)").scale(type="log", padding=12).axis(format="~s", tickCount=6)
-    marks = alt.Chart(alt.InlineData(values=points)).mark_point(filled=True, size=80, opacity=0.9)
-    colour = alt.Color("backend:N").scale(domain=list(backends))
-    shape = alt.Shape("ops set:N").scale(domain=["plain", "native", "kernels", "tuned"])
-    tips = [f"{name}:N" for name in points[0] if name not in ("x", "y")]
-    layers: list[Any] = [marks.encode(x, y, color=colour, shape=shape, tooltip=tips)]
+    x = quantity("x", title="arithmetic intensity, FLOP per byte (log)", scale=log(nice=False, padding=12))
+    y = quantity("y", title="FLOP per second (log)", scale=log(padding=12), axis={"format": "~s", "tickCount": 6})
+    colour = name("backend", scale={"domain": list(backends)})
+    shape = name("ops set", scale={"domain": ["plain", "native", "kernels", "tuned"]})
+    tips = [name(field) for field in points[0] if field not in ("x", "y")]
+    of = mark("point", filled=True, size=80, opacity=0.9)
+    layers = [layer(points, of, x=x, y=y, color=colour, shape=shape, tooltip=tips)]
     if limits is not None and limits.flops_per_s and limits.read_bytes_per_s:
-        peak, ridge = limits.flops_per_s, limits.flops_per_s / limits.read_bytes_per_s
-        places = [ridge, *(point["x"] for point in points)]
-        left, right = min(places) / 2, max(places) * 4
-        corners = [
-            {"x": left, "y": left * limits.read_bytes_per_s, "roof": f"{figures(limits.read_bytes_per_s, 1e-9)} GB/s"},
-            {"x": ridge, "y": peak, "roof": ""},
-            {"x": right, "y": peak, "roof": f"{figures(peak, 1e-9)} GFLOP/s"},
-        ]
-        roof = alt.Chart(alt.InlineData(values=corners)).encode(x, y)
-        line = roof.mark_line(color="var(--soft)", strokeWidth=1.5, strokeDash=[5, 3])
-        below, above = roof.transform_filter(f"datum.x < {ridge!r}"), roof.transform_filter(f"datum.x > {ridge!r}")
-        read = below.mark_text(align="left", dx=20, dy=12).encode(text="roof:N")
-        compute = above.mark_text(align="right", dy=-9).encode(text="roof:N")
-        layers = [line, *layers, read, compute]
-    return alt.layer(*layers).properties(height=340)
+        line, *words = _roof(points, limits.flops_per_s, limits.read_bytes_per_s, {"x": x, "y": y})
+        layers = [line, *layers, *words]
+    return {"layer": layers, "height": 340}
+
+
+def _roof(points: Sequence[dict[str, Any]], peak: float, rate: float, at: Spec) -> list[Spec]:
+    """The line of the roof, and the words on its two sides."""
+    ridge = peak / rate
+    places = [ridge, *(point["x"] for point in points)]
+    left, right = min(places) / 2, max(places) * 4
+    corners = [
+        {"x": left, "y": left * rate, "roof": f"{figures(rate, 1e-9)} GB/s"},
+        {"x": ridge, "y": peak, "roof": ""},
+        {"x": right, "y": peak, "roof": f"{figures(peak, 1e-9)} GFLOP/s"},
+    ]
+    line = layer(corners, mark("line", color="var(--soft)", strokeWidth=1.5, strokeDash=[5, 3]), **at)
+    read = layer(corners[:1], mark("text", align="left", dx=20, dy=12), **at, text=name("roof"))
+    compute = layer(corners[2:], mark("text", align="right", dy=-9), **at, text=name("roof"))
+    return [line, read, compute]
 
 
 def _point(row: Row) -> dict[str, Any]:
@@ -146,40 +173,34 @@ def _point(row: Row) -> dict[str, Any]:
     return {"x": flops / read, "y": flops / times.cold_s} | {name: plain(text) for name, text in words.items()}
 
 
-def _strips(rows: dict[str, Row], most: int) -> Any:
-    import altair as alt
-
+def _strips(rows: dict[str, Row], most: int) -> Spec:
     samples = [_samples(label, launch, most) for label, row in rows.items() for launch in row.record.launches]
     ends = [end for one in samples for end in (min(one["ms"]), max(one["ms"]))]
-    kind = "log" if max(ends) > LOG_BEYOND * min(ends) else "linear"
+    is_log = max(ends) > LOG_BEYOND * min(ends)
     processes = max(len(row.record.launches) for row in rows.values())
-    scale = (
-        alt.Scale(type="log", nice=False, padding=10)
-        if kind == "log"
-        else alt.Scale(zero=False, nice=False, padding=10)
+    scale = log(nice=False, padding=10) if is_log else {"zero": False, "nice": False, "padding": 10}
+    x = quantity("ms", title="cold samples, ms" + (" (log)" if is_log else ""), scale=scale)
+    y = name("row", title=None, sort=list(rows), scale={"paddingInner": 0.3})
+    raw = layer(
+        samples,
+        mark("tick", thickness=1.2, size=12 if processes == 1 else 7),
+        [{"flatten": ["ms"]}],
+        x=x,
+        y=y,
+        yOffset=rank("process"),
+        color=rank("process", legend=None if processes == 1 else {"columns": 8}),
+        tooltip=[name("row"), rank("process"), quantity("ms")],
     )
-    x = alt.X("ms:Q", title="cold samples, ms" + (" (log)" if kind == "log" else "")).scale(scale)
-    y = alt.Y("row:N", title=None, sort=list(rows)).scale(paddingInner=0.3)
-    colour = alt.Color("process:O", legend=None if processes == 1 else alt.Legend(columns=8))
-    raw = (
-        alt.Chart(alt.InlineData(values=samples))
-        .transform_flatten(["ms"])
-        .mark_tick(thickness=1.2, size=12 if processes == 1 else 7)
-    )
-    raw = raw.encode(x, y, colour, yOffset="process:O", tooltip=["row:N", "process:O", "ms:Q"])
-    timed = [(label, row.times) for label, row in rows.items() if row.times is not None]
-    names = ("median", "low", "high")
+    fields = ("median", "low", "high")
     medians = [
-        {"row": label} | dict(zip(names, (1e3 * at for at in (times.cold_s, *times.interval_s)), strict=True))
-        for label, times in timed
+        {"row": label} | dict(zip(fields, (1e3 * at for at in (times.cold_s, *times.interval_s)), strict=True))
+        for label, times in ((label, row.times) for label, row in rows.items())
+        if times is not None
     ]
-    tips = [alt.Tooltip(f"{name}:Q", format=".4~g") for name in names]
-    middle = (
-        alt.Chart(alt.InlineData(values=medians))
-        .mark_tick(color=INK, thickness=2.5, size=16 + 6 * processes)
-        .encode(alt.X("median:Q").scale(scale), y, tooltip=[alt.Tooltip("row:N"), *tips])
-    )
-    return alt.layer(raw, middle).properties(height=len(rows) * (24 + 7 * processes))
+    of = mark("tick", color=INK, thickness=2.5, size=16 + 6 * processes)
+    tips = [name("row"), *(digits(field) for field in fields)]
+    middle = layer(medians, of, x=quantity("median", scale=scale), y=y, tooltip=tips)
+    return {"layer": [raw, middle], "height": len(rows) * (24 + 7 * processes)}
 
 
 def _samples(label: str, launch: Launch, most: int) -> dict[str, Any]:

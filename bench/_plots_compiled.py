@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from oneblock.bench._plots import INK, Plot, Plots
+from oneblock.bench._plots import Plot, Plots
 from oneblock.bench._report_text import figures, plain
+from oneblock.bench._vega import INK, digits, heat, layer, log, mark, name, quantity
 
 if TYPE_CHECKING:
     from oneblock.bench._report_compiled import Entry
@@ -19,34 +20,41 @@ UNCLAIMED = "(none)"  # the step of operations that no step claims
 
 def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plot | None:
     """Estimates only, one column a target: never beside a measured time."""
-    import altair as alt
-
     points = [
-        _words(entry, method=name, estimate=f"{figures(one.seconds, 1e3)} ms")
-        | {"ms": one.seconds * 1e3, "place": f"{methods.index(name):03} {entry.row.labels[:2]}"}
+        _words(entry, method=method, estimate=f"{figures(one.seconds, 1e3)} ms")
+        | {"ms": one.seconds * 1e3, "place": f"{methods.index(method):03} {entry.row.labels[:2]}"}
         for entry in entries
-        for name, one in entry.estimates.items()
+        for method, one in entry.estimates.items()
         if one.seconds is not None and 0 < one.seconds < math.inf
     ]
     if not points:
         return None
-    x = alt.X("target:N", title=None).axis(labelAngle=0, labelOverlap=False, labelLimit=110)
-    y = alt.Y("ms:Q", title="estimated time, ms (log)").scale(type="log", padding=12).axis(format="~g", tickCount=6)
-    named = [name for name in map(plain, methods) if any(point["method"] == name for point in points)]
-    colour = alt.Color("method:N", sort=named).scale(domain=[plain(name) for name in methods])
-    colour = colour.legend(values=named, symbolType="circle")
-    shape = alt.Shape("program:N", title="program", sort=None)
-    tips = [f"{name}:N" for name in points[0] if name not in ("ms", "place")]
-    beside = alt.XOffset("place:N", sort=sorted({str(point["place"]) for point in points}))
-    marks = alt.Chart(alt.InlineData(values=points)).mark_point(filled=True, size=80, opacity=0.9)
-    chart = marks.encode(x, y, colour, shape, xOffset=beside, tooltip=tips)
-    return plots.add(chart.properties(height=320), "Estimated time by target and method; every value is in the table")
+    named = [method for method in map(plain, methods) if any(point["method"] == method for point in points)]
+    chart = layer(
+        points,
+        mark("point", filled=True, size=80, opacity=0.9),
+        x=name("target", title=None, axis={"labelAngle": 0, "labelOverlap": False, "labelLimit": 110}),
+        y=quantity(
+            "ms",
+            title="estimated time, ms (log)",
+            scale=log(padding=12),
+            axis={"format": "~g", "tickCount": 6},
+        ),
+        color=name(
+            "method",
+            sort=named,
+            scale={"domain": [plain(method) for method in methods]},
+            legend={"values": named, "symbolType": "circle"},
+        ),
+        shape=name("program", title="program", sort=None),
+        xOffset=name("place", sort=sorted({str(point["place"]) for point in points})),
+        tooltip=[name(field) for field in points[0] if field not in ("ms", "place")],
+    )
+    return plots.add({**chart, "height": 320}, "Estimated time by target and method; every value is in the table")
 
 
 def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     """HBM bytes of each step, stacked, and the compulsory bytes as a line across the bar."""
-    import altair as alt
-
     steps = [plain(step.step) for step in entries[0].row.record.costs.steps]
     bars = [
         {
@@ -63,49 +71,49 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
         return None
     steps += [*sorted({bar["step"] for bar in bars} - {*steps, UNCLAIMED}), UNCLAIMED]
     bars = [bar | {"place": steps.index(bar["step"])} for bar in bars]
-    x = alt.X("MB:Q", title="HBM traffic of one device, MB (million bytes)").axis(tickCount=6)
-    y = alt.Y("row:N", title=None, sort=[entry.label for entry in entries])
+    y = name("row", title=None, sort=[entry.label for entry in entries])
     present = [step for step in steps if any(bar["step"] == step for bar in bars)]
-    colour = alt.Color("step:N", sort=present).scale(domain=steps).legend(values=present)
-    tips = ["row:N", "step:N", alt.Tooltip("MB:Q", format=".4~g"), "operations:Q"]
-    stacks = alt.Chart(alt.InlineData(values=bars)).mark_bar(height={"band": 0.62})
-    layers: list[Any] = [stacks.encode(x, y, colour, order="place:Q", tooltip=tips)]
+    stacks = layer(
+        bars,
+        mark("bar", height={"band": 0.62}),
+        x=quantity("MB", title="HBM traffic of one device, MB (million bytes)", axis={"tickCount": 6}),
+        y=y,
+        color=name("step", sort=present, scale={"domain": steps}, legend={"values": present}),
+        order=quantity("place"),
+        tooltip=[name("row"), name("step"), digits("MB"), quantity("operations")],
+    )
+    layers = [stacks]
     least = [{"row": e.label, "compulsory": e.compulsory_bytes / 1e6} for e in entries if e.compulsory_bytes]
     if least:
-        line = alt.Chart(alt.InlineData(values=least)).mark_tick(color=INK, thickness=2.5, size=26)
-        told = ["row:N", alt.Tooltip("compulsory:Q", title="compulsory MB", format=".4~g")]
-        layers.append(line.encode(alt.X("compulsory:Q"), y, tooltip=told))
-    chart = alt.layer(*layers).properties(height=32 * len({bar["row"] for bar in bars}) + 8)
+        told = [name("row"), digits("compulsory", title="compulsory MB")]
+        line = mark("tick", color=INK, thickness=2.5, size=26)
+        layers.append(layer(least, line, x=quantity("compulsory"), y=y, tooltip=told))
+    chart = {"layer": layers, "height": 32 * len({bar["row"] for bar in bars}) + 8}
     return plots.add(chart, "HBM bytes by step, stacked, with the compulsory bytes as a line; totals are in the table")
 
 
 def slots(plots: Plots, entry: Entry) -> Plot | None:
     """How full each functional unit's slots are in the longest kernels of one program; None without such kernels."""
-    import altair as alt
-
     longest = sorted((k for k in entry.facts.kernels if k.slots), key=_weight, reverse=True)[:KERNELS_SHOWN]
     if not longest:
         return None
     lines = [_line(kernel) for kernel in longest]
-    x = alt.X("unit:N", title=None, sort=list(dict.fromkeys(unit for line in lines for unit in line["unit"])))
-    x = x.axis(orient="top", labelAngle=-55, domain=False, ticks=False)
-    y = alt.Y("kernel:N", title=None, sort=[line["kernel"] for line in lines])
-    filled = alt.Tooltip("filled:Q", title="slots filled", format=".1%")
-    rows = alt.Chart(alt.InlineData(values=lines)).transform_flatten(["unit", "filled"])
-    squares = rows.transform_calculate(percent="round(100 * datum.filled)")
-    base = squares.encode(x, y, tooltip=["kernel:N", "step:N", "unit:N", filled, "bundles:Q", "static cycles:N"])
-    # Opacity of one colour: a ramp between colours could not follow the page's variables into the dark.
-    shade = alt.Opacity("filled:Q", legend=None).scale(domain=[0, 1], range=[0.04, 0.85])
-    boxes = base.mark_rect(fill="var(--c1)", stroke="var(--paper)").encode(shade)
-    texts = base.transform_filter("datum.percent >= 1").mark_text(fontSize=11).encode(text="percent:Q")
-    chart = alt.layer(boxes, texts).properties(height=20 * len(lines))
-    return plots.add(chart, f"Share of each unit's slots filled, %, in the longest kernels of {entry.label}")
+    units = list(dict.fromkeys(unit for line in lines for unit in line["unit"]))
+    axis = {"orient": "top", "labelAngle": -55, "domain": False, "ticks": False}
+    filled = quantity("filled", title="slots filled", format=".1%")
+    at = {
+        "x": name("unit", title=None, sort=units, axis=axis),
+        "y": name("kernel", title=None, sort=[line["kernel"] for line in lines]),
+        "tooltip": [*map(name, ("kernel", "step", "unit")), filled, quantity("bundles"), name("static cycles")],
+    }
+    enough = {"filter": "datum.percent >= 1"}
+    chart = heat(lines, [{"flatten": ["unit", "filled"]}], "filled", quantity("filled"), enough, at)
+    words = f"Share of each unit's slots filled, %, in the longest kernels of {entry.label}"
+    return plots.add({**chart, "height": 20 * len(lines)}, words)
 
 
 def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     """How full each GPU kernel leaves a multiprocessor, one column a program; None where no kernel says so."""
-    import altair as alt
-
     squares = [
         {
             "program": entry.label, "kernel": f"{plain(k.step) or UNCLAIMED}: {plain(k.name)}",
@@ -118,17 +126,16 @@ def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     ]  # fmt: skip
     if not squares:
         return None
-    x = alt.X("program:N", title=None, sort=[entry.label for entry in entries])
-    x = x.axis(orient="top", labelAngle=0, domain=False, ticks=False, labelLimit=140)
-    y = alt.Y("kernel:N", title=None, sort=alt.EncodingSortField("place", "min"))
-    tips = ["program:N", "kernel:N", "config:N", "blocks:Q", "limited by:N", "registers:Q"]
-    rows = alt.Chart(alt.InlineData(values=squares)).transform_calculate(percent="round(100 * datum.share)")
-    base = rows.encode(x, y, tooltip=tips)
-    shade = alt.Opacity("share:Q", legend=None).scale(domain=[0, 1], range=[0.04, 0.85])
-    boxes = base.mark_rect(fill="var(--c1)", stroke="var(--paper)").encode(shade)
-    texts = base.mark_text(fontSize=11).encode(text="percent:Q")
-    chart = alt.layer(boxes, texts).properties(height=20 * len({square["kernel"] for square in squares}))
-    return plots.add(chart, "Modelled occupancy of each kernel, % of the warps a multiprocessor has room for")
+    axis = {"orient": "top", "labelAngle": 0, "domain": False, "ticks": False, "labelLimit": 140}
+    tips = [*map(name, ("program", "kernel", "config")), quantity("blocks"), name("limited by"), quantity("registers")]
+    at = {
+        "x": name("program", title=None, sort=[entry.label for entry in entries], axis=axis),
+        "y": name("kernel", title=None, sort={"field": "place", "op": "min"}),
+        "tooltip": tips,
+    }
+    chart = heat(squares, [], "share", quantity("share"), {}, at)
+    height = 20 * len({square["kernel"] for square in squares})
+    return plots.add({**chart, "height": height}, "Modelled occupancy of each kernel, % of the warps it has room for")
 
 
 def _words(entry: Entry, **others: str) -> dict[str, Any]:

@@ -14,10 +14,13 @@ from typing import Any
 from oneblock.backends._backend import Kind
 from oneblock.bench._cell import digest
 from oneblock.bench._costs import Bound, bound
+from oneblock.bench._explorer import Explorer
 from oneblock.bench._record import WITHOUT_TIMES, Record, Status
+from oneblock.bench._report_command import run_command
 from oneblock.bench._report_text import figures, plain
 from oneblock.bench._stats import centre, interval
 from oneblock.bench._store import Problem
+from oneblock.compilers import Stage
 from oneblock.workloads._check import Check
 
 Machine = tuple[dict[str, str], dict[str, str], dict[str, str]]  # its own facts, its software's, and its state's
@@ -53,6 +56,7 @@ class Row:
     record: Record
     machine: int  # which of the page's machines, from 1
     times: Times | None  # None: no time may be shown
+    number: int  # among the page's rows: its anchor
     newest: bool  # of its cell, tier and machine; older ones are shown only where they failed
 
     @property
@@ -72,12 +76,29 @@ class Row:
         cell = self.record.cell
         return cell.backend, cell.ops_set, cell.target
 
+    @property
+    def command(self) -> str:
+        """What makes a new record of this cell."""
+        return run_command(self.record)
 
-def render(records: Sequence[tuple[Path, Record]], problems: Sequence[Problem], title: str) -> str:
-    """The page. Every text of a record is escaped, and the page's policy lets no script run but its own."""
+
+def render(
+    records: Sequence[tuple[Path, Record]],
+    problems: Sequence[Problem],
+    title: str,
+    *,
+    moved: Sequence[Any] = (),
+    explorer: Explorer | None = None,
+) -> str:
+    """The page. Every text of a record is escaped, and the page's policy lets no script run but its own.
+
+    `moved` are numbers that differ from another set of records, each with name, series, before, after, verdict, why.
+    """
     from jinja2 import Environment, StrictUndefined
 
+    from oneblock.bench._page import own_script, own_style
     from oneblock.bench._plots import Plots, policy_hash, script
+    from oneblock.bench._plots_steps import ceilings, step_rooflines
     from oneblock.bench._report_compiled import methods, subjects, unfit
 
     rows = _rows(records)
@@ -93,27 +114,38 @@ def render(records: Sequence[tuple[Path, Record]], problems: Sequence[Problem], 
         newest=newest,
         statuses=Counter(row.record.status.value for row in newest),
         machines=_machines(rows),
+        timers=list(dict.fromkeys(launch.timer for row in rows for launch in row.record.launches)),
         kinds=_kinds(rows),
+        record_kinds=Counter(row.record.kind.value if row.record.kind else "no evidence" for row in rows),
         failures=_failures([row for row in rows if not row.counted]),
         columns=sorted({row.labels for row in newest}),
         groups=groups,
         rooflines=plots.rooflines([row for group in groups for row in group if row.times]),
         strips=[plots.strips(group) for group in groups],
+        by_labels=[{row.labels: row for row in reversed(group)} for group in groups],
+        step_rooflines=step_rooflines(plots, groups),
+        ceilings=ceilings(newest),
+        explorer=explorer or Explorer(),
+        stage_names=[stage.value for stage in Stage],
+        moved=moved,
         compiled=(compiled := subjects(groups, plots)),
         methods=methods(compiled),
         unfit=unfit(rows),
         plots=plots,
         bundle=script() if plots.specs else "",
+        own=own_script(),
+        style=own_style(),
     )
 
 
 def _rows(records: Sequence[tuple[Path, Record]]) -> list[Row]:
     machines = list(dict.fromkeys(digest(record.environment.machine) for _, record in records))
-    rows, seen = [], set()
+    rows: list[Row] = []
+    seen = set()
     for path, record in sorted(records, key=lambda entry: entry[1].created, reverse=True):
         key = digest([record.cell.keys(), record.tier, record.environment.machine])
         machine = machines.index(digest(record.environment.machine)) + 1
-        rows.append(Row(path, record, machine, _times(record), newest=key not in seen))
+        rows.append(Row(path, record, machine, _times(record), len(rows), newest=key not in seen))
         seen.add(key)
     return sorted(rows, key=lambda row: (row.record.cell.name, str(row.path)))
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from typing import Any
 
+_ODD = re.compile(r"[^\n\t -~]")  # what may need a second look: all but plain ASCII
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(\x07|\x1b\\))")  # colours, cursor moves, titles
 
 
@@ -24,10 +25,13 @@ def figures(value: float | None, by: float = 1.0) -> str:
 
 def plain(text: Any) -> Any:
     """Text without terminal colours; other control characters become visible; what is no text stays what it is."""
-    return "".join(map(_visible, _TERMINAL.sub("", text))) if type(text) is str else text
+    if type(text) is not str or not _ODD.search(text):
+        return text
+    return _ODD.sub(_visible, _TERMINAL.sub("", text))
 
 
-def _visible(character: str) -> str:
+def _visible(match: re.Match[str]) -> str:
+    character = match[0]
     if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
         return character
     return chr(0x2400 + ord(character)) if ord(character) < 0x20 else f"⟨U+{ord(character):04X}⟩"

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from oneblock.bench._cli import Refused, answer, json_option, note, records_option
+
+if TYPE_CHECKING:
+    from oneblock.bench._exports import Exported
+    from oneblock.bench._moved import Moved
+    from oneblock.bench._record import Record
 
 
 @click.command("report")
@@ -17,24 +23,32 @@ from oneblock.bench._cli import Refused, answer, json_option, note, records_opti
     "--to", "target", type=click.Path(path_type=Path), help="The file to write.  [default: RECORDS/report.html]"
 )
 @click.option("--title", default="oneblock study", show_default=True, help="The page's title.")
+@click.option("--against", type=click.Path(path_type=Path), help="Other records: the page says which numbers moved.")
+@click.option("--export", "folder", type=click.Path(path_type=Path), help="Write JSON, CSV, traces and StableHLO here.")
 @json_option
-def COMMAND(bundle: Path | None, directory: Path, target: Path | None, title: str, as_json: bool) -> None:
+def COMMAND(
+    bundle: Path | None, directory: Path, target: Path | None, title: str, against: Path | None, folder: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Write one HTML file that needs no network: tables, roofline and the distributions of the samples.
 
-    BUNDLE, a .tar.gz of records from another machine, is unpacked beside itself and reported.
+    BUNDLE, a .tar.gz of records from another machine, is unpacked beside itself and reported. --against is a directory
+    or one record, from before; what cannot be compared says why. --export is for other programs.
     """
     if bundle is not None:
         from oneblock.bench._bundle import unpack
 
         directory = unpack(bundle)
     path = target or directory / "report.html"
-    found = write(directory, path, title)
+    found = write(directory, path, title, against, folder)
     if as_json:
-        answer({"path": str(path), **found.counts})
+        answer({"path": str(path), **found.counts, **({"exported": found.exported} if found.exported else {})})
         return
     for problem in found.problems:
         note(f"oneblock: left out: {problem}")
     click.echo(found.sentence)
+    if found.exported is not None:
+        click.echo(found.exported.sentence)
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ class Written:
     records: int
     nbytes: int
     problems: tuple[str, ...]
+    exported: Exported | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -57,17 +72,38 @@ class Written:
         return f"{self.path}: {self.records} records, {self.nbytes / 2**20:.1f} MiB; open it in a browser"
 
 
-def write(directory: Path, path: Path, title: str) -> Written:
-    """Write the page of a records directory; Refused says why it cannot be written."""
+def write(directory: Path, path: Path, title: str, against: Path | None = None, folder: Path | None = None) -> Written:
+    """Write the page of a records directory, and with a folder its exports; Refused says why it cannot be written."""
+    from oneblock.bench._explorer import explore, write_beside
     from oneblock.bench._find import newest
     from oneblock.bench._report import render
     from oneblock.bench._store import Store
 
     records, problems = Store(directory).records()
-    page = render(newest(records), problems, title)
+    latest = newest(records)
+    beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
+    explorer = explore(latest, beside.name)
+    rows = _moved(latest, against) if against is not None else []
+    page = render(latest, problems, title, moved=rows, explorer=explorer)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
+        write_beside(explorer.beside, beside)
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}; give another with --to") from error
-    return Written(path, len(records), len(page.encode()), tuple(problem.why for problem in problems))
+    exported = None
+    if folder is not None:
+        from oneblock.bench._exports import export
+
+        exported = export(latest, problems, rows, title, folder)
+    return Written(path, len(records), len(page.encode()), tuple(problem.why for problem in problems), exported)
+
+
+def _moved(records: list[tuple[Path, Record]], against: Path) -> list[Moved]:
+    """What moved since the other records: a directory, or one record."""
+    from oneblock.bench._find import load, newest
+    from oneblock.bench._moved import moved
+    from oneblock.bench._store import Store, read_record
+
+    others = [read_record(against)] if against.is_file() else [one for _, one in newest(load(Store(against)))]
+    return moved([record for _, record in records], others)

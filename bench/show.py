@@ -1,4 +1,4 @@
-"""`oneblock show`: one record, or one stage of it."""
+"""`oneblock show`: one record, its stages, or the lines of one step in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oneblock.bench._cli import Refused, answer, json_option, records_option
+from oneblock.bench._cli import Refused, answer, json_option, note, records_option
 
 if TYPE_CHECKING:
     from oneblock.backends._cuda.evidence import DeviceState, Energy
@@ -19,61 +19,93 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("record", required=False)
 @click.option("--stage", help="Print this lowering stage's text: a stage or a dialect, e.g. hlo.")
+@click.option("--step", help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.")
+@click.option("--stats", is_flag=True, help="Count each stage: lines, operations by step, the share that has a step.")
+@click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
 @records_option
 @json_option
-def COMMAND(record: str | None, stage: str | None, directory: Path, as_json: bool) -> None:
-    """Show a record, one lowering stage of it, or without RECORD the table of all.
+def COMMAND(
+    record: str | None, stage: str | None, step: str | None, stats: bool, no_pager: bool, directory: Path, as_json: bool
+) -> None:
+    """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
     RECORD is a file, or words that its file name contains: "llama-1b decode bfloat16 jax_xla-native".
     """
     from oneblock.bench._find import find, load, newest
-    from oneblock.bench._gpu_tables import has_kernels, launches
-    from oneblock.bench._neuron_tables import calls
     from oneblock.bench._store import Store
     from oneblock.bench._tables import console, remarks, results
-    from oneblock.bench._tir_tables import functions
+    from oneblock.bench._terminal import harmless
 
     store = Store(directory)
     if record is None:
-        records = [found for _, found in newest(load(store))]
+        if stage is not None or step is not None or stats:
+            raise Refused("--stage, --step and --stats are of one record: name it; `oneblock show` lists them")
+        listed = newest(load(store))
         if as_json:
-            answer(records)
+            answer([found for _, found in listed])
             return
+        records = [harmless(path, found) for path, found in listed]
         for part in (*results(records), *remarks(records)):
             console().print(part)
         return
     path, found = find(record, directory)
-    if stage is not None:
-        click.echo(_stage_text(found, stage, Store(path.parent)))
+    if stage is not None or step is not None or stats:
+        _stages(found, stage, step, Store(path.parent), stats=stats, pager=not no_pager, as_json=as_json)
     elif as_json:
         answer(found)
     else:
-        console().print(f"[bold]{path}[/bold]", highlight=False)
-        for part in (*results([found]), *remarks([found])):
-            console().print(part)
-        for line in _details(found):
-            click.echo(line)
-        if found.facts is not None and has_kernels(found):
-            console().print(launches(found.facts))
-        if found.facts is not None and found.facts.tir_calls:
-            console().print(functions(found.facts))
-        if found.facts is not None and found.facts.neuron_calls:
-            console().print(calls(found.facts))
+        _record(path, harmless(path, found))
 
 
-def _stage_text(record: Record, stage: str, store: Store) -> str:
-    from oneblock.workloads._config import unknown
+def _record(path: Path, found: Record) -> None:
+    """Everything of one record but its stages' texts."""
+    from rich.text import Text
 
-    for ref in record.artifacts:
-        if stage in (ref.stage, ref.dialect):
-            path = store.artifact_path(ref.sha256)
-            if not path.exists():
-                raise Refused(f"{path}: the stage's text is gone; `oneblock run --again` writes it anew")
-            return path.read_text(encoding="utf-8")
-    known = [name for ref in record.artifacts for name in (ref.stage.value, ref.dialect)]
-    if not known:
+    from oneblock.bench._gpu_tables import has_kernels, launches
+    from oneblock.bench._neuron_tables import calls
+    from oneblock.bench._tables import console, remarks, results
+    from oneblock.bench._terminal import visible
+    from oneblock.bench._tir_tables import functions
+
+    console().print(Text(visible(str(path)), style="bold"))
+    for part in (*results([found]), *remarks([found])):
+        console().print(part)
+    for line in _details(found):
+        click.echo(line)
+    if found.facts is not None and has_kernels(found):
+        console().print(launches(found.facts))
+    if found.facts is not None and found.facts.tir_calls:
+        console().print(functions(found.facts))
+    if found.facts is not None and found.facts.neuron_calls:
+        console().print(calls(found.facts))
+
+
+def _stages(
+    record: Record, stage: str | None, step: str | None, store: Store, *, stats: bool, pager: bool, as_json: bool
+) -> None:
+    """The statistics of stages, the lines of a step in them, or the first one's text."""
+    from oneblock.bench import _show_stages as shown
+    from oneblock.bench._stages import check_step, named, opened, whole
+    from oneblock.bench._tables import console
+    from oneblock.bench._terminal import coloured, show, visible
+
+    if step is not None:
+        check_step(record, step)
+    refs = named(record, stage) if stage is not None else list(record.artifacts)
+    if not refs:
         raise Refused(f"{record.cell.name} has no lowering stages: {record.cell.backend} compiles nothing")
-    raise LookupError(unknown("stage", stage, known))
+    stages = whole(refs[:1], store) if step is None and not stats else opened(record, refs, store)
+    if as_json:
+        answer(shown.statistics(stages) if stats else shown.chosen(stages, step))
+    elif stats:
+        console().print(shown.table(stages))
+    elif step is not None:
+        show(shown.step_lines(stages, step), pager)
+    else:
+        others = ", ".join(visible(ref.dialect) for ref in refs[1:])
+        if others:
+            note(f"oneblock: this is {visible(refs[0].dialect)}; {stage} is also {others}")
+        show([coloured(refs[0].dialect, visible(stages[0].text).removesuffix("\n"))], pager)
 
 
 def _details(record: Record) -> Iterator[str]:

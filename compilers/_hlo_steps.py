@@ -51,27 +51,63 @@ def attribute(computation: Computation, module: Module, steps: Sequence[str]) ->
     """(step, whether its own metadata names it) by instruction.
 
     Metadata first: the operation's, or most of what it fuses. What has none (copies and prefetches, which the compiler
-    adds) belongs to the step that uses what it moves, or else to the one that made it.
+    adds) belongs to the step that uses what it moves, or else to the one that made it. A fusion may be of a later step
+    than its first use of a value is: XLA:CPU leaves what a product was called to the bitcast of its result in there.
+    A product of which that tells nothing, and that multiplies no weight, is of the last step that made its operands.
     """
     found = {i.name: _named(i, module, steps) for i in computation.instructions}
     by_name = {name for name, step in found.items() if step is not None}  # before it spreads
-    users: dict[str, list[str]] = {i.name: [] for i in computation.instructions}
+    users: dict[str, list[Instruction]] = {i.name: [] for i in computation.instructions}
     for i in computation.instructions:
         for operand in i.operands:
             if operand in users:
-                users[operand].append(i.name)
-    _spread(computation.instructions[::-1], found, lambda i: users[i.name])
-    _spread(computation.instructions, found, lambda i: [name for name in i.operands if name in found])
+                users[operand].append(i)
+
+    def after(i: Instruction) -> Iterator[str | None]:
+        return (_first_use(i.name, user, module, steps) or found[user.name] for user in users[i.name])
+
+    made: dict[str, frozenset[str]] = {}  # the steps that a value is of, or those that it was moved from
+    for i in computation.instructions:
+        before = [made[name] for name in i.operands if made.get(name)]
+        if found[i.name] is None and len(before) > 1 and _multiplies(i, module) and not any(after(i)):
+            found[i.name] = max(frozenset[str]().union(*before), key=steps.index)
+        own = found[i.name]
+        made[i.name] = frozenset([own]) if own else frozenset[str]().union(*before)
+    _spread(computation.instructions[::-1], found, after)
+    _spread(computation.instructions, found, lambda i: (found.get(name) for name in i.operands))
     return {name: (step, name in by_name) for name, step in found.items()}
 
 
 def _spread(
-    order: Iterable[Instruction], found: dict[str, str | None], neighbours: Callable[[Instruction], list[str]]
+    order: Iterable[Instruction],
+    found: dict[str, str | None],
+    neighbours: Callable[[Instruction], Iterable[str | None]],
 ) -> None:
     for instruction in order:
         if found[instruction.name] is None:
-            steps = (found[name] for name in neighbours(instruction))
-            found[instruction.name] = next((step for step in steps if step is not None), None)
+            found[instruction.name] = next((step for step in neighbours(instruction) if step is not None), None)
+
+
+def _multiplies(instruction: Instruction, module: Module) -> bool:
+    inside = (one for one, _ in deep(instruction, module))
+    return any(one.opcode in ("dot", "convolution") for one in (instruction, *inside))
+
+
+def _first_use(name: str, user: Instruction, module: Module, steps: Sequence[str]) -> str | None:
+    """The step of what a fusion does first with a value of that name, where its metadata tells."""
+    if user.opcode != "fusion":
+        return None
+    number = str(user.operands.index(name))
+    taken: set[str] = set()
+    for one in module.computations[user.calls[0]].instructions:
+        if taken.intersection(one.operands):
+            step = step_in(one.op_name, steps)
+            if step is not None:
+                return step
+        elif one.opcode != "parameter" or one.literal != number:
+            continue
+        taken.add(one.name)
+    return None
 
 
 def _named(instruction: Instruction, module: Module, steps: Sequence[str]) -> str | None:

@@ -1,14 +1,18 @@
-"""TorchInductor: the FX graph that Dynamo traced the source that Inductor wrote, and a count of both."""
+"""TorchInductor: the FX graph that Dynamo traced, the source that Inductor wrote, and a count of both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch._dynamo.utils import counters
 
+from oneblock.compilers import inductor_steps
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
+
+_HOME = f"{Path(__file__).parent.parent}/"  # the texts quote our source by its path
 
 
 def compilations() -> int:
@@ -24,8 +28,9 @@ def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Calla
     graphs: list[str] = []
 
     def inductor(graph: torch.fx.GraphModule, example_inputs: Sequence[Any]) -> Any:
-        graphs.append(graph.print_readable(print_output=False))
-        return compile_fx(graph, example_inputs)
+        graphs.append(graph.print_readable(print_output=False).replace(_HOME, ""))
+        with inductor_steps.written():
+            return compile_fx(graph, example_inputs)
 
     compiled = torch.compile(function, backend=inductor, fullgraph=True, dynamic=False)
     _, sources = run_and_get_code(compiled, *args)

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import torch
 from torch.utils._pytree import tree_unflatten
 
-from oneblock.compilers import sdpa_on_gpu
+from oneblock.compilers import inductor_steps, sdpa_on_gpu
 from oneblock.compilers._gpu_specs import Gpu
 from oneblock.compilers.gemm_templates import Pick
 from oneblock.compilers.pretended_gpu import DEVICE, pretended
@@ -72,7 +72,10 @@ def generate(program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templ
     found = Generated(gpu, tuple(args), outputs, fx=_readable(exported))
     with pretended(gpu), FakeTensorMode():
         arrays = [torch.empty(a.shape, dtype=a.dtype, device=DEVICE) for a in args.values()]
-    with pretended(gpu), sdpa_on_gpu.decided(gpu), _caught(found), _settings(templates), torch.no_grad():
+    with (
+        pretended(gpu), sdpa_on_gpu.decided(gpu), _caught(found), inductor_steps.written(), _settings(templates),
+        torch.no_grad(),
+    ):  # fmt: skip
         from torch._inductor.compile_fx import compile_fx
 
         compile_fx(exported, arrays)
@@ -156,12 +159,12 @@ def _caught(found: Generated) -> Iterator[None]:
 
     def define_kernel(self: Any, source: str, nodes: Any, kernel: Any) -> str:
         name: str = define(self, source, nodes, kernel)
-        found.launches.append(Launch(name, _steps(nodes), library=False))
+        found.launches.append(Launch(name, inductor_steps.steps(nodes), library=False))
         return name
 
     def codegen_extern_call(self: Any, node: Any) -> None:
         if not isinstance(node.node, ir.MultiOutput):  # which only names one of several answers
-            found.launches.append(Launch(_operation(node.node), _steps([node]), library=True))
+            found.launches.append(Launch(_operation(node.node), inductor_steps.steps([node]), library=True))
         extern(self, node)
 
     def fuse_nodes(self: Any, nodes: Any) -> Any:
@@ -185,39 +188,9 @@ def _caught(found: Generated) -> Iterator[None]:
 
 
 def _text(nodes: Sequence[Any]) -> str:
-    texts = (f"# step: {_steps([node]) or 'none'}\n{node.debug_str()}\n" for node in nodes)
+    texts = (f"# step: {inductor_steps.steps([node]) or 'none'}\n{node.debug_str()}\n" for node in nodes)
     return "\n".join(texts).replace(_HOME, "")
 
 
 def _operation(node: Any) -> str:
     return str(getattr(node, "op_overload", None) or getattr(node, "python_kernel_name", None) or type(node).__name__)
-
-
-def _steps(nodes: Sequence[Any]) -> str | None:
-    """The steps of the operations from which scheduled nodes come, in the program's order."""
-    origins = {origin for node in nodes for origin in _origins(node)}
-    order = [node for node in next(iter(origins)).graph.nodes if node in origins] if origins else []
-    return "+".join(dict.fromkeys(filter(None, map(_step, order)))) or None
-
-
-def _step(node: Any) -> str | None:
-    found: str | None = node.meta.get("custom", {}).get("step")
-    return found
-
-
-def _origins(node: Any) -> set[Any]:
-    """The operations of the graph that a scheduled node carries out."""
-    if not hasattr(node, "get_nodes"):
-        return set()  # a marker among the nodes of a kernel: where a reduction's loop ends
-    found: set[Any] = set()
-    for one in node.get_nodes():
-        origins = set() if one.node is None else set(one.node.get_origins())
-        if one.is_extern() or one.is_template():  # views of what it reads are another step's
-            origin = one.node.get_origin_node()
-            fallback = [
-                candidate for candidate in origins if candidate.target is getattr(one.node, "op_overload", None)
-            ]
-            own = {candidate for candidate in (origin, *fallback) if candidate is not None and _step(candidate)}
-            origins = own or origins
-        found |= origins
-    return found

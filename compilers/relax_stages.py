@@ -14,6 +14,7 @@ from tvm.ir.instrument import pass_instrument
 
 from oneblock.compilers import tir_functions
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
+from oneblock.compilers._relax_text import with_steps
 from oneblock.compilers.relax import Fused, build, fuse, schedule
 
 
@@ -25,10 +26,10 @@ def captured(fused: Fused, scheduled: tvm.IRModule, built: Any, tuned: Any | Non
         on_cpu = fused.target.kind.name == "llvm"
         stages = [
             Artifact(Stage.GRAPH, "relax", _text(fused.traced)),
-            Artifact(Stage.LOWERED, "tir", _text(fused.module)),
+            Artifact(Stage.LOWERED, "tir", with_steps(_text(fused.module), fused.calls)),
         ]
         if detail is not Detail.BRIEF:
-            stages.append(Artifact(Stage.OPTIMIZED, "tir-scheduled", _text(scheduled)))
+            stages.append(Artifact(Stage.OPTIMIZED, "tir-scheduled", with_steps(_text(scheduled), fused.calls)))
             if tuned is not None:
                 stages.append(Artifact(Stage.OPTIMIZED, "traces", _traces(fused, tuned)))
         if detail is Detail.ALL:

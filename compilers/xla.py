@@ -17,6 +17,7 @@ from oneblock.compilers import _dump_job, _hlo, _hlo_facts, _libtpu, _xla_errors
 from oneblock.compilers._artifact import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers._facts import Facts
 
+_SCOPE = re.compile(r" +# \[([^#]*)\]$")
 _COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 _seen: list[str] = []
 
@@ -102,7 +103,17 @@ def lower(
     float32 = any(np.dtype(dtype) == np.float32 for _, dtype in shapes.values())
     with jax.default_matmul_precision("highest" if float32 else "default"):
         traced = jax.jit(function).trace(specs)
-        return traced.lower(), Artifact(Stage.GRAPH, "jaxpr", str(traced.jaxpr))
+        return traced.lower(), Artifact(Stage.GRAPH, "jaxpr", _with_scopes(traced.jaxpr))
+
+
+def _with_scopes(jaxpr: Any) -> str:
+    """A jaxpr as JAX prints it, with the scope of each equation behind it: "# [attention]"; nothing where it has none.
+
+    The scopes inside a jaxpr are relative to the equation that holds it. JAX sets them all behind the longest line,
+    which has thousands of characters where there is a Pallas kernel.
+    """
+    parts = (_SCOPE.split(line) for line in str(jaxpr.pretty_print(name_stack=True)).splitlines())
+    return "\n".join(f"{code.rstrip():80} # [{scope[0]}]" if any(scope) else code.rstrip() for code, *scope in parts)
 
 
 def inputs(lowered: jax.stages.Lowered) -> tuple[Artifact, Artifact]:

@@ -2,8 +2,8 @@
 
 Before you run it, predict for N = 1024: how many bytes does each stage move, and which engine is the busiest? Then read
 the stages in backends/_nki/staged_linear.py beside the instructions (`--lines`) and the timelines (`--perfetto DIR`).
-Then break a rule: give a tile 129 rows, a product 513 columns, fill nine accumulators in PSUM before you read the first;
-the error says which rule it was, with its limit.
+Then break a rule: give a tile 129 rows, a product 513 columns, fill nine accumulators in PSUM before you read the
+first; the error says which rule it was, with its limit.
 """
 
 from __future__ import annotations

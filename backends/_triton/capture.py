@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from oneblock.backends._triton.plan import Planned
 from oneblock.compilers import Capture, _gpu_choice, _gpu_dump, triton_gpu, triton_passes
@@ -23,6 +23,7 @@ def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) 
             plan = [measured(one) for one in plan]
         kernels = tuple(one.facts() for one in plan)
         named = _distinct(plan)
+        labels = {source.key: label for label, (source, _) in named.items()}
         texts = triton_gpu.artifacts({label: built for label, (_, built) in named.items()}, detail)
         passes = [
             artifact
@@ -30,7 +31,7 @@ def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) 
             for artifact in triton_passes.passes(source, label)
         ]
         tables = [
-            Artifact(Stage.GRAPH, "launches", _launches(plan)),
+            Artifact(Stage.GRAPH, "launches", _launches(plan, labels)),
             Artifact(Stage.MACHINE, "kernels", _gpu_dump.table(kernels)),
             Artifact(Stage.MACHINE, "choices", _choices(plan)),
         ]
@@ -54,12 +55,13 @@ def _distinct(plan: Sequence[Planned]) -> dict[str, tuple[Source, Built]]:
     return {label: (source, built) for label, (_, source, built) in found.items()}
 
 
-def _launches(plan: Sequence[Planned]) -> str:
+def _launches(plan: Sequence[Planned], labels: Mapping[str, str]) -> str:
+    """Each launch with its step, and with its kernel's label: by it the kernel's stages are found."""
     lines = ["number  step       kernel, grid, config"]
     for number, one in enumerate(plan):
         what = f"{one.started.operation} (PyTorch's own)"
-        if one.built is not None:
-            what = f"{one.built.name}  {one.call.grid(one.config)}  {one.config}"
+        if one.source is not None and one.built is not None:
+            what = f"{labels[one.source.key]}  {one.call.grid(one.config)}  {one.config}"
         lines.append(f"{number:<6}  {one.started.step or '':<9}  {what}")
     return "\n".join(lines) + "\n"
 

@@ -109,7 +109,7 @@ def memset(machine: Machine, dst: NkiTensor, value: float, engine: Any = Engine.
     """dst = value in every element."""
     on_engine("dst", dst)
     require(isinstance(value, int | float), "value", "a number", type(value).__name__)
-    exact = dst.dtype in FLOATS or float(converted(np.float32([value]), dst.dtype)[0]) == value
+    exact = dst.dtype in FLOATS or float(converted(np.full(1, value, np.float32), dst.dtype)[0]) == value
     require(exact, "value", f"one that {dst.dtype} has", value)
     by = ("vector" if dst.buffer == PSUM else "gpsimd") if engine is Engine.unknown else str(engine.name)
     require(by in ("vector", "gpsimd"), "engine", "vector or gpsimd", by)
