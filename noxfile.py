@@ -66,6 +66,8 @@ def backend(session: nox.Session, backend: str) -> None:
     session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
     own = Path("tests", f"test_{backend}.py")
     files = [*(["tests/test_authority.py"] if authority else []), *([str(own)] if own.exists() else [])]
+    if backend == "torch_inductor":
+        files.append("tests/test_bisect_inductor.py")
     if backend == "torch_eager":
         files.append("tests/test_neuron_torch.py")  # against a made-up toolchain, which computes with PyTorch
     env = {"ONEBLOCK_REQUIRE": backend, "ONEBLOCK_TARGET": COMPILED_FOR.get(backend, "cpu")}
@@ -83,10 +85,8 @@ def xla(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k")
     session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
-    files = [
-        f"tests/test_{name}.py"
-        for name in ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla")
-    ]
+    names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
+    files = [f"tests/test_{name}.py" for name in names]
     session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
@@ -103,7 +103,7 @@ def triton(session: nox.Session) -> None:
     compiled = env | {"ONEBLOCK_TARGET": "cuda:sm_90"}
     session.run("pytest", *contract, " or ".join(names), *session.posargs, env=compiled)
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
-    names += ("lines_triton", "lines_torch")
+    names += ("lines_triton", "lines_torch", "bisect_triton")
     session.run("pytest", "-n2", *(f"tests/test_{name}.py" for name in names), *session.posargs, env=env)
 
 
@@ -115,15 +115,8 @@ def tvm(session: nox.Session) -> None:
     contract = ("tests/test_backends.py", "-n2", "-k", "tvm_relax")
     session.run("pytest", *contract, *session.posargs, env=env)
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
-    session.run(
-        "pytest",
-        "-n2",
-        "tests/test_tvm.py",
-        "tests/test_tvm_trn.py",
-        "tests/test_lines_tvm.py",
-        *session.posargs,
-        env=env,
-    )
+    files = [f"tests/test_{name}.py" for name in ("tvm", "tvm_trn", "lines_tvm", "bisect_tvm")]
+    session.run("pytest", "-n2", *files, *session.posargs, env=env)
     folder = Path(session.create_tmp(), "tuned").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=11", "--seeds=3")

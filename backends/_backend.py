@@ -11,6 +11,7 @@ import numpy as np
 
 from oneblock.backends._target import Target
 from oneblock.compilers import Capture, Detail, Lowering
+from oneblock.compilers._bisect import Passes
 from oneblock.compilers._search import Search, TaskState, Tell
 from oneblock.workloads._workload import Arrays, Case, Workload
 
@@ -137,6 +138,15 @@ class Tunable(Protocol):
 
         `arrays` have shapes and dtypes, and no data.
         """
+        ...
+
+
+@runtime_checkable
+class Bisectable(Protocol):
+    """What a backend also has whose compiler's passes can be switched off one by one."""
+
+    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
+        """The passes of a cell's program, found by compiling it; Unavailable and Unsupported as in `compile`."""
         ...
 
 

@@ -15,6 +15,7 @@ from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsu
 from oneblock.backends._host import HostCache
 from oneblock.backends._target import MESH_AXES, Target
 from oneblock.compilers import xla
+from oneblock.compilers._bisect import Passes
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import STEPS, Array, Ops
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload, is_projection
@@ -179,6 +180,19 @@ class JaxXla:
             raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
         made = TpuExecutable if target.platform == "tpu" else JaxExecutable
         return Compiled(made(compiled, devices[0], ops_set, where), capture)
+
+    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
+        from oneblock.compilers.xla_bisect import XlaPasses
+
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: passes are searched on one device: leave out @{target.mesh}")
+        (device,) = _devices(target)[:1]
+        where = xla.on(device)
+        ops = JaxNativeOps(target.platform) if ops_set == "native" else JaxOps()
+        program = xla.named(workload.program, ops, case, workload.name)
+        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
+        lowered, _ = xla.lower(program, shapes, where)
+        return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, ops_set, where), STEPS)
 
     def compilations(self) -> int:
         return xla.compilations()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
+from oneblock.backends._backend import Compiled
+from oneblock.backends._target import Target
 from oneblock.backends.torch_eager import Program, TorchEager, TorchExecutable
-from oneblock.compilers import Capture, inductor
-from oneblock.workloads._workload import Arrays
+from oneblock.compilers import Capture, Detail, Stage, inductor
+from oneblock.compilers._bisect import Passes
+from oneblock.workloads._workload import Arrays, Case, Workload
 
 
 class TorchInductor(TorchEager):
@@ -19,8 +25,22 @@ class TorchInductor(TorchEager):
         with torch.inference_mode():  # as in call(): Dynamo guards on that too
             return inductor.compile_and_capture(program, args)
 
+    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
+        from oneblock.compilers.inductor_bisect import InductorPasses
+
+        def compile() -> tuple[Any, Callable[[], str]]:
+            made = self.compile(workload, case, arrays, ops_set, target)
+            return made.executable, lambda: _source(made)
+
+        return InductorPasses(compile)
+
     def compilations(self) -> int:
         return inductor.compilations()
+
+
+def _source(made: Compiled) -> str:
+    """What Inductor wrote."""
+    return next(one.text for one in made.capture(Detail.BRIEF).artifacts if one.stage is Stage.KERNEL)
 
 
 BACKEND = TorchInductor()

@@ -25,6 +25,7 @@ from oneblock.backends._triton.swiglu import swiglu
 from oneblock.backends.torch_eager import BACKEND as TORCH
 from oneblock.backends.torch_eager import TorchExecutable, TorchOps, without_data
 from oneblock.compilers import triton_gpu
+from oneblock.compilers._bisect import Passes
 from oneblock.compilers._search import Search, Tell
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import Array
@@ -154,6 +155,17 @@ class TritonKernels:
         architecture, recorder = _recorded(workload, case, arrays, target, kind)
         of_trials = Kind.MEASURED if kind is Kind.MEASURED else Kind.MODELLED
         return tuning.tune(recorder.started, architecture, target.topology, of_trials, tell)
+
+    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
+        from oneblock.compilers.triton_bisect import TritonPasses
+
+        kind = self.probe(target).kind
+        if kind is Kind.INTERPRETED:
+            raise Unsupported(f"{target}: an interpreter runs no pass; name a GPU, e.g. --target {_example('cuda')}")
+        architecture, recorder = _recorded(workload, case, arrays, target, kind)
+        planned = plan.plan(recorder.started, architecture, target.topology)
+        distinct = {one.source.key: one.source for one in planned if one.source is not None}
+        return TritonPasses(list(distinct.values()))
 
     def compilations(self) -> int:
         return triton_gpu.compilations()

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from oneblock.backends._host import HostCache
 from oneblock.backends._target import Target
 from oneblock.compilers import _tuned_store, _tvm_pins
 from oneblock.compilers._amd_specs import AMD_GPUS
+from oneblock.compilers._bisect import Passes
 from oneblock.compilers._gpu_specs import gpu
 from oneblock.compilers._search import Search, Tell
 from oneblock.workloads._dtypes import DTYPES
@@ -143,10 +144,26 @@ class TvmRelax:
         how = f"TVM's MetaSchedule, cost model {asked.cost_model}, seed {asked.seed}, {threads()} threads"
         return Found(Kind.MEASURED, how, tuple(tasks), str(folder))
 
-    def _fused(
+    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
+        if ops_set == "tuned" or self.probe(target).kind is Kind.COMPILED:
+            raise Unsupported(f"{target}, {ops_set}: passes are searched where the plain or native program runs")
+        from oneblock.compilers.tvm_bisect import RelaxPasses
+
+        where, traced, outputs = self._traced(workload, case, arrays, target, native=ops_set == "native")
+        here = _cuda_here(target)
+        run = partial(RelaxExecutable, device=here and here[0], inputs=list(arrays), outputs=outputs)
+        return RelaxPasses(traced, where, STEPS, run)
+
+    def _fused(self, *what: Any, **how: Any) -> tuple[Any, list[str]]:
+        from oneblock.compilers import relax
+
+        where, traced, outputs = self._traced(*what, **how)
+        return relax.fuse(traced, where, STEPS), outputs
+
+    def _traced(
         self, workload: Workload, case: Case, arrays: Arrays, target: Target, *, native: bool,
         processor: str | None = None,
-    ) -> tuple[Any, list[str]]:  # fmt: skip
+    ) -> tuple[Any, Any, list[str]]:  # fmt: skip
         from oneblock.backends._relax.ops import trace
         from oneblock.compilers import relax
 
@@ -155,8 +172,7 @@ class TvmRelax:
         architecture = target.architecture if here is None else here[1]
         gpu = target.platform, architecture
         where = relax.cpu_target(threads(), processor) if on_cpu else relax.gpu_target(*gpu)
-        traced, outputs = trace(workload, case, arrays, native=native)
-        return relax.fuse(traced, where, STEPS), outputs
+        return where, *trace(workload, case, arrays, native=native)
 
     def _tuned(self, fused: Any, asked: str) -> Any:
         """What searches found for the program; Unavailable names functions that none has a schedule for."""

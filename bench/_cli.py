@@ -21,12 +21,14 @@ class _Directory(click.Group):
     """Commands are the files of this folder without a leading underscore."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+        return sorted(path.stem.rstrip("_") for path in Path(__file__).parent.glob("[!_]*.py"))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
             return None
-        command = importlib.import_module(f"oneblock.bench.{name}").COMMAND
+        # A file whose name would hide one of Python's own has an underscore after it: bisect_.py
+        file = f"{name}_" if Path(__file__).with_name(f"{name}_.py").exists() else name
+        command = importlib.import_module(f"oneblock.bench.{file}").COMMAND
         assert isinstance(command, click.Command)
         return command
 

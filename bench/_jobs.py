@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oneblock.backends._backend import Found, Kind
+from oneblock.bench._bisect_search import Finding, Seen
 from oneblock.bench._cell import Cell
 from oneblock.bench._record import Launch, Status
 from oneblock.compilers import Detail, Stage
@@ -74,6 +75,19 @@ class VersusJob:
 
 
 @dataclass(frozen=True)
+class BisectJob:
+    """Search for the compiler's pass that changed a cell's numbers or a count of what was compiled."""
+
+    cell: Cell
+    of: str  # "numbers", or a count that the backend has
+    golden: str | None  # the file that a GoldenJob wrote; None for a count
+    drift: float | None = None  # numbers are bad from this factor of the error without passes on; None: by the check
+    left_out: tuple[str, ...] = ()  # passes that are off throughout
+    linear: bool = False
+    known: tuple[tuple[tuple[str, ...], Seen], ...] = ()  # what earlier workers saw, with which passes off
+
+
+@dataclass(frozen=True)
 class ExportJob:
     """Write a cell's program as an HLO module, read it back, run it here and check what it answers."""
 
@@ -88,7 +102,7 @@ class TrnJob:
     """Emit the source of one matrix product by TVM's `trn` target."""
 
 
-Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob | TuneJob | VersusJob | ExportJob | TrnJob
+Job = GoldenJob | MeasureJob | LimitsJob | ProbeJob | TuneJob | VersusJob | BisectJob | ExportJob | TrnJob
 JOBS = {job.__name__: job for job in Job.__args__}
 
 
@@ -112,6 +126,19 @@ class HloModule:
     parameters: dict[str, str]  # name and type, in their order
     outputs: tuple[str, ...]  # in the order of the result's tuple
     checks: tuple[Check, ...]  # one an input, of the written bytes run by XLA on the CPU
+
+
+@dataclass(frozen=True)
+class Bisected:
+    """What a search for a pass came to."""
+
+    of: str
+    finding: Finding
+    how: str  # how passes are switched off, and what never is
+    diff: tuple[str, ...]  # of what people read, without the found pass and with it
+    diff_left_out: int  # lines of it beyond those
+    good_by_hand: str | None  # how anyone has the run that is good
+    bad_by_hand: str | None  # and the one that is bad
 
 
 @dataclass(frozen=True)
@@ -145,6 +172,7 @@ class Outcome:
     memory: Memory | None = None
     found: Found | None = None  # of a TuneJob
     seconds: dict[str, tuple[float, ...]] | None = None  # of a VersusJob: raw, by ops set
+    bisected: Bisected | None = None  # of a BisectJob
     module: HloModule | None = None  # of an ExportJob
     trn: TrnSource | None = None  # of a TrnJob
 

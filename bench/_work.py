@@ -14,6 +14,7 @@ from typing import Any
 from oneblock import backends, workloads
 from oneblock.backends._backend import Backend, Compiled, Device, Kind, Unavailable, Unsupported
 from oneblock.backends._target import Target
+from oneblock.bench._bisect_job import bisect
 from oneblock.bench._cell import Cell
 from oneblock.bench._export_job import export, trn
 from oneblock.bench._jobs import JOBS, GoldenJob, LimitsJob, MeasureJob, Outcome, StageFile
@@ -43,6 +44,7 @@ def do(kind: str, raw: dict[str, Any]) -> Any:
         "ProbeJob": probe,
         "TuneJob": tune,
         "VersusJob": versus,
+        "BisectJob": bisect,
         "ExportJob": export,
         "TrnJob": trn,
     }

@@ -1,0 +1,76 @@
+"""`oneblock bisect` with TVM: a module pass that changes a constant is found, by skipping passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneblock.backends._backend import Unavailable, Unsupported
+from oneblock.backends._target import Target
+from tests import triton_here
+from tests.bisecting import search
+
+TVM: Any = triton_here.load("tvm_relax")
+try:
+    TVM.probe(Target("cpu"))
+except Unavailable as error:
+    pytest.skip(f"tvm_relax: {error}; {error.hint}", allow_module_level=True)
+
+import tvm  # noqa: E402
+from tvm import relax  # noqa: E402
+
+from oneblock.compilers import tvm_bisect  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _relax_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the passes that lower tensor IR: to skip those takes a process that may die, see tests/test_bisect.py."""
+    monkeypatch.setattr(tvm_bisect.RelaxPasses.__init__, "__kwdefaults__", {"to_code": False})
+
+
+def _planted(old: str, new: str) -> Any:
+    @tvm.transform.module_pass(opt_level=0, name="Planted")
+    def spoil(module: Any, context: Any) -> Any:
+        text = module.script(show_meta=True)
+        assert old in text, "this pass changes nothing"
+        return tvm.script.from_source(text.replace(old, new))
+
+    return spoil
+
+
+def test_a_planted_pass_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    planted = _planted("T.float32(1.0)", "T.float32(1.5)")  # of 1 / (1 + exp(-x))
+    monkeypatch.setattr(relax.transform, "DeadCodeElimination", lambda: planted)
+    told = search(monkeypatch, tmp_path, "tvm_relax", "mlp")
+    assert told.finding.found == ("Planted",)
+    assert {"LegalizeOps", "LegalizeOps#2"} & set(told.finding.fixed), "without it operations of Relax have no code"
+    assert told.finding.before is not None
+    assert told.finding.before.passed
+    assert any("T.float32(1.0)" in line for line in told.diff if line.startswith("-"))
+    assert any("T.float32(1.5)" in line for line in told.diff if line.startswith("+"))
+    assert "disabled_pass" in str(told.good_by_hand)
+
+
+def test_a_pass_that_does_not_run_is_told_as_what_does_not_compile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planted = _planted("T.float32(1.0)", "T.float32(no number)")
+    monkeypatch.setattr(relax.transform, "DeadCodeElimination", lambda: planted)
+    with pytest.raises(Unsupported, match=r"with every pass on it does not compile: .*invalid syntax"):
+        search(monkeypatch, tmp_path, "tvm_relax", "mlp")
+
+
+def test_without_a_plant_there_is_nothing_to_find_and_fuse_tir_fuses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert search(monkeypatch, tmp_path, "tvm_relax", "mlp").finding.found == ()
+    told = search(monkeypatch, tmp_path, "tvm_relax", "mlp", of="fusions")
+    assert told.finding.found == ("FuseTIR",)
+    assert told.finding.says[-1] == "it takes passes before it"
+
+
+def test_a_gpu_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="where the plain or native program runs"):
+        search(monkeypatch, tmp_path, "tvm_relax", of="fusions", target="cuda:sm_90", ops_set="native")
