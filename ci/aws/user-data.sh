@@ -66,7 +66,8 @@ install_driver() {  # as AWS's page "Install PyTorch via manual installation" do
     run curl -fsSL -o "$WORK/neuron.key" "$NEURON_APT_INDEX/GPG-PUB-KEY-AMAZON-AWS-NEURON.PUB"
     run gpg --batch --no-default-keyring --keyring "gnupg-ring:$KEYRING" --import "$WORK/neuron.key"
     run chmod 644 "$KEYRING"
-    printf 'deb [signed-by=%s] %s noble main\n' "$KEYRING" "$NEURON_APT_INDEX" | run tee /etc/apt/sources.list.d/neuron.list
+    # Not through a pipe, of which a dry run reads nothing.
+    run tee /etc/apt/sources.list.d/neuron.list <<< "deb [signed-by=$KEYRING] $NEURON_APT_INDEX noble main"
     run "${APT[@]}" update
     run "${APT[@]}" install "linux-headers-$(uname -r)" 'aws-neuronx-dkms=2.30.2.0*' \
         'aws-neuronx-collectives=2.34.10.0*' 'aws-neuronx-runtime-lib=2.34.10.0*' 'aws-neuronx-tools=2.32.28.0*'
