@@ -77,10 +77,12 @@ def bad(job: BisectJob, seen: Seen, ends: Ends | None) -> bool | None:
     if ends is None:
         return None
     none, every = (one.value for one in ends)
-    if seen.value is None or none is None or every is None:
+    if seen.value is None or none is None:
         return seen.value is None
     if job.drift is not None:
         return seen.value > job.drift * none
+    if every is None:
+        return False
     return abs(seen.value - every) < abs(seen.value - none)
 
 

@@ -2,7 +2,7 @@
 
 The passes are taken in their order. With none of them it must be good and with all bad, or there is nothing to find.
 Then halves, as in `git bisect`, between "good with the first K" and "bad with the first K + 1"; and as passes interact,
-the found one is tried alone and left out alone; where leaving it out does not help, every other is left out in turn.
+the found one is tried alone and left out alone; where leaving it out does not help, the next is looked for without it.
 Passes that a program cannot be compiled without are found first, by halves too, and stay on.
 """
 
@@ -137,9 +137,12 @@ class _Search:
     def key(self, off: Sequence[str]) -> tuple[str, ...]:
         return tuple(name for name in self.names if name in set(off))
 
-    def first(self, k: int) -> Seen:
+    def first(self, k: int, out: Sequence[str] = ()) -> Seen:
+        """The run with the first passes, but for those that are out whatever `k` is."""
         what = {0: "none of them", len(self.order): "every pass"}.get(k, f"the first {k} of {len(self.order)}")
-        return self.look(what, self.order[k:])
+        if k and out:
+            what += f" without {', '.join(out)}"
+        return self.look(what, [*self.order[k:], *out])
 
     def switchable(self) -> None:
         """Find the passes that must stay on: as many as can be are switched off together."""
@@ -159,32 +162,39 @@ class _Search:
 
         take(self.names)
 
-    def halves(self) -> tuple[int, int]:
+    def halves(self, out: Sequence[str] = ()) -> tuple[int, int]:
         """(how many passes it is good with, how many it is bad with), next to each other where all between runs."""
         low, high = 0, len(self.order)
-        while (middle := self.runnable(low, high)) is not None:
-            if self.is_bad(self.first(middle)):
+        while (middle := self.runnable(low, high, out)) is not None:
+            if self.is_bad(self.first(middle, out)):
                 high = middle
             else:
                 low = middle
         return low, high
 
-    def runnable(self, low: int, high: int) -> int | None:
+    def runnable(self, low: int, high: int, out: Sequence[str]) -> int | None:
         """The number of passes nearest to the middle with which it runs."""
         near = sorted(range(low + 1, high), key=lambda k: abs(2 * k - low - high))
-        return next((k for k in near if self.first(k).ran), None)
+        return next((k for k in near if self.first(k, out).ran), None)
 
     def cure(self, name: str) -> str | None:
         """Another pass without which it is good, where it is bad without the found one; None where there is none.
 
         A compiler may need its later passes to be right, so that a run with the first ones alone is wrong for a reason
-        of its own. A count has no such reason, and is not asked.
+        of its own. A count has no such reason, and is not asked. The next is looked for by halves, with those that were
+        no cure out: one after the other would be as many compilations as there are passes.
         """
-        without = self.without(name)
-        if without.passed is None or not self.is_bad(without):
+        if self.without(name).passed is None:
             return None
-        others = (other for other in self.order if other != name)
-        return next((one for one in others if (seen := self.without(one)).ran and not self.is_bad(seen)), None)
+        out = [name]
+        while (seen := self.first(len(self.order), out)).ran and self.is_bad(seen):
+            low, high = self.halves(out)
+            flipping = [one for one in self.order[low:high] if one not in out]
+            for one in flipping:
+                if (seen := self.without(one)).ran and not self.is_bad(seen):
+                    return one
+            out += flipping
+        return None
 
     def without(self, name: str) -> Seen:
         return self.look(f"all but {name}", (name,))

@@ -11,7 +11,7 @@ from typing import Any
 
 from oneblock.bench._cli import Refused
 from oneblock.bench._compare import Comparison, compare
-from oneblock.bench._figures import Change, changes, of_steps, pieces, whole
+from oneblock.bench._figures import Change, agree, changes, of_steps, pieces, whole
 from oneblock.bench._record import ArtifactRef, Record
 from oneblock.bench._stages import StageText, in_order, named, normal, opened, text_of
 from oneblock.bench._store import Store
@@ -74,12 +74,19 @@ class Summary:
     steps: dict[str, list[Change]]  # and under "whole"
     time: Comparison | None  # None where either was not timed
     stages: list[StageDifference]
+    alone: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())  # the stages of the first only, and of the second only
+    notes: tuple[str, ...] = ()  # what was left out, and why
 
     @property
-    def same(self) -> bool:
-        """Whether no count and no text differs; times are not asked, as two runs of one program differ in them."""
+    def same(self) -> bool | None:
+        """Whether no count and no text differs; None where none does, but not every stage could be compared.
+
+        Times are not asked, as two runs of one program differ in them.
+        """
         counts = all(change.same for each in self.steps.values() for change in each)
-        return counts and all(stage.same for stage in self.stages)
+        if not counts or any(stage.same is False for stage in self.stages):
+            return False
+        return None if any(self.alone) or any(stage.same is None for stage in self.stages) else True
 
 
 def subject(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
@@ -98,7 +105,8 @@ def check_subject(a: Record, b: Record) -> None:
 
 def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None, raw: bool) -> Summary:
     """What both records have, compared; Refused if they have nothing in common."""
-    left, right = of_steps(a, _pieces(a, stores[0])), of_steps(b, _pieces(b, stores[1]))
+    today, notes = _today((a, b), stores)
+    left, right = of_steps(a, today[0]), of_steps(b, today[1])
     steps = {} if step else {WHOLE: changes(whole(a), whole(b))}
     steps |= {name: changes(left[name], right[name]) for name in left if name in right and step in (None, name)}
     steps = {name: found for name, found in steps.items() if found}
@@ -108,7 +116,39 @@ def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None,
         what = f" of {step}" if step else ""
         raise Refused(f"A and B have no counts{what} and no stage in common; --stage SA:SB compares two stages' texts")
     timed = a.launches and b.launches and not step
-    return Summary(steps, compare(a, b) if timed else None, stages)
+    alone = ((), ()) if step else (_alone(a, b), _alone(b, a))
+    return Summary(steps, compare(a, b) if timed else None, stages, alone, notes)
+
+
+def _alone(a: Record, b: Record) -> tuple[str, ...]:
+    """The stages that only `a` has."""
+    return tuple(
+        dict.fromkeys(ref.dialect for ref in a.artifacts if ref.dialect not in {r.dialect for r in b.artifacts})
+    )
+
+
+_Pieces = dict[str, Counter[str]]
+
+
+def _today(records: tuple[Record, Record], stores: tuple[Store, Store]) -> tuple[list[_Pieces], tuple[str, ...]]:
+    """Both records' fusions and kernels by step, or of neither: a fusion less an operation is no difference."""
+    found = [_pieces(record, store) for record, store in zip(records, stores, strict=True)]
+    why = [
+        f"{name}'s {fault}"
+        for name, record, of in zip("AB", records, found, strict=True)
+        if any(found) and (fault := _unlike(record, of))
+    ]
+    return ([{}, {}], (f"fusions by step are left out: {'; '.join(why)}",)) if why else (found, ())
+
+
+def _unlike(record: Record, found: _Pieces) -> str:
+    """Why a record's fusions by step cannot stand beside its other counts; empty if they can."""
+    if found:
+        again = "its HLO is divided among the steps otherwise today; `oneblock run --again` makes it anew"
+        return "" if agree(record, found) else f"counts are of its day, and {again}"
+    facts = record.facts
+    counts = facts and (facts.gpu_kernels or facts.tir_calls or facts.neuron_calls)  # which count kernels and calls
+    return "" if counts or facts is None or not facts.steps else "HLO is not here or was cut off"
 
 
 def _pieces(record: Record, store: Store) -> dict[str, Counter[str]]:

@@ -12,19 +12,22 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from oneblock.bench._explorer_files import name_beside
+from oneblock.bench._explorer_files import write_beside as write_beside  # asked for here
+from oneblock.bench._explorer_shares import shares
 from oneblock.bench._explorer_steps import NONE, counted, table
 from oneblock.bench._record import ArtifactRef, Record
 from oneblock.bench._report_text import plain
 from oneblock.bench._store import Store
 from oneblock.compilers import Stage
 from oneblock.compilers._context import context
-from oneblock.compilers._lines import Context, Steps, read
+from oneblock.compilers._lines import Context, Lines, Steps, read, readers
 from oneblock.workloads._ops import STEPS
 
 BUDGET = 2_600_000  # characters of the page for texts, so that all of it stays below 5 MB
@@ -44,9 +47,9 @@ class Explorer:
 
     @property
     def attribution(self) -> list[dict[str, Any]]:
-        """Of each cell, by stage: (family of dialects, share of its operations attributed, operations)."""
+        """Of each cell, by stage: the share of the operations that a step claims."""
         return [
-            {"label": cell["label"], "subject": cell["subject"], "stages": _families(cell["stages"])}
+            {"label": cell["label"], "subject": cell["subject"], "stages": shares(cell["stages"])}
             for cell in self.cells
         ]
 
@@ -56,18 +59,6 @@ class Explorer:
         data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _families(stages: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, float | None, int]]]:
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for stage in stages:
-        found.setdefault((stage["stage"], stage["dialect"].split(":")[0]), []).append(stage)
-    told: dict[str, list[tuple[str, float | None, int]]] = {}
-    for (name, family), of in found.items():
-        known = [(one["share"] * one["operations"], one["operations"]) for one in of if one.get("share") is not None]
-        total = sum(count for _, count in known)
-        told.setdefault(name, []).append((family, sum(share for share, _ in known) / total if total else None, total))
-    return told
 
 
 @dataclass(frozen=True)
@@ -154,25 +145,25 @@ class _Writer:
         stage |= self.kept[key]
 
     def _content(self, job: _Job) -> dict[str, Any]:
-        path = f"artifacts/{job.path.name}"
+        path, absent = f"artifacts/{job.path.name}", "no room in the page: {} has it"
         if self.full or self.unread < job.ref.bytes:
-            return {"absent": f"no room in the page: {path} has it"}
+            return {"absent": absent.format(path), **_unread(job.ref, "no room")}
         try:
             text = job.path.read_text(encoding="utf-8", errors="replace")
         except OSError:
-            return {"absent": f"{path} is not there: `oneblock run --again` writes it anew"}
+            gone = f"{path} is not there: `oneblock run --again` writes it anew"
+            return {"absent": gone, **_unread(job.ref, "its file is gone")}
         self.unread -= len(text)
         is_pass = job.rank[0] == len(Stage)  # what is shown of it is a difference, and no step
         lines, found = text.splitlines(), None if is_pass else read(job.ref.dialect, text, job.context)
         codes = list(zip(found.steps, found.operations, strict=True)) if found else []
+        content = {"lines": len(lines), **(_told(found) if found else {})}  # known, room for the text or not
         shown = _cut(lines)
         body, runs = plain("\n".join(lines[:shown])), json.dumps(self._runs(codes[:shown]), separators=(",", ":"))
         place, where = self._blob(body), self._blob(runs)
         if place is None or where is None:
-            return {"absent": f"no room in the page: {path} has it"}
-        content: dict[str, Any] = {"text": place, "runs": where, "lines": len(lines)}
-        if found:
-            content |= {"share": found.attributed, "operations": sum(found.operations), "counts": counted(iter(codes))}
+            return {"absent": absent.format(path), **content}
+        content |= {"text": place, "runs": where}
         if shown < len(lines):
             content |= {"shown": shown, "beside": f"{self.folder}/{self._beside(job.ref, text)}"}
         return content
@@ -204,9 +195,21 @@ class _Writer:
         return self.seen[name]
 
     def _beside(self, ref: ArtifactRef, text: str) -> str:
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", ref.dialect)[:60] + f"-{ref.sha256[:12]}.txt"
+        name = name_beside(ref.dialect, ref.sha256)
         self.made.beside[name] = text
         return name
+
+
+def _told(found: Lines) -> dict[str, Any]:
+    """What the lines of a text tell of steps; "by" only where it is not each operation that tells."""
+    codes = zip(found.steps, found.operations, strict=True)
+    told = {"share": found.attributed, "operations": sum(found.operations), "counts": counted(codes)}
+    return told if found.by == "operation" else told | {"by": found.by}
+
+
+def _unread(ref: ArtifactRef, why: str) -> dict[str, str]:
+    """Why a text was not read; nothing where nobody reads its dialect anyway."""
+    return {"unread": why} if ref.dialect.partition(":")[0] in readers() else {}
 
 
 def _cut(lines: Sequence[str]) -> int:
@@ -217,11 +220,3 @@ def _cut(lines: Sequence[str]) -> int:
         if length > LONGEST:
             return max(1, number)
     return len(lines)
-
-
-def write_beside(beside: Mapping[str, str], folder: Path) -> None:
-    """The full texts of the stages that the page cuts."""
-    if beside:
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, text in beside.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="")

@@ -3,8 +3,9 @@
 FOLDER/report.json   {"format": "oneblock-report", "version": 1, "title": str,
                       "cells": [{"row": {a column of cells.csv: value or null}, "file": str, "record": {...}}],
                       "moved": [{"name", "series", "before", "after", "verdict", "why": str}],
+                      "against": null, or {"pairs", "moved", "refused": int, "only_before", "only_after": [a cell]},
                       "left_out": [{"path": str, "why": str}]}
-                     A record is as `oneblock schema` states it. "moved" is empty without --against.
+                     A record is as `oneblock schema` states it. Without --against "moved" is empty and "against" null.
 FOLDER/cells.csv     one row a cell, the newest of each; the columns are `COLUMNS`, empty where there is no value.
                      Times are in seconds, medians with their 99 % interval, and there only where they were measured.
 FOLDER/traces/       NAME.json: a record's modelled timelines, its calls one after another
@@ -25,7 +26,7 @@ from oneblock.bench._cli import Refused
 from oneblock.bench._costs import bound
 from oneblock.bench._exports_stages import programs, traces
 from oneblock.bench._figures import whole
-from oneblock.bench._moved import Moved
+from oneblock.bench._moved import Against
 from oneblock.bench._record import Record, Status
 from oneblock.bench._stats import centre, interval
 from oneblock.bench._store import Problem, Store, to_json
@@ -43,6 +44,7 @@ COLUMNS = (
     "of_limit", "limit_by", "limit_kind", "compile_cold_s", "compile_warm_s", "peak_rss_bytes",
     "relative_l2", "error_budget_used", "flops_modelled", "compulsory_bytes_modelled", "counts_kind", *_COUNTS,
 )  # fmt: skip
+_HELD = ("pairs", "moved", "refused", "only_before", "only_after")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes a text that begins so
 
 
@@ -54,6 +56,7 @@ class Exported:
     cells: int
     traces: int
     programs: int
+    left_out: tuple[str, ...] = ()  # traces that cannot be read, each with why
 
     @property
     def sentence(self) -> str:
@@ -67,7 +70,7 @@ class Exported:
 def export(
     records: Sequence[tuple[Path, Record]],
     problems: Sequence[Problem],
-    moved: Sequence[Moved],
+    against: Against | None,
     title: str,
     folder: Path,
 ) -> Exported:
@@ -76,19 +79,19 @@ def export(
     cells = [
         {"row": one, "file": path.name, "record": record} for one, (path, record) in zip(rows, records, strict=True)
     ]
-    left_out = [{"path": str(problem.path), "why": problem.why} for problem in problems]
-    whole_of_it = {"format": FORMAT, "version": VERSION, "title": title, "cells": cells, "moved": list(moved)}
-    files = {
-        folder / "report.json": to_json(whole_of_it | {"left_out": left_out}),
-        folder / "cells.csv": table(rows).encode(),
-    }
     stores = [(path.stem, record, Store(path.parent)) for path, record in records]
-    made = {folder / "traces" / name: text for name, text in traces(stores).items()}
+    traced, unread = traces(stores)
+    left_out = [{"path": str(problem.path), "why": problem.why} for problem in (*problems, *unread)]
+    held = None if against is None else {name: getattr(against, name) for name in _HELD}
+    whole_of_it = {"format": FORMAT, "version": VERSION, "title": title, "cells": cells, "left_out": left_out}
+    whole_of_it |= {"moved": list(against.rows) if against else [], "against": held}
+    files = {folder / "report.json": to_json(whole_of_it), folder / "cells.csv": table(rows).encode()}
+    made = {folder / "traces" / name: text for name, text in traced.items()}
     lowered = {folder / "stablehlo" / name: text for name, text in programs(stores).items()}
     for path, raw in (*files.items(), *made.items(), *lowered.items()):
         _write(path, raw)
     count = sum(path.suffix == ".mlir" for path in lowered)
-    return Exported(folder, len(rows), len(made), count)
+    return Exported(folder, len(rows), len(made), count, tuple(problem.why for problem in unread))
 
 
 def _write(path: Path, raw: bytes) -> None:

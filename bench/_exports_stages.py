@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from oneblock.bench._record import Record
 from oneblock.bench._stages import text_of
-from oneblock.bench._store import Store
+from oneblock.bench._store import Problem, Store
 
 Sources = Iterable[tuple[str, Record, Store]]  # (the name of the record's file, the record, where its texts are)
 
@@ -27,14 +28,43 @@ for reading; StableHLO promises compatibility of its bytecode, not of its text.
 """
 
 
-def traces(sources: Sources) -> dict[str, bytes]:
-    """For each record with timelines one trace (Chrome's format, which Perfetto reads), by the name of its file."""
-    found = {}
+def traces(sources: Sources) -> tuple[dict[str, bytes], list[Problem]]:
+    """For each record with timelines one trace (Chrome's format, which Perfetto reads), by the name of its file.
+
+    A timeline that is no such trace is left out of it, and named.
+    """
+    found, problems = {}, []
     for name, record, store in sources:
-        refs = sorted((ref for ref in record.artifacts if ref.dialect.startswith("perfetto:")), key=lambda r: r.dialect)
-        parts = [json.loads(text_of(ref, store)) for ref in refs if store.artifact_path(ref.sha256).exists()]
+        refs = [ref for ref in record.artifacts if ref.dialect.startswith("perfetto:")]
+        parts = []
+        for ref in sorted(refs, key=lambda ref: _in_order(ref.dialect)):
+            path = store.artifact_path(ref.sha256)
+            if not path.exists():
+                continue
+            try:
+                parts.append(_timeline(text_of(ref, store)))
+            except ValueError as error:
+                problems.append(Problem(path, f"{path}: {ref.dialect} of {record.cell.name} is no trace: {error}"))
         if parts:
             found[f"{safe(name)}.json"] = json.dumps(joined(parts)).encode()
+    return found, problems
+
+
+def _in_order(dialect: str) -> tuple[float, str]:
+    """By the number of the call in "perfetto:07-linear": as text, call 100 would stand before call 11."""
+    number = re.match(r"perfetto:(\d+)", dialect)
+    return (int(number[1]) if number else math.inf), dialect
+
+
+def _timeline(text: str) -> dict[str, Any]:
+    """A trace's JSON; ValueError says what it lacks."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not isinstance(found.get("traceEvents"), list):
+        raise ValueError("it has no list of events")
+    try:
+        joined([found])
+    except (AttributeError, TypeError) as error:
+        raise ValueError("its events are not what a trace has") from error
     return found
 
 

@@ -10,7 +10,7 @@ from oneblock.bench._explorer_steps import StepRow, by_step
 from oneblock.bench._record import Record
 from oneblock.compilers._facts import Facts
 from oneblock.compilers._hlo import parse
-from oneblock.compilers._hlo_steps import attribute, scheduled
+from oneblock.compilers._hlo_steps import NO_OPERATION, attribute, scheduled
 from oneblock.workloads._ops import STEPS
 
 Figures = dict[str, "Figure"]  # by name
@@ -129,13 +129,31 @@ def of_steps(record: Record, pieces: Mapping[str, Counter[str]] | None = None) -
     return {row.name: _row(row, facts, (pieces or {}).get(row.name, Counter())) for row in by_step(facts)}
 
 
+def agree(record: Record, pieces: Mapping[str, Counter[str]]) -> bool:
+    """Whether today's pieces are those that the record's own counts are of.
+
+    A record's counts by step are of the day it was made. Where its text is divided otherwise today, a step's pieces
+    and its bytes, say, would be of different operations.
+    """
+    facts = record.facts
+    if facts is None or not facts.steps:
+        return True
+    now = {step: sum(count.values()) for step, count in pieces.items()}
+    return now == {one.step or "": one.operations for one in facts.steps if one.operations}
+
+
 def pieces(hlo: str) -> dict[str, Counter[str]]:
-    """By step, how often HLO's schedule has each operation; "kernel" is one that XLA did not write."""
+    """By step, how often HLO's schedule has each operation; "kernel" is one that XLA did not write.
+
+    Parameters, tuples and the like do no work and are not among them.
+    """
     module = parse(hlo)
     found: dict[str, Counter[str]] = {}
     for computation, _ in scheduled(module):
         of = attribute(computation, module, STEPS)
         for one in computation.instructions:
+            if one.opcode in NO_OPERATION:
+                continue
             target = one.attributes.get("custom_call_target", "").strip('"')
             what = "kernel" if target == "tpu_custom_call" or "triton" in target else one.opcode
             found.setdefault(of[one.name][0] or "", Counter())[what] += 1

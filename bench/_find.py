@@ -13,7 +13,7 @@ from oneblock.workloads._config import unknown
 def find(text: str, directory: Path) -> tuple[Path, Record]:
     """The record that `text` names: a path, or words that one file name in the directory contains."""
     path = Path(text)
-    if path.suffix == ".json" or path.exists():
+    if path.suffix == ".json" or path.is_file():
         return path, read_record(path)
     records = load(Store(directory))
     matching = [(p, r) for p, r in records if all(word in p.name for word in text.split())]

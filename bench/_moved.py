@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench._cell import digest
@@ -12,6 +12,7 @@ from oneblock.bench._record import Record, Status
 
 NOT_COMPARED = "NOT COMPARED"
 _WATCHED = ("fusions", "kernels", "HBM traffic", "registers", "spills", "scratch")  # and every estimate of time
+_MOVES = ("FASTER", "SLOWER", "LESS", "MORE", "CHANGED")
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,52 @@ class Moved:
     why: str
 
 
-def moved(records: Sequence[Record], others: Sequence[Record]) -> list[Moved]:
+@dataclass(frozen=True)
+class Against:
+    """Two sets of records held against each other: the rows, and of how many pairs they are; it may have none."""
+
+    rows: tuple[Moved, ...] = ()
+    pairs: int = 0
+    moved: int = 0  # pairs of which a number moved, or the status
+    refused: int = 0  # pairs with a number that must not be compared
+    only_before: tuple[str, ...] = ()  # names of cells
+    only_after: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """How many pairs and how many of them moved, and how many cells only one of the sets has."""
+        apart = f"cells only before: {len(self.only_before)}; only after: {len(self.only_after)}"
+        refused = f", {self.refused} with what must not be compared" if self.refused else ""
+        return f"{self.pairs} pair{'s' * (self.pairs != 1)} compared, {self.moved} moved{refused}; {apart}"
+
+
+def against(records: Sequence[Record], others: Sequence[Record]) -> Against:
     """What moved from `others` to `records`, the newest record first: every cold time, and each count that changed.
 
     Cells are paired on one machine and tier where both sets have them there; otherwise by name, and then the row says
     what forbids to compare them.
     """
-    pairs = sorted(_pairs(records, others), key=lambda both: both[1].cell.name)
+    pairs, left, right = _pairs(records, others)
+    pairs.sort(key=lambda both: both[1].cell.name)
     pairs.sort(key=lambda both: both[1].created, reverse=True)
-    return [row for before, after in pairs for row in _rows(before, after)]
+    rows = [[*_rows(before, after)] for before, after in pairs]
+    count, refused = (sum(any(r.verdict in of for r in each) for each in rows) for of in (_MOVES, (NOT_COMPARED,)))
+    paired = {after.cell.name for _, after in pairs}
+    alone = [tuple(sorted(_alone(record, paired) for record in side)) for side in (left, right)]
+    return Against(tuple(row for each in rows for row in each), len(pairs), count, refused, *alone)
 
 
-def _pairs(records: Sequence[Record], others: Sequence[Record]) -> list[tuple[Record, Record]]:
-    """(before, after), the newest of each."""
+def _alone(record: Record, paired: Container[str]) -> str:
+    """The name of a cell that only one set has; with its place, if both have it elsewhere."""
+    name = record.cell.name
+    return f"{name} ({record.tier} on {record.environment.machine.get('cpu')})" if name in paired else name
+
+
+_Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]
+
+
+def _pairs(records: Sequence[Record], others: Sequence[Record]) -> _Pairs:
+    """(before, after), the newest of each; then what has no partner, before and after."""
     here, there = _by_place(records), _by_place(others)
     found, left, right = [], [], []
     for place in dict.fromkeys((*there, *here)):
@@ -47,8 +81,9 @@ def _pairs(records: Sequence[Record], others: Sequence[Record]) -> list[tuple[Re
         left += only_there
         right += only_here
     paired = {after.cell.name for _, after in found}
-    both, _, _ = pair(left, [record for record in right if record.cell.name not in paired])
-    return found + both
+    elsewhere = [record for record in right if record.cell.name in paired]
+    both, left, right = pair(left, [record for record in right if record.cell.name not in paired])
+    return found + both, left, right + elsewhere
 
 
 def _by_place(records: Sequence[Record]) -> dict[str, list[Record]]:

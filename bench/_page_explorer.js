@@ -4,7 +4,7 @@ class Side {
     Object.assign(this, { key, chosen, data: null, step: null, found: [], wanted: "", view: "text" });
     const id = `pane-${key}`, name = key === "l" ? "left" : "right";
     this.cells = el("select", { "aria-label": `${name}: cell`, onchange: () => { this.fill(); this.open(); } }, ...groupedCells());
-    this.stages = el("select", { "aria-label": `${name}: stage`, onchange: () => this.open() });
+    this.stages = el("select", { "aria-label": `${name}: stage`, onchange: () => { this.back = null; this.open(); } });
     this.views = el("select", { "aria-label": `${name}: view`, onchange: () => this.turnTo(this.views.value) });
     this.search = el("input", { type: "search", placeholder: "search", "aria-label": `${name}: search`, spellcheck: "false",
       oninput: () => this.find(), onkeydown: (event) => this.searching(event) });
@@ -26,8 +26,9 @@ class Side {
 
   fill(dialect) {
     const { cell } = this;
+    this.back = null; // the stage that lent its place to a graph
     this.stages.replaceChildren(...cell.stages.map((stage, n) => el("option", { value: n },
-      `${stage.stage} · ${stage.dialect}${stage.share === undefined || stage.share === null ? "" : ` · ${percent(stage.share)}`}${stage.text === undefined ? " · not in the page" : ""}`)));
+      `${stage.stage} · ${stage.dialect}${stage.share === undefined || stage.share === null ? "" : ` · ${percent(stage.share)}${byKernel(stage)}`}${stage.text === undefined ? " · not in the page" : ""}`)));
     const at = cell.stages.findIndex((stage) => stage.dialect === dialect);
     const usual = this.view === "graph" ? cell.stages.findIndex((stage) => stage.stage === "graph" && stage.text !== undefined) : telling(cell, this.step);
     this.stages.value = String(at >= 0 ? at : Math.max(0, usual));
@@ -37,12 +38,19 @@ class Side {
     this.views.value = this.view;
   }
 
-  turnTo(view) {
+  // A graph needs operations: of a stage that has none known, the compiler's own graph is drawn, until another view is asked for.
+  async turnTo(view) {
     this.view = view;
-    const graph = this.cell.stages.findIndex((stage) => stage.stage === "graph" && stage.text !== undefined);
-    if (view === "graph" && graph >= 0) this.stages.value = String(graph);
+    const data = await opened(this.stage);
+    if (view !== this.view) return;
+    const graph = this.cell.stages.findIndex((stage) => stage.stage === "graph" && stage.text !== undefined && stage.operations > 0);
+    if (view === "graph" && graph >= 0 && !data.operation.some(Boolean)) [this.back, this.stages.value] = [this.back ?? this.stages.value, String(graph)];
+    else if (view !== "graph" && this.back) [this.back, this.stages.value] = [null, this.back];
     this.open();
   }
+
+  // The stage whose lines are counted beside and above the text; none beside a pass, which is another text.
+  get counted() { return this.view === "passes" ? null : this.stage; }
 
   // Shows what the selects say; `line` is where to be, or else the chosen step's first.
   async open(line = null) {
@@ -72,11 +80,11 @@ class Side {
 
   describe() {
     const { stage, cell } = this, counts = `${(stage.lines ?? 0).toLocaleString("en")} lines, ${size(stage.bytes)}`;
-    const read = stage.counts ? [el("b", {}, percent(stage.share)), ` of ${stage.operations} operations attributed to a step`] : ["this dialect's lines are not read for steps"];
+    const read = stage.counts ? [el("b", {}, `${percent(stage.share)}${byKernel(stage)}`), ` of ${stage.operations} operations attributed to a step`] : ["this dialect's lines are not read for steps"];
     const kind = cell.kind ? `; the record is ${cell.kind}` : "";
     const cut = stage.shown ? [el("strong", { class: "odd" }, ` Cut at line ${stage.shown.toLocaleString("en")}: the whole text is in `), el("a", { href: stage.beside }, stage.beside), "."] : [];
-    this.meta.replaceChildren(el("b", { class: "printed" }, `${cell.label}, ${stage.stage}: ${stage.dialect}. `), ...stage.absent ? [el("strong", { class: "odd" }, `Not shown: ${stage.absent}.`)] : [`${counts}; `, ...read, kind, ".", ...cut]);
-    this.below.replaceChildren(numbers(cell, stage, this.step));
+    this.meta.replaceChildren(el("b", { class: "printed" }, `${cell.label}, ${stage.stage}: ${stage.dialect}. `), ...stage.absent ? [el("strong", { class: "odd" }, `Not shown: ${stage.absent}.`), ...stage.counts ? [" ", ...read, "."] : []] : [`${counts}; `, ...read, kind, ".", ...cut]);
+    this.below.replaceChildren(numbers(cell, this.counted, this.step));
   }
 
   line(at) {
@@ -103,14 +111,14 @@ class Side {
     this.map.replaceChildren(drawing);
   }
 
-  graph() { this.drawing.replaceChildren(graphView(this.data, this.step, this.root.clientWidth - 24, (line) => { this.view = this.views.value = "text"; this.open(line).then(() => this.picked(line)); })); }
+  graph() { this.drawing.replaceChildren(graphView(this.data, this.step, this.root.clientWidth - 24, (line) => { this.view = this.views.value = "text"; this.back = null; this.open(line).then(() => this.picked(line)); })); }
 
   show(step, scroll) {
     this.step = step;
     if (!this.data) return;
     if (this.view !== "passes") { this.rows.later(); this.minimap(); if (scroll) this.first(); }
     if (this.view === "graph") this.graph();
-    this.below.replaceChildren(numbers(this.cell, this.stage, step));
+    this.below.replaceChildren(numbers(this.cell, this.counted, step));
   }
 
   first() { const [line] = regions(this.data, this.step); if (line !== undefined) this.rows.go(line, true); }
@@ -164,10 +172,10 @@ class Side {
   }
 
   async diff(entry) {
-    const { rows, after, before } = await passRows(entry), kinds = { "+": "added", "-": "removed", " ": "", note: "note" };
+    const { rows, after, before, replaced } = await passRows(entry), kinds = { "+": "added", "-": "removed", " ": "", note: "note" };
     const family = familyOf(entry.pass.dialect), text = ([kind, a, b]) => kind === "note" ? a : kind === null ? `⋯ ${a} lines unchanged` : kind === "-" ? before.lines[a] : after.lines[b];
     const added = rows.filter(([kind]) => kind === "+").length, removed = rows.filter(([kind]) => kind === "-").length;
-    this.meta.textContent = entry.last ? `${entry.name}: ${added} lines added, ${removed} removed` : `${entry.name}: the first text of this pipeline that was kept`;
+    this.meta.textContent = entry.last ? `${entry.name}: ${added} lines added, ${removed} removed${replaced ? `: more than ${MOST_EDITS} edits, so the middle is shown as replaced whole` : ""}` : `${entry.name}: the first text of this pipeline that was kept`;
     this.changes = rows.map(([kind], at) => (kind === "+" || kind === "-") && !["+", "-"].includes(rows[at - 1]?.[0]) ? at : -1).filter((at) => at >= 0);
     this.map.replaceChildren();
     this.box.scrollTop = 0;
@@ -216,7 +224,7 @@ function explorer() {
   const panes = el("div", { class: "panes" }), help = "Click or Enter on a line: its step in both panes. 1–7 a step, 0 what is not attributed, n p next and previous region, / search, arrows move.";
   let step = null, sides = [], ready = false;
   const buttons = STUDY.steps.map((name) => el("button", { type: "button", "data-step": name, "aria-pressed": "false", onclick: () => choose(name === step ? null : name, true) }, chip(name), name === "none" ? "not attributed" : name, el("small", {})));
-  const bar = el("div", { class: "steps", role: "toolbar", "aria-label": "Steps of the block" }, ...buttons);
+  const bar = el("div", { class: "steps", role: "toolbar", "aria-label": "Steps of the block" }, ...buttons, el("small", { class: "unit" }, "operations, left | right"));
   place.append(bar, el("p", { class: "soft keys" }, help), panes);
 
   function choose(name, scroll, except = null) {
@@ -228,10 +236,10 @@ function explorer() {
   function mark() {
     place.style.setProperty("--step", step && step !== "none" ? stepColour(step) : "var(--odd)");
     for (const button of buttons) {
-      const name = button.dataset.step, said = sides.map((side) => side.stage?.counts?.[name]?.[name === "none" ? 1 : 0] ?? 0);
+      const name = button.dataset.step, said = sides.map(({ counted }) => counted?.counts ? counted.counts[name]?.[1] ?? 0 : "–"); // a stage that is not read has no 0
       button.setAttribute("aria-pressed", String(name === step));
       button.lastChild.textContent = ` ${said.join(" | ")}`;
-      button.title = `${said[0]} ${name === "none" ? "operations" : "lines"} left, ${said[1]} right`;
+      button.title = `${said[0]} operations left, ${said[1]} right`;
     }
     if (!ready) return;
     state.write({ step, ...Object.fromEntries(sides.flatMap((side) => [[side.key, `${side.cell.id}.${side.stage.dialect}`], [`${side.key}v`, side.view === "text" ? null : side.view]])) });
@@ -269,7 +277,7 @@ function explorer() {
     else return;
     event.preventDefault();
   });
-  addEventListener("hashchange", () => { if (state.read().has("l")) restore(); });
+  addEventListener("hashchange", (event) => { if (/#.*=/.test(event.newURL) && state.read().has("l")) restore(); }); // not after a link to a part
   restore();
 }
 

@@ -12,14 +12,21 @@ const el = (tag, attributes = {}, ...children) => {
 
 // The state of the page is in its address, so that a view can be sent: "#l=0.hlo&step=attention&f.dtype=float32".
 const state = {
+  last: location.hash.includes("=") ? location.hash.slice(1) : "",
   read: () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : ""),
   write(values) {
     const now = state.read();
     for (const [name, value] of Object.entries(values)) value === null || value === "" ? now.delete(name) : now.set(name, value);
-    const text = now.toString();
+    const text = this.last = now.toString();
     try { history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search); } catch { location.hash = text; }
   },
 };
+
+// A link to a part of the page goes there, and the address keeps the state.
+addEventListener("hashchange", () => {
+  if (location.hash.includes("=")) state.last = location.hash.slice(1);
+  else if (state.last) try { history.replaceState(null, "", `#${state.last}`); } catch { /* the part's own address stays */ }
+});
 
 const FACETS = ["workload", "preset", "phase", "dtype", "backend", "kind"];
 

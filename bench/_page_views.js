@@ -1,21 +1,23 @@
 // Beside the text: a step's numbers, the passes with the difference of two neighbours, and the graph of a stage.
+// Without a stage, such as beside a pass, only what the whole program has.
 function numbers(cell, stage, step) {
-  const counts = stage.counts ?? {}, table = cell.table;
+  const counts = stage?.counts ?? {}, table = cell.table;
   const rows = STUDY.steps.filter((name) => counts[name] || table?.rows.some((row) => row[0] === name));
-  for (const row of table?.rows ?? []) if (!rows.includes(row[0])) rows.splice(-1, 0, row[0]); // fused functions of several steps
-  if (!rows.length) return el("p", { class: "soft" }, "No figures by step: this record's compiler tells none, and the stage's lines are not read.");
+  for (const row of table?.rows ?? []) // fused functions of several steps: after the steps, before what is of none
+    if (!rows.includes(row[0])) rows.splice(rows.includes("none") ? rows.indexOf("none") : rows.length, 0, row[0]);
+  if (!rows.length) return el("p", { class: "soft" }, `No figures by step: this record's compiler tells none${stage ? ", and the stage's lines are not read" : ""}.`);
   const kind = cell.table ? cell.table.columns[0][2] : "";
-  const heads = [["lines", "", "this stage"], ["operations", "", "this stage"], ...(table?.columns ?? [])];
+  const heads = [...stage ? [["lines", "", "this stage"], ["operations", "", "this stage"]] : [], ...(table?.columns ?? [])];
   const number = (value) => value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
   const body = rows.map((name) => {
     const facts = table?.rows.find((row) => row[0] === name)?.slice(1) ?? (table?.columns ?? []).map(() => null);
-    return el("tr", { class: name === step ? "on" : "", "data-step": name }, el("th", { scope: "row" }, chip(name), name),
-      ...[...(counts[name] ?? [null, null]), ...facts].map((value) => el("td", {}, number(value))));
+    return el("tr", { class: step && name.split(" + ").includes(step) ? "on" : "", "data-step": name }, el("th", { scope: "row" }, chip(name), name),
+      ...[...stage ? counts[name] ?? [null, null] : [], ...facts].map((value) => el("td", {}, number(value))));
   });
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Figures by step: ${cell.label}` },
     el("table", { class: "numbers" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "step"),
       ...heads.map(([name, unit, of]) => el("th", { scope: "col" }, unit ? `${name}, ${unit}` : name, el("br"), el("small", {}, of))))), el("tbody", {}, ...body)),
-    el("p", { class: "soft" }, [table ? `Right of this stage's own counts: the whole program, ${kind}.` : "", table?.how.length ? ` Cycles and times are of ${table.how.join(", ")}; none is measured.` : ""].join("")));
+    el("p", { class: "soft" }, [table ? `${stage ? "Right of this stage's own counts: the" : "The"} whole program, ${kind}.` : "", table?.how.length ? ` Cycles and times are of ${table.how.join(", ")}; none is measured.` : ""].join("")));
 }
 
 function chip(step) {
@@ -42,8 +44,8 @@ async function passRows(entry) {
   const after = await opened(entry.pass), before = entry.last ? await opened(entry.last) : null;
   const absent = entry.pass.absent ?? entry.last?.absent;
   if (absent) return { rows: [["note", absent]], after, before };
-  const rows = before ? hunks(before.lines, after.lines) : after.lines.map((_, line) => [" ", line, line]);
-  return { rows: rows.length && (!before || rows.some(([kind]) => kind === "+" || kind === "-")) ? rows : [["note", "This pass changed nothing."]], after, before };
+  const rows = before ? hunks(before.lines, after.lines) : after.lines.map((_, line) => [" ", line, line]), { replaced } = rows;
+  return { rows: rows.length && (!before || rows.some(([kind]) => kind === "+" || kind === "-")) ? rows : [["note", "This pass changed nothing."]], after, before, replaced };
 }
 
 // What an operation is called: "dot" of "f32[8]{0} dot(%a, %b)", "matmul" of "R.matmul(x, y)", "*" of "x * y".

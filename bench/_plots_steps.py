@@ -27,6 +27,7 @@ class StepRoofline:
     limits: Limits
     ridge: float  # FLOP per byte
     plot: Plot
+    undrawn: dict[str, list[str]]  # why steps are not drawn, since both axes are logarithmic: "STEP of BACKEND OPS"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def step_rooflines(plots: Plots, groups: Sequence[Sequence[Row]]) -> list[StepRo
             ridge = limits.flops_per_s / limits.read_bytes_per_s  # type: ignore[operator]
             points = [*_formula(rows[0]), *points]
             words = plain(f"Steps of {rows[0].record.cell.subject} on {target}: what the roof allows, by intensity")
-            made.append(StepRoofline(rows[0], limits, ridge, plots.add(_chart(points, limits, ridge), words)))
+            plot = plots.add(_chart(points, limits, ridge), words)
+            made.append(StepRoofline(rows[0], limits, ridge, plot, _undrawn(rows)))
     return made
 
 
@@ -98,6 +100,21 @@ def _counted(row: Row) -> Iterator[dict[str, Any]]:
     for step in by_step(facts) if facts else ():
         if _positive(step.flops) and _positive(step.hbm_bytes) and step.steps:
             yield {"step": plain(step.name), "by": plain(f"{cell.backend} {cell.ops_set}"), **_figures(step)}
+
+
+def _undrawn(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Steps of which one figure is there and the other is not, so that no intensity can be told."""
+    found: dict[str, list[str]] = {}
+    for cell, facts in ((row.record.cell, row.record.facts) for row in rows):
+        for step in by_step(facts) if facts else ():
+            lacking = [
+                words
+                for words, value in (("no FLOPs", step.flops), ("no HBM bytes", step.hbm_bytes))
+                if not _positive(value)
+            ]
+            if len(lacking) == 1 and step.steps:
+                found.setdefault(lacking[0], []).append(plain(f"{step.name} of {cell.backend} {cell.ops_set}"))
+    return found
 
 
 def _positive(value: float | None) -> bool:

@@ -71,6 +71,11 @@ class Row:
         return self.record.status is Status.COMPILED and self.record.facts is not None
 
     @property
+    def without_fault(self) -> bool:
+        """Whether it ended well, so that the tables alone tell its status; a program without its counts is told of."""
+        return self.counted or self.record.status in (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)
+
+    @property
     def labels(self) -> tuple[str, str, str]:
         """Backend, ops set and target: what is compared."""
         cell = self.record.cell
@@ -92,7 +97,7 @@ def render(
 ) -> str:
     """The page. Every text of a record is escaped, and the page's policy lets no script run but its own.
 
-    `moved` are numbers that differ from another set of records, each with name, series, before, after, verdict, why.
+    `moved` holds what another set of records was held against (_moved.Against); it is empty where there was none.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -117,7 +122,7 @@ def render(
         timers=list(dict.fromkeys(launch.timer for row in rows for launch in row.record.launches)),
         kinds=_kinds(rows),
         record_kinds=Counter(row.record.kind.value if row.record.kind else "no evidence" for row in rows),
-        failures=_failures([row for row in rows if not row.counted]),
+        failures=_failures([row for row in rows if not row.without_fault]),
         columns=sorted({row.labels for row in newest}),
         groups=groups,
         rooflines=plots.rooflines([row for group in groups for row in group if row.times]),
@@ -185,7 +190,7 @@ def _groups(rows: Sequence[Row]) -> list[list[Row]]:
 def _failures(rows: Sequence[Row]) -> list[tuple[Record, list[Row]]]:
     """(a record, all rows that ended as it did, their reasons apart), each told once; real faults first."""
     found: dict[tuple[Any, ...], list[Row]] = {}
-    for record, row in ((row.record, row) for row in rows if row.record.status is not Status.PASSED):
+    for record, row in ((row.record, row) for row in rows):
         ended = (record.status in WITHOUT_TIMES, record.status, record.kind or "", record.hint or "", record.log_tail)
         found.setdefault(ended, []).append(row)
     return [(found[ended][0].record, found[ended]) for ended in sorted(found)]

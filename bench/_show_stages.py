@@ -11,8 +11,10 @@ from rich.text import Text
 
 from oneblock.bench._stages import StageText
 from oneblock.bench._terminal import coloured, visible
+from oneblock.compilers._lines import Lines
 
 UNREAD = "nobody says which step its lines are of"
+NAMELESS = "no operation of this text names a step: a record from before; `oneblock run --again` makes it anew"
 _MOST = 5  # of the operations that are named, the most frequent
 
 
@@ -25,6 +27,8 @@ def step_lines(stages: Sequence[StageText], step: str) -> Iterator[str]:
             continue
         numbers = stage.of(step)
         yield f"== {stage.ref.stage} {dialect}: {len(numbers)} of {len(stage.rows)} lines are of {step}"
+        if not numbers and stage.lines.attributed == 0:
+            yield NAMELESS
         yield from _numbered(stage, numbers)
 
 
@@ -65,6 +69,8 @@ def statistics(stages: Sequence[StageText]) -> list[dict[str, Any]]:
             "operations": None if stage.lines is None else sum(stage.lines.operations),
             "by_step": None if stage.lines is None else dict(stage.by_step()),
             "attributed": None if stage.lines is None else stage.lines.attributed,
+            "attributed_by": None if stage.lines is None else stage.lines.by,
+            "unreached": None if stage.lines is None else stage.lines.unreached,
             "most_frequent": None if stage.lines is None else dict(stage.operations().most_common(_MOST)),
         }
         for stage in stages
@@ -89,10 +95,15 @@ def table(stages: Sequence[StageText]) -> Table:
         share = stage.lines.attributed
         operations = f"{sum(stage.lines.operations):,}"
         most = Counter(dict(stage.operations().most_common(_MOST)))
-        percent = "none is one" if share is None else f"{share:.1%}"
+        percent = "none is one" if share is None else _percent(share, stage.lines)
         by_step = Counter({step or "(none)": count for step, count in stage.by_step().items()})
         found.add_row(*where, operations, percent, Text(_listed(by_step)), Text(_listed(most)))
     return found
+
+
+def _percent(share: float, lines: Lines) -> str:
+    by = f" (by {lines.by})" if lines.by != "operation" else ""
+    return f"{share:.1%}{by}" + (f"; {lines.unreached} not reached by a call" if lines.unreached else "")
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -34,7 +34,8 @@ def COMMAND(
 
     A and B are files, or words that a file's name contains, as in `oneblock show`. Only what both have is compared,
     each count with its kind; counts of different things stand side by side and are never subtracted. Exit status: 0 if
-    they are the same, 1 if they differ, 2 if they cannot be compared.
+    they are the same, 1 if they differ, 2 if they cannot be compared: also where all that was read is the same, and a
+    stage was not read or only one of them has it.
     """
     from oneblock.bench._diff import check_subject, chosen, sections, summary
     from oneblock.bench._find import find
@@ -56,7 +57,7 @@ def COMMAND(
             answer({"same": found.same, **_as_json(found)})
         else:
             show([*heading, *_summary(found)], pager=False)
-        raise SystemExit(0 if found.same else 1)
+        raise SystemExit({True: 0, False: 1, None: 2}[found.same])
     refs = chosen(one, two, stage)
     (first,), (second,) = opened(one, refs[:1], stores[0]), opened(two, refs[1:], stores[1])
     parts = sections(first, second, step, raw)
@@ -105,6 +106,10 @@ def _summary(found: Summary) -> Iterator[str]:
         lines = f", {stage.lines[0]} -> {stage.lines[1]} lines" if stage.lines and not stage.same else ""
         why = "" if stage.same else f", {stage.why}" if stage.why else ""
         yield visible(f"stage {stage.dialect}: {state}{lines}{why}")
+    for name, alone in zip("AB", found.alone, strict=True):
+        if alone:
+            yield visible(f"stages not read, as only {name} has them: {', '.join(alone)}")
+    yield from found.notes
 
 
 def _line(changes: list[Change]) -> str:
@@ -172,7 +177,8 @@ def _as_json(found: Summary) -> dict[str, Any]:
         for step, changes in found.steps.items()
     }  # fmt: skip
     stages = [{"dialect": s.dialect, "same": s.same, "lines": s.lines, "why": s.why} for s in found.stages]
-    return {"steps": counts, "time": found.time, "stages": stages}
+    alone = dict(zip("ab", found.alone, strict=True))
+    return {"steps": counts, "time": found.time, "stages": stages, "stages_of_one": alone, "notes": found.notes}
 
 
 def _section(part: Section) -> dict[str, Any]:

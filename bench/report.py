@@ -12,7 +12,7 @@ from oneblock.bench._cli import Refused, answer, json_option, note, records_opti
 
 if TYPE_CHECKING:
     from oneblock.bench._exports import Exported
-    from oneblock.bench._moved import Moved
+    from oneblock.bench._moved import Against
     from oneblock.bench._record import Record
 
 
@@ -33,7 +33,8 @@ def COMMAND(
     """Write one HTML file that needs no network: tables, roofline and the distributions of the samples.
 
     BUNDLE, a .tar.gz of records from another machine, is unpacked beside itself and reported. --against is a directory
-    or one record, from before; what cannot be compared says why. --export is for other programs.
+    or one record, from before; what cannot be compared says why. --export is for other programs. The page's Explorer
+    shows lowering stages side by side; texts too long for one file stand in the folder PAGE-stages: keep it beside.
     """
     if bundle is not None:
         from oneblock.bench._bundle import unpack
@@ -42,11 +43,14 @@ def COMMAND(
     path = target or directory / "report.html"
     found = write(directory, path, title, against, folder)
     if as_json:
-        answer({"path": str(path), **found.counts, **({"exported": found.exported} if found.exported else {})})
+        optional = {"exported": found.exported, "against": found.against}
+        answer({"path": str(path), **found.counts, **{name: one for name, one in optional.items() if one is not None}})
         return
-    for problem in found.problems:
+    for problem in (*found.problems, *(found.exported.left_out if found.exported else ())):
         note(f"oneblock: left out: {problem}")
     click.echo(found.sentence)
+    if found.against is not None:
+        click.echo(f"against {against}: {found.against.sentence}")
     if found.exported is not None:
         click.echo(found.exported.sentence)
 
@@ -60,16 +64,23 @@ class Written:
     nbytes: int
     problems: tuple[str, ...]
     exported: Exported | None = None
+    against: Against | None = None
+    beside: Path | None = None  # the folder of the texts that are too long for the page, where there are any
+    beside_bytes: int = 0
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int | str]:
         """The sizes, for JSON."""
-        return {"bytes": self.nbytes, "records": self.records, "problems": len(self.problems)}
+        sizes: dict[str, int | str] = {"bytes": self.nbytes, "records": self.records, "problems": len(self.problems)}
+        return sizes | ({"beside": str(self.beside), "beside_bytes": self.beside_bytes} if self.beside else {})
 
     @property
     def sentence(self) -> str:
         """The sizes, for people."""
-        return f"{self.path}: {self.records} records, {self.nbytes / 2**20:.1f} MiB; open it in a browser"
+        page = f"{self.path}: {self.records} records, {self.nbytes / 2**20:.1f} MiB; open it in a browser"
+        if self.beside is None:
+            return page
+        return f"{page}; the stages too long for it are in {self.beside}/, {self.beside_bytes / 2**20:.1f} MiB"
 
 
 def write(directory: Path, path: Path, title: str, against: Path | None = None, folder: Path | None = None) -> Written:
@@ -83,27 +94,29 @@ def write(directory: Path, path: Path, title: str, against: Path | None = None, 
     latest = newest(records)
     beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
     explorer = explore(latest, beside.name)
-    rows = _moved(latest, against) if against is not None else []
-    page = render(latest, problems, title, moved=rows, explorer=explorer)
+    held = _against(latest, against) if against is not None else None
+    page = render(latest, problems, title, moved=[held] if held else [], explorer=explorer)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
-        write_beside(explorer.beside, beside)
+        nbytes = write_beside(explorer.beside, beside)
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}; give another with --to") from error
     exported = None
     if folder is not None:
         from oneblock.bench._exports import export
 
-        exported = export(latest, problems, rows, title, folder)
-    return Written(path, len(records), len(page.encode()), tuple(problem.why for problem in problems), exported)
+        exported = export(latest, problems, held, title, folder)
+    why = tuple(problem.why for problem in problems)
+    folder_of = beside if explorer.beside else None
+    return Written(path, len(records), len(page.encode()), why, exported, held, folder_of, nbytes)
 
 
-def _moved(records: list[tuple[Path, Record]], against: Path) -> list[Moved]:
+def _against(records: list[tuple[Path, Record]], before: Path) -> Against:
     """What moved since the other records: a directory, or one record."""
     from oneblock.bench._find import load, newest
-    from oneblock.bench._moved import moved
+    from oneblock.bench._moved import against
     from oneblock.bench._store import Store, read_record
 
-    others = [read_record(against)] if against.is_file() else [one for _, one in newest(load(Store(against)))]
-    return moved([record for _, record in records], others)
+    others = [read_record(before)] if before.is_file() else [one for _, one in newest(load(Store(before)))]
+    return against([record for _, record in records], others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ class Passes(Protocol):
         ...
 
     def by_hand(self, off: Sequence[str]) -> str:
-        """The flag or the line by which anyone has these off."""
+        """The flag or the line by which anyone has these off; `beside` says in it where that is another run."""
         ...
 
 
@@ -48,6 +48,31 @@ class Numbering:
         """The name of the next pass that is called so."""
         number = self.seen[name] = self.seen.get(name, 0) + 1
         return name if number == 1 else f"{name}#{number}"
+
+
+def beside(names: Sequence[str], off: Sequence[str], covered: Sequence[str], *more: str) -> str:
+    """What is to be said after a command that switches off `covered` instead of `off`; nothing where they are one.
+
+    `more` is in what other ways it is not the same run.
+    """
+    wanted, has = set(off), set(covered)
+    leaves = stretches(names, wanted - has)
+    adds = stretches([*names, *(name for name in covered if name not in names)], has - wanted)
+    said = [*more, *([f"it leaves on {leaves}"] if leaves else []), *([f"it also switches off {adds}"] if adds else [])]
+    return f"  (not the same run: {'; '.join(said)})" if said else ""
+
+
+def stretches(names: Sequence[str], some: Set[str]) -> str:
+    """These names, those that follow each other as one stretch: a tail of hundreds is no list to read."""
+    found: list[list[str]] = []
+    follows = False
+    for name in names:
+        if name in some and follows:
+            found[-1].append(name)
+        elif name in some:
+            found.append([name])
+        follows = name in some
+    return ", ".join(", ".join(one) if len(one) < 4 else f"{one[0]} to {one[-1]} ({len(one)} passes)" for one in found)
 
 
 @contextmanager

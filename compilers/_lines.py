@@ -30,6 +30,8 @@ class Lines:
 
     steps: tuple[Steps, ...]
     operations: tuple[bool, ...]
+    by: str = "operation"  # or "kernel": a kernel's steps were given to its lines, which name none themselves
+    unreached: int = 0  # lines of functions that no call reached: they would be operations, and count as none
 
     @property
     def attributed(self) -> float | None:

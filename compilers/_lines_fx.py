@@ -41,8 +41,9 @@ def _fx(_: str, text: str, context: Context) -> Lines:
             now = steps[i] = named(said[1] or said[2], context.steps) if said else ()
         elif (node := _NODE.match(line)) and not _ALIAS.match(node[2]) and not _PLUMBING.match(node[2]):
             own = _TRAILING.search(line)
+            said_here = named(own[1], context.steps) if own else ()  # a remark may name none
             operands = (numbers[name] for name in _NAME.findall(node[2].partition(";")[0]) if name in numbers)
-            nodes.append(_Node(i, tuple(operands), named(own[1], context.steps) if own else now))
+            nodes.append(_Node(i, tuple(operands), said_here or now))
             numbers[node[1]] = len(nodes) - 1
     for node_, of in zip(nodes, _between(nodes), strict=True):
         steps[node_.line] = node_.steps or of

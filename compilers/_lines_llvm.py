@@ -69,7 +69,7 @@ def machine_module(text: str, context: Context, is_operation: Callable[[str], bo
 
 def _whole(name: str, context: Context, operations: Sequence[bool]) -> Lines:
     steps = steps_of(name, context.kernels) or ()
-    return Lines((steps,) * len(operations), tuple(operations))
+    return Lines((steps,) * len(operations), tuple(operations), "kernel")
 
 
 def _by_function(
@@ -88,7 +88,7 @@ def _by_function(
             if not owner[function] and len(owners) == 1:
                 owner[function] = owners.pop()
     known = {function: steps_of(kernel, context.kernels) or () for function, kernel in owner.items()}
-    return Lines(tuple(known[function] for function in of), tuple(operations))
+    return Lines(tuple(known[function] for function in of), tuple(operations), "kernel")
 
 
 READERS = {"llvm": llvm, "asm": assembly, "amdgpu-llvm": llvm}

@@ -40,7 +40,7 @@ def _instructions(name: str, text: str, context: Context) -> Lines:
     """All are of the one call that the name numbers."""
     lines = text.splitlines()
     of = named("+".join(context.kernels.get(name, ())), context.steps)
-    return Lines((of,) * len(lines), tuple(_ISSUED.match(line) is not None for line in lines))
+    return Lines((of,) * len(lines), tuple(_ISSUED.match(line) is not None for line in lines), "kernel")
 
 
 # ---------------------------------------------------------------- sources
@@ -63,16 +63,22 @@ def _nki(name: str, text: str, context: Context) -> Lines:
     count = len(text.splitlines())
     steps: list[Steps] = [()] * count
     operations = [False] * count
+    unreached: set[int] = set()
     source = _parsed(name, text)
     serves = _serves(source, context)
+    known = any(serves.values())
     for function_name, function in source.functions.items():
         of = serves[function_name]
         _fill(steps, function.lineno, function.end_lineno, of)
         for statement in _statements(function):
-            if (of or not any(serves.values())) and _called(statement) & source.issuing and statement.lineno <= count:
-                operations[statement.lineno - 1] = True
-                _fill(steps, statement.lineno, statement.end_lineno, _traced(source, statement, context) or of)
-    return Lines(tuple(steps), tuple(operations))
+            if not _called(statement) & source.issuing or statement.lineno > count:
+                continue
+            if known and not of:
+                unreached.add(statement.lineno)
+                continue
+            operations[statement.lineno - 1] = True
+            _fill(steps, statement.lineno, statement.end_lineno, _traced(source, statement, context) or of)
+    return Lines(tuple(steps), tuple(operations), "kernel", len(unreached))
 
 
 def _fill(steps: list[Steps], first: int, last: int | None, of: Steps) -> None:

@@ -54,7 +54,7 @@ def _of_kernel(is_operation: Callable[[str], bool]) -> Callable[[str, str, Conte
     def read(name: str, text: str, context: Context) -> Lines:
         lines = text.splitlines()
         of = (_steps(name, context),) * len(lines) if name else tuple(_by_entry(lines, context))
-        return Lines(of, tuple(map(is_operation, lines)))
+        return Lines(of, tuple(map(is_operation, lines)), "kernel")
 
     return read
 

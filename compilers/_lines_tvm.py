@@ -129,7 +129,7 @@ def source(name: str, text: str, context: Context) -> Lines:
         operations.append(inside and not head and _C_LIKE.match(line) is not None)
         if line.startswith("}") or (head and line.endswith(";")):  # a kernel that is only announced is over, too
             now, inside = (), False
-    return Lines(tuple(steps), tuple(operations))
+    return Lines(tuple(steps), tuple(operations), "kernel")
 
 
 READERS = {

@@ -148,7 +148,7 @@ def bundles(name: str, text: str, context: Context) -> Lines:
     """A kernel of the TPU: all of it is of the steps of its fusion, and a bundle that fills no slot is no operation."""
     steps = tuple(context.kernels.get(name, ()))
     every = text.splitlines()
-    return Lines((steps,) * len(every), tuple(_BUNDLE.match(line) is not None for line in every))
+    return Lines((steps,) * len(every), tuple(_BUNDLE.match(line) is not None for line in every), "kernel")
 
 
 READERS = {"jaxpr": jaxpr, "stablehlo": stablehlo, "lazy-ir": lazy_ir, "bundles": bundles}

@@ -1,9 +1,9 @@
 """A stage's text without what differs between two compilations of one program, so that two texts can be compared.
 
-Numbers in names, metadata, locations, layouts and tables of source files go. A name is replaced by what made it and a
-count of those, always by the same name for the same value: so operands in another order stay another program. Names
-that are made outside the text (of one step, say) are counted in the order of their numbers, which a printer hands out
-in the program's order.
+Numbers in names, metadata, locations, layouts and tables of source files go; in which memory a value is stays. A name
+is replaced by what made it and a count of those, always by the same name for the same value: so operands in another
+order stay another program. Names that are made outside the text (of one step, say) are counted in the order of their
+numbers, which a printer hands out in the program's order.
 """
 
 from __future__ import annotations

@@ -68,8 +68,15 @@ HLO = Family(
     scrubbed=(
         (re.compile(rf", (?:metadata|frontend_attributes|origin|statistics)={_BRACES}"), ""),
         (re.compile(r", channel_id=\d+|/\*index=\d+\*/"), ""),
-        (re.compile(r"^(HloModule [\w.\-]+?)(?:\.\d+)?(, is_scheduled=true)?(?:,.*)?$"), r"\1\2"),
-        (re.compile(r"(?<=\])\{[\d,]*(?::[^{}]*)?\}"), ""),
+        (  # which results take the place of arguments is no noise: it decides what memory the program needs
+            re.compile(
+                r"^(HloModule [\w.\-]+?)(?:\.\d+)?(, is_scheduled=true)?(?=,|$)"
+                rf"(?:(?!, input_output_alias=).)*(, input_output_alias={_BRACES})?.*$"
+            ),
+            r"\1\2\3",
+        ),
+        (re.compile(r"(?<=\])\{[\d,]*:[^{}]*?(S\(\d+\))[^{}]*\}"), r"{:\1}"),  # the memory: of a TPU, S(1) is VMEM
+        (re.compile(r"(?<=\])\{(?!:S\()[\d,]*(?::[^{}]*)?\}"), ""),
     ),
     names=(
         Names(

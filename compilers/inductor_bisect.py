@@ -14,9 +14,10 @@ import torch
 from torch._inductor import config, metrics
 from torch._inductor.compiler_bisector import CompilerBisector
 
-from oneblock.compilers._bisect import CannotRun, Made, Numbering, reason, replaced
+from oneblock.compilers._bisect import CannotRun, Made, Numbering, beside, reason, replaced
 
 _NEVER_OFF = ("pre_grad_graph", "cudagraphs")  # the first is all of Inductor; the second is not on the CPU
+_DECOMPOSITION = "decomposition"
 _OF_THE_DAY = re.compile(r"^# AOT ID: .*\n", re.MULTILINE)
 _KERNEL = re.compile(r"^\w+ = async_compile\.", re.MULTILINE)
 _LIBRARY = re.compile(r"\bextern_kernels\.\w+\(|= torch\.ops(?:\.\w+){3}\(")
@@ -67,10 +68,21 @@ class InductorPasses:
         """PyTorch's own switch: of one subsystem, everything after a number, which counts from 0."""
         if not off:
             return "(nothing is off)"
-        subsystem = off[0].partition("/")[0]
-        last = [name for name in self.names if name.partition("/")[0] == subsystem].index(off[0]) - 1
-        backend = "aot_eager_decomp_partition" if subsystem == "decomposition" else "inductor"
-        return f"TORCH_BISECT_BACKEND={backend} TORCH_BISECT_SUBSYSTEM={subsystem} TORCH_BISECT_MAX={last}"
+        subsystem = _subsystem(off[0])
+        within = [name for name in self.names if _subsystem(name) == subsystem]
+        first = within.index(off[0])
+        covered, more, backend = within[first:], [], "inductor"
+        if subsystem == _DECOMPOSITION:
+            # PyTorch asks for decompositions in that name only, and torch.compile takes the variable for its backend.
+            backend = "aot_eager_decomp_partition"
+            covered += [name for name in self.names if _subsystem(name) != subsystem]
+            more = [f"torch.compile then runs {backend}, and nothing of Inductor"]
+        flags = f"TORCH_BISECT_BACKEND={backend} TORCH_BISECT_SUBSYSTEM={subsystem} TORCH_BISECT_MAX={first - 1}"
+        return flags + beside(self.names, off, covered, *more)
+
+
+def _subsystem(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _counts(written: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from triton._C import libtriton
 
-from oneblock.compilers._bisect import CannotRun, Made, Numbering, environment, reason, replaced
+from oneblock.compilers._bisect import CannotRun, Made, Numbering, beside, environment, reason, replaced
 from oneblock.compilers.triton_gpu import Built, CannotBuild, Source, build
 
 _PREFIX = "add_"
@@ -37,6 +37,7 @@ class TritonPasses:
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
         self.added: list[str] = []
+        self.later: dict[str, None] = {}  # names, without numbers, of what is added on the way to LLVM IR
         self.make(())
         self.names = tuple(self.added)
 
@@ -45,9 +46,10 @@ class TritonPasses:
         built: list[Built] = []
         for source in self.sources:
             added: list[str] = []
+            watching = _left_out(set(off), added, self.later)
             try:
                 # In an empty cache: a kernel that Triton knows runs no pass.
-                with TemporaryDirectory() as cache, environment("TRITON_CACHE_DIR", cache), _left_out(set(off), added):
+                with TemporaryDirectory() as cache, environment("TRITON_CACHE_DIR", cache), watching:
                     built.append(build(source))
             except CannotBuild as error:
                 raise CannotRun(str(error)) from error
@@ -57,10 +59,20 @@ class TritonPasses:
         return Made(None, _counts(built), lambda _: "".join(map(_text, built)))
 
     def by_hand(self, off: Sequence[str]) -> str:
-        """A line for the start of a script; Triton has no flag for it."""
+        """A line for the start of a script; Triton has no flag for it, and one function adds every pass of a name."""
         if not off:
             return "(nothing is off)"
-        return f"triton._C.libtriton.passes.*.add_{off[0].partition('#')[0]} = lambda *_: None, for call {off[0]}"
+        functions = dict.fromkeys(_PREFIX + _function(name) for name in off)
+        places = [f"{owner.__name__}.{name}" for name in functions for owner in _owners() if hasattr(owner, name)]
+        covered = [name for name in self.names if _PREFIX + _function(name) in functions]
+        covered += [f"{name} on the way to LLVM IR" for name in self.later if _PREFIX + name in functions]
+        line = f"import triton._C.libtriton; {' = '.join(places)} = lambda *_: None"
+        said = beside(self.names, off, covered).strip()
+        return f"{line}  # {said}" if said else line
+
+
+def _function(name: str) -> str:
+    return name.partition("#")[0]
 
 
 def _counts(built: Sequence[Built]) -> dict[str, float]:
@@ -84,10 +96,11 @@ def _text(built: Built) -> str:
 
 
 @contextmanager
-def _left_out(off: set[str], added: list[str]) -> Iterator[None]:
+def _left_out(off: set[str], added: list[str], later: dict[str, None]) -> Iterator[None]:
     """While these passes are not added to any pipeline; `added` gets the name of each that Triton asks for.
 
-    From the first conversion to LLVM's dialect on, all are added: each expects what the one before it leaves.
+    From the first conversion to LLVM's dialect on, all are added: each expects what the one before it leaves. Their
+    names go into `later`.
     """
     named, converting = Numbering(), Event()
 
@@ -95,7 +108,9 @@ def _left_out(off: set[str], added: list[str]) -> Iterator[None]:
         def unless_off(*args: Any) -> None:
             if converts:
                 converting.set()
-            if not converting.is_set():
+            if converting.is_set():
+                later[name.removeprefix(_PREFIX)] = None
+            else:
                 added.append(named(name.removeprefix(_PREFIX)))
             if converting.is_set() or added[-1] not in off:
                 add(*args)

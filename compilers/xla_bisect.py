@@ -12,11 +12,9 @@ import jax
 
 from oneblock.compilers import _hlo, _hlo_facts
 from oneblock.compilers._bisect import CannotRun, Made, reason
+from oneblock.compilers._normal import normalised
 
 _AFTER = re.compile(r"\.after_([^.]+)\.")  # `module_0001.jit_f.0012.PIPELINE.after_PASS.before_PASS.txt`
-_NUMBER = re.compile(r"\b([A-Za-z_][\w-]*)(?:\.\d+)+\b")  # of a name, not of a constant
-_METADATA = re.compile(r", metadata=\{[^}]*\}")
-_TABLES = re.compile(r"^(FileNames|FunctionNames|FileLocations|StackFrames)\n(?:.+\n)*", re.MULTILINE)
 
 
 class XlaPasses:
@@ -33,15 +31,15 @@ class XlaPasses:
         self.names = _changing(lowered)
 
     def make(self, off: Sequence[str]) -> Made:
-        """XLA's own refusals become CannotRun."""
+        """XLA's own refusals become CannotRun, and so does a module that cannot be read."""
         try:
             compiled = compile_without(self.lowered, off)
-        except Exception as error:
+            text = str(compiled.as_text() or "")
+            counts = _hlo_facts.count(_hlo.parse(text), self.steps)
+        except Exception as error:  # of XLA, or of the parser: without a pass it may print what that does not know
             raise CannotRun(reason(error)) from error
-        text = str(compiled.as_text() or "")
-        counts = _hlo_facts.count(_hlo.parse(text), self.steps)
         numbers = {"fusions": sum(counts.fusions.values()), "operations": sum(counts.operations.values())}
-        return Made(self.executable(compiled), numbers, lambda _: plain(text))
+        return Made(self.executable(compiled), numbers, lambda _: normalised("hlo", text))
 
     def by_hand(self, off: Sequence[str]) -> str:
         """The flag that XLA reads from the environment."""
@@ -51,11 +49,6 @@ class XlaPasses:
 def compile_without(lowered: jax.stages.Lowered, off: Sequence[str]) -> jax.stages.Compiled:
     """Compile with these passes off."""
     return lowered.compile(compiler_options={"xla_disable_hlo_passes": ",".join(off)} if off else None)
-
-
-def plain(text: str) -> str:
-    """HLO without where operations came from and without the numbers in names: neither says what is computed."""
-    return _NUMBER.sub(r"\1", _TABLES.sub("", _METADATA.sub("", text)))
 
 
 def _changing(lowered: jax.stages.Lowered) -> tuple[str, ...]:

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oneblock import workloads
+from oneblock import backends, workloads
 from oneblock.backends._backend import Compiled
+from oneblock.backends._target import Target
 from oneblock.backends.reference import Reference
 from oneblock.bench import _bisect_job
 from oneblock.bench._cell import Cell
 from oneblock.bench._jobs import Bisected, BisectJob
+from oneblock.bench._tune_job import without_data
 from oneblock.compilers._bisect import CannotRun, Made, Passes
 from oneblock.workloads._golden import make_golden
-from oneblock.workloads._weights import make_weights
+from oneblock.workloads._weights import make_inputs, make_weights
 from tests.cases import case
 
 
@@ -38,6 +40,18 @@ def search(
     outcome = _bisect_job.bisect(job)
     assert outcome.bisected is not None
     return outcome.bisected
+
+
+def passes(
+    backend: str, workload: str = "norm", *, ops_set: str = "plain", target: str = "cpu", dtype: str = "float32"
+) -> Any:
+    """A backend's passes of one program, as the search gets them."""
+    size, program, where = case(workload, n=16), workloads.load(workload), Target.parse(target)
+    arrays = {**make_weights(program, size, dtype, 0), **make_inputs(program, size, dtype, 1)}
+    if where.platform != "cpu":
+        arrays = without_data(program, size, dtype)
+    found: Any = backends.load(backend)
+    return found.passes(program, size, arrays, ops_set, where)
 
 
 class Wrong:

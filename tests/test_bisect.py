@@ -144,6 +144,13 @@ def test_numbers_are_bad_by_the_check_or_by_how_much_the_error_grew(
     assert by_job(BisectJob(CELL, "numbers", "golden.npz", drift), seen, ends) is expected
 
 
+def test_an_error_that_grew_is_bad_though_with_every_pass_it_is_not_finite() -> None:
+    ends = Seen(True, 1e-7, True), Seen(True, None, False)
+    job = BisectJob(CELL, "numbers", "golden.npz", 2.0)
+    assert by_job(job, Seen(True, 9e-7, True), ends) is True
+    assert by_job(job, Seen(True, 1e-7, True), ends) is False
+
+
 def test_a_count_is_bad_from_half_of_the_whole_change_on() -> None:
     job, ends = BisectJob(CELL, "fusions", None), (Seen(True, 14.0), Seen(True, 4.0))
     assert by_job(job, Seen(True, 6.0), None) is None, "it cannot be told before both ends are known"

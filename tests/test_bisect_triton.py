@@ -9,7 +9,7 @@ import pytest
 
 from oneblock.backends._backend import Unsupported
 from tests import triton_here
-from tests.bisecting import search
+from tests.bisecting import passes, search
 
 triton_here.load("triton_kernels")
 
@@ -39,8 +39,28 @@ def test_a_planted_pass_is_found_by_a_count(monkeypatch: pytest.MonkeyPatch, tmp
     assert told.finding.after is not None
     assert told.finding.after.value > 2 * told.finding.before.value  # type: ignore[operator]
     assert told.diff
-    assert "add_reduce_data_duplication" in str(told.good_by_hand)
+    assert "ttgpuir.add_reduce_data_duplication = " in str(told.good_by_hand)
+    assert "# (not the same run: it also switches off " in str(told.good_by_hand), "names of passes that come twice"
     assert getattr(libtriton.passes.ttgpuir, PLACE) is _sanitise, "what is left out for a while is put back"
+
+
+def test_by_hand_is_the_same_run_or_says_what_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = passes("triton_kernels", **GPU)
+    off = [name for name in made.names if name.partition("#")[0] in ("coalesce", "remove_layout_conversions")]
+    assert len(off) > 2
+    line, expected = made.by_hand(off), made.make(off)
+    assert "#" not in line
+    assert expected.text("") != made.make(()).text("")
+    for name in ("add_coalesce", "add_remove_layout_conversions"):
+        monkeypatch.setattr(libtriton.passes.ttgpuir, name, getattr(libtriton.passes.ttgpuir, name))  # and back
+    exec(line, {})
+    by_hand = made.make(())
+    assert (by_hand.counts, by_hand.text("")) == (expected.counts, expected.text(""))
+    assert made.by_hand(off[-1:]).endswith(
+        "add_remove_layout_conversions = lambda *_: None  # (not the same run: it also switches off "
+        + ", ".join(off[1:-1]) + ")"
+    )  # fmt: skip
+    assert made.by_hand(["cse", "cse#2"]).endswith("also switches off cse on the way to LLVM IR)")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from oneblock.backends._backend import Unavailable, Unsupported
 from oneblock.backends._target import Target
 from tests import triton_here
-from tests.bisecting import search
+from tests.bisecting import passes, search
 
 TVM: Any = triton_here.load("tvm_relax")
 try:
@@ -22,6 +22,7 @@ import tvm  # noqa: E402
 from tvm import relax  # noqa: E402
 
 from oneblock.compilers import tvm_bisect  # noqa: E402
+from oneblock.compilers._bisect import CannotRun  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,38 @@ def test_without_a_plant_there_is_nothing_to_find_and_fuse_tir_fuses(
     told = search(monkeypatch, tmp_path, "tvm_relax", "mlp", of="fusions")
     assert told.finding.found == ("FuseTIR",)
     assert told.finding.says[-1] == "it takes passes before it"
+
+
+def test_by_hand_is_the_same_run_or_says_what_it_is_not() -> None:
+    made = passes("tvm_relax", "mlp")
+    context = "tvm.transform.PassContext(opt_level=3, disabled_pass=['{}'])"
+    assert made.by_hand(["FuseTIR"]) == context.format("FuseTIR")
+    assert made.by_hand(["LegalizeOps", "LegalizeOps#2"]) == context.format("LegalizeOps")
+    said = made.by_hand(["LegalizeOps#2"])
+    assert said == context.format("LegalizeOps") + "  (not the same run: it also switches off LegalizeOps)"
+    said = made.by_hand(["FuseOps"])
+    assert said == context.format("FuseOps") + "  (not the same run: it leaves on FuseOps)", "it is in no Sequential"
+    for name, runs in (("FuseOps", True), ("FuseTIR", False)):
+        seen: list[str] = []
+        with tvm.transform.PassContext(opt_level=3, disabled_pass=[name], instruments=[_noting(seen)]):
+            tvm_bisect.fuse(made.traced, made.target, made.steps)
+        assert (name in seen) is runs, "TVM does what is said of it"
+
+
+def _noting(seen: list[str]) -> Any:
+    @tvm.ir.instrument.pass_instrument
+    class Noting:
+        def run_before_pass(self, module: Any, info: Any) -> None:
+            seen.append(info.name)
+
+    return Noting()
+
+
+def test_a_module_without_kernels_is_a_run_that_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = passes("tvm_relax", "mlp")
+    monkeypatch.setattr(tvm_bisect, "_tir", lambda module: [])
+    with pytest.raises(CannotRun, match="expected a module of Relax and tensor IR"):
+        made.make(())
 
 
 def test_a_gpu_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -79,11 +79,47 @@ def test_the_pass_that_fuses_is_fusion_itself(monkeypatch: pytest.MonkeyPatch, t
     assert any("fused_computation" in line for line in told.diff if line.startswith("+"))
 
 
-def test_what_is_not_computed_is_not_compared() -> None:
-    text = (
-        '%add.12 = f32[2]{0} add(%p.1, %c), metadata={op_name="x"}\nFileNames\n1 "a.py"\n\n%c = f32[] constant(1.25)\n'
-    )
-    assert xla_bisect.plain(text) == "%add = f32[2]{0} add(%p, %c)\n\n%c = f32[] constant(1.25)\n"
+_HLO = """HloModule jit_f, entry_computation_layout={()->f32[2]{0}}
+
+ENTRY %main.5 (a.1: f32[2], b.1: f32[2]) -> f32[2] {
+  %a.1 = f32[2]{0} parameter(0), metadata={op_name="a"}
+  %b.1 = f32[2]{0} parameter(1)
+  ROOT %subtract.9 = f32[2]{0} subtract(%a.1, %b.1), metadata={op_name="x"}
+}
+"""
+
+
+class _Printed:
+    """A program of which only its text is to be had."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def as_text(self) -> str:
+        return self.text
+
+
+def _made(monkeypatch: pytest.MonkeyPatch, text: str) -> Any:
+    monkeypatch.setattr(xla_bisect, "_changing", lambda lowered: ("fusion",))
+    monkeypatch.setattr(xla_bisect, "compile_without", lambda lowered, off: _Printed(text))
+    lowered: Any = None
+    return xla_bisect.XlaPasses(lowered, lambda compiled: compiled, ()).make(())
+
+
+def test_what_is_not_computed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = _made(monkeypatch, _HLO).text("fusion")
+    again = _HLO.replace("subtract.9", "subtract.31").replace('op_name="x"', 'op_name="y{z}"')
+    assert _made(monkeypatch, again.replace("a.1", "Arg_0.7").replace("b.1", "Arg_1.2")).text("fusion") == text.replace(
+        "a.0", "Arg_0.0"
+    ).replace("b.0", "Arg_1.0")
+    swapped = _HLO.replace("%a.1, %b.1", "%b.1, %a.1").replace("%a.1", "%p.1").replace("%b.1", "%p.2")
+    one_way = _HLO.replace("%a.1", "%p.1").replace("%b.1", "%p.2")
+    assert _made(monkeypatch, swapped).text("fusion") != _made(monkeypatch, one_way).text("fusion")
+
+
+def test_text_that_cannot_be_read_is_a_run_that_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotRun, match="HloError: expected"):
+        _made(monkeypatch, _HLO.removesuffix("}\n"))
 
 
 def test_a_program_that_leaves_no_dump_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oneblock.backends._backend import Kind
+from oneblock.bench._diff import LARGEST
 from oneblock.bench._figures import Change, Figure, changes, of_steps, pieces, whole
 from oneblock.bench._record import Status
 from oneblock.bench.diff import COMMAND as DIFF
@@ -162,8 +163,59 @@ def test_a_text_that_is_gone_is_not_taken_for_the_same(tmp_path: Path) -> None:
     a, b = pair(tmp_path, HLO, PLANTED)
     next((tmp_path / "b" / "artifacts").iterdir()).unlink()
     code, said = run(DIFF, a, b)
-    assert (code, "stage hlo: not read, the text is gone" in said) == (1, True)
+    assert (code, "stage hlo: not read, the text is gone" in said) == (2, True)
+    assert "fusions by step are left out: B's HLO is not here or was cut off" in said
+    assert json.loads(run(DIFF, a, b, "--json")[1])["same"] is None
     assert run(DIFF, a, b, "--stage", "hlo")[0] == 2
+
+
+def test_a_text_too_long_for_the_summary_is_not_taken_for_the_same_nor_for_another(tmp_path: Path) -> None:
+    a, b = pair(tmp_path, HLO + " " * LARGEST, HLO + " " * LARGEST + "\n")
+    code, said = run(DIFF, a, b)
+    assert (code, "stage hlo: not read, over 256 KiB" in said) == (2, True)
+    assert run(DIFF, a, b, "--stage", "hlo")[0] == 0
+
+
+def test_stages_that_one_record_has_are_named_and_not_taken_for_the_same(tmp_path: Path) -> None:
+    made = replace(record("jax_xla"), facts=facts())
+    a = store(tmp_path / "a", made, hlo=HLO, jaxpr="{ lambda")
+    b = store(tmp_path / "b", made, hlo=HLO, llvm="x")
+    code, said = run(DIFF, a, b)
+    assert (code, "stages not read, as only A has them: jaxpr" in said, "only B has them: llvm" in said) == (
+        2,
+        True,
+        True,
+    )
+    assert json.loads(run(DIFF, a, b, "--json")[1])["stages_of_one"] == {"a": ["jaxpr"], "b": ["llvm"]}
+    assert run(DIFF, a, b, "--step", "proj")[0] == 0
+    assert run(DIFF, a, store(tmp_path / "c", made, hlo=PLANTED))[0] == 1, "a difference that was found is one"
+
+
+def test_fusions_of_another_division_than_the_record_s_are_left_out(tmp_path: Path) -> None:
+    """A record whose counts by step are of an earlier reading of the same text."""
+    made = replace(record("jax_xla"), facts=facts())
+    earlier = facts(steps=(replace(facts().steps[0], operations=2), facts().steps[1]))
+    code, said = run(
+        DIFF, store(tmp_path / "a", replace(made, facts=earlier), hlo=HLO), store(tmp_path / "b", made, hlo=HLO)
+    )
+    (attention,) = [line for line in said.splitlines() if line.startswith("attention")]
+    assert code == 1
+    assert attention == "attention  4 figures the same", "operations of both, by their records"
+    assert "left out: A's counts are of its day, and its HLO is divided among the steps otherwise today" in said
+
+
+def test_memory_that_a_value_is_in_is_a_difference(tmp_path: Path) -> None:
+    tpu = HLO.replace("f32[4]{0} fusion", "f32[4]{0:T(128)} fusion")
+    a, b = pair(tmp_path, tpu, tpu.replace("T(128)", "T(128)S(1)"))
+    code, said = run(DIFF, a, b)
+    assert (code, "in attention" in said) == (1, True)
+
+
+def test_a_folder_of_that_name_is_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(tmp_path / "records", replace(record("jax_xla"), facts=facts()), hlo=HLO)
+    (tmp_path / "jax_xla").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run(DIFF, "jax_xla", "jax_xla", "-o", "records")[0] == 0
 
 
 def test_sequences_for_a_terminal_are_shown_as_text(tmp_path: Path) -> None:

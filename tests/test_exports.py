@@ -62,6 +62,7 @@ def test_json_has_rows_records_and_what_was_left_out(tmp_path: Path) -> None:
     out = exported(tmp_path, (replace(record("jax_xla"), facts=facts()), {}))
     found = json.loads((out / "report.json").read_text())
     assert (found["format"], found["version"], found["moved"]) == ("oneblock-report", 1, [])
+    assert found["against"] is None
     (cell,) = found["cells"]
     assert tuple(cell["row"]) == COLUMNS
     assert adapter().validate_python(cell["record"] | {"schema": 5}, strict=False).cell.backend == "jax_xla"
@@ -111,6 +112,35 @@ def test_timelines_are_one_trace_whose_calls_follow_each_other(tmp_path: Path) -
     assert names == ["norm1 (modelled)", "qkv: linear (modelled)"]
     assert found["otherData"] == {"kind": "modelled"}
     assert joined([])["traceEvents"] == []
+
+
+def test_calls_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    texts = {f"perfetto:{n:02d}-linear": json.dumps(trace(str(n))) for n in (100, 11, 2)}
+    (path,) = (exported(tmp_path, (record("neuron_nki", "kernels"), texts)) / "traces").iterdir()
+    names = [event["args"]["name"] for event in json.loads(path.read_text())["traceEvents"] if event["ph"] == "M"]
+    assert names == ["2 (modelled)", "11 (modelled)", "100 (modelled)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{}", "no list of events"),
+        ("[]", "no list of events"),
+        ('{"traceEvents": [1]}', "events are not what a trace has"),
+        ('{"traceEvents": [{"ph": "X", "ts": "a"}]}', "events are not what a trace has"),
+        ('{"traceEvents": [{"ph": "X"', "Expecting"),
+    ],
+)
+def test_a_trace_that_cannot_be_read_is_named_and_the_others_are_written(tmp_path: Path, text: str, why: str) -> None:
+    texts = {"perfetto:00-norm": text, "perfetto:01-linear": json.dumps(trace("qkv"))}
+    store(tmp_path / "records", record("neuron_nki", "kernels"), **texts)
+    words = ("-o", tmp_path / "records", "--to", tmp_path / "page.html", "--export", tmp_path / "out")
+    code, said = run(REPORT, *words)
+    assert (code, "left out: " in said, why in said) == (0, True, True), said
+    (left_out,) = json.loads((tmp_path / "out" / "report.json").read_text())["left_out"]
+    assert "perfetto:00-norm" in left_out["why"]
+    (path,) = (tmp_path / "out" / "traces").iterdir()
+    assert len(json.loads(path.read_text())["traceEvents"]) == 2
 
 
 def test_stablehlo_is_kept_to_the_letter_with_what_opens_it(tmp_path: Path) -> None:

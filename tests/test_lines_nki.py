@@ -11,6 +11,7 @@ from oneblock.backends import neuron_nki
 from oneblock.backends._target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers._context import context
+from oneblock.compilers._lines import Context, read
 from oneblock.workloads._ops import STEPS
 from oneblock.workloads._weights import make_inputs, make_weights
 from oneblock.workloads._workload import Case, Phase
@@ -117,6 +118,9 @@ def test_what_issues_nothing_is_no_operation(line: str) -> None:
 
 def test_a_function_that_no_call_reached_is_of_no_step_and_does_not_count() -> None:
     assert lines("nki:tiles", SOURCE, traced())["nisa.activation(dst=tile)"] == Line(NONE, False)
+    found = read("nki:tiles", SOURCE, Context(STEPS, traced()))
+    assert found is not None
+    assert (found.by, found.unreached) == ("kernel", 1)
     assert lines("nki:other", SOURCE, traced())["nisa.activation(dst=tile)"] == Line(NONE, True), "nothing is known"
     assert share("nki:other", SOURCE, traced()) == 0
 

@@ -55,6 +55,11 @@ def test_an_fx_node_is_of_the_annotation_above_it() -> None:
     assert found['late: "f32[2]" = torch.exp(exp)  # step: proj'] == Line(("proj",), True)
 
 
+def test_a_remark_that_names_no_step_leaves_the_annotation() -> None:
+    found = lines("fx", FX.replace("l_x_ * l_x_", "l_x_ * l_x_  # noqa"))
+    assert found['mul: "f32[2]" = l_x_ * l_x_  # noqa'] == Line(NORM1, True)
+
+
 def test_what_stands_between_operations_of_one_step_is_of_it_and_what_joins_two_is_of_none() -> None:
     found = lines("fx", FX)
     assert found['out: "f32[2]" = torch.neg(neg);  neg = None'] == Line(NORM1, True)

@@ -12,6 +12,7 @@ from oneblock.backends._target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers._context import context
 from oneblock.compilers._facts import Facts, GpuKernel
+from oneblock.compilers._lines import Context, read
 from oneblock.workloads._dtypes import DTYPES
 from oneblock.workloads._ops import STEPS
 from oneblock.workloads._workload import Case, Phase
@@ -139,6 +140,13 @@ def test_a_kernels_text_is_of_the_steps_of_its_launches(dialect: str, text: str,
     assert all(piece in line for piece, line in zip(operations, counted, strict=True))
     assert share(f"{dialect}:norm_kernel", text, KERNELS) == 1
     assert share(f"{dialect}:other_kernel", text, KERNELS) == 0, "of another kernel's steps nothing is taken"
+
+
+def test_a_kernel_s_steps_are_given_to_its_lines_and_a_launch_names_its_own() -> None:
+    for dialect, by in (("ttir:k", "kernel"), ("ptx:k", "kernel"), ("llvm:k", "kernel"), ("launches", "operation")):
+        found = read(dialect, "x\n", Context(STEPS, {"k": ("mlp",)}))
+        assert found is not None
+        assert found.by == by
 
 
 def test_a_pass_of_a_kernel_is_of_the_kernel() -> None:

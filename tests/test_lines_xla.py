@@ -362,6 +362,24 @@ def test_a_channel_s_number_is_noise_and_its_groups_are_none() -> None:
     assert normalised("hlo", line.replace("{{0,1}}", "{{0},{1}}")) != normalised("hlo", line)
 
 
+def test_a_layout_is_noise_and_the_memory_that_it_names_is_none() -> None:
+    line = "  %copy.1 = bf16[8,128]{{1,0:T(8,128)(2,1){}}} copy(%x.1)"
+    assert normalised("hlo", line.format("S(1)")) != normalised("hlo", line.format(""))
+    assert normalised("hlo", line.format("S(1)")) != normalised("hlo", line.format("S(5)"))
+    assert normalised("hlo", line.format("S(1)")) == "  %copy.0 = bf16[8,128]{:S(1)} copy(%x.outside.0)"
+    assert normalised("hlo", line.format("S(1)").replace("1,0:", "0,1:")) == normalised("hlo", line.format("S(1)"))
+    assert normalised("hlo", line.format("")) == "  %copy.0 = bf16[8,128] copy(%x.outside.0)"
+
+
+def test_results_in_the_place_of_arguments_are_no_noise() -> None:
+    line = "HloModule jit_block.{}, is_scheduled=true{}, entry_computation_layout={{(f32[4]{{0}})->f32[4]{{0}}}}"
+    alias = ", input_output_alias={ {0}: (1, {}, may-alias), {1}: (2, {}, must-alias) }"
+    assert normalised("hlo", line.format(3, alias)) == f"HloModule jit_block, is_scheduled=true{alias}"
+    assert normalised("hlo", line.format(3, "")) == normalised("hlo", line.format(7, ""))
+    assert normalised("hlo", line.format(3, "")) == "HloModule jit_block, is_scheduled=true"
+    assert normalised("hlo", "HloModule m.4") == "HloModule m"
+
+
 def test_what_is_no_noise_stays() -> None:
     assert normalised("asm:f", OBJDUMP) == OBJDUMP.rstrip("\n").replace("\n\n", "\n")
     assert "dimensions={0}" in normalised("hlo", HLO)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from oneblock.backends._backend import Kind
-from oneblock.bench._moved import NOT_COMPARED, Moved, moved
+from oneblock.bench._moved import NOT_COMPARED, Moved, against
 from oneblock.bench._record import Record, Status
 from oneblock.bench.report import COMMAND as REPORT
 from oneblock.compilers._facts import Estimate, GpuKernel
@@ -21,6 +22,10 @@ def timed(cold_s: float = 0.01, processes: int = 6, **changes: Any) -> Record:
     """A record of enough processes for a verdict."""
     made = record("jax_xla", cold_s=cold_s)
     return replace(made, launches=tuple(launch(n, cold_s) for n in range(processes)), **changes)
+
+
+def moved(records: list[Record], others: list[Record]) -> list[Moved]:
+    return [*against(records, others).rows]
 
 
 def verdicts(rows: list[Moved]) -> dict[str, str]:
@@ -123,3 +128,34 @@ def test_the_page_has_the_rows_and_escapes_them(tmp_path: Path) -> None:
     assert "<script>alert(1)" not in page
     code, said = run(REPORT, "-o", tmp_path / "new", "--against", tmp_path / "nowhere")
     assert (code, "nowhere: no such directory" in said) == (2, True)
+
+
+def test_pairs_are_counted_and_cells_of_one_side_are_named() -> None:
+    old, new, alone = timed(), record("torch_eager"), record("reference")
+    found = against([timed(0.02), new], [old, alone])
+    assert (found.pairs, found.moved) == (1, 1)
+    assert (found.only_before, found.only_after) == ((alone.cell.name,), (new.cell.name,))
+    assert found.sentence == "1 pair compared, 1 moved; cells only before: 1; only after: 1"
+    assert against([old], [old]).moved == 0, "a row that says SAME"
+    assert against([replace(old, facts=facts(kind="interpreted"))], [replace(old, facts=facts())]).refused == 1
+    here = old.environment
+    there = replace(old, environment=replace(here, machine=here.machine | {"cpu": "Another"}))
+    assert against([old, there], [old]).only_after == (f"{old.cell.name} (smoke on Another)",)
+
+
+def test_the_page_says_so_when_nothing_moved_and_when_nothing_is_in_common(tmp_path: Path) -> None:
+    made = replace(timed(facts=facts()), status=Status.COMPILED, kind=Kind.COMPILED, launches=(), reason="no device")
+    store(tmp_path / "new", made)
+    store(tmp_path / "equal", made)
+    store(tmp_path / "other", record("torch_eager"))
+    cases = {"equal": "1 pair compared, 0 moved", "other": "0 pairs compared, 0 moved; cells only before: 1"}
+    for before, says in cases.items():
+        words = ("-o", tmp_path / "new", "--to", tmp_path / "page.html", "--against", tmp_path / before)
+        code, said = run(REPORT, *words, "--export", tmp_path / "out")
+        page = (tmp_path / "page.html").read_text()
+        assert (code, says in said, says in page) == (0, True, True), said
+        assert '<a href="#moved">' in page
+        assert json.loads((tmp_path / "out" / "report.json").read_text())["against"]["moved"] == 0
+    assert f"<b>Only before:</b> {record('torch_eager').cell.name}" in page
+    assert run(REPORT, "-o", tmp_path / "new", "--to", tmp_path / "page.html")[0] == 0
+    assert 'id="moved"' not in (tmp_path / "page.html").read_text()

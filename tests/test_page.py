@@ -216,9 +216,9 @@ def test_the_keyboard_reaches_everything(tab: Tab, study: Path) -> None:
 def test_a_view_is_in_the_address(tab: Tab, study: Path) -> None:
     tvm = cell_of(study, "tvm_relax")["id"]
     page = tab.open(f"l={tvm}.tir&r={tvm}.relax&step=mlp&rv=graph")
+    lines = expected("tvm_relax", "relax")
     assert page.locator(".graph .node.on").count() == sum(
-        (steps or ("",))[0] == "mlp" and is_one
-        for steps, is_one in zip(*vars(expected("tvm_relax", "relax")).values(), strict=True)
+        (steps or ("",))[0] == "mlp" and is_one for steps, is_one in zip(lines.steps, lines.operations, strict=True)
     )
     page.select_option("[aria-label='left: stage']", index=0)
     until(page, f"location.hash.includes('l={tvm}.relax')")
@@ -315,3 +315,105 @@ def test_hostile_and_long_texts_are_text_and_few_elements(browser: Any, tmp_path
     assert page.evaluate("window.hurt === undefined")
     tab.quiet()
     tab.context.close()
+
+
+def stage_of(page: Any) -> str:
+    return str(page.locator("[aria-label='left: stage'] option:checked").inner_text())
+
+
+def view(page: Any, name: str) -> None:
+    page.select_option("[aria-label='left: view']", name)
+    until(page, f"document.querySelector('#explore .drawing').hidden === {str(name != 'graph').lower()}")
+
+
+def rows(page: Any) -> list[str]:
+    """The steps of the left table, in its order."""
+    found: list[str] = (
+        page.locator(".below").first.locator("tbody tr").evaluate_all("all => all.map(r => r.dataset.step)")
+    )
+    return found
+
+
+def test_a_graph_is_of_the_stage_that_is_shown(tab: Tab, study: Path) -> None:
+    page = tab.open(f"l={cell_of(study, 'jax_xla')['id']}.hlo")
+    view(page, "graph")
+    assert "hlo" in stage_of(page)
+    assert page.locator(".graph .node").count() == sum(expected("jax_xla", "hlo").operations)
+
+
+def test_a_stage_without_operations_lends_the_graph_and_comes_back_with_the_text(tab: Tab, study: Path) -> None:
+    page = tab.open(f"l={cell_of(study, 'tvm_relax')['id']}.passes")
+    view(page, "graph")
+    assert stage_of(page).startswith("graph · relax")
+    view(page, "text")
+    until(page, "location.hash.includes('.passes')")
+    assert stage_of(page).startswith("optimized · passes")
+    view(page, "graph")
+    page.select_option("[aria-label='left: stage']", label=next(iter(page.locator(
+        "[aria-label='left: stage'] option").all_inner_texts())))  # fmt: skip
+    view(page, "text")
+    assert stage_of(page).startswith("graph · relax")  # it was chosen, so it stays
+
+
+def test_buttons_count_operations_and_have_a_dash_for_what_is_not_read(tab: Tab, study: Path) -> None:
+    jax, tvm = cell_of(study, "jax_xla")["id"], cell_of(study, "tvm_relax")["id"]
+    page = tab.open(f"l={jax}.hlo&r={tvm}.passes")
+    lines = expected("jax_xla", "hlo")
+    for step in ("mlp", "rope"):
+        count = sum(step in steps and one for steps, one in zip(lines.steps, lines.operations, strict=True))
+        assert page.locator(f".steps [data-step={step}] small").inner_text() == f"{count} | –"
+    assert page.locator(".steps [data-step=none] small").inner_text() == "0 | –"
+    assert page.locator(".steps .unit").inner_text() == "operations, left | right"
+
+
+def test_beside_a_pass_there_are_no_counts_of_another_text(tab: Tab, study: Path) -> None:
+    tvm = cell_of(study, "tvm_relax")["id"]
+    page = tab.open(f"l={tvm}.tir&r={tvm}.tir")
+    heads = page.locator(".below").first.locator("thead")
+    assert "this stage" in heads.inner_text()
+    page.select_option("[aria-label='left: view']", "passes")
+    until(page, "document.querySelector('.steps [data-step=mlp] small').textContent.trim().startsWith('–')")
+    assert "this stage" not in heads.inner_text()
+    assert "kernels" in heads.inner_text()
+    page.click(".steps [data-step=norm1]")
+    assert "this stage" not in heads.inner_text()
+
+
+def test_fused_rows_come_after_the_steps_and_before_none(tab: Tab, study: Path) -> None:
+    cell = cell_of(study, "tvm_relax")
+    fused = [row[0] for row in cell["table"]["rows"] if " + " in row[0]]
+    page = tab.open(f"l={cell['id']}.passes&step=rope")
+    assert rows(page)[-len(fused) :] == fused
+    assert page.locator(".below").first.locator("tr.on").evaluate_all("all => all.map(r => r.dataset.step)") == [
+        name for name in ["rope", *fused] if "rope" in name and name in rows(page)
+    ]
+    page.select_option("[aria-label='left: stage']", index=1)
+    until(page, "location.hash.includes('.tir')")
+    assert rows(page)[-len(fused) - 1 :] == [*fused, "none"]
+
+
+def test_a_link_to_a_part_keeps_the_state_of_the_page(tab: Tab, study: Path) -> None:
+    page = tab.open(f"l={cell_of(study, 'tvm_relax')['id']}.tir&step=mlp")
+    page.select_option("#filters [name=backend]", "jax_xla")
+    page.click("nav a[href='#roofline']")
+    until(page, "location.hash.includes('step=mlp') && location.hash.includes('f.backend=jax_xla')")
+    until(page, "Math.abs(document.getElementById('roofline').getBoundingClientRect().top) < innerHeight")
+    page.click(".steps [data-step=rope]")
+    assert "f.backend=jax_xla" in page.url
+    assert "step=rope" in page.url
+
+
+DIFF = """([a, b]) => { SOURCE; const start = performance.now(), all = edits(a, b);
+return [all.map(([kind]) => kind).join(""), all.replaced, hunks(a, b).replaced, performance.now() - start]; }"""
+
+
+@pytest.mark.parametrize(("lines", "replaced"), [(300, False), (6000, True)])
+def test_a_difference_is_given_up_early_and_says_so(browser: Any, lines: int, replaced: bool) -> None:
+    """All lines differ: of the large ones the middle is replaced, within a time that does not block a tab."""
+    a, b = ([f"{side}{n}" for n in range(lines)] for side in "ab")
+    page, source = browser.new_page(), Path(bench.__file__).with_name("_page_diff.js").read_text()
+    kinds, *said, took_ms = page.evaluate(DIFF.replace("SOURCE", source), [["same", *a, "end"], ["same", *b, "end"]])
+    page.close()
+    assert (kinds[0], kinds.count("-"), kinds.count("+"), kinds[-1]) == (" ", lines, lines, " ")
+    assert said == [replaced, replaced]
+    assert took_ms < 1500

@@ -151,8 +151,18 @@ def test_plots_are_json_that_html_cannot_misread() -> None:
 
 def test_failures_come_before_times(everything: str) -> None:
     first_time = everything.index("12.3")
-    for word in ("c ended so", "i ended so", "f ended so", "pip install it", "not JSON", "last line", "n ended so"):
+    for word in ("c ended so", "i ended so", "f ended so", "pip install it", "not JSON", "last line"):
         assert 0 < everything.index(word) < first_time, word
+
+
+def test_a_cell_without_a_fault_is_in_the_tables_and_not_among_the_failures(everything: str) -> None:
+    doubts = everything[everything.index('<h2 id="doubts">') : everything.index('<h2 id="matrix">')]
+    assert "c ended so" in doubts
+    assert "n ended so" not in doubts
+    calm = page_of(*(ended(status, status.value) for status in (Status.INTERPRETED, Status.SIMULATED)))
+    assert "Every cell passed or was interpreted or was simulated." in calm
+    assert 'class="ended' not in calm
+    assert 'href="#doubts">interpreted' not in calm
 
 
 def test_a_failure_is_a_word_and_never_a_number(everything: str) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from oneblock.bench import _explorer
 from oneblock.bench._explorer import Explorer, context_of, explore, write_beside
 from oneblock.bench._explorer_steps import by_step
+from oneblock.bench._moved import Against, Moved
 from oneblock.bench._record import Record
 from oneblock.bench._report import render
 from oneblock.bench._report_command import run_command
@@ -119,7 +120,7 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
     facts = replace(FACTS, gpu_kernels=(GpuKernel(HOSTILE, HOSTILE, HOSTILE, *[None] * 6, {}, {"static": 1e-6}),))  # type: ignore[arg-type]
     made = replace(made, facts=facts)
     found = explore([(path, made)])
-    text = render([(path, made)], [], "A report", explorer=found, moved=[Moved(*[HOSTILE] * 6)])
+    text = render([(path, made)], [], "A report", explorer=found, moved=[Against((Moved(*[HOSTILE] * 6),))])
     assert not {"img"} & {tag for tag, _ in Page(text).tags}
     assert [tag for tag, _ in Page(text).tags].count("script") == 4
     assert "\x1b" not in text
@@ -127,19 +128,9 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
     assert "alert(1)" in text_of(found, found.cells[0]["stages"][0]["text"])
 
 
-@dataclass(frozen=True)
-class Moved:
-    name: str
-    series: str
-    before: str
-    after: str
-    verdict: str
-    why: str
-
-
 def test_numbers_that_moved_have_a_section_only_where_there_are_any() -> None:
     assert 'id="moved"' not in page_of(record())
-    moved = [Moved("block-x", "cold", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher")]
+    moved = [Against((Moved("block-x", "cold", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"),))]
     text = section(render([(Path("r.json"), record())], [], "A report", moved=moved), "moved")
     for words in ("block-x", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"):
         assert words in text

@@ -17,8 +17,11 @@ from oneblock.bench._opcodes import opcode
 from oneblock.bench._record import Status
 from oneblock.bench._terminal import coloured, visible
 from oneblock.bench.show import COMMAND as SHOW
+from oneblock.compilers._facts import NeuronCall
 from tests.stage_records import ANSI, HLO, facts, run, store
 from tests.test_report import record
+
+SOURCE = "import nki.isa as nisa\n\n\ndef k(a):\n    nisa.dma_copy(a)\n\n\ndef unused(a):\n    nisa.dma_copy(a)\n"
 
 
 def test_a_stage_is_printed_as_it_is_where_no_terminal_is(tmp_path: Path) -> None:
@@ -88,6 +91,27 @@ def test_statistics_count_operations_by_step(tmp_path: Path) -> None:
     _, table = run(SHOW, path, "--stats")
     assert "nobody says which step" in table
     assert "norm1 1, attention 2, proj 1" in table
+
+
+def test_what_a_kernel_s_steps_were_given_to_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = NeuronCall("k", "mlp", (), {}, 4.0, 100, 1, 1, 1, 1, {}, 1e-6)
+    made = replace(record("jax_xla"), facts=facts(neuron_calls=(call,)))
+    path = store(tmp_path, made, hlo=HLO, **{"bundles:k": "0x0 : { vadd }\n", "nki:k": SOURCE})
+    hlo, bundles, nki = json.loads(run(SHOW, path, "--stats", "--json")[1])
+    assert [one["attributed_by"] for one in (hlo, bundles, nki)] == ["operation", "kernel", "kernel"]
+    assert (hlo["unreached"], nki["unreached"], nki["operations"], nki["attributed"]) == (0, 1, 1, 1.0)
+    monkeypatch.setenv("COLUMNS", "200")
+    table = run(SHOW, path, "--stats")[1]
+    assert "100.0% (by kernel); 1 not reached by a call" in table
+    assert "100.0% │" in table, "where each operation names its own"
+
+
+def test_a_text_that_names_no_step_says_so(tmp_path: Path) -> None:
+    bare = HLO.replace("metadata={op_name=", "backend_config={name=")
+    path = store(tmp_path, hlo=bare, passes="0 simplify\n")
+    assert "no operation of this text names a step" in run(SHOW, path, "--step", "attention")[1]
+    path = store(tmp_path, hlo=HLO)
+    assert "no operation of this text" not in run(SHOW, path, "--step", "embed")[1]
 
 
 def test_an_operation_without_a_step_is_counted_as_such(tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""Of each stage of a cell, the share of its operations that a step claims, for the page's table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Share:
+    """A family of dialects in one stage, such as every text a kernel, all together."""
+
+    family: str
+    share: float | None  # of the operations of the texts that were read; None where there is none
+    operations: int
+    by: str  # what a step is told by: "operation", or "kernel" where all of a kernel's lines have its steps
+    unread: dict[str, int]  # why texts were not read: how many
+
+
+def shares(stages: Sequence[dict[str, Any]]) -> dict[str, list[Share]]:
+    """By the name of the stage, in the order in which its families come."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for stage in stages:
+        found.setdefault((stage["stage"], stage["dialect"].split(":")[0]), []).append(stage)
+    told: dict[str, list[Share]] = {}
+    for (name, family), of in found.items():
+        told.setdefault(name, []).append(_share(family, of))
+    return told
+
+
+def _share(family: str, of: Sequence[dict[str, Any]]) -> Share:
+    known = [one for one in of if one.get("share") is not None]
+    total = sum(one["operations"] for one in known)
+    claimed = sum(one["share"] * one["operations"] for one in known)
+    by = "kernel" if any(one.get("by") == "kernel" for one in known) else "operation"
+    unread: dict[str, int] = {}
+    for one in of:
+        if "unread" in one:
+            unread[one["unread"]] = unread.get(one["unread"], 0) + 1
+    return Share(family, claimed / total if total else None, total, by, unread)
