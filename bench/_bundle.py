@@ -18,7 +18,7 @@ def unpack(bundle: Path) -> Path:
     """
     name = next((bundle.name.removesuffix(suffix) for suffix in SUFFIXES if bundle.name.endswith(suffix)), "")
     if not name or not bundle.is_file():
-        raise Refused(f"{bundle}: expected a bundle, a file that ends in .tar.gz; records in a folder are read with -o")
+        raise Refused(f"{bundle}: expected a bundle, a file that ends in .tar.gz; or a folder of records")
     folder = bundle.with_name(name)
     if folder.exists():
         raise Refused(f"{folder} is there already: `oneblock report -o {folder}` reads it; delete it to unpack again")

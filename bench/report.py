@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from oneblock.bench._exports import Exported
     from oneblock.bench._moved import Against
     from oneblock.bench._record import Record
+    from oneblock.bench._store import Problem
 
 
 @click.command("report")
-@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="[RECORDS]...", nargs=-1, type=click.Path(path_type=Path))
 @records_option
 @click.option(
     "--to", "target", type=click.Path(path_type=Path), help="The file to write.  [default: RECORDS/report.html]"
@@ -27,21 +29,21 @@ if TYPE_CHECKING:
 @click.option("--export", "folder", type=click.Path(path_type=Path), help="Write JSON, CSV, traces and StableHLO here.")
 @json_option
 def COMMAND(
-    bundle: Path | None, directory: Path, target: Path | None, title: str, against: Path | None, folder: Path | None,
-    as_json: bool,
+    sources: tuple[Path, ...], directory: Path, target: Path | None, title: str, against: Path | None,
+    folder: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write one HTML file that needs no network: tables, roofline and the distributions of the samples.
 
-    BUNDLE, a .tar.gz of records from another machine, is unpacked beside itself and reported. --against is a directory
-    or one record, from before; what cannot be compared says why. --export is for other programs. The page's Explorer
-    shows lowering stages side by side; texts too long for one file stand in the folder PAGE-stages: keep it beside.
+    RECORDS are directories, by default that of -o, and bundles, the .tar.gz of another machine's records, which are
+    unpacked beside themselves. --against is a directory or one record, from before; what cannot be compared says why.
+    --export is for other programs. The page's Explorer shows lowering stages side by side; texts too long for one file
+    stand in the folder PAGE-stages: keep it beside.
     """
-    if bundle is not None:
-        from oneblock.bench._bundle import unpack
+    from oneblock.bench._bundle import unpack
 
-        directory = unpack(bundle)
-    path = target or directory / "report.html"
-    found = write(directory, path, title, against, folder)
+    directories = [source if source.is_dir() else unpack(source) for source in sources] or [directory]
+    path = target or directories[0] / "report.html"
+    found = write(directories, path, title, against, folder)
     if as_json:
         optional = {"exported": found.exported, "against": found.against}
         answer({"path": str(path), **found.counts, **{name: one for name, one in optional.items() if one is not None}})
@@ -83,14 +85,21 @@ class Written:
         return f"{page}; the stages too long for it are in {self.beside}/, {self.beside_bytes / 2**20:.1f} MiB"
 
 
-def write(directory: Path, path: Path, title: str, against: Path | None = None, folder: Path | None = None) -> Written:
-    """Write the page of a records directory, and with a folder its exports; Refused says why it cannot be written."""
+def write(
+    directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None
+) -> Written:
+    """Write the page of records directories, and with a folder its exports; Refused says why it cannot be written."""
     from oneblock.bench._explorer import explore, write_beside
     from oneblock.bench._find import newest
     from oneblock.bench._report import render
     from oneblock.bench._store import Store
 
-    records, problems = Store(directory).records()
+    records: list[tuple[Path, Record]] = []
+    problems: list[Problem] = []
+    for directory in directories:
+        found, wrong = Store(directory).records()
+        records += found
+        problems += wrong
     latest = newest(records)
     beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
     explorer = explore(latest, beside.name)

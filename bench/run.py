@@ -140,7 +140,7 @@ def COMMAND(
     if report:
         from oneblock.bench.report import write
 
-        note(write(directory, directory / "report.html", "oneblock study").sentence)
+        note(write([directory], directory / "report.html", "oneblock study").sentence)
     from oneblock.bench._record import WITHOUT_TIMES, Status
 
     good = (Status.PASSED, *WITHOUT_TIMES)

@@ -442,6 +442,20 @@ def test_a_bundle_is_reported_elsewhere(tmp_path: Path) -> None:
         unpack(bundle)
 
 
+def test_records_of_several_machines_are_reported_together(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.json").write_bytes(to_json(record()))
+    done = CliRunner().invoke(
+        REPORT, [str(tmp_path / "here"), str(tmp_path / "there"), "--to", str(tmp_path / "p.html")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "2 records" in done.output
+    done = CliRunner().invoke(REPORT, [str(tmp_path / "here"), str(tmp_path / "nowhere")])
+    assert isinstance(done.exception, Refused)
+    assert "nowhere: expected a bundle" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     ("members", "says"),
     [

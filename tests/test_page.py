@@ -74,7 +74,7 @@ class Tab:
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "study.html"
-    write(FIXTURE, path, "A study")
+    write([FIXTURE], path, "A study")
     return path
 
 
@@ -303,7 +303,7 @@ def test_hostile_and_long_texts_are_text_and_few_elements(browser: Any, tmp_path
     ref = store.add_artifact(Artifact(Stage.OPTIMIZED, "hlo", long))
     record["artifacts"] = [{"stage": ref.stage, "dialect": "hlo", "sha256": ref.sha256, "bytes": ref.bytes}]
     path.write_text(json.dumps(record))
-    write(store.directory, tmp_path / "page.html", "<script>window.hurt = 2</script>")
+    write([store.directory], tmp_path / "page.html", "<script>window.hurt = 2</script>")
     tab = Tab(browser, tmp_path / "page.html")
     page = tab.open(f"l={cell_of(tmp_path / 'page.html', 'jax_xla')['id']}.hlo")
     assert "<img src=x" in page.locator("#pane-l-1").inner_text()
