@@ -213,11 +213,7 @@ def neuron(session: nox.Session) -> None:
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": target}
     session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), env=env)
     large = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--backend=neuron_torch"]
-    small = [
-        "block",
-        "--preset=tiny",
-        *(f"--backend={name}" for name in names),
-    ]  # by a simulator, kernels take their time
+    small = ["block", "--preset=tiny", *(f"--backend={name}" for name in names)]  # a simulator takes its time
     runs = [["oneblock", "run", *cells, f"--target={target}", "-o", "study", *words] for cells in (large, small)]
     for run in runs:
         session.run(*run, success_codes=[0, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends._host import NumpyExecutable
 from oneblock.backends._target import Target
 from oneblock.backends.neuron_torch import TRACED
 from oneblock.backends.neuron_torch import check as check_traced
@@ -10,6 +11,7 @@ from oneblock.compilers import Artifact, Detail, Lowering, Stage
 from oneblock.compilers import _neuron_pins as pins
 from oneblock.compilers._nki import install
 from oneblock.compilers._nki.kernel import specialisations
+from oneblock.compilers._nki.lowering import lowering
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 _ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")
@@ -58,7 +60,7 @@ class NeuronNki:
         if kind is Kind.SIMULATED:
             return _simulated(workload, case, arrays, architecture)
         executable, calls = on_host.interpreted(workload, case, arrays, pins.CORES[architecture])
-        return Compiled(executable, lambda detail: on_host.lowered(calls, detail))
+        return Compiled(executable, lambda detail: lowering(calls, detail))
 
     def compilations(self) -> int:
         return specialisations()
@@ -68,7 +70,7 @@ def _simulated(workload: Workload, case: Case, arrays: Arrays, architecture: str
     """By AWS's simulator; the NEFF is a stage where its compiler and framework are here, too."""
     from oneblock.backends._nki import on_host
 
-    executable = on_host.HostExecutable(workload, case, on_host.SimulatedOps(architecture))
+    executable = NumpyExecutable(workload, case, on_host.SimulatedOps(architecture))
 
     def capture(detail: Detail) -> Lowering:
         wrong = pins.missing(*_ON_DEVICE)

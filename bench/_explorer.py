@@ -7,7 +7,6 @@ is cut at a line, and then lies whole in a folder beside the page; what found no
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
 import re
@@ -19,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from oneblock.bench._explorer_files import name_beside
-from oneblock.bench._explorer_files import write_beside as write_beside  # asked for here
 from oneblock.bench._explorer_shares import shares
 from oneblock.bench._explorer_steps import NONE, counted, table
 from oneblock.bench._record import ArtifactRef, Record
 from oneblock.bench._report_text import plain
+from oneblock.bench._stages import context_of
 from oneblock.bench._store import Store
 from oneblock.compilers import Stage
-from oneblock.compilers._context import context
 from oneblock.compilers._lines import Context, Lines, Steps, read, readers
 from oneblock.workloads._ops import STEPS
 
@@ -101,26 +99,12 @@ def _cell(number: int, path: Path, record: Record) -> dict[str, Any]:
 
 
 def _jobs(cell: dict[str, Any], path: Path, record: Record) -> Iterator[_Job]:
-    store, stages, context = Store(path.parent), list(Stage), context_of(path, record)
+    store, stages = Store(path.parent), list(Stage)
+    context = context_of(record, store)
     known = str(sorted(context.kernels.items()))
     for number, ref in enumerate(record.artifacts):
         rank = len(stages) if _PASS.match(ref.dialect) else stages.index(ref.stage)
         yield _Job((rank, number, cell["id"]), cell, context, known, ref, store.artifact_path(ref.sha256))
-
-
-TOLD_BY = ("launches", "nki-trace")  # stages that say which steps a kernel or a source line serves
-
-
-def context_of(path: Path, record: Record) -> Context:
-    """What a reader may know of a record beside a stage's text."""
-    store, texts = Store(path.parent), {}
-    of_fusions = any(ref.dialect.startswith(("llvm:", "asm:")) for ref in record.artifacts)
-    told_by = (*TOLD_BY, "hlo") if of_fusions else TOLD_BY  # parsed where XLA's kernels for the CPU were kept
-    for ref in record.artifacts:
-        if ref.dialect in told_by:
-            with contextlib.suppress(OSError):
-                texts[ref.dialect] = store.artifact_path(ref.sha256).read_text(encoding="utf-8", errors="replace")
-    return context(record.facts, texts, STEPS)
 
 
 class _Writer:

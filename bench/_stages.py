@@ -87,7 +87,7 @@ def whole(refs: Sequence[ArtifactRef], store: Store) -> list[StageText]:
 
 def opened(record: Record, refs: Sequence[ArtifactRef], store: Store) -> list[StageText]:
     """Stages with the steps of their lines."""
-    context = _context(record, store)
+    context = context_of(record, store)
     texts = [(ref, text_of(ref, store)) for ref in refs]
     return [StageText(ref, text, read(ref.dialect, text, context)) for ref, text in texts]
 
@@ -117,7 +117,7 @@ class _Texts(Mapping[str, str]):
         return len(self.paths)
 
 
-def _context(record: Record, store: Store) -> Context:
+def context_of(record: Record, store: Store) -> Context:
     """What a reader may know beside a text."""
     return context(record.facts, _Texts(record, store), STEPS)
 

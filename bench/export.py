@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneblock.bench._cli import Refused, answer, json_option, note
-from oneblock.bench.run import bounds, bounds_options
+from oneblock.bench.run import bounds, bounds_options, cases_options
 
 if TYPE_CHECKING:
     from oneblock.bench._cell import Cell
@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@click.argument("workload", nargs=-1)
-@click.option("--preset", "presets", multiple=True, help="tiny, gpt2, llama-1b, llama-8b.  [default: gpt2]")
-@click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]")
-@click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
-@click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads.")
-@click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
-@click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]")
+@cases_options
 @click.option("--target", "targets", multiple=True, help="neuron:inf2, neuron:trn1, neuron:trn2, neuron:trn3.")
 @click.option(
     "--tvm-trn",

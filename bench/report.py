@@ -89,7 +89,8 @@ def write(
     directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None
 ) -> Written:
     """Write the page of records directories, and with a folder its exports; Refused says why it cannot be written."""
-    from oneblock.bench._explorer import explore, write_beside
+    from oneblock.bench._explorer import explore
+    from oneblock.bench._explorer_files import write_beside
     from oneblock.bench._find import newest
     from oneblock.bench._report import render
     from oneblock.bench._store import Store

@@ -30,6 +30,23 @@ def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Cal
     return command
 
 
+def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which workloads, of what size; those of `_cells.Wanted`."""
+    for option in (
+        click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]"),
+        click.option(
+            "-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to."
+        ),
+        click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads."),
+        click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences."),
+        click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]"),
+        click.option("--preset", "presets", multiple=True, help="tiny, gpt2, llama-1b, llama-8b.  [default: gpt2]"),
+        click.argument("workload", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
 def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> Bounds:
     """The bounds, with what was not said filled in from the machine."""
     import psutil
@@ -51,13 +68,7 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
 
 
 @click.command("run")
-@click.argument("workload", nargs=-1)
-@click.option("--preset", "presets", multiple=True, help="tiny, gpt2, llama-1b, llama-8b.  [default: gpt2]")
-@click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]")
-@click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
-@click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads.")
-@click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
-@click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]")
+@cases_options
 @click.option("--backend", "backends", multiple=True, help="See `oneblock doctor`.  [default: all]")
 @click.option(
     "--ops",
@@ -110,7 +121,8 @@ def COMMAND(
 
     WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A cell that has a
     record under the same identity is not measured again, so the same command goes on after an interruption.
-    Exit status: 0 if every cell passed or was compiled, 1 if any did not, 2 for a mistake, 130 if interrupted.
+    Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not, 2 for a mistake,
+    130 if interrupted.
     """
     from oneblock.bench._cells import Wanted, cells
     from oneblock.bench._probes import probe

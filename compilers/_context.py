@@ -24,7 +24,8 @@ def context(facts: Facts | None, texts: Mapping[str, str], steps: Sequence[str])
     found = _joined(_of_facts(facts)) if facts is not None else {}
     found |= _joined(_of_launches(texts.get("launches", "")))  # which tells apart what the facts have under one name
     found |= _joined(_of_trace(texts.get("nki-trace", "")))
-    if "hlo" in texts:  # whose fusions tell of XLA's kernels for the CPU
+    of_fusions = any(dialect.startswith(("llvm:", "asm:")) for dialect in texts)
+    if of_fusions and "hlo" in texts:  # whose fusions tell of XLA's kernels for the CPU
         found |= _joined(_lines_hlo.kernels(texts["hlo"], steps).items())
     ordered = {name: tuple(step for step in steps if step in of) for name, of in found.items()}
     return Context(tuple(steps), {name: of for name, of in ordered.items() if of})

@@ -42,8 +42,8 @@ def written() -> Iterator[None]:
             (TritonScheduling, "define_kernel", told.kernel),
             (Wrapper, "define_kernel", told.definition),
             (Wrapper, "generate_kernel_call", told.call),
-            (scheduler.Scheduler, "codegen_extern_call", told.library),
-            (ir.ExternKernel, "codegen_comment", told.library_call),
+            (scheduler.Scheduler, "codegen_extern_call", told.outside),
+            (ir.ExternKernel, "codegen_comment", told.outside_call),
         ):
             stack.enter_context(patch.object(owner, name, wrapped(getattr(owner, name))))
         yield
@@ -97,14 +97,14 @@ class _Told:
 
         return generate_kernel_call
 
-    def library(self, codegen: Callable[..., None]) -> Callable[..., None]:
+    def outside(self, codegen: Callable[..., None]) -> Callable[..., None]:
         def codegen_extern_call(scheduler: Any, node: Any) -> None:
             self.now = steps([node])
             codegen(scheduler, node)
 
         return codegen_extern_call
 
-    def library_call(self, comment: Callable[..., None]) -> Callable[..., None]:
+    def outside_call(self, comment: Callable[..., None]) -> Callable[..., None]:
         def codegen_comment(node: Any, wrapper: Any, *args: Any, **kwargs: Any) -> None:
             comment(node, wrapper, *args, **kwargs)
             wrapper.make_comment(_comment(wrapper, self.now))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from oneblock import bench
-from oneblock.bench._explorer import context_of
 from oneblock.bench._record import Record
+from oneblock.bench._stages import context_of
 from oneblock.bench._store import Store
 from oneblock.bench.report import write
 from oneblock.compilers._lines import Lines, read
@@ -108,7 +108,7 @@ def expected(backend: str, dialect: str) -> Lines:
     path, record = recorded(backend)
     sha = next(ref.sha256 for ref in record.artifacts if ref.dialect == dialect)
     text = Store(FIXTURE).artifact_path(sha).read_text()
-    lines = read(dialect, text, context_of(path, record))
+    lines = read(dialect, text, context_of(record, Store(path.parent)))
     assert lines is not None
     return lines
 

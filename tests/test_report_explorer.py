@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from oneblock.bench import _explorer
-from oneblock.bench._explorer import Explorer, context_of, explore, write_beside
+from oneblock.bench._explorer import Explorer, explore
+from oneblock.bench._explorer_files import write_beside
 from oneblock.bench._explorer_steps import by_step
 from oneblock.bench._moved import Against, Moved
 from oneblock.bench._record import Record
 from oneblock.bench._report import render
 from oneblock.bench._report_command import run_command
+from oneblock.bench._stages import context_of
 from oneblock.bench._store import Store, adapter
 from oneblock.compilers import Artifact, Stage
 from oneblock.compilers._facts import GpuKernel, NeuronCall, StepFacts, TirCall
@@ -59,7 +61,7 @@ def test_each_line_has_the_steps_that_the_reader_gives_it(tmp_path: Path) -> Non
     path, made = kept(tmp_path, ("fx", FX))
     found = explore([(path, made)])
     (stage,) = found.cells[0]["stages"]
-    lines = read("fx", FX, context_of(path, made))
+    lines = read("fx", FX, context_of(made, Store(path.parent)))
     assert lines is not None
     assert steps_of(found, stage) == list(lines.steps)
     assert text_of(found, stage["text"]) == FX.rstrip("\n")

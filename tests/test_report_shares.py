@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from oneblock.bench import _explorer
-from oneblock.bench._explorer import explore, write_beside
+from oneblock.bench._explorer import explore
+from oneblock.bench._explorer_files import write_beside
 from oneblock.bench._explorer_shares import Share, shares
 from oneblock.bench._report import render
 from oneblock.bench._store import Store

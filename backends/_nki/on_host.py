@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import nki
 import numpy as np
 
-from oneblock.backends._host import HostCache
+from oneblock.backends._host import NumpyExecutable
 from oneblock.backends._nki.ops import Kernels
-from oneblock.compilers import Detail, Lowering
 from oneblock.compilers._nki import generation, run
 from oneblock.compilers._nki.kernel import PLATFORM
-from oneblock.compilers._nki.lowering import Call, lowering
+from oneblock.compilers._nki.lowering import Call
 from oneblock.workloads._numpy_ops import NumpyOps
-from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads._workload import Arrays, Case, Workload
 
 
 class InterpretedOps(Kernels, NumpyOps):
@@ -58,41 +57,8 @@ class SimulatedOps(Kernels, NumpyOps):
         return np.asarray(nki.simulate(kernel)(*args))
 
 
-class HostExecutable:
-    """The program, whose kernels somebody runs on the host: for answers, not for time."""
-
-    timer = "perf_counter"
-
-    def __init__(self, workload: Workload, case: Case, ops: InterpretedOps | SimulatedOps) -> None:
-        self.workload, self.case, self.ops = workload, case, ops
-        self.cache = HostCache()
-
-    def put(self, arrays: Arrays) -> dict[str, Any]:
-        return {name: array.copy() for name, array in arrays.items()}
-
-    def call(self, args: Mapping[str, Any]) -> Outputs:
-        return self.workload.program(self.ops, self.case, args)
-
-    def wait(self, out: Outputs) -> None:
-        """All is computed when a call returns."""
-
-    def get(self, out: Outputs) -> dict[str, np.ndarray]:
-        return out
-
-    def flush(self, nbytes: int) -> None:
-        self.cache.flush(nbytes)
-
-    def peak_bytes(self) -> int | None:
-        return None
-
-
-def interpreted(workload: Workload, case: Case, arrays: Arrays, core: str) -> tuple[HostExecutable, list[Call]]:
+def interpreted(workload: Workload, case: Case, arrays: Arrays, core: str) -> tuple[NumpyExecutable, list[Call]]:
     """(the program, the calls of its kernels): it runs once, which holds every kernel to the core's rules."""
     ops = InterpretedOps(core, keep=True)
     workload.program(ops, case, arrays)
-    return HostExecutable(workload, case, InterpretedOps(core)), ops.calls
-
-
-def lowered(calls: list[Call], detail: Detail) -> Lowering:
-    """What those calls show."""
-    return lowering(calls, detail)
+    return NumpyExecutable(workload, case, InterpretedOps(core)), ops.calls

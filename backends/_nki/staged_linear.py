@@ -16,25 +16,13 @@ def linear_basic(lhsT, rhs):
     TensorE streams 128 columns for each 128 that it loads, and waits for memory: lhsT is read N/128 times, rhs M/128
     times.
     """
-    (K, M), N = lhsT.shape, rhs.shape[1]
-    out = nl.ndarray((M, N), dtype=rhs.dtype, buffer=nl.shared_hbm)
-    P = nl.tile_size.pmax
-    for m in range(0, M, P):
-        for n in range(0, N, P):
-            _one_tile(out, lhsT, rhs, K, m, min(P, M - m), n, min(P, N - n))
-    return out
+    return _by_tiles(lhsT, rhs, nl.tile_size.pmax)
 
 
 @nki.jit
 def linear_tiled(lhsT, rhs):
     """Tiles as wide as TensorE takes them: lhsT is read N/512 times."""
-    (K, M), N = lhsT.shape, rhs.shape[1]
-    out = nl.ndarray((M, N), dtype=rhs.dtype, buffer=nl.shared_hbm)
-    P, WIDE = nl.tile_size.pmax, nl.tile_size.psum_bank_fmax
-    for m in range(0, M, P):
-        for n in range(0, N, WIDE):
-            _one_tile(out, lhsT, rhs, K, m, min(P, M - m), n, min(WIDE, N - n))
-    return out
+    return _by_tiles(lhsT, rhs, nl.tile_size.psum_bank_fmax)
 
 
 @nki.jit
@@ -93,6 +81,17 @@ def _block(out, lhsT, rhs, lefts, rights, m, rows, n, columns):
             nisa.nc_matmul(accs[i], left, rights[f"{k}"])
     for i in range(len(accs)):
         _stored(out, accs[i], m + i * P, n)
+
+
+def _by_tiles(lhsT, rhs, wide):
+    """The answer in tiles of 128 rows and `wide` columns, each of which loads its operands."""
+    (K, M), N = lhsT.shape, rhs.shape[1]
+    out = nl.ndarray((M, N), dtype=rhs.dtype, buffer=nl.shared_hbm)
+    P = nl.tile_size.pmax
+    for m in range(0, M, P):
+        for n in range(0, N, wide):
+            _one_tile(out, lhsT, rhs, K, m, min(P, M - m), n, min(wide, N - n))
+    return out
 
 
 def _one_tile(out, lhsT, rhs, K, m, rows, n, columns):
