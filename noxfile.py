@@ -26,6 +26,11 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
+def test_files(*names: str) -> list[str]:
+    """The test files of these names, wherever in the tests' tree they are; a name that is none is an error."""
+    return [str(next(Path("tests").rglob(f"test_{name}.py"))) for name in names]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
@@ -64,14 +69,14 @@ def backend(session: nox.Session, backend: str) -> None:
     if backend == "neuron_torch":
         session.error("what it needs is not on PyPI: `nox -s neuron`")
     session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
-    own = Path("tests", f"test_{backend}.py")
-    files = [*(["tests/test_authority.py"] if authority else []), *([str(own)] if own.exists() else [])]
+    own = Path("tests", "backends", f"test_{backend}.py")
+    files = [*(["tests/contract/test_authority.py"] if authority else []), *([str(own)] if own.exists() else [])]
     if backend == "torch_inductor":
-        files.append("tests/test_bisect_inductor.py")
+        files.append("tests/compilers/inductor/test_bisect_inductor.py")
     if backend == "torch_eager":
-        files.append("tests/test_neuron_torch.py")  # against a made-up toolchain, which computes with PyTorch
+        files.append("tests/backends/test_neuron_torch.py")  # against a made-up toolchain, which computes with PyTorch
     env = {"ONEBLOCK_REQUIRE": backend, "ONEBLOCK_TARGET": COMPILED_FOR.get(backend, "cpu")}
-    session.run("pytest", "tests/test_backends.py", "-k", backend, *session.posargs, env=env)
+    session.run("pytest", "tests/contract/test_backends.py", "-k", backend, *session.posargs, env=env)
     if files:
         session.run("pytest", *files, *session.posargs, env=env)
 
@@ -82,11 +87,11 @@ def xla(session: nox.Session) -> None:
     names = ("xla_tpu", "pallas_tpu", "torch_tpu", "jax_xla")
     session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    contract = ("tests/test_backends.py", "-n2", "-k")
+    contract = ("tests/contract/test_backends.py", "-n2", "-k")
     session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
-    files = [f"tests/test_{name}.py" for name in names]
+    files = test_files(*names)
     session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
@@ -96,7 +101,7 @@ def triton(session: nox.Session) -> None:
     names = ("triton_kernels", "inductor_gpu")
     session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    contract = ("tests/test_backends.py", "-n2", "-k")
+    contract = ("tests/contract/test_backends.py", "-n2", "-k")
     # Inductor takes ten seconds for a program: of the answers a few, and `backend(inductor_gpu)` asks for all.
     few = "triton_kernels or inductor_gpu and (not right_answer or block-ragged-prefill-bfloat16)"
     session.run("pytest", *contract, few, *session.posargs, env=env)
@@ -104,7 +109,7 @@ def triton(session: nox.Session) -> None:
     session.run("pytest", *contract, " or ".join(names), *session.posargs, env=compiled)
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
     names += ("lines_triton", "lines_torch", "bisect_triton")
-    session.run("pytest", "-n2", *(f"tests/test_{name}.py" for name in names), *session.posargs, env=env)
+    session.run("pytest", "-n2", *test_files(*names), *session.posargs, env=env)
 
 
 @nox.session(default=False)
@@ -112,10 +117,10 @@ def tvm(session: nox.Session) -> None:
     """Run the contract on TVM, on the CPU and for a GPU, its tests and a short search, skipping forbidden."""
     session.install(LOCK, "-e.[tvm_relax]", "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
     env = {"ONEBLOCK_REQUIRE": "tvm_relax"}
-    contract = ("tests/test_backends.py", "-n2", "-k", "tvm_relax")
+    contract = ("tests/contract/test_backends.py", "-n2", "-k", "tvm_relax")
     session.run("pytest", *contract, *session.posargs, env=env)
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
-    files = [f"tests/test_{name}.py" for name in ("tvm", "tvm_trn", "lines_tvm", "bisect_tvm")]
+    files = test_files("tvm", "tvm_trn", "lines_tvm", "bisect_tvm")
     session.run("pytest", "-n2", *files, *session.posargs, env=env)
     folder = Path(session.create_tmp(), "tuned").resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -134,7 +139,7 @@ def torchxla(session: nox.Session) -> None:
         session.install("--no-deps", *wheels)
         session.run("python", "ci/light_torchxla.py")
     words = [word for word in session.posargs if word != "full"]
-    files = ("tests/test_backends.py", "tests/test_torch_ways.py")
+    files = ("tests/contract/test_backends.py", "tests/backends/test_torch_ways.py")
     session.run("pytest", "-n2", *files, "-k", "torchxla", *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
 
 
@@ -149,8 +154,8 @@ def gpu(session: nox.Session) -> None:
     session.install(f"-e.[{','.join(names)}]", "jax[cuda13]>=0.10,<0.11", *group("gpu"), *group("test"))
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join((*names, "jax_xla")), "ONEBLOCK_TARGET": "cuda"}
-    session.run("pytest", "tests/test_backends.py", "-k", " or ".join((*names, "jax_xla")), env=env)
-    session.run("pytest", "tests/test_cuda_clock.py", env=env)
+    session.run("pytest", "tests/contract/test_backends.py", "-k", " or ".join((*names, "jax_xla")), env=env)
+    session.run("pytest", "tests/backends/test_cuda_clock.py", env=env)
     cells = ["block", "--preset=llama-1b", "--dtype=bfloat16", "--target=cuda", "--tier=standard"]
     cells += [f"--backend={name}" for name in names]
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
@@ -168,7 +173,7 @@ def sanitize(session: nox.Session) -> None:
     env = {"ONEBLOCK_REQUIRE": "triton_kernels", "ONEBLOCK_TARGET": "cuda", "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     tool = ("compute-sanitizer", "--tool=memcheck", "--error-exitcode=86", "--target-processes=all")
     which = "triton_kernels and right_answer and block-tiny"  # few: each is a hundred times slower so
-    session.run(*tool, "python", "-m", "pytest", "tests/test_backends.py", "-k", which, env=env, external=True)
+    session.run(*tool, "python", "-m", "pytest", "tests/contract/test_backends.py", "-k", which, env=env, external=True)
 
 
 @nox.session(default=False)
@@ -181,7 +186,7 @@ def tpu(session: nox.Session) -> None:
     session.install(LOCK, "-e.[xla_tpu,pallas_tpu]", *group("test"))
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "tpu"}
-    session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), env=env)
+    session.run("pytest", "tests/contract/test_backends.py", "-k", " or ".join(names), env=env)
     cells = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--target=tpu"]
     cells += [f"--backend={name}" for name in names]
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
@@ -196,7 +201,7 @@ def neuron(session: nox.Session) -> None:
     AWS's packages come from the index that NEURON_PIP_INDEX names. `-- compile-only` leaves out what needs a device;
     other words after `--` go to `oneblock run`.
     """
-    pins = runpy.run_path("compilers/_neuron_pins.py")
+    pins = runpy.run_path("compilers/neuron/pins.py")
     index = os.environ.get(pins["INDEX_VARIABLE"])
     if not index:
         where = 'AWS\'s package index (see "Install" in the Neuron documentation)'
@@ -211,7 +216,7 @@ def neuron(session: nox.Session) -> None:
     session.run("oneblock", "doctor")
     target = "neuron:trn1" if elsewhere else "neuron"
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": target}
-    session.run("pytest", "tests/test_backends.py", "-k", " or ".join(names), env=env)
+    session.run("pytest", "tests/contract/test_backends.py", "-k", " or ".join(names), env=env)
     large = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--backend=neuron_torch"]
     small = ["block", "--preset=tiny", *(f"--backend={name}" for name in names)]  # a simulator takes its time
     runs = [["oneblock", "run", *cells, f"--target={target}", "-o", "study", *words] for cells in (large, small)]
@@ -268,7 +273,7 @@ def page(session: nox.Session) -> None:
     """Look at the report in a browser, Debian's chromium, skipping forbidden."""
     session.install(LOCK, "-e.", *group("test"), *group("browser"))
     env = {"ONEBLOCK_REQUIRE_BROWSER": "1"}
-    session.run("pytest", "-n2", "tests/test_page.py", "tests/test_report_explorer.py", *session.posargs, env=env)
+    session.run("pytest", "-n2", *test_files("page", "report_explorer"), *session.posargs, env=env)
 
 
 @nox.session(default=False)

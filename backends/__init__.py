@@ -6,8 +6,8 @@ import importlib
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from oneblock.backends._backend import Backend, Unavailable
-from oneblock.workloads._config import unknown
+from oneblock.backends.api.backend import Backend, Unavailable
+from oneblock.workloads.ops.nearest import unknown
 
 ENTRY_POINTS = "oneblock.backends"
 
@@ -45,6 +45,6 @@ def load(name: str) -> Backend:
         raise Unavailable(reason, f"pip install --force-reinstall '{extra}'") from error
     if not isinstance(backend, Backend):
         raise Unavailable(
-            f"{name} defines {type(backend).__name__}, which is not a Backend", "see backends/_backend.py"
+            f"{name} defines {type(backend).__name__}, which is not a Backend", "see backends/api/backend.py"
         )
     return backend

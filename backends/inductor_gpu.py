@@ -15,14 +15,16 @@ from typing import Any
 import torch
 import triton
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
-from oneblock.backends._target import Target
+from oneblock.backends._torch.arrays import without_data
+from oneblock.backends._torch.executable import TorchExecutable
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends._triton.runners import interpreter_fits
-from oneblock.backends.torch_eager import TorchExecutable, TorchNativeOps, TorchOps, without_data
-from oneblock.compilers import triton_gpu
-from oneblock.compilers._gpu_specs import GPUS
-from oneblock.workloads._dtypes import DTYPES
+from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.target import Target
+from oneblock.compilers.chips.nvidia_gpus import GPUS
+from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads.ops.dtypes import DTYPES
 
 _INTERPRETED_AS = "sm_90"  # for which the code that the CPU interprets is generated
 
@@ -55,7 +57,10 @@ class InductorGpu:
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
-        from oneblock.compilers import gemm_templates, inductor_gpu, inductor_kernels, inductor_stages
+        from oneblock.compilers.inductor import gemm_templates
+        from oneblock.compilers.inductor import gpu as inductor_gpu
+        from oneblock.compilers.inductor import kernels as inductor_kernels
+        from oneblock.compilers.inductor import stages as inductor_stages
 
         ops = TorchNativeOps() if ops_set == "native" else TorchOps()
 
@@ -80,7 +85,7 @@ class InductorGpu:
         return Compiled(TorchExecutable(_refusing(wrapper), torch.device("cpu"), pack=False), capture)
 
     def compilations(self) -> int:
-        from oneblock.compilers import inductor_gpu
+        from oneblock.compilers.inductor import gpu as inductor_gpu
 
         return inductor_gpu.generations() + triton_gpu.compilations()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
-from oneblock.backends._host import NumpyExecutable
-from oneblock.backends._target import Target
+from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.host import NumpyExecutable
+from oneblock.backends.api.target import Target
 from oneblock.backends.neuron_torch import TRACED
 from oneblock.backends.neuron_torch import check as check_traced
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
-from oneblock.compilers import _neuron_pins as pins
-from oneblock.compilers._nki import install
-from oneblock.compilers._nki.kernel import specialisations
-from oneblock.compilers._nki.lowering import lowering
+from oneblock.compilers.neuron import pins
+from oneblock.compilers.nki import install
+from oneblock.compilers.nki.kernel import specialisations
+from oneblock.compilers.nki.lowering import lowering
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 _ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
-from oneblock.backends._target import Target
-from oneblock.compilers import _neuron_pins as pins
+from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.target import Target
+from oneblock.compilers.neuron import pins
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 PACKAGES = ("neuronx-cc", "torch-neuronx")
@@ -42,7 +42,7 @@ class NeuronTorch:
         return traced.compile_for(workload, case, arrays, ops, architecture, device=_here(architecture))
 
     def compilations(self) -> int:
-        from oneblock.compilers import neuron
+        from oneblock.compilers.neuron import tracing as neuron
 
         return neuron.compilations()
 
@@ -50,7 +50,7 @@ class NeuronTorch:
 def _loads() -> str | None:
     """What is wrong with a toolchain that is installed, by loading it and looking at what it has."""
     try:
-        from oneblock.compilers import neuron
+        from oneblock.compilers.neuron import tracing as neuron
     except (ImportError, OSError) as error:
         return f"its toolchain is installed and does not load: {error}"
     return neuron.lacks()

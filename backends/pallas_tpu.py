@@ -10,19 +10,20 @@ from typing import Any
 import jax
 
 from oneblock.backends import xla_tpu
-from oneblock.backends._backend import Compiled, Device, Found, Kind, Unsupported
+from oneblock.backends._jax.ops import JaxNativeOps
+from oneblock.backends._jax.placement import shape
 from oneblock.backends._pallas import tuning
-from oneblock.backends._pallas.flash_attention import flash_attention
-from oneblock.backends._pallas.paged_attention import cached_attention
-from oneblock.backends._pallas.rms_matmul import rms_matmul
-from oneblock.backends._target import Target
+from oneblock.backends.api.backend import Compiled, Device, Found, Kind, Unsupported
+from oneblock.backends.api.target import Target
 from oneblock.backends.jax_xla import BACKEND as JAX
-from oneblock.backends.jax_xla import JaxNativeOps, shape
-from oneblock.compilers import xla
-from oneblock.compilers._chips import TPUS
-from oneblock.compilers._search import Search, Tell
-from oneblock.workloads._ops import Array
+from oneblock.backends.kernels.pallas.flash_attention import flash_attention
+from oneblock.backends.kernels.pallas.paged_attention import cached_attention
+from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
+from oneblock.compilers.api.search import Search, Tell
+from oneblock.compilers.chips.tpus import TPUS
+from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads.ops.definitions import Array
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oneblock.backends._backend import Compiled, Device, Kind, no_lowering
-from oneblock.backends._host import NumpyExecutable
-from oneblock.backends._target import Target
-from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._numpy_ops import NumpyOps
+from oneblock.backends.api.backend import Compiled, Device, Kind, no_lowering
+from oneblock.backends.api.host import NumpyExecutable
+from oneblock.backends.api.target import Target
 from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.dtypes import DTYPES
+from oneblock.workloads.ops.numpy_ops import NumpyOps
 
 
 class Reference:

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from oneblock.backends._backend import Compiled
-from oneblock.backends._target import Target
-from oneblock.backends.torch_eager import Program, TorchEager, TorchExecutable
-from oneblock.compilers import Capture, Detail, Stage, inductor
-from oneblock.compilers._bisect import Passes
+from oneblock.backends._torch.executable import Program, TorchExecutable
+from oneblock.backends.api.backend import Compiled
+from oneblock.backends.api.target import Target
+from oneblock.backends.torch_eager import TorchEager
+from oneblock.compilers import Capture, Detail, Stage
+from oneblock.compilers.api.passes import Passes
+from oneblock.compilers.inductor import cpu as inductor
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 
@@ -26,7 +28,7 @@ class TorchInductor(TorchEager):
             return inductor.compile_and_capture(program, args)
 
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
-        from oneblock.compilers.inductor_bisect import InductorPasses
+        from oneblock.compilers.inductor.passes import InductorPasses
 
         def compile() -> tuple[Any, Callable[[], str]]:
             made = self.compile(workload, case, arrays, ops_set, target)

@@ -10,15 +10,16 @@ from typing import Any
 import jax
 import torch.nn.functional as F
 
-from oneblock.backends import _mesh, xla_tpu
-from oneblock.backends._backend import Compiled, Device
-from oneblock.backends._target import Target
+from oneblock.backends import xla_tpu
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends.api import mesh as _mesh
+from oneblock.backends.api.backend import Compiled, Device
+from oneblock.backends.api.target import Target
 from oneblock.backends.jax_xla import BACKEND as JAX
-from oneblock.backends.torch_eager import TorchNativeOps, TorchOps
-from oneblock.compilers import xla
-from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import Array
+from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.dtypes import DTYPES
 
 
 @contextmanager

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
-from oneblock.backends._host import HostCache
-from oneblock.backends._target import Target
-from oneblock.backends.torch_eager import TorchNativeOps, TorchOps, _to_numpy, _to_torch
-from oneblock.compilers import Detail, Lowering, _libtpu, torchxla
-from oneblock.compilers._topology import topology
-from oneblock.workloads._ops import STEPS
+from oneblock.backends._torch.arrays import _to_numpy, _to_torch
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.host import HostCache
+from oneblock.backends.api.target import Target
+from oneblock.compilers import Detail, Lowering
+from oneblock.compilers.chips.topology import topology
+from oneblock.compilers.xla import lazy_tensor as torchxla
+from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads.ops.definitions import STEPS
 
 
 class LazyOps(TorchOps):
@@ -107,7 +110,7 @@ def _put(arrays: Arrays) -> dict[str, Any]:
 
 
 def _for_tpu(program: Any, arrays: Arrays, target: Target) -> Compiled:
-    from oneblock.compilers import tpu
+    from oneblock.compilers.xla import tpu
 
     try:
         where = topology(str(target.architecture), target.topology)

@@ -10,26 +10,28 @@ from typing import Any
 
 import torch
 
-from oneblock.backends._backend import Compiled, Device, Found, Kind, Unavailable, Unsupported, no_lowering
-from oneblock.backends._target import Target
+from oneblock.backends._torch.arrays import without_data
+from oneblock.backends._torch.executable import TorchExecutable
+from oneblock.backends._torch.ops import TorchOps
 from oneblock.backends._triton import capture, plan, tuning
-from oneblock.backends._triton.decode_attention import decode_attention
-from oneblock.backends._triton.flash_attention import flash_attention
-from oneblock.backends._triton.gelu import gelu
-from oneblock.backends._triton.layer_norm import layer_norm
-from oneblock.backends._triton.linear import linear
-from oneblock.backends._triton.rms_norm import rms_norm
-from oneblock.backends._triton.rope import rope
 from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder, interpreter_fits
-from oneblock.backends._triton.swiglu import swiglu
+from oneblock.backends.api.backend import Compiled, Device, Found, Kind, Unavailable, Unsupported, no_lowering
+from oneblock.backends.api.target import Target
+from oneblock.backends.kernels.triton.decode_attention import decode_attention
+from oneblock.backends.kernels.triton.flash_attention import flash_attention
+from oneblock.backends.kernels.triton.gelu import gelu
+from oneblock.backends.kernels.triton.layer_norm import layer_norm
+from oneblock.backends.kernels.triton.linear import linear
+from oneblock.backends.kernels.triton.rms_norm import rms_norm
+from oneblock.backends.kernels.triton.rope import rope
+from oneblock.backends.kernels.triton.swiglu import swiglu
 from oneblock.backends.torch_eager import BACKEND as TORCH
-from oneblock.backends.torch_eager import TorchExecutable, TorchOps, without_data
-from oneblock.compilers import triton_gpu
-from oneblock.compilers._bisect import Passes
-from oneblock.compilers._search import Search, Tell
-from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import Array
+from oneblock.compilers.api.passes import Passes
+from oneblock.compilers.api.search import Search, Tell
+from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.dtypes import DTYPES
 
 _WITHOUT_TENSOR_CORES = ("sm_75",)  # it has some; Triton uses those from sm_80 on
 
@@ -157,7 +159,7 @@ class TritonKernels:
         return tuning.tune(recorder.started, architecture, target.topology, of_trials, tell)
 
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
-        from oneblock.compilers.triton_bisect import TritonPasses
+        from oneblock.compilers.triton.passes import TritonPasses
 
         kind = self.probe(target).kind
         if kind is Kind.INTERPRETED:

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.backends._backend import Compiled, Device, Found, Kind, Unavailable, Unsupported
-from oneblock.backends._host import HostCache
-from oneblock.backends._target import Target
-from oneblock.compilers import _tuned_store, _tvm_pins
-from oneblock.compilers._amd_specs import AMD_GPUS
-from oneblock.compilers._bisect import Passes
-from oneblock.compilers._gpu_specs import gpu
-from oneblock.compilers._search import Search, Tell
-from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import STEPS
+from oneblock.backends.api.backend import Compiled, Device, Found, Kind, Unavailable, Unsupported
+from oneblock.backends.api.host import HostCache
+from oneblock.backends.api.target import Target
+from oneblock.compilers.api.passes import Passes
+from oneblock.compilers.api.search import Search, Tell
+from oneblock.compilers.chips.amd_gpus import AMD_GPUS
+from oneblock.compilers.chips.nvidia_gpus import gpu
+from oneblock.compilers.tvm import pins, store
 from oneblock.workloads._workload import Arrays, Case, Outputs, Phase, Workload
+from oneblock.workloads.ops.definitions import STEPS
+from oneblock.workloads.ops.dtypes import DTYPES
 
 _NEEDS = {"xgb": "xgboost", "mlp": "torch", "random": None}
 _LANGUAGES = {"opencl": "OpenCL", "metal": "Metal", "webgpu": "WebGPU"}
@@ -72,7 +72,7 @@ class TvmRelax:
     platforms = ("cpu", "cuda", "rocm", "opencl", "metal", "webgpu")
 
     def probe(self, target: Target) -> Device:
-        wrong = _tvm_pins.wrong()
+        wrong = pins.wrong()
         if wrong is not None:
             raise Unavailable(*wrong)
         if target.mesh is not None:
@@ -84,7 +84,7 @@ class TvmRelax:
             return Device(Kind.MEASURED, here[2])
         name = _name(target)
         if target.platform == "rocm":
-            from oneblock.compilers import tvm_rocm
+            from oneblock.compilers.tvm import rocm as tvm_rocm
 
             if not tvm_rocm.ready():
                 raise Unavailable(
@@ -97,7 +97,8 @@ class TvmRelax:
         kind = self.probe(target).kind
         if ops_set == "tuned" and kind is Kind.COMPILED:
             raise Unsupported(f"{target}: schedules are found by measuring, and it is not here; tuned is for the CPU")
-        from oneblock.compilers import relax, relax_stages
+        from oneblock.compilers.tvm import lowering as relax
+        from oneblock.compilers.tvm import stages as relax_stages
 
         fused, outputs = self._fused(workload, case, arrays, target, native=ops_set == "native")
         tuned = self._tuned(fused, _command(workload, case, arrays)) if ops_set == "tuned" else None
@@ -124,10 +125,10 @@ class TvmRelax:
                 f"the cost model {asked.cost_model} needs {needs}, which is not installed",
                 f"pip install {'xgboost-cpu' if needs == 'xgboost' else needs}, or search with --cost-model random",
             )
-        from oneblock.compilers import tvm_measure, tvm_search, tvm_tuned
+        from oneblock.compilers.tvm import measure, search, tuned
 
         try:
-            there = None if asked.rpc is None else tvm_measure.remote_cpu(asked.rpc)
+            there = None if asked.rpc is None else measure.remote_cpu(asked.rpc)
         except Exception as error:
             raise Unavailable(
                 f"no host answers at {asked.rpc}: {type(error).__name__}: {error}",
@@ -135,11 +136,11 @@ class TvmRelax:
                 "HOST:PORT --key KEY`",
             ) from error
         fused, _ = self._fused(workload, case, arrays, target, native=False, processor=there)
-        about = tvm_tuned.about(fused, asked.rpc or cpu_name())
-        folder = _tuned_store.root() / about.toolchain / about.target / f"seed-{asked.seed}"
-        with _tuned_store.Store(folder, about, write=True) as store:
-            tasks = tvm_search.search(fused, asked, store, threads(), tell)
-        spent = tvm_tuned.spent_s(fused, about)  # with what other seeds took: the winner may be one of theirs
+        about = tuned.about(fused, asked.rpc or cpu_name())
+        folder = store.root() / about.toolchain / about.target / f"seed-{asked.seed}"
+        with store.Store(folder, about, write=True) as kept:
+            tasks = search.search(fused, asked, kept, threads(), tell)
+        spent = tuned.spent_s(fused, about)  # with what other seeds took: the winner may be one of theirs
         tasks = [replace(task, spent_s=spent[task.name]) for task in tasks]
         how = f"TVM's MetaSchedule, cost model {asked.cost_model}, seed {asked.seed}, {threads()} threads"
         return Found(Kind.MEASURED, how, tuple(tasks), str(folder))
@@ -147,7 +148,7 @@ class TvmRelax:
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         if ops_set == "tuned" or self.probe(target).kind is Kind.COMPILED:
             raise Unsupported(f"{target}, {ops_set}: passes are searched where the plain or native program runs")
-        from oneblock.compilers.tvm_bisect import RelaxPasses
+        from oneblock.compilers.tvm.passes import RelaxPasses
 
         where, traced, outputs = self._traced(workload, case, arrays, target, native=ops_set == "native")
         here = _cuda_here(target)
@@ -155,7 +156,7 @@ class TvmRelax:
         return RelaxPasses(traced, where, STEPS, run)
 
     def _fused(self, *what: Any, **how: Any) -> tuple[Any, list[str]]:
-        from oneblock.compilers import relax
+        from oneblock.compilers.tvm import lowering as relax
 
         where, traced, outputs = self._traced(*what, **how)
         return relax.fuse(traced, where, STEPS), outputs
@@ -165,7 +166,7 @@ class TvmRelax:
         processor: str | None = None,
     ) -> tuple[Any, Any, list[str]]:  # fmt: skip
         from oneblock.backends._relax.ops import trace
-        from oneblock.compilers import relax
+        from oneblock.compilers.tvm import lowering as relax
 
         on_cpu = target.platform == "cpu"
         here = _cuda_here(target)
@@ -176,12 +177,12 @@ class TvmRelax:
 
     def _tuned(self, fused: Any, asked: str) -> Any:
         """What searches found for the program; Unavailable names functions that none has a schedule for."""
-        from oneblock.compilers import tvm_tuned
+        from oneblock.compilers.tvm import tuned as tvm_tuned
 
         about = tvm_tuned.about(fused, cpu_name())
         try:
             tuned = tvm_tuned.find(fused, about)
-        except _tuned_store.StoreError as error:
+        except store.StoreError as error:
             raise Unavailable(str(error), "`oneblock tune --help` says where schedules are kept") from error
         if tuned.missing:
             few = ", ".join(tuned.missing[:3]) + (", ..." if len(tuned.missing) > 3 else "")
@@ -193,7 +194,7 @@ class TvmRelax:
         return tuned
 
     def compilations(self) -> int:
-        from oneblock.compilers import relax
+        from oneblock.compilers.tvm import lowering as relax
 
         return relax.builds()
 
@@ -202,7 +203,7 @@ def _cuda_here(target: Target) -> tuple[Any, str, str] | None:
     """The CUDA device that is here, if it is what the target means."""
     if target.platform != "cuda" or target.topology is not None:
         return None
-    from oneblock.compilers import relax
+    from oneblock.compilers.tvm import lowering as relax
 
     here = relax.cuda_here()
     return here if here is not None and target.architecture in (None, here[1]) else None

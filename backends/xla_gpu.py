@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
-from oneblock.backends._target import Target
-from oneblock.compilers import _gpu_env
-from oneblock.compilers._gpu_specs import Gpu, gpu
-from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import STEPS
+from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.target import Target
+from oneblock.compilers.chips.nvidia_gpus import Gpu, gpu
+from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.definitions import STEPS
+from oneblock.workloads.ops.dtypes import DTYPES
 
 with _gpu_env.quiet():
-    from oneblock.backends.jax_xla import JaxNativeOps, JaxOps, shape
-    from oneblock.compilers import gpu as compiler
-    from oneblock.compilers import xla
+    from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
+    from oneblock.backends._jax.placement import shape
+    from oneblock.compilers.xla import gpu as compiler
+    from oneblock.compilers.xla import lowering as xla
 
 
 class XlaGpu:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneblock.backends import _mesh
-from oneblock.backends._backend import Compiled, Device, Kind, Unavailable, Unsupported
-from oneblock.backends._target import Target
+from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
+from oneblock.backends._jax.placement import place, shape
+from oneblock.backends.api import mesh as _mesh
+from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.target import Target
 from oneblock.backends.jax_xla import BACKEND as ON_DEVICE
-from oneblock.backends.jax_xla import JaxNativeOps, JaxOps, place, shape
-from oneblock.compilers import _libtpu, tpu, xla
-from oneblock.compilers._topology import Topology, all_of, topology
-from oneblock.workloads._dtypes import DTYPES
-from oneblock.workloads._ops import STEPS, Array
+from oneblock.compilers.chips.topology import Topology, all_of, topology
+from oneblock.compilers.xla import lowering as xla
+from oneblock.compilers.xla import tpu
+from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.definitions import STEPS, Array
+from oneblock.workloads.ops.dtypes import DTYPES
 
 
 class ShippedKernels(JaxNativeOps):

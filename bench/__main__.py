@@ -1,6 +1,6 @@
 """`python -m oneblock.bench` is `oneblock`."""
 
-from oneblock.bench._cli import main
+from oneblock.bench.commands._app import main
 
 if __name__ == "__main__":
     main()

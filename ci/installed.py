@@ -14,8 +14,8 @@ place = Path(oneblock.bench.__file__)
 assert "site-packages" in place.parts, f"expected an installed package, got {place}"
 assert workloads.names() == ["attention", "block", "mlp", "norm"], workloads.names()
 assert "reference" in backends.names(), backends.names()
-assert (place.parent / "report.html").exists(), "the report's template is not installed"
-assert list(place.parents[1].glob("compilers/_tuned/*.json.gz")), "the schedules of TVM are not installed"
+assert (place.parent / "report" / "assets" / "report.html").exists(), "the report's template is not installed"
+assert list(place.parents[1].glob("compilers/tvm/_tuned/*.json.gz")), "the schedules of TVM are not installed"
 leaked = [
     name for name in ("backends", "bench", "workloads", "tests", "oneblock.tests") if importlib.util.find_spec(name)
 ]

@@ -1,6 +1,6 @@
-"""Write compilers/_tuned/ anew from what `oneblock tune` has kept: of each function the fastest schedule.
+"""Write compilers/tvm/_tuned/ anew from what `oneblock tune` has kept: of each function the fastest schedule.
 
-python ci/ship_tuned.py ROOT   (ROOT as ONEBLOCK_TUNED; see compilers/_tuned_store.py)
+python ci/ship_tuned.py ROOT   (ROOT as ONEBLOCK_TUNED; see compilers/tvm/store.py)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from oneblock.compilers._tuned_store import SHIPPED, About, Store, fastest
+from oneblock.compilers.tvm.store import SHIPPED, About, Store, fastest
 
 
 def main(root: Path) -> None:

@@ -1,9 +1,9 @@
 """One product on a NeuronCore in four stages: `oneblock kernel labs/neuron_linear.py --target neuron:trn2 [N] [DTYPE]`.
 
 Before you run it, predict for N = 1024: how many bytes does each stage move, and which engine is the busiest? Then read
-the stages in backends/_nki/staged_linear.py beside the instructions (`--lines`) and the timelines (`--perfetto DIR`).
-Then break a rule: give a tile 129 rows, a product 513 columns, fill nine accumulators in PSUM before you read the
-first; the error says which rule it was, with its limit.
+the stages in backends/kernels/nki/staged_linear.py beside the instructions (`--lines`) and the timelines
+(`--perfetto DIR`). Then break a rule: give a tile 129 rows, a product 513 columns, fill nine accumulators in PSUM
+before you read the first; the error says which rule it was, with its limit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import ml_dtypes
 import numpy as np
 
-from oneblock.backends._nki.staged_linear import linear_basic, linear_blocked, linear_hoisted, linear_tiled
+from oneblock.backends.kernels.nki.staged_linear import linear_basic, linear_blocked, linear_hoisted, linear_tiled
 
 
 def main(n: int = 1024, dtype: str = "bfloat16") -> None:

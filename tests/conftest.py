@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 from oneblock import backends
-from oneblock.backends._backend import Backend, Unavailable, Unsupported
-from oneblock.backends._target import Target
+from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
+from oneblock.backends.api.target import Target
 
 REQUIRED = {name for name in os.environ.get("ONEBLOCK_REQUIRE", "").split(",") if name}
 TARGET = Target.parse(os.environ.get("ONEBLOCK_TARGET", "cpu"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from oneblock.workloads._config import unknown
 from oneblock.workloads._workload import Workload
+from oneblock.workloads.ops.nearest import unknown
 
 
 def names() -> list[str]:

@@ -8,10 +8,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from oneblock.workloads._config import Config
-from oneblock.workloads._ops import Array, Ops
+from oneblock.workloads.models.config import Config
+from oneblock.workloads.ops.definitions import Array, Ops
 
 Arrays = Mapping[str, np.ndarray]  # what crosses every boundary: NumPy arrays in the cell's dtype, by name
+
+
 Outputs = dict[str, Array]
 
 
@@ -79,8 +81,3 @@ class Workload:
     costs: Callable[[Case, int], list[StepCost]]  # (case, bytes of an element) -> by step
     main_input: str  # the array that a do-nothing answer would copy
     phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)
-
-
-def is_projection(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether an array is the weight (I, O) of a projection, which a backend may keep in a layout of its own."""
-    return len(shape) == 2 and name.endswith("_weight")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from oneblock.workloads._config import Config
-from oneblock.workloads._ops import Array, Ops
-from oneblock.workloads._rope import cos_table, sin_table
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
 from oneblock.workloads.mlp import linear_cost, linear_specs
+from oneblock.workloads.models.config import Config
+from oneblock.workloads.models.rope import cos_table, sin_table
 from oneblock.workloads.norm import input_spec
+from oneblock.workloads.ops.definitions import Array, Ops
 
 
 def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oneblock.workloads._ops import Array, Ops
 from oneblock.workloads._workload import Case, Outputs, Spec, StepCost, Workload
 from oneblock.workloads.attention import attend, attention_costs, attention_specs
 from oneblock.workloads.mlp import feed_forward, mlp_costs, mlp_specs
 from oneblock.workloads.norm import input_spec, norm_costs, norm_specs, normalise
+from oneblock.workloads.ops.definitions import Array, Ops
 
 
 def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oneblock.workloads._ops import Array, Ops
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
 from oneblock.workloads.norm import input_spec
+from oneblock.workloads.ops.definitions import Array, Ops
 
 
 def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oneblock.workloads._ops import Array, Ops
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
+from oneblock.workloads.ops.definitions import Array, Ops
 
 
 def normalise(ops: Ops, case: Case, a: Mapping[str, Array], name: str, x: Array) -> Array:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from oneblock.backends._backend import Compiled
-from oneblock.backends._host import HostCache
-from oneblock.backends.torch_eager import TorchNativeOps, TorchOps, _to_numpy, _to_torch, without_data
-from oneblock.compilers import Artifact, Detail, Lowering, Stage, aten, neuron
-from oneblock.workloads._ops import STEPS, Ops
+from oneblock.backends._torch.arrays import _to_numpy, _to_torch, without_data
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends.api.backend import Compiled
+from oneblock.backends.api.host import HostCache
+from oneblock.compilers import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.neuron import aten
+from oneblock.compilers.neuron import tracing as neuron
 from oneblock.workloads._workload import Arrays, Case, Outputs, Spec, Workload
+from oneblock.workloads.ops.definitions import STEPS, Ops
 
 
 class NeuronOps(TorchOps):

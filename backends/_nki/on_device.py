@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneblock.backends._backend import Compiled
 from oneblock.backends._neuron import traced
 from oneblock.backends._nki.ops import Kernels
+from oneblock.backends.api.backend import Compiled
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import nki
 import numpy as np
 
-from oneblock.backends._host import NumpyExecutable
 from oneblock.backends._nki.ops import Kernels
-from oneblock.compilers._nki import generation, run
-from oneblock.compilers._nki.kernel import PLATFORM
-from oneblock.compilers._nki.lowering import Call
-from oneblock.workloads._numpy_ops import NumpyOps
+from oneblock.backends.api.host import NumpyExecutable
+from oneblock.compilers.nki import generation, run
+from oneblock.compilers.nki.kernel import PLATFORM
+from oneblock.compilers.nki.lowering import Call
 from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.numpy_ops import NumpyOps
 
 
 class InterpretedOps(Kernels, NumpyOps):

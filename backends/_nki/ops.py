@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from oneblock.backends._backend import Unsupported
-from oneblock.backends._nki.activations import gelu, swiglu
-from oneblock.backends._nki.decode_attention import decode_attention
-from oneblock.backends._nki.flash_attention import flash_attention
-from oneblock.backends._nki.layer_norm import layer_norm
-from oneblock.backends._nki.linear import linear, linear_bias
-from oneblock.backends._nki.rms_norm import rms_norm
-from oneblock.backends._nki.rope import rope
-from oneblock.workloads._ops import Array
+from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.kernels.nki.activations import gelu, swiglu
+from oneblock.backends.kernels.nki.decode_attention import decode_attention
+from oneblock.backends.kernels.nki.flash_attention import flash_attention
+from oneblock.backends.kernels.nki.layer_norm import layer_norm
+from oneblock.backends.kernels.nki.linear import linear, linear_bias
+from oneblock.backends.kernels.nki.rms_norm import rms_norm
+from oneblock.backends.kernels.nki.rope import rope
+from oneblock.workloads.ops.definitions import Array
 
 _WIDEST_HEAD = 128  # D lies on the partitions
 

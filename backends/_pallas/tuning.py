@@ -14,18 +14,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from oneblock.backends._backend import Found, Kind
-from oneblock.backends._pallas._blocks import LANES, SUBLANES, fitting
-from oneblock.backends._pallas.flash_attention import attend_by_group, block_positions
-from oneblock.backends._pallas.paged_attention import cached_attention, page_positions
-from oneblock.backends._pallas.rms_matmul import block_sizes, rms_matmul
-from oneblock.compilers import tpu, xla
-from oneblock.compilers._search import TaskState, Tell, Trial
-from oneblock.compilers._topology import Topology
-from oneblock.compilers._xla_errors import OutOfMemory
+from oneblock.backends.api.backend import Found, Kind
+from oneblock.backends.kernels.pallas._blocks import LANES, SUBLANES, fitting
+from oneblock.backends.kernels.pallas.flash_attention import attend_by_group, block_positions
+from oneblock.backends.kernels.pallas.paged_attention import cached_attention, page_positions
+from oneblock.backends.kernels.pallas.rms_matmul import block_sizes, rms_matmul
+from oneblock.compilers.api.search import TaskState, Tell, Trial
+from oneblock.compilers.chips.topology import Topology
+from oneblock.compilers.xla import lowering as xla
+from oneblock.compilers.xla import tpu
+from oneblock.compilers.xla.errors import OutOfMemory
 
 _HOW = (
-    "libtpu's static simulation of each kernel by itself, as the estimate llo (compilers/_estimates.py): "
+    "libtpu's static simulation of each kernel by itself, as the estimate llo (compilers/xla/estimates.py): "
     "max(cycles / clock, bytes that the kernel declares / HBM bandwidth)"
 )
 _EPS = 1e-5  # any: the code is the same

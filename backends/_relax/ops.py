@@ -10,8 +10,8 @@ from tvm import IRModule, relax
 from tvm.relax import op
 
 from oneblock.backends._relax.arrays import Namespace, TracedArray, Tracer
-from oneblock.workloads._ops import Array, Ops
 from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.definitions import Array, Ops
 
 
 class RelaxOps(Ops):

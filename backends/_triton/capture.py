@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from oneblock.backends._triton.plan import Planned
-from oneblock.compilers import Capture, _gpu_choice, _gpu_dump, triton_gpu, triton_passes
-from oneblock.compilers._artifact import Artifact, Detail, Lowering, Stage
-from oneblock.compilers._facts import Estimate, Facts
-from oneblock.compilers._gpu_choice import Candidate
-from oneblock.compilers.triton_gpu import Built, Source
+from oneblock.compilers import Capture
+from oneblock.compilers.api.facts import Estimate, Facts
+from oneblock.compilers.api.stages import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.dialects.launches import table
+from oneblock.compilers.triton import choice as _gpu_choice
+from oneblock.compilers.triton import lowering as triton_gpu
+from oneblock.compilers.triton import mlir_dump as triton_passes
+from oneblock.compilers.triton.choice import Candidate
+from oneblock.compilers.triton.lowering import Built, Source
 
 
 def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) -> Capture:
@@ -32,7 +36,7 @@ def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) 
         ]
         tables = [
             Artifact(Stage.GRAPH, "launches", _launches(plan, labels)),
-            Artifact(Stage.MACHINE, "kernels", _gpu_dump.table(kernels)),
+            Artifact(Stage.MACHINE, "kernels", table(kernels)),
             Artifact(Stage.MACHINE, "choices", _choices(plan)),
         ]
         order = list(Stage)
@@ -98,7 +102,7 @@ def _facts(plan: Sequence[Planned], architecture: str) -> Facts:
         )
     caveats += [f"{name} spills {n} bytes a thread: every configuration does" for name, n in spilled.items()]
     times = [sum(kernel.modelled_s.values()) for kernel in kernels if kernel.kind != "torch"]
-    how = "sum over our kernels of the static model (compilers/_gpu_model.py); PyTorch's own launches and gaps left out"
+    how = "sum over our kernels of the static model (compilers/chips/launch_model.py); without PyTorch's and gaps"
     return Facts(
         flops=None, compiler_flops=None, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
         code_bytes=None, operations=operations, fusions={}, custom_calls={}, attributed=named, attributed_by_name=named,

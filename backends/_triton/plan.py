@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from oneblock.backends._backend import Unsupported
-from oneblock.backends._triton._call import Config, KernelCall
 from oneblock.backends._triton.runners import Chosen, Started, options
-from oneblock.compilers import _gpu_choice, _gpu_model, triton_gpu
-from oneblock.compilers._facts import GpuKernel
-from oneblock.compilers._gpu_choice import Candidate
-from oneblock.compilers.triton_gpu import Built, CannotBuild, Source
+from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.kernels.triton.launch import Config, KernelCall
+from oneblock.compilers.api.facts import GpuKernel
+from oneblock.compilers.chips import launch_model as _gpu_model
+from oneblock.compilers.triton import choice as _gpu_choice
+from oneblock.compilers.triton import lowering as triton_gpu
+from oneblock.compilers.triton.choice import Candidate
+from oneblock.compilers.triton.lowering import Built, CannotBuild, Source
 
 Way = tuple[int, Config]  # which of a launch's alternatives, at which config
 

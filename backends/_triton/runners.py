@@ -12,9 +12,9 @@ import torch
 import triton
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oneblock.backends._backend import Unavailable
-from oneblock.backends._triton._call import Config, KernelCall
-from oneblock.workloads._ops import Array
+from oneblock.backends.api.backend import Unavailable
+from oneblock.backends.kernels.triton.launch import Config, KernelCall
+from oneblock.workloads.ops.definitions import Array
 
 _INTERPRETER = "3.9."
 # Operations of PyTorch that start nothing on a device.
@@ -55,7 +55,7 @@ class Interpreted:
 
     def launch(self, *alternatives: KernelCall) -> None:
         """Run the one that takes the fewest programs."""
-        from oneblock.compilers import triton_interpreter
+        from oneblock.compilers.triton import interpreter as triton_interpreter
 
         call, config = fewest_programs(alternatives)
         constants = {**call.constants, **dict(config.sizes)}

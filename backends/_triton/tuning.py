@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from oneblock.backends._backend import Found, Kind
 from oneblock.backends._triton import plan
 from oneblock.backends._triton.measured import measured
 from oneblock.backends._triton.plan import Planned
 from oneblock.backends._triton.runners import Started
-from oneblock.compilers import _gpu_choice
-from oneblock.compilers._gpu_choice import Candidate
-from oneblock.compilers._search import TaskState, Tell, Trial
+from oneblock.backends.api.backend import Found, Kind
+from oneblock.compilers.api.search import TaskState, Tell, Trial
+from oneblock.compilers.triton import choice as _gpu_choice
+from oneblock.compilers.triton.choice import Candidate
 
-_MODELLED = "compilers/_gpu_model.py: the static model, of every configuration built; one that spills more is out"
+_MODELLED = (
+    "compilers/chips/launch_model.py: the static model, of every configuration built; one that spills more is out"
+)
 _MEASURED = "the median of a few calls by CUDA events, each with a cold L2; the default is the static model's choice"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 
-from oneblock.compilers import _neuron_pins as pins
+from oneblock.compilers.neuron import pins
 
 INSTALLED = ("neuronx-cc", "nki", "torch-neuronx")
 BROUGHT = ("libneuronxla",)  # by torch-neuronx, at the version that it wants

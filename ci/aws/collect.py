@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from oneblock.compilers._neuron_profiles import NotAProfile, Read, explorer, monitor
+from oneblock.compilers.neuron.profiles import NotAProfile, Read, explorer, monitor
 
 MOST = 8  # NEFFs to profile
 TOOL_S = 600

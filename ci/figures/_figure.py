@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench._environment import PACKAGES, cpu, default_threads, load_average, now, source_hash
-from oneblock.bench._environment import last_level_cache_bytes as llc_bytes
+from oneblock.bench.records.environment import PACKAGES, cpu, default_threads, load_average, now, source_hash
+from oneblock.bench.records.environment import last_level_cache_bytes as llc_bytes
 
 _THREAD_COUNTS = (
     "OMP_NUM_THREADS",
@@ -105,8 +105,8 @@ def ask(script: str, question: dict[str, Any]) -> dict[str, Any]:
 def compiling_backends() -> list[str]:
     """The backends with a device here and a CPU target that race: `reference` defines answers, TVM takes a search."""
     from oneblock import backends
-    from oneblock.backends._backend import Unavailable, Unsupported
-    from oneblock.backends._target import Target
+    from oneblock.backends.api.backend import Unavailable, Unsupported
+    from oneblock.backends.api.target import Target
 
     found = []
     for name in backends.names():

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from transformers.models.llama.modeling_llama import LlamaConfig, LlamaDecoderLayer
 
-from oneblock.backends.torch_eager import _to_torch as to_torch
-from oneblock.workloads._config import preset
+from oneblock.backends._torch.arrays import _to_torch as to_torch
+from oneblock.workloads.models.config import preset
 
 CONFIG = preset("llama-1b")
 

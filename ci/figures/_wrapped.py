@@ -11,10 +11,10 @@ from dataclasses import replace
 from time import perf_counter_ns
 from typing import Any
 
-from oneblock.backends._backend import Compiled, Executable
-from oneblock.backends._target import Target
+from oneblock.backends.api.backend import Compiled, Executable
+from oneblock.backends.api.target import Target
 from oneblock.backends.reference import Reference
-from oneblock.bench._tiers import TIERS
+from oneblock.bench.cells.tiers import TIERS
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 _CAP_S = float(os.environ["VERDICTS_CAP_S"])

@@ -17,15 +17,15 @@ from typing import Any
 from _figure import FLUSH_BYTES, Conditions, answer, ask, asked, compiling_backends, options, publish
 
 from oneblock import backends, workloads
-from oneblock.backends._target import Target
-from oneblock.bench._ceilings import host_read_bytes_per_s
-from oneblock.bench._cell import Cell
-from oneblock.bench._costs import costs
-from oneblock.bench._environment import default_threads
-from oneblock.bench._sampling import quiet, time_calls
-from oneblock.workloads._config import preset
-from oneblock.workloads._weights import make_inputs, make_weights
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.judge.costs import costs
+from oneblock.bench.records.environment import default_threads
+from oneblock.bench.worker.ceilings import host_read_bytes_per_s
+from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.arrays import make_inputs, make_weights
+from oneblock.workloads.models.config import preset
 
 WARMUPS = 10
 

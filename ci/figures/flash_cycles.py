@@ -21,10 +21,10 @@ from typing import Any
 
 from _figure import Conditions, answer, ask, asked, options, publish
 
-from oneblock.backends._pallas._blocks import LANES, round_up
-from oneblock.compilers import _llo
-from oneblock.compilers._chips import TPUS
-from oneblock.compilers._topology import topology
+from oneblock.backends.kernels.pallas._blocks import LANES, round_up
+from oneblock.compilers.chips.topology import topology
+from oneblock.compilers.chips.tpus import TPUS
+from oneblock.compilers.xla import llo as _llo
 
 GENERATION = "v5e"
 CASES = {  # B, N, K, T, D
@@ -40,7 +40,7 @@ def kernel(name: str, sizes: tuple[int, ...], blocks: list[int]) -> tuple[Any, l
     """A kernel, and the shapes of its q, k and v."""
     B, N, K, T, D = sizes
     if name == "ours":
-        from oneblock.backends._pallas.flash_attention import attend_by_group
+        from oneblock.backends.kernels.pallas.flash_attention import attend_by_group
 
         return attend_by_group, [(B, K, T * (N // K), D), (B, K, T, D), (B, K, T, D)]
     repeated: list[tuple[int, ...]] = [(B, N, T, D)] * 3
@@ -64,7 +64,7 @@ def child(question: dict[str, Any]) -> None:
         folder = Path(scratch)
         flags = _llo.flags(folder, everything=False, simulate=True)
         os.environ["LIBTPU_INIT_ARGS"] = " ".join(f"--{name}={value}" for name, value in flags.items())
-        from oneblock.compilers import tpu  # which reads them
+        from oneblock.compilers.xla import tpu
 
         import jax  # isort: skip
         from jax.experimental.layout import Format, Layout

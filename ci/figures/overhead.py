@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from _figure import Conditions, options, publish
 
-from oneblock.backends._backend import Executable
-from oneblock.bench._sampling import calls_for, quiet, time_calls
+from oneblock.backends.api.backend import Executable
+from oneblock.bench.worker.sampling import calls_for, quiet, time_calls
 
 CALL_NS = 100_000
 TARGET = 0.01

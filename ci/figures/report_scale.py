@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, process_time
 
-from oneblock.bench._explorer import explore
-from oneblock.bench._find import newest
-from oneblock.bench._report import render
-from oneblock.bench._store import Store
+from oneblock.bench.records.find import newest
+from oneblock.bench.records.store import Store
+from oneblock.bench.report.explorer.explorer import explore
+from oneblock.bench.report.page import render
 
 FIXTURE = Path(__file__).parents[2] / "tests/fixtures/page"
 NUMBERS = {500: 3.0, 5000: 30.0}  # records: seconds

@@ -18,11 +18,11 @@ import numpy as np
 from _figure import FLUSH_BYTES, Conditions, answer, ask, asked, compiling_backends, options, publish
 
 from oneblock import backends, workloads
-from oneblock.backends._host import HostCache
-from oneblock.backends._target import Target
-from oneblock.bench._sampling import quiet, time_calls
-from oneblock.workloads._weights import make_inputs, make_weights
+from oneblock.backends.api.host import HostCache
+from oneblock.backends.api.target import Target
+from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.arrays import make_inputs, make_weights
 
 OTHER = {"torch_eager": "eager", "torch_inductor": "compiled"}
 AGREE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 4e-3}  # relative L2 between two honest answers
@@ -32,7 +32,7 @@ def child(backend_name: str, tokens: int, dtype: str, pairs: int, seed: int) -> 
     """Seconds of both sides in this process, and how far their answers are apart."""
     from _layer import CONFIG, Layer
 
-    from oneblock.backends.torch_eager import _to_numpy as to_numpy
+    from oneblock.backends._torch.arrays import _to_numpy as to_numpy
 
     case, workload = Case("block", CONFIG, Phase.PREFILL, 1, tokens, tokens), workloads.load("block")
     arrays = make_weights(workload, case, dtype, 0) | make_inputs(workload, case, dtype, 1)

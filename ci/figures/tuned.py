@@ -16,12 +16,12 @@ from typing import Any
 from _figure import FLUSH_BYTES, Conditions, answer, ask, asked, options, publish
 
 from oneblock import backends, workloads
-from oneblock.backends._target import Target
-from oneblock.bench._sampling import quiet, time_calls
-from oneblock.workloads._config import PRESETS
-from oneblock.workloads._golden import make_golden
-from oneblock.workloads._weights import make_inputs, make_weights
+from oneblock.backends.api.target import Target
+from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.arrays import make_inputs, make_weights
+from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.models.config import PRESETS
 
 TUNED = "tvm_relax tuned"
 SIDES = (TUNED, "tvm_relax plain", "torch_inductor plain", "torch_inductor native")

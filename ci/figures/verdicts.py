@@ -25,15 +25,15 @@ from _figure import FLUSH_BYTES, Conditions, options, publish
 from rich.console import Console
 from rich.progress import track
 
-from oneblock.bench._cell import Cell
-from oneblock.bench._jobs import GoldenJob, Job, MeasureJob, Outcome
-from oneblock.bench._launch import Bounds, launch
-from oneblock.bench._record import Status
-from oneblock.bench._run import _alone as alone
-from oneblock.bench._stats import difference
-from oneblock.bench._tiers import TIERS
-from oneblock.workloads._config import preset
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.tiers import TIERS
+from oneblock.bench.judge.stats import difference
+from oneblock.bench.records.record import Status
+from oneblock.bench.runs.run import _alone as alone
+from oneblock.bench.worker.jobs import GoldenJob, Job, MeasureJob, Outcome
+from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.models.config import preset
 
 TIER = TIERS["standard"]
 SIDES = {"A": "verdict_even", "A'": "verdict_even", "B": "verdict_slow"}

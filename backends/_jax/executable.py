@@ -1,0 +1,61 @@
+"""A compiled XLA program that runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from oneblock.backends._jax.placement import layout
+from oneblock.backends.api.host import HostCache
+from oneblock.compilers.xla import lowering as xla
+from oneblock.workloads._workload import Arrays, Outputs
+
+
+class JaxExecutable:
+    """A program of JAX on devices of this machine."""
+
+    def __init__(self, compiled: Any, device: Any, ops_set: str, place: xla.Place) -> None:
+        self.compiled, self.device, self.ops_set, self.place = compiled, device, ops_set, place
+        self.cache = HostCache()
+        self.timer = "perf_counter" if device.platform == "cpu" else "perf_counter+block_until_ready"
+
+    def put(self, arrays: Arrays) -> dict[str, Any]:
+        taken = layout(arrays, self.ops_set)
+        return {name: jax.block_until_ready(jax.device_put(a, self.place(name, a.shape))) for name, a in taken.items()}
+
+    def call(self, args: Mapping[str, Any]) -> Outputs:
+        return self.compiled(args)  # type: ignore[no-any-return]
+
+    def wait(self, out: Outputs) -> None:
+        jax.block_until_ready(out)
+
+    def get(self, out: Outputs) -> dict[str, np.ndarray]:
+        return {name: np.asarray(x) for name, x in out.items()}
+
+    def flush(self, nbytes: int) -> None:
+        if self.device.platform == "cpu":
+            self.cache.flush(nbytes)
+        else:
+            jax.block_until_ready(jax.device_put(np.zeros(nbytes, np.uint8), self.device))
+
+    def peak_bytes(self) -> int | None:
+        stats = self.device.memory_stats()
+        return None if stats is None else int(stats["peak_bytes_in_use"])
+
+
+class TpuExecutable(JaxExecutable):
+    """A program on a TPU, whose profiler tells how long it ran there."""
+
+    def device_seconds(self, args: Mapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
+        """The seconds of each call on the device, by XProf."""
+
+        def run() -> None:
+            for _ in range(calls):
+                self.flush(flush_bytes)
+                self.wait(self.call(args))
+
+        program = self.compiled.as_text().split()[1].rstrip(",")  # "jit_block"
+        return xla.device_seconds(run, program, calls)

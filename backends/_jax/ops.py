@@ -1,0 +1,57 @@
+"""The operations in JAX: the plain text's, and JAX's own fused ones."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from oneblock.workloads.ops.definitions import Array, Ops
+
+
+class JaxOps(Ops):
+    """The plain definitions over jax.numpy; a step becomes a named scope, and so part of every operation's metadata."""
+
+    def __init__(self) -> None:
+        super().__init__(jnp)
+
+    def step(self, name: str) -> AbstractContextManager[Any]:
+        scope: AbstractContextManager[Any] = jax.named_scope(name)
+        return scope
+
+
+class JaxNativeOps(JaxOps):
+    """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `layout`."""
+
+    def __init__(self, platform: str) -> None:
+        super().__init__()
+        self.platform = platform
+
+    def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        rows = x.reshape(-1, x.shape[-1])  # (R, I)
+        if rows.shape[0] == 1 and self.platform == "cpu":
+            # XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 in every
+            # call. It has one with two columns: one is wasted, and still the time is that of reading the weights.
+            y = _product(weight, jnp.broadcast_to(rows, (2, rows.shape[1])))[:, :1].T
+        else:
+            y = _product(rows, weight)
+        y = y.reshape(*x.shape[:-1], weight.shape[0])
+        return self.narrow(y if bias is None else y + self.wide(bias), x)
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        T, S = q.shape[1], k.shape[1]
+        mask = None if T in (1, S) else self.visible(T, S, q)[None, None]
+        return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=1 < T == S)
+
+    def swiglu(self, gate: Array, up: Array) -> Array:
+        return jax.nn.silu(gate) * up
+
+    def gelu(self, x: Array) -> Array:
+        return jax.nn.gelu(x, approximate=True)
+
+
+def _product(a: Array, b: Array) -> Array:
+    """a (M, I) with b (N, I) -> (M, N) in float32: told so, XLA:CPU multiplies 16-bit operands as they are."""
+    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), preferred_element_type=jnp.float32)

@@ -1,0 +1,1 @@
+"""PyTorch: its operations, arrays and executables, on the CPU and on GPUs."""

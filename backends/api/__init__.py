@@ -1,0 +1,1 @@
+"""The seam: what a backend declares and answers, targets, hosts, meshes, evidence."""

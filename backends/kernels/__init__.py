@@ -1,0 +1,1 @@
+"""Kernels of our own, one operation a file: what learners read."""

@@ -1,0 +1,1 @@
+"""The block's operations in Triton."""

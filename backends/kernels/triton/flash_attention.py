@@ -1,0 +1,130 @@
+"""Causal grouped attention for many queries, without the matrix of scores in memory (Dao et al. 2022, Dao 2023)."""
+
+from __future__ import annotations
+
+from math import ceil, log2, sqrt
+from math import e as euler
+
+import triton
+import triton.language as tl
+
+from oneblock.backends.kernels.triton._elementwise import cdiv, padded
+from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work, config
+from oneblock.workloads.ops.definitions import Array
+
+_CONFIGS = (
+    config(4, 2, BM=64, BN=32),
+    config(4, 2, BM=64, BN=64),
+    config(8, 2, BM=128, BN=64),
+    config(8, 2, BM=128, BN=128),
+)
+_BY_VECTORS = (config(8, 2, BM=64, BN=16), config(4, 2, BM=32, BN=16), config(8, 2, BM=64, BN=32))
+
+
+@triton.jit
+def keys_seen(
+    q, k_ptr, v_ptr, acc, largest, total, first, last, position, S, k_stride, v_stride, scale,
+    D: tl.constexpr, WIDTH: tl.constexpr, BN: tl.constexpr, MASKED: tl.constexpr,
+):  # fmt: skip
+    """Go over the keys first to last, BN at a time, with the softmax so far: (acc, largest, total) of each query.
+
+    Scores are in base 2. As a larger score turns up, what was added so far is scaled down to it (Milakov & Gimelshein
+    2018). MASKED: some of these keys may lie behind a query, or behind S.
+    """
+    wide = tl.arange(0, WIDTH)
+    for start in tl.range(first, last, BN):
+        keys = start + tl.arange(0, BN)
+        inside = wide[:, None] < D
+        if MASKED:
+            inside = inside & (keys[None, :] < S)
+        k = tl.load(k_ptr + keys[None, :].to(tl.int64) * k_stride + wide[:, None], mask=inside, other=0.0)
+        scores = tl.dot(q, k, input_precision="ieee") * scale  # (BM, BN)
+        if MASKED:
+            scores = tl.where(keys[None, :] <= position[:, None], scores, float("-inf"))
+        larger = tl.maximum(largest, tl.max(scores, 1))
+        weights = tl.exp2(scores - larger[:, None])
+        rescale = tl.exp2(largest - larger)
+        total = total * rescale + tl.sum(weights, 1)
+        inside = wide[None, :] < D
+        if MASKED:
+            inside = inside & (keys[:, None] < S)
+        v = tl.load(v_ptr + keys[:, None].to(tl.int64) * v_stride + wide[None, :], mask=inside, other=0.0)
+        acc = tl.dot(weights.to(v.dtype), v, acc * rescale[:, None], input_precision="ieee")
+        largest = larger
+    return acc, largest, total
+
+
+@triton.jit
+def flash_attention_kernel(
+    q_ptr, k_ptr, v_ptr, y_ptr, T, S, heads, group, scale,
+    q_batch, q_stride, k_batch, k_stride, k_head, v_batch, v_stride, v_head,
+    D: tl.constexpr, WIDTH: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+):  # fmt: skip
+    """BM queries of one head a program, the last first: they see the most keys, and take the longest."""
+    block = tl.num_programs(0) - 1 - tl.program_id(0)
+    batch, head = (tl.program_id(1) // heads).to(tl.int64), tl.program_id(1) % heads
+    queries, wide = block * BM + tl.arange(0, BM), tl.arange(0, WIDTH)
+    inside = (queries[:, None] < T) & (wide[None, :] < D)
+    q_at = batch * q_batch + queries[:, None].to(tl.int64) * q_stride + head * D + wide[None, :]
+    q = tl.load(q_ptr + q_at, mask=inside, other=0.0)
+    k_ptr += batch * k_batch + (head // group) * k_head
+    v_ptr += batch * v_batch + (head // group) * v_head
+
+    position = queries + (S - T)  # the last key that a query sees
+    open_to_all = tl.maximum(0, (block * BM + (S - T) + 1) // BN * BN)  # whole blocks that the first query sees
+    last = tl.minimum(S, (block + 1) * BM + (S - T))
+    acc = tl.zeros((BM, WIDTH), tl.float32)
+    largest, total = tl.full((BM,), float("-inf"), tl.float32), tl.zeros((BM,), tl.float32)
+    acc, largest, total = keys_seen(
+        q, k_ptr, v_ptr, acc, largest, total, 0, open_to_all,
+        position, S, k_stride, v_stride, scale, D, WIDTH, BN, False,
+    )  # fmt: skip
+    acc, largest, total = keys_seen(
+        q, k_ptr, v_ptr, acc, largest, total, open_to_all, last,
+        position, S, k_stride, v_stride, scale, D, WIDTH, BN, True,
+    )  # fmt: skip
+    y_at = ((batch * T + queries[:, None]) * heads + head) * D + wide[None, :]
+    tl.store(y_ptr + y_at, (acc / total[:, None]).to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def flash_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
+    """q (B, T, N, D), k and v (B, S, K, D), the last axis and in q the heads packed -> (B, T, N, D); S >= T.
+
+    FLOPs: 4*D for each query and each key that its block goes over. Bytes: q, k, v read and the output written once;
+    each block of queries asks for the keys and values that it sees again, and so does each head of a group.
+    """
+    (B, T, N, D), (S, K) = q.shape, k.shape[1:3]
+    if q.stride(2) != D:
+        q = q.contiguous()
+    y = runner.empty((B, T, N, D), q)
+
+    def strides(x: Array) -> tuple[int, int, int]:
+        return x.stride(0), x.stride(1), x.stride(2)
+
+    runner.launch(
+        KernelCall(
+            flash_attention_kernel,
+            _CONFIGS if runner.tensor_cores and q.element_size() < 4 else _BY_VECTORS,
+            args=lambda config: (
+                q, k, v, y, T, S, N, N // K, log2(euler) / sqrt(D), *strides(q)[:2], *strides(k), *strides(v)
+            ),
+            grid=lambda config: (cdiv(T, config["BM"]), B * N),
+            work=lambda config: _work(q, k, config),
+            constants={"D": D, "WIDTH": max(16, padded(D))},
+            matrix_units=True,
+        )
+    )  # fmt: skip
+    return y
+
+
+def _work(q: Array, k: Array, config: Config) -> Work:
+    (B, T, N, D), (S, K) = q.shape, k.shape[1:3]
+    BM, BN, itemsize, width = config["BM"], config["BN"], q.element_size(), padded(D)
+    over = sum(ceil(min(S, end + S - T) / BN) * BN for end in range(BM, T + BM, BM))  # keys, of all blocks of one head
+    own = B * T * N * D
+    return Work(
+        flops=4.0 * width * B * N * BM * over,
+        compulsory_bytes=float((2 * own + 2 * B * S * K * D) * itemsize),
+        asked_bytes=float((2 * own + 2 * B * N * D * over) * itemsize),
+        in_flight_bytes=float(2 * BN * D * itemsize * max(1, config.num_stages - 1)),
+    )

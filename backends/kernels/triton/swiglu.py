@@ -1,0 +1,43 @@
+"""SwiGLU's gate: gate * sigmoid(gate) * up, in float32, rounded once (Shazeer 2020)."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from oneblock.backends.kernels.triton._elementwise import BLOCKS, cdiv, streamed
+from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work
+from oneblock.workloads.ops.definitions import Array
+
+
+@triton.jit
+def swiglu_kernel(gate_ptr, up_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    """BLOCK elements of n a program."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < n
+    gate = tl.load(gate_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(up_ptr + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(y_ptr + at, (gate / (1.0 + tl.exp(-gate)) * up).to(y_ptr.dtype.element_ty), mask=inside)
+
+
+def swiglu(runner: Runner, gate: Array, up: Array) -> Array:
+    """gate and up (..., F) -> (..., F).
+
+    FLOPs: 5 an element. Bytes: gate and up read once, y written once.
+    """
+    gate_flat, up_flat, n = gate.reshape(-1), up.reshape(-1), gate.numel()
+    y = runner.empty((n,), gate_flat)
+
+    def work(config: Config) -> Work:
+        return streamed(n, 5.0 * n, 2, 1, gate.element_size(), config["BLOCK"])
+
+    runner.launch(
+        KernelCall(
+            swiglu_kernel,
+            BLOCKS,
+            args=lambda config: (gate_flat, up_flat, y, n),
+            grid=lambda config: (cdiv(n, config["BLOCK"]),),
+            work=work,
+        )
+    )
+    return y.reshape(gate.shape)

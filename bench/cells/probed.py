@@ -1,0 +1,29 @@
+"""What one backend has for one platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oneblock.backends.api.backend import Kind
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What one backend has for one platform."""
+
+    backend: str
+    platform: str
+    device: str | None  # None: nothing, for the reason
+    kind: Kind | None
+    reason: str | None
+    hint: str | None
+    ops_sets: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    compiles_for: tuple[str, ...] = ()  # targets of the platform, without a device
+    interprets_for: tuple[str, ...] = ()  # the same, whose kernels an interpreter or a simulator runs
+    target: str | None = None  # of a pair that was asked for
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """All that it has something to say of without a device."""
+        return (*self.compiles_for, *self.interprets_for)

@@ -1,0 +1,133 @@
+"""From the words of the command line to cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
+from pathlib import Path
+
+from oneblock import workloads
+from oneblock.backends.api.backend import Kind
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell, Weights
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.format.errors import Refused
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.models.config import preset
+from oneblock.workloads.ops.dtypes import dtype_of
+from oneblock.workloads.ops.nearest import unknown
+
+OPS_SETS = ("plain", "native", "kernels", "tuned")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for; an empty tuple asks for all there is."""
+
+    workloads: Sequence[str]
+    presets: Sequence[str]
+    phases: Sequence[str]
+    B: int
+    T: int
+    S: int
+    dtypes: Sequence[str]
+    backends: Sequence[str]
+    ops_sets: Sequence[str]
+    targets: Sequence[str]
+    weights: Path | None = None
+    layer: int = 0
+    overrides: Sequence[str] = ()
+    weight_seed: int = 0
+    input_seed: int = 1
+
+
+def cells(wanted: Wanted, probed: Sequence[Probed]) -> list[Cell]:
+    """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
+
+    `probed` is what the backends asked for have here.
+    """
+    for dtype in wanted.dtypes:
+        dtype_of(dtype)
+    ways = _ways(wanted, probed)
+    weights = _weights(wanted)
+    found = [
+        Cell(case, dtype, backend, ops_set, target, weights, wanted.weight_seed, wanted.input_seed)
+        for case, dtype in product(_cases(wanted), wanted.dtypes)
+        for backend, ops_set, target in ways
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _cases(wanted: Wanted) -> list[Case]:
+    overrides = dict(_override(text) for text in wanted.overrides)
+    configs = [preset(name).with_overrides(overrides) for name in wanted.presets]
+    found = []
+    for name, config in product(wanted.workloads, configs):
+        workload = workloads.load(name)
+        phases = [_phase(text) for text in wanted.phases] or list(workload.phases)
+        for phase in phases:
+            if phase not in workload.phases:
+                raise Refused(f"{name} has no {phase} phase (it has {', '.join(workload.phases)})")
+            prefill = phase is Phase.PREFILL
+            T, S = (wanted.T, wanted.T) if prefill else (1, wanted.S)
+            found.append(Case(name, config, phase, wanted.B, T, S))
+    return found
+
+
+def _phase(text: str) -> Phase:
+    if text not in list(Phase):
+        raise LookupError(unknown("phase", text, list(Phase)))
+    return Phase(text)
+
+
+def _override(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise Refused(f"--set takes NAME=NUMBER, e.g. --set kv_heads=4; got {text!r}")
+    return key, value
+
+
+def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]]:
+    """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
+    for ops_set in wanted.ops_sets:
+        if ops_set not in OPS_SETS:
+            raise LookupError(unknown("ops set", ops_set, list(OPS_SETS)))
+    targets = [str(Target.parse(text)) for text in wanted.targets]
+    found: list[tuple[str, str, str]] = []
+    for name, rows in groupby(probed, key=lambda row: row.backend):
+        first, *more = rows
+        if not wanted.backends and not _fits([first, *more], targets):
+            continue  # nobody asked for it, and it would answer nothing but why not
+        by_itself = tuple(ops_set for ops_set in first.ops_sets if ops_set != "tuned")  # which takes a search
+        chosen = wanted.ops_sets or by_itself or ("plain",)  # of what is not here its record will say so
+        found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))]
+    if probed and not found:
+        raise Refused("no backend that is here does what was asked; `oneblock doctor` says why, --backend asks for one")
+    return found
+
+
+def _fits(rows: Sequence[Probed], targets: Sequence[str]) -> bool:
+    """Whether a backend that nobody named has a part in the run: it is timed here, or has one of the targets."""
+    if not targets:
+        return rows[0].kind is Kind.MEASURED
+    return any(_has(row, Target.parse(target)) for row in rows for target in targets)
+
+
+def _has(row: Probed, target: Target) -> bool:
+    elsewhere = f"{target.platform}:{target.architecture}" in row.elsewhere
+    return row.platform == target.platform and (row.device is not None or elsewhere)
+
+
+def _default_targets(first: Probed) -> Sequence[str]:
+    """The backend's first platform; if no such device is here, everything of it that the backend needs none for."""
+    return first.elsewhere if first.device is None and first.elsewhere else [first.platform or "cpu"]
+
+
+def _weights(wanted: Wanted) -> Weights | None:
+    if wanted.weights is None:
+        return None
+    from oneblock.workloads.answers.checkpoint import fingerprint
+
+    sha256 = fingerprint(wanted.weights, wanted.layer)
+    return Weights(str(wanted.weights), wanted.layer, sha256)

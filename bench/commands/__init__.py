@@ -1,0 +1,1 @@
+"""The commands: a public file is one."""

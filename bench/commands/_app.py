@@ -1,0 +1,109 @@
+"""The command line: every public file of this folder is a command, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from oneblock.bench.format.errors import Refused
+
+
+class _Directory(click.Group):
+    """Commands are the files of this folder without a leading underscore."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(path.stem.rstrip("_") for path in Path(__file__).parent.glob("[!_]*.py"))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx):
+            return None
+        # A file whose name would hide one of Python's own has an underscore after it: bisect_.py
+        file = f"{name}_" if Path(__file__).with_name(f"{name}_.py").exists() else name
+        command = importlib.import_module(f"oneblock.bench.commands.{file}").COMMAND
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from oneblock.workloads.ops.nearest import unknown
+
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            raise click.UsageError(unknown("command", args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Directory, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="oneblock")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """One transformer block, every compiler: see each stage, check the numbers, time it honestly."""
+
+
+def main() -> None:
+    """The `oneblock` command: exit status 0 for yes, 1 for no, 2 for a mistake, 130 for an interruption."""
+    debug = "--debug" in sys.argv
+    if debug:  # wherever it stands
+        sys.argv = [sys.argv[0], "--debug", *(argument for argument in sys.argv[1:] if argument != "--debug")]
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.exceptions.Abort:
+        _end("interrupted", 130)
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+    except click.ClickException as error:
+        _end(error.format_message() + _usage(error), 2)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, and with --debug all of it
+        if debug:
+            traceback.print_exc()
+        _end(_sentence(error), 2)
+
+
+def _usage(error: click.ClickException) -> str:
+    """Where to look for what a command takes, if the mistake was in one."""
+    context = getattr(error, "ctx", None)
+    inside = isinstance(context, click.Context) and context.parent is not None
+    return f" (oneblock {context.info_name} --help shows how)" if inside and context is not None else ""
+
+
+def _sentence(error: Exception) -> str:
+    from oneblock.bench.records.store import StoreError
+
+    if isinstance(error, Refused | StoreError | LookupError | ValueError) and error.args:
+        return str(error.args[0])
+    return f"unexpected {type(error).__name__}: {error} (this is a fault of oneblock's; --debug shows where)"
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    click.echo(f"oneblock: {sentence}", err=True)
+    sys.exit(code)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")(command)
+
+
+def records_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where records are read from or written to."""
+    return click.option(
+        "-o", "--records", "directory", type=click.Path(path_type=Path), default=Path("records"), show_default=True,
+        help="The records directory.",
+    )(command)  # fmt: skip
+
+
+def answer(value: Any) -> None:
+    """Print JSON: a dataclass, or anything made of what JSON has."""
+    from oneblock.bench.records.store import to_json
+
+    click.echo(to_json(value).decode().rstrip())

@@ -1,0 +1,64 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.format.errors import Refused
+
+if TYPE_CHECKING:
+    from oneblock.bench.worker.launch import Bounds
+
+
+def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:
+    """What a cell's process may use."""
+    for option in (
+        click.option("--threads", type=click.IntRange(1), help="Threads a process is pinned to.  [default: all cores]"),
+        click.option("--timeout", "timeout_s", type=click.FloatRange(1), default=timeout_s, show_default=True,
+                     help="Seconds one process may take."),
+        click.option("--memory", "memory_gib", type=click.FloatRange(0.1),
+                     help="GiB one process may use.  [default: 90 % of what is free]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which workloads, of what size; those of `_cells.Wanted`."""
+    for option in (
+        click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]"),
+        click.option(
+            "-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to."
+        ),
+        click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads."),
+        click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences."),
+        click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]"),
+        click.option("--preset", "presets", multiple=True, help="tiny, gpt2, llama-1b, llama-8b.  [default: gpt2]"),
+        click.argument("workload", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> Bounds:
+    """The bounds, with what was not said filled in from the machine."""
+    import psutil
+
+    from oneblock.bench.records.environment import default_threads
+    from oneblock.bench.worker.launch import Bounds
+
+    for option, value in (("--timeout", timeout_s), ("--memory", memory_gib)):
+        if value is not None and not math.isfinite(value):  # not-a-number passes every comparison of a range
+            raise Refused(f"{option} {value:g}: expected a finite number")
+    most = default_threads()
+    if threads is not None and threads > most:
+        raise Refused(
+            f"--threads {threads}: this process may run on {most} cores; more threads than cores time nothing"
+        )
+    free = psutil.virtual_memory().available
+    memory = int(memory_gib * 2**30) if memory_gib is not None else int(free * 0.9)
+    return Bounds(threads or most, timeout_s, memory)

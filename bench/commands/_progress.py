@@ -1,0 +1,69 @@
+"""Progress of a run at the terminal, and what it came to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneblock.bench.format.errors import note
+
+if TYPE_CHECKING:
+    from oneblock.bench.cells.cell import Cell
+    from oneblock.bench.runs.run import Run
+    from oneblock.bench.worker.launch import Bounds
+
+
+def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
+    """For each cell the largest of its kind that fits its target, and the next, which does not."""
+    from rich.console import Console
+
+    from oneblock.bench.runs.fit import fit
+
+    found: dict[Cell, None] = {}
+    with Console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
+        for cell in chosen:
+            result = fit(cell, axis, within, lambda one, doing: status.update(f"{one.name}  {doing}"))
+            found |= dict.fromkeys(result.cells)
+    return list(found)
+
+
+def go(run: Run, *, quiet: bool) -> list[Any]:
+    """Run with live progress on standard error; an interruption says how to go on."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=console, disable=quiet) as bar:
+        task = bar.add_task("starting", total=run.progress.planned)
+
+        def tell(cell: Cell, doing: str) -> None:
+            bar.update(task, completed=run.progress.launches, description=f"{cell.name}  {doing}")
+
+        try:
+            records = run.go(tell)
+        except KeyboardInterrupt:
+            done = f"{len(run.finished)} of {len(run.cells)} cells are done"
+            note(f"oneblock: interrupted: {done}; the same command goes on from here")
+            raise SystemExit(130) from None
+        bar.update(task, completed=run.progress.planned, description="done")
+    if run.skipped:
+        note(f"{len(run.skipped)} of {len(run.cells)} cells had a record already and were not measured (--again does)")
+    return records
+
+
+def show(records: list[Any], directory: Path) -> None:
+    """The tables, then what is wrong or doubtful, then where the records are."""
+    from oneblock.bench.terminal.records import console, remarks, results
+
+    out = console()
+    for part in (*results(records), *remarks(records)):
+        out.print(part)
+    out.print(f"{len(records)} records in {directory}; next: oneblock report -o {directory}", highlight=False)

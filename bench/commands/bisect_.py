@@ -1,0 +1,104 @@
+"""`oneblock bisect`: finds the compiler's pass that changed the numbers, or a count.
+
+The underscore after its name keeps it from hiding Python's own `bisect` where a file beside it is run as a script.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._options import bounds, bounds_options
+from oneblock.bench.format.errors import Refused, note
+
+
+@click.command("bisect")
+@click.argument("workload", default="block")
+@click.option("--preset", default="tiny", show_default=True, help="tiny, gpt2, llama-1b, llama-8b.")
+@click.option("--phase", default="prefill", show_default=True, help="prefill or decode.")
+@click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
+@click.option("-T", "--tokens", "T", type=int, default=16, show_default=True, help="Tokens a prefill reads.")
+@click.option("-S", "--cache", "S", type=int, default=64, show_default=True, help="Positions a decode attends to.")
+@click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16, float16.")
+@click.option("--backend", required=True, help="jax_xla, torch_inductor, tvm_relax, triton_kernels.")
+@click.option("--ops", "ops_set", help="plain, native or kernels; by default the backend's first.")
+@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_90, ...")
+@click.option("--of", default="numbers", show_default=True, help="numbers, fusions or another count of the backend.")
+@click.option(
+    "--drift", type=click.FloatRange(1.0, min_open=True), help="Bad from this factor of the error with no pass."
+)
+@click.option(
+    "--off", "left_out", multiple=True, metavar="PASS", help="Leave this one off throughout; may be repeated."
+)
+@click.option("--linear", is_flag=True, help="Try every pass in turn, and list each that changes it.")
+@partial(bounds_options, timeout_s=1800.0)
+@json_option
+def COMMAND(
+    workload: str, as_json: bool, of: str, drift: float | None, left_out: tuple[str, ...], linear: bool,
+    threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+) -> None:  # fmt: skip
+    """Find the pass that changed the numbers of WORKLOAD, or how much was fused.
+
+    Numbers are bad where the check against float64 rejects them; with --drift where the error has grown by that factor.
+    A count is looked for where it comes nearer to that with every pass on than to that with none. Passes are switched
+    off from the last to the first, by halves; those that a program cannot be compiled without stay on, and are named.
+
+    Exit status: 0 if a pass was found, 1 if there is none or it could not be searched for.
+    """
+    from oneblock.bench.runs.bisection import Bisection
+    from oneblock.bench.worker.jobs import BisectJob
+
+    if drift is not None and of != "numbers":
+        raise Refused(f"--drift is of numbers, and --of {of} was asked for: leave out one of them")
+    within = bounds(threads, timeout_s, memory_gib)
+    job = BisectJob(_cell(workload, **wanted), of, None, drift, left_out, linear)
+    try:
+        with tempfile.TemporaryDirectory(prefix="oneblock-bisect-") as folder:
+            outcome = Bisection(job, within).run(Path(folder), quiet=as_json)
+    except KeyboardInterrupt:
+        note("oneblock: interrupted: nothing is kept of a search")
+        raise SystemExit(130) from None
+    if as_json:
+        answer(outcome)
+    else:
+        _show(outcome)
+    raise SystemExit(0 if outcome.bisected is not None and outcome.bisected.finding.found else 1)
+
+
+def _show(outcome: Any) -> None:
+    from rich.text import Text
+
+    from oneblock.bench.terminal.bisection import parts
+    from oneblock.bench.terminal.records import console
+
+    if outcome.bisected is None:
+        note(f"oneblock: {outcome.status}: {outcome.reason}" + (f"; {outcome.hint}" if outcome.hint else ""))
+        return
+    out = console()
+    for part in parts(outcome.bisected):
+        out.print(part, soft_wrap=isinstance(part, Text))  # a flag is copied whole
+
+
+def _cell(
+    workload: str, preset: str, phase: str, dtype: str, backend: str, ops_set: str | None, target: str, **size: Any
+) -> Any:
+    """The one cell that is meant."""
+    from oneblock import backends
+    from oneblock.bench.cells.probed import Probed
+    from oneblock.bench.cells.wanted import Wanted, cells
+    from oneblock.workloads.ops.nearest import unknown
+
+    if backend not in backends.names():
+        raise LookupError(unknown("backend", backend, backends.names()))
+    default = "kernels" if backend == "triton_kernels" else "plain"
+    wanted = Wanted(
+        (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=(ops_set or default,),
+        targets=(target,), **size,
+    )  # fmt: skip
+    (cell,) = cells(wanted, [Probed(backend, "", None, None, None, None)])
+    return cell

@@ -1,0 +1,77 @@
+"""`oneblock compare`: two sets of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.format.errors import Refused, note
+
+if TYPE_CHECKING:
+    from oneblock.bench.judge.compare import Comparison
+    from oneblock.bench.records.record import Record
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@json_option
+def COMMAND(a: Path, b: Path, as_json: bool) -> None:
+    """Say of each cell whether B is the SAME as A, FASTER, SLOWER, or whether it is AMBIGUOUS.
+
+    A and B are records directories or single records. Records whose identity differs (machine, threads, sizes, seeds,
+    tier) are not compared; versions of software may differ, and are named. Exit status: 0 if nothing is slower, 1 if
+    something is, 2 if something could not be compared.
+    """
+    from oneblock.bench.judge.compare import compare, exit_code, pair
+
+    left, right = _read(a), _read(b)
+    pairs, only_a, only_b = pair(left, right)
+    if a.is_file() and b.is_file():  # two records that were named are compared, or refused, whatever their names
+        pairs, only_a, only_b = [(left[0], right[0])], [], []
+    if not pairs:
+        raise Refused(f"{a} and {b} have no cell in common; A has {left[0].cell.name}, B has {right[0].cell.name}")
+    found = [compare(x, y) for x, y in pairs]
+    for side, records in (("A", only_a), ("B", only_b)):
+        if records:
+            note(f"only in {side}: {', '.join(record.cell.name for record in records)}")
+    if as_json:
+        answer(found)
+    else:
+        _print(found)
+    raise SystemExit(exit_code(found))
+
+
+def _read(path: Path) -> list[Record]:
+    from oneblock.bench.records.find import load
+    from oneblock.bench.records.store import Store, read_record
+
+    if path.is_file():
+        return [read_record(path)]
+    return [record for _, record in load(Store(path))]
+
+
+def _print(found: list[Comparison]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from oneblock.bench.terminal.records import console
+
+    styles = {"SLOWER": "bold red", "FASTER": "bold green", "AMBIGUOUS": "yellow"}
+    table = Table(title="B against A: measured cold time", title_justify="left", title_style="bold")
+    for column in ("cell", "verdict", "B / A", "99 % interval", "why"):
+        table.add_column(column)
+    for one in found:
+        if one.difference is None:
+            table.add_row(one.name, Text("not compared", style="yellow"), "", "", Text(one.refused or ""))
+            continue
+        d = one.difference
+        verdict = Text(d.verdict, style=styles.get(d.verdict, ""))
+        table.add_row(one.name, verdict, f"{d.ratio:.3f}", f"{d.low:.3f} to {d.high:.3f}", d.why)
+    out = console()
+    out.print(table)
+    for line in dict.fromkeys(line for one in found for line in one.software):
+        out.print(Text(f"differs, and may: {line}"))

@@ -1,0 +1,186 @@
+"""`oneblock diff`: what differs between two records, or between a stage of each, by step of the block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option, records_option
+
+if TYPE_CHECKING:
+    from oneblock.bench.judge.diff import Section, Summary
+    from oneblock.bench.judge.figures import Change
+    from oneblock.bench.records.record import ArtifactRef, Record
+
+
+@click.command("diff")
+@click.argument("a")
+@click.argument("b")
+@click.option("--stage", help="Compare this stage's texts: S, or SA:SB where it is not the same one in both.")
+@click.option("--step", help="Only this step of the block, e.g. attention.")
+@click.option("--raw", is_flag=True, help="Leave the texts as they are: numbers of names, metadata, layouts.")
+@click.option("--force", is_flag=True, help="Compare records of different workloads all the same.")
+@click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
+@records_option
+@json_option
+def COMMAND(
+    a: str, b: str, stage: str | None, step: str | None, raw: bool, force: bool, no_pager: bool, directory: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say what differs between two records, step by step: counts first, then with --stage the lines.
+
+    A and B are files, or words that a file's name contains, as in `oneblock show`. Only what both have is compared,
+    each count with its kind; counts of different things stand side by side and are never subtracted. Exit status: 0 if
+    they are the same, 1 if they differ, 2 if they cannot be compared: also where all that was read is the same, and a
+    stage was not read or only one of them has it.
+    """
+    from oneblock.bench.judge.diff import check_subject, chosen, sections, summary
+    from oneblock.bench.records.find import find
+    from oneblock.bench.records.stages import check_step, opened
+    from oneblock.bench.records.store import Store
+    from oneblock.bench.terminal.screen import show, visible
+
+    (left, one), (right, two) = find(a, directory), find(b, directory)
+    stores = (Store(left.parent), Store(right.parent))
+    if not force:
+        check_subject(one, two)
+    if step is not None:
+        check_step(one, step)
+        check_step(two, step)
+    heading = [f"A: {visible(str(left))}", f"B: {visible(str(right))}", *_apart(one, two)]
+    if stage is None:
+        found = summary(one, two, stores, step, raw)
+        if as_json:
+            answer({"same": found.same, **_as_json(found)})
+        else:
+            show([*heading, *_summary(found)], pager=False)
+        raise SystemExit({True: 0, False: 1, None: 2}[found.same])
+    refs = chosen(one, two, stage)
+    (first,), (second,) = opened(one, refs[:1], stores[0]), opened(two, refs[1:], stores[1])
+    parts = sections(first, second, step, raw)
+    same = all(part.same for part in parts)
+    if as_json:
+        answer({"same": same, "a": refs[0].dialect, "b": refs[1].dialect, "steps": [_section(part) for part in parts]})
+    else:
+        show(
+            [*heading, *_texts(parts, refs, read=first.lines is not None and second.lines is not None, raw=raw)],
+            pager=not no_pager,
+        )
+    raise SystemExit(0 if same else 1)
+
+
+def _apart(a: Record, b: Record) -> Iterator[str]:
+    """How the two cells differ, and their software: why the rest may."""
+    from oneblock.bench.judge.compare import software
+    from oneblock.bench.terminal.screen import visible
+
+    left, right = a.cell.keys(), b.cell.keys()
+    differ = [
+        f"{key} {left.get(key)} -> {right.get(key)}"
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    ]
+    if differ or software(a, b):
+        yield visible(f"differ in {'; '.join((*differ, *software(a, b)))}")
+
+
+def _summary(found: Summary) -> Iterator[str]:
+    from oneblock.bench.terminal.screen import visible
+
+    width = max((len(step) for step in found.steps), default=0)
+    for step, changes in found.steps.items():
+        yield visible(f"{step:<{width}}  {_line(changes)}")
+    if found.time is not None:
+        d, refused = found.time.difference, found.time.refused
+        said = (
+            f"{d.verdict}: B / A = {d.ratio:.3f}, {d.low:.3f} to {d.high:.3f}; {d.why}"
+            if d
+            else f"not compared: {refused}"
+        )
+        yield visible(f"cold time (measured): {said}")
+    for stage in found.stages:
+        state = {True: "the same", False: "differs", None: "not read"}[stage.same]
+        lines = f", {stage.lines[0]} -> {stage.lines[1]} lines" if stage.lines and not stage.same else ""
+        why = "" if stage.same else f", {stage.why}" if stage.why else ""
+        yield visible(f"stage {stage.dialect}: {state}{lines}{why}")
+    for name, alone in zip("AB", found.alone, strict=True):
+        if alone:
+            yield visible(f"stages not read, as only {name} has them: {', '.join(alone)}")
+    yield from found.notes
+
+
+def _line(changes: list[Change]) -> str:
+    """What moved, by kind; what did not is counted."""
+    moved: dict[str, list[str]] = {}
+    for change in changes:
+        if not change.same:
+            moved.setdefault(change.kind, []).append(str(change))
+    still = sum(change.same for change in changes)
+    parts = [f"{kind}: {'; '.join(each)}" for kind, each in moved.items()]
+    return " | ".join([*parts, f"{still} figure{'s' * (still != 1)} the same"] if still else parts)
+
+
+def _texts(parts: list[Section], refs: tuple[ArtifactRef, ArtifactRef], *, read: bool, raw: bool) -> Iterator[str]:
+    """The summary of every step, then the lines of those that differ."""
+    from oneblock.bench.terminal.screen import visible
+
+    names = [visible(ref.dialect) for ref in refs]
+    how = "as written" if raw else "without numbers of names, metadata and layouts (--raw has them)"
+    yield f"--- {names[0]}   +++ {names[1]}   texts {how}"
+    if not read:
+        yield "nobody says which step these lines are of: the texts are compared whole"
+    alike = names[0].partition(":")[0] == names[1].partition(":")[0]
+    for part in parts:
+        yield f"{part.step or '(no step)':<10} {_counts(part, alike)}"
+    for part in parts:
+        if part.hunks:
+            yield ""
+            yield _style(f"== {part.step or '(no step)'}", "bold")
+            yield from (_style(visible(line), line[:1]) for line in part.hunks)
+
+
+def _counts(part: Section, alike: bool) -> str:
+    """Lines, and the operations whose number differs; those of two dialects are listed apart."""
+    from oneblock.bench.terminal.screen import visible
+
+    lines = f"{len(part.before)} -> {len(part.after)} lines"
+    said = f"{lines}, the same" if not part.hunks else f"{lines} (-{part.removed} +{part.added})"
+    if alike:
+        moved = ", ".join(f"{name} {a} -> {b} ({b - a:+d})" for name, (a, b) in sorted(part.moved().items()))
+        return f"{said}; {visible(moved)}" if moved else said
+    first, second = (", ".join(f"{name} {n}" for name, n in each.most_common()) or "none" for each in part.operations)
+    return f"{said}; operations of A: {visible(first)}; of B: {visible(second)}"
+
+
+def _style(line: str, mark: str) -> str:
+    from oneblock.bench.terminal.screen import wants_colours
+
+    styles: dict[str, dict[str, Any]] = {
+        "-": {"fg": "red"},
+        "+": {"fg": "green"},
+        "@": {"fg": "cyan"},
+        "bold": {"bold": True},
+    }
+    return click.style(line, **styles[mark]) if mark in styles and wants_colours() else line
+
+
+def _as_json(found: Summary) -> dict[str, Any]:
+    counts = {
+        step: [
+            {"name": c.name, "kind": c.kind, "unit": c.before.unit, "before": c.before.value, "after": c.after.value,
+             "counts": [c.before.of, c.after.of], "difference": c.difference}
+            for c in changes
+        ]
+        for step, changes in found.steps.items()
+    }  # fmt: skip
+    stages = [{"dialect": s.dialect, "same": s.same, "lines": s.lines, "why": s.why} for s in found.stages]
+    alone = dict(zip("ab", found.alone, strict=True))
+    return {"steps": counts, "time": found.time, "stages": stages, "stages_of_one": alone, "notes": found.notes}
+
+
+def _section(part: Section) -> dict[str, Any]:
+    lines = {"before": len(part.before), "after": len(part.after), "removed": part.removed, "added": part.added}
+    return {"step": part.step or None, "lines": lines, "operations": part.moved(), "diff": part.hunks}

@@ -1,0 +1,103 @@
+"""`oneblock doctor`: what works here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._options import bounds
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from oneblock.bench.cells.probed import Probed
+    from oneblock.bench.records.record import Environment
+
+
+@click.command("doctor")
+@click.option("--backend", "chosen", multiple=True, help="Only these.  [default: all]")
+@click.option("--limits", is_flag=True, help="Measure the machine's limits again; takes half a minute.")
+@json_option
+def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
+    """Say what works here, what does not, why, and the line that mends it.
+
+    Exit status: 0 if any backend works here, 1 if none does.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from oneblock import backends
+    from oneblock.bench.records.environment import environment
+    from oneblock.bench.runs.limits import LimitsBook, as_rows
+    from oneblock.bench.runs.probes import probe
+
+    within = bounds(None, 120.0, None)
+    names = list(chosen) or backends.names()
+    with ThreadPoolExecutor(1) as beside:  # reading the CPU's name takes a second, and waiting for probes several
+        reading = beside.submit(environment, within.threads)
+        found, here = probe(names, within), reading.result()
+    book = LimitsBook(here, within)
+    if limits:
+        _measure(book, found)
+    if as_json:
+        answer({"backends": found, "environment": here, "limits": as_rows(book.rates)})
+    else:
+        _print(found, here, as_rows(book.rates))
+    raise SystemExit(0 if any(row.device is not None or row.elsewhere for row in found) else 1)
+
+
+def _measure(book: Any, found: list[Probed]) -> None:
+    from oneblock.bench.worker.jobs import LimitsJob
+
+    for row in found:
+        if row.device is not None:
+            book.measure(LimitsJob(row.backend, row.platform, row.dtypes, book.bounds.threads))
+    book.measure(LimitsJob(None, "cpu", ("read",), book.bounds.threads))
+
+
+def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from oneblock.bench.terminal.records import console
+
+    out = console()
+    table = Table(title="backends", title_justify="left", title_style="bold")
+    for column in ("", "backend", "target", "ops", "here", "what to do"):
+        table.add_column(column, overflow="fold")
+    for row in found:
+        works = row.device is not None
+        mark = Text("+", style="bold green") if works or row.elsewhere else Text("-", style="yellow")
+        what = f"{row.device} ({row.kind})" if works else row.reason or ""
+        for does, targets in (("interprets", row.interprets_for), ("compiles", row.compiles_for)):
+            if targets:
+                what = f"{does} for {', '.join(targets)}; {what}"
+        table.add_row(mark, row.backend, row.platform, " ".join(row.ops_sets), Text(what), Text(row.hint or ""))
+    out.print(table)
+    for line in _about(here, limits):
+        out.print(line)
+
+
+def _about(here: Environment, limits: list[dict[str, Any]]) -> Iterator[Text]:
+    from rich.text import Text
+
+    machine = here.machine
+    yield Text(
+        f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}"
+    )
+    yield Text("software  " + ", ".join(f"{name} {v}" for name, v in here.software.items() if v is not None))
+    load = here.state.get("load_average")
+    if isinstance(load, float) and isinstance(machine["cores"], int) and load > machine["cores"] / 2:
+        yield Text(
+            f"load      {load} on {machine['cores']} cores: other work will disturb what is measured", style="yellow"
+        )
+    if not limits:
+        yield Text("limits    not measured yet: `oneblock run` does, or `oneblock doctor --limits`")
+    for row in limits:
+        if row["rate"] is None:
+            continue
+        unit, by = ("GB/s", "") if row["of"] == "read" else ("GFLOP/s", f" by {row['backend']}")
+        what = "memory read" if row["of"] == "read" else f"{row['of']} matrix product"
+        yield Text(f"limits    {row['target']}: {row['rate'] / 1e9:.0f} {unit} {what}{by} (measured)")

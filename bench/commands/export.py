@@ -1,0 +1,139 @@
+"""`oneblock export`: HLO modules for the compiler of AWS Neuron, without the compiler."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._options import bounds, bounds_options, cases_options
+from oneblock.bench.format.errors import Refused, note
+
+if TYPE_CHECKING:
+    from oneblock.bench.cells.cell import Cell
+    from oneblock.bench.worker.launch import Bounds
+
+
+@click.command("export")
+@cases_options
+@click.option("--target", "targets", multiple=True, help="neuron:inf2, neuron:trn1, neuron:trn2, neuron:trn3.")
+@click.option(
+    "--tvm-trn",
+    is_flag=True,
+    help="Instead, a page to be read: what TVM's trn target emits for one matrix product. It is not runnable.",
+)
+@click.option(
+    "-o", "--to", "directory", type=click.Path(path_type=Path), default=Path("export"), show_default=True,
+    help="The folder to write to.",
+)  # fmt: skip
+@bounds_options
+@json_option
+def COMMAND(
+    workload: tuple[str, ...], targets: tuple[str, ...], tvm_trn: bool, directory: Path, as_json: bool,
+    threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+) -> None:  # fmt: skip
+    """Write programs as HLO modules for neuronx-cc, each with the command that compiles it for a target.
+
+    WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A module is read
+    back, run on the CPU by XLA and checked; only one that is right is handed over. Its opcodes are looked up in the
+    list of `neuronx-cc list-operators`, or where that is not installed in the list published in 2022: a name in it is
+    no promise, a missing one no verdict.
+
+    Exit status: 0 if all were handed over, 1 if any was not, 2 for a mistake, 130 if interrupted.
+    """
+    within = bounds(threads, timeout_s, memory_gib)
+    try:
+        if tvm_trn:
+            if workload or targets or wanted["presets"] or wanted["phases"] or wanted["dtypes"]:
+                raise Refused("--tvm-trn writes one page of its own: give no workload, target or size with it")
+            good = _page(directory, within, as_json)
+        else:
+            good = _modules(_cells(workload or ("block",), targets, **wanted), directory, within, as_json)
+    except KeyboardInterrupt:
+        note("oneblock: interrupted: what was handed over before is whole")
+        raise SystemExit(130) from None
+    raise SystemExit(0 if good else 1)
+
+
+def _make(directory: Path) -> None:
+    """The folder, or a sentence why nothing can be written there, before anything is started."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise Refused(f"{directory}: cannot be written: {error.strerror}; give another folder with -o") from error
+
+
+def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bool) -> bool:
+    from rich.console import Console
+
+    from oneblock.bench.runs.export import hand_over, parts, result
+    from oneblock.bench.terminal.records import console
+    from oneblock.compilers.neuron.operators import OperatorsError, operators
+
+    try:
+        listed = operators()
+    except OperatorsError as error:
+        raise Refused(str(error)) from error
+    _make(directory)
+    by_subject: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_subject.setdefault(cell.subject, []).append(cell)
+    handed, out = [], console()
+    with Console(stderr=True, quiet=as_json).status("starting") as status:
+
+        def listen(event: dict[str, Any]) -> None:
+            if event["event"] == "phase":
+                status.update(f"{several[0].subject}  {event['name']}")
+
+        for several in by_subject.values():
+            handed.append(hand_over(several, directory, within, listen))
+            for part in () if as_json else parts(handed[-1], listed):
+                out.print(part)
+    if as_json:
+        answer(result(handed, listed))
+    else:
+        out.print(f"{listed.title}: {listed.source}. Whether a module is taken, only the compiler itself says.")
+    return all(one.good for one in handed)
+
+
+def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
+    from oneblock.bench.commands._trn_page import LABEL, write
+    from oneblock.bench.worker.jobs import TrnJob
+    from oneblock.bench.worker.launch import launch
+
+    _make(directory)
+    outcome = launch(TrnJob(), within)
+    path = None if outcome.trn is None else write(outcome.trn, directory)
+    if as_json:
+        where = None if path is None else str(path)
+        ended = {"status": outcome.status, "reason": outcome.reason, "hint": outcome.hint, "log_tail": outcome.log_tail}
+        answer({"label": LABEL, "page": where, **ended, "trn": outcome.trn})
+    elif outcome.trn is None:
+        hint = f"; {outcome.hint}" if outcome.hint else ""
+        note(f"oneblock: no page was written: {outcome.reason}{hint}")
+    else:
+        click.echo(f"{path}: {LABEL}; emitted by TVM {outcome.trn.tvm}")
+    return path is not None
+
+
+def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -> list[Cell]:
+    """The cells that are meant, all of them in JAX's plain operations."""
+    from oneblock.backends.api.target import ARCHITECTURES, Target
+    from oneblock.bench.cells.probed import Probed
+    from oneblock.bench.cells.wanted import Wanted, cells
+
+    there_are = [f"neuron:{architecture}" for architecture in ARCHITECTURES["neuron"]]
+    if not targets:
+        raise Refused(f"--target is missing: expected one or more of {', '.join(there_are)}")
+    for text in targets:
+        if str(Target.parse(text)) not in there_are:
+            raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
+    wanted["presets"] = wanted["presets"] or ("gpt2",)
+    wanted["dtypes"] = wanted["dtypes"] or ("float32",)
+    asked = Wanted(workloads=workload, backends=("jax_xla",), ops_sets=("plain",), targets=targets, **wanted)
+    return cells(asked, [Probed("jax_xla", "", None, None, None, None)])

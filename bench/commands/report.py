@@ -1,0 +1,133 @@
+"""`oneblock report`: records as one self-contained HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.format.errors import Refused, note
+
+if TYPE_CHECKING:
+    from oneblock.bench.judge.moved import Against
+    from oneblock.bench.records.record import Record
+    from oneblock.bench.records.store import Problem
+    from oneblock.bench.report.exports.tables import Exported
+
+
+@click.command("report")
+@click.argument("sources", metavar="[RECORDS]...", nargs=-1, type=click.Path(path_type=Path))
+@records_option
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), help="The file to write.  [default: RECORDS/report.html]"
+)
+@click.option("--title", default="oneblock study", show_default=True, help="The page's title.")
+@click.option("--against", type=click.Path(path_type=Path), help="Other records: the page says which numbers moved.")
+@click.option("--export", "folder", type=click.Path(path_type=Path), help="Write JSON, CSV, traces and StableHLO here.")
+@json_option
+def COMMAND(
+    sources: tuple[Path, ...], directory: Path, target: Path | None, title: str, against: Path | None,
+    folder: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write one HTML file that needs no network: tables, roofline and the distributions of the samples.
+
+    RECORDS are directories, by default that of -o, and bundles, the .tar.gz of another machine's records, which are
+    unpacked beside themselves. --against is a directory or one record, from before; what cannot be compared says why.
+    --export is for other programs. The page's Explorer shows lowering stages side by side; texts too long for one file
+    stand in the folder PAGE-stages: keep it beside.
+    """
+    from oneblock.bench.records.bundle import unpack
+
+    directories = [source if source.is_dir() else unpack(source) for source in sources] or [directory]
+    path = target or directories[0] / "report.html"
+    found = write(directories, path, title, against, folder)
+    if as_json:
+        optional = {"exported": found.exported, "against": found.against}
+        answer({"path": str(path), **found.counts, **{name: one for name, one in optional.items() if one is not None}})
+        return
+    for problem in (*found.problems, *(found.exported.left_out if found.exported else ())):
+        note(f"oneblock: left out: {problem}")
+    click.echo(found.sentence)
+    if found.against is not None:
+        click.echo(f"against {against}: {found.against.sentence}")
+    if found.exported is not None:
+        click.echo(found.exported.sentence)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A page that was written, and the files that should have been records and are none."""
+
+    path: Path
+    records: int
+    nbytes: int
+    problems: tuple[str, ...]
+    exported: Exported | None = None
+    against: Against | None = None
+    beside: Path | None = None  # the folder of the texts that are too long for the page, where there are any
+    beside_bytes: int = 0
+
+    @property
+    def counts(self) -> dict[str, int | str]:
+        """The sizes, for JSON."""
+        sizes: dict[str, int | str] = {"bytes": self.nbytes, "records": self.records, "problems": len(self.problems)}
+        return sizes | ({"beside": str(self.beside), "beside_bytes": self.beside_bytes} if self.beside else {})
+
+    @property
+    def sentence(self) -> str:
+        """The sizes, for people."""
+        page = f"{self.path}: {self.records} records, {self.nbytes / 2**20:.1f} MiB; open it in a browser"
+        if self.beside is None:
+            return page
+        return f"{page}; the stages too long for it are in {self.beside}/, {self.beside_bytes / 2**20:.1f} MiB"
+
+
+def write(
+    directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None
+) -> Written:
+    """Write the page of records directories, and with a folder its exports; Refused says why it cannot be written."""
+    from oneblock.bench.records.find import newest
+    from oneblock.bench.records.store import Store
+    from oneblock.bench.report.explorer.explorer import explore
+    from oneblock.bench.report.explorer.files import write_beside
+    from oneblock.bench.report.page import render
+
+    records: list[tuple[Path, Record]] = []
+    problems: list[Problem] = []
+    for directory in directories:
+        found, wrong = Store(directory).records()
+        records += found
+        problems += wrong
+    latest = newest(records)
+    beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
+    explorer = explore(latest, beside.name)
+    held = _against(latest, against) if against is not None else None
+    page = render(latest, problems, title, moved=[held] if held else [], explorer=explorer)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+        nbytes = write_beside(explorer.beside, beside)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}; give another with --to") from error
+    exported = None
+    if folder is not None:
+        from oneblock.bench.report.exports.tables import export
+
+        exported = export(latest, problems, held, title, folder)
+    why = tuple(problem.why for problem in problems)
+    folder_of = beside if explorer.beside else None
+    return Written(path, len(records), len(page.encode()), why, exported, held, folder_of, nbytes)
+
+
+def _against(records: list[tuple[Path, Record]], before: Path) -> Against:
+    """What moved since the other records: a directory, or one record."""
+    from oneblock.bench.judge.moved import against
+    from oneblock.bench.records.find import load, newest
+    from oneblock.bench.records.store import Store, read_record
+
+    others = [read_record(before)] if before.is_file() else [one for _, one in newest(load(Store(before)))]
+    return against([record for _, record in records], others)

@@ -1,0 +1,127 @@
+"""`oneblock reproduce`: a record's cell again, from the record alone."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.commands._options import bounds, bounds_options
+from oneblock.bench.commands._progress import go
+from oneblock.bench.format.errors import Refused
+
+if TYPE_CHECKING:
+    from oneblock.bench.records.record import Record
+
+
+@click.command("reproduce")
+@click.argument("record")
+@bounds_options
+@records_option
+@json_option
+def COMMAND(
+    record: str, directory: Path, threads: int | None, timeout_s: float, memory_gib: float | None, as_json: bool
+) -> None:
+    """Run the cell of RECORD again and say whether it agrees, and what in the environment differs.
+
+    RECORD is a file, or words that its file name contains. Exit status: 0 if status and time agree (within noise), 1 if
+    they do not, 2 if the times cannot be compared.
+    """
+    from oneblock.bench.cells.tiers import tier
+    from oneblock.bench.records.find import find
+    from oneblock.bench.records.store import Store
+    from oneblock.bench.runs.run import Run
+
+    _, old = find(record, directory)
+    _check_weights(old)
+    used = old.environment.machine.get("threads")
+    within = bounds(threads or _same_threads(used), timeout_s, memory_gib)
+    with tempfile.TemporaryDirectory(prefix="oneblock-reproduce-") as scratch:
+        (new,) = go(Run([old.cell], tier(old.tier), Store(Path(scratch)), within, seed=old.order_seed), quiet=as_json)
+    verdict = _verdict(old, new)
+    if as_json:
+        answer(verdict)
+    else:
+        _print(old, new, verdict)
+    raise SystemExit(verdict["exit_code"])
+
+
+def _same_threads(used: Any) -> int | None:
+    from oneblock.bench.records.environment import default_threads
+
+    return used if isinstance(used, int) and used <= default_threads() else None
+
+
+def _check_weights(old: Record) -> None:
+    from oneblock.workloads.answers.checkpoint import fingerprint
+
+    weights = old.cell.weights
+    if weights is None:
+        return
+    found = fingerprint(Path(weights.path), weights.layer)
+    if found != weights.sha256:
+        expected = f"expected SHA-256 {weights.sha256[:16]}..., got {found[:16]}..."
+        raise Refused(f"{weights.path}: another checkpoint than the record's: {expected}; put that one back")
+
+
+def _verdict(old: Record, new: Record) -> dict[str, Any]:
+    from oneblock.bench.judge.compare import compare, disagreements, software
+    from oneblock.bench.judge.stats import Verdict
+    from oneblock.bench.records.record import Status
+
+    result: dict[str, Any] = {
+        "old_status": old.status,
+        "new_status": new.status,
+        "differs": {key: list(pair) for key, pair in disagreements(old, new).items()},
+        "software": software(old, new),
+        "comparison": None,
+        "stages_differ": [],
+        "new": new,
+    }
+    if old.status is not new.status:
+        return result | {"agrees": False, "exit_code": 1}
+    if old.status is Status.COMPILED:
+        differ = _stages_that_differ(old, new)
+        return result | {"stages_differ": differ, "agrees": not differ, "exit_code": 1 if differ else 0}
+    if old.status is not Status.PASSED:
+        return result | {"agrees": True, "exit_code": 0}
+    comparison = compare(old, new)
+    result["comparison"] = comparison
+    if comparison.difference is None:
+        return result | {"agrees": None, "exit_code": 2}
+    agrees = comparison.difference.verdict in (Verdict.SAME, Verdict.AMBIGUOUS)
+    return result | {"agrees": agrees, "exit_code": 0 if agrees else 1}
+
+
+def _stages_that_differ(old: Record, new: Record) -> list[str]:
+    """The stages that both records kept and whose texts are not the same: compiling again changes none."""
+    then, now = ({ref.dialect: ref.sha256 for ref in record.artifacts} for record in (old, new))
+    return [dialect for dialect in then if dialect in now and then[dialect] != now[dialect]]
+
+
+def _print(old: Record, new: Record, verdict: dict[str, Any]) -> None:
+    from oneblock.bench.terminal.records import console, remarks, results
+
+    out = console()
+    for part in (*results([old]), *results([new]), *remarks([new])):
+        out.print(part)
+    words = {
+        True: "agrees with the record",
+        False: "does NOT agree with the record",
+        None: "cannot be compared in time",
+    }
+    line = f"status {verdict['new_status']} (the record: {verdict['old_status']}): {words[verdict['agrees']]}"
+    comparison = verdict["comparison"]
+    if comparison is not None and comparison.difference is not None:
+        d = comparison.difference
+        line += f": {d.verdict}, {d.ratio:.3f} of its time (99 % interval {d.low:.3f} to {d.high:.3f}); {d.why}"
+    if verdict.get("stages_differ"):
+        line += f": the texts of {', '.join(verdict['stages_differ'])} differ"
+    click.echo(line)
+    for key, (was, now_is) in verdict["differs"].items():
+        click.echo(f"identity differs: {key}: {was!r} then, {now_is!r} now")
+    for what in verdict["software"]:
+        click.echo(f"software differs: {what}")

@@ -1,0 +1,118 @@
+"""`oneblock run`: measure cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.format.errors import note
+
+if TYPE_CHECKING:
+    from oneblock.bench.cells.cell import Cell
+from oneblock.bench.commands._options import bounds, bounds_options, cases_options
+from oneblock.bench.commands._progress import fitted, go, show
+
+
+@click.command("run")
+@cases_options
+@click.option("--backend", "backends", multiple=True, help="See `oneblock doctor`.  [default: all]")
+@click.option(
+    "--ops",
+    "ops_sets",
+    multiple=True,
+    help="plain, native, kernels, tuned.  [default: all but tuned that the backend has]",
+)
+@click.option(
+    "--target", "targets", multiple=True, help="cpu, cuda, tpu, cuda:sm_90, ...  [default: the backend's first]"
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="A .safetensors checkpoint, or its index, in Hugging Face names."
+)
+@click.option("--layer", type=int, default=0, show_default=True, help="The layer to take from --weights.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Another dimension than the preset's, e.g. kv_heads=4.",
+)
+@click.option("--seed", "weight_seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights.")
+@click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
+@click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
+@click.option("--tier", default="smoke", show_default=True, help="smoke, standard, publish.")
+@click.option(
+    "--stages",
+    "detail",
+    type=click.Choice(["brief", "default", "all"]),
+    default="default",
+    show_default=True,
+    help="How much of the lowering to keep; all is every pass, hundreds of MB.",
+)
+@click.option(
+    "--fit",
+    "axis",
+    type=click.Choice(["batch", "context"]),
+    help="Instead of the size given, the largest that the target's compiler finds room for, and the next.",
+)
+@click.option("--report", is_flag=True, help="And write the report of all records there, as `oneblock report` does.")
+@click.option("--again", is_flag=True, help="Measure even what has a record.")
+@bounds_options
+@records_option
+@json_option
+def COMMAND(
+    workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
+    axis: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+) -> None:  # fmt: skip
+    """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
+
+    WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A cell that has a
+    record under the same identity is not measured again, so the same command goes on after an interruption.
+    Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not, 2 for a mistake,
+    130 if interrupted.
+    """
+    from oneblock.bench.cells.tiers import tier as find_tier
+    from oneblock.bench.cells.wanted import Wanted, cells
+    from oneblock.bench.records.store import Store
+    from oneblock.bench.runs.probes import probe
+    from oneblock.bench.runs.run import Run
+    from oneblock.compilers import Detail
+
+    within = bounds(threads, timeout_s, memory_gib)
+    wanted["presets"] = wanted["presets"] or ("gpt2",)
+    wanted["dtypes"] = wanted["dtypes"] or ("float32",)
+    asked = Wanted(workloads=workload or ("block",), **wanted)
+    found_tier = find_tier(tier)
+    cells(asked, [])  # a mistake is told before anything is started
+    from oneblock import backends
+
+    chosen = cells(asked, probe(list(asked.backends) or backends.names(), within))
+    _tell_left_out(chosen, asked.backends)
+    if axis is not None:
+        chosen = fitted(chosen, axis, within, quiet=as_json)
+    run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
+    records = go(run, quiet=as_json)
+    if as_json:
+        answer(records)
+    else:
+        show(records, directory)
+    if report:
+        from oneblock.bench.commands.report import write
+
+        note(write([directory], directory / "report.html", "oneblock study").sentence)
+    from oneblock.bench.records.record import WITHOUT_TIMES, Status
+
+    good = (Status.PASSED, *WITHOUT_TIMES)
+    raise SystemExit(0 if all(record.status in good for record in records) else 1)
+
+
+def _tell_left_out(chosen: list[Cell], named: Sequence[str]) -> None:
+    """Name the backends that nobody asked for and that have no part in it."""
+    from oneblock import backends
+
+    left = sorted(set(backends.names()) - {cell.backend for cell in chosen})
+    if left and not named:
+        note(f"oneblock: without a part in this: {', '.join(left)} (`oneblock doctor` says why, --backend asks)")

@@ -1,0 +1,196 @@
+"""`oneblock show`: one record, its stages, or the lines of one step in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.format.errors import Refused, note
+
+if TYPE_CHECKING:
+    from oneblock.backends.api.evidence import DeviceState, Energy
+    from oneblock.bench.records.record import Launch, Record
+    from oneblock.bench.records.store import Store
+
+
+@click.command("show")
+@click.argument("record", required=False)
+@click.option("--stage", help="Print this lowering stage's text: a stage or a dialect, e.g. hlo.")
+@click.option("--step", help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.")
+@click.option("--stats", is_flag=True, help="Count each stage: lines, operations by step, the share that has a step.")
+@click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
+@records_option
+@json_option
+def COMMAND(
+    record: str | None, stage: str | None, step: str | None, stats: bool, no_pager: bool, directory: Path, as_json: bool
+) -> None:
+    """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
+
+    RECORD is a file, or words that its file name contains: "llama-1b decode bfloat16 jax_xla-native".
+    """
+    from oneblock.bench.records.find import find, load, newest
+    from oneblock.bench.records.store import Store
+    from oneblock.bench.terminal.records import console, remarks, results
+    from oneblock.bench.terminal.screen import harmless
+
+    store = Store(directory)
+    if record is None:
+        if stage is not None or step is not None or stats:
+            raise Refused("--stage, --step and --stats are of one record: name it; `oneblock show` lists them")
+        listed = newest(load(store))
+        if as_json:
+            answer([found for _, found in listed])
+            return
+        records = [harmless(path, found) for path, found in listed]
+        for part in (*results(records), *remarks(records)):
+            console().print(part)
+        return
+    path, found = find(record, directory)
+    if stage is not None or step is not None or stats:
+        _stages(found, stage, step, Store(path.parent), stats=stats, pager=not no_pager, as_json=as_json)
+    elif as_json:
+        answer(found)
+    else:
+        _record(path, harmless(path, found))
+
+
+def _record(path: Path, found: Record) -> None:
+    """Everything of one record but its stages' texts."""
+    from rich.text import Text
+
+    from oneblock.bench.terminal.gpu import has_kernels, launches
+    from oneblock.bench.terminal.neuron import calls
+    from oneblock.bench.terminal.records import console, remarks, results
+    from oneblock.bench.terminal.screen import visible
+    from oneblock.bench.terminal.tir import functions
+
+    console().print(Text(visible(str(path)), style="bold"))
+    for part in (*results([found]), *remarks([found])):
+        console().print(part)
+    for line in _details(found):
+        click.echo(line)
+    if found.facts is not None and has_kernels(found):
+        console().print(launches(found.facts))
+    if found.facts is not None and found.facts.tir_calls:
+        console().print(functions(found.facts))
+    if found.facts is not None and found.facts.neuron_calls:
+        console().print(calls(found.facts))
+
+
+def _stages(
+    record: Record, stage: str | None, step: str | None, store: Store, *, stats: bool, pager: bool, as_json: bool
+) -> None:
+    """The statistics of stages, the lines of a step in them, or the first one's text."""
+    from oneblock.bench.records.stages import check_step, named, opened, whole
+    from oneblock.bench.terminal import stages as shown
+    from oneblock.bench.terminal.records import console
+    from oneblock.bench.terminal.screen import coloured, show, visible
+
+    if step is not None:
+        check_step(record, step)
+    refs = named(record, stage) if stage is not None else list(record.artifacts)
+    if not refs:
+        raise Refused(f"{record.cell.name} has no lowering stages: {record.cell.backend} compiles nothing")
+    stages = whole(refs[:1], store) if step is None and not stats else opened(record, refs, store)
+    if as_json:
+        answer(shown.statistics(stages) if stats else shown.chosen(stages, step))
+    elif stats:
+        console().print(shown.table(stages))
+    elif step is not None:
+        show(shown.step_lines(stages, step), pager)
+    else:
+        others = ", ".join(visible(ref.dialect) for ref in refs[1:])
+        if others:
+            note(f"oneblock: this is {visible(refs[0].dialect)}; {stage} is also {others}")
+        show([coloured(refs[0].dialect, visible(stages[0].text).removesuffix("\n"))], pager)
+
+
+def _details(record: Record) -> Iterator[str]:
+    from oneblock.bench.format.units import seconds, size
+    from oneblock.bench.terminal.programs import details
+
+    if record.check is not None:
+        rejected = (
+            f"; it rejected {record.wrong_answers_rejected} wrong answers" if record.wrong_answers_rejected else ""
+        )
+        yield f"check: error budget 3x eager NumPy in {record.cell.dtype}, against float64{rejected}"
+        for output in record.check.outputs:
+            if output.relative_l2 is None:
+                yield f"  {output.name}: {output.why}"
+                continue
+            yield (
+                f"  {output.name}: relative L2 {output.relative_l2:.2e}, p99.9 {output.p999_ulps:.1f} ulps, worst at "
+                f"{list(output.worst_index or ())}: expected {output.worst_expected:.6g}, got {output.worst_got:.6g}"
+            )
+    for launch in record.launches:
+        made = "cold" if launch.cold_compile else "warm"
+        yield (
+            f"process {launch.index}: import {seconds(launch.import_s)}, compile {seconds(launch.compile_s)} "
+            f"({made}), samples: cold {len(launch.cold_s)}, warm {len(launch.warm_s)} x {launch.calls_per_sample}, "
+            f"fresh {len(launch.fresh_s)}, peak {size(launch.peak_rss_bytes)} resident, "
+            f"load {launch.load_before}, timer {launch.timer}"
+        )
+        yield from _device_lines(launch)
+    yield f"costs (modelled): {record.costs.flops:.4g} FLOPs, {size(record.costs.compulsory_bytes)} compulsory"
+    for step in record.costs.steps:
+        yield f"  {step.step:<10} {step.flops:>14,} FLOPs {step.bytes:>14,} bytes"
+    yield from details(record)
+    for ref in record.artifacts:
+        yield f"stage {ref.stage}: {ref.dialect}, {size(ref.bytes)} (oneblock show ... --stage {ref.dialect})"
+    for line in record.log_tail:
+        yield f"log: {line}"
+
+
+def _device_lines(launch: Launch) -> Iterator[str]:
+    """What the device told of itself, and what it did not, with the reason."""
+    from statistics import median
+
+    from oneblock.bench.format.units import seconds, size
+    from oneblock.bench.judge.doubts import timers_apart
+
+    if launch.device_s:
+        peak = "" if launch.device_peak_bytes is None else f", peak {size(launch.device_peak_bytes)}"
+        yield f"  device: cold caches {seconds(median(launch.device_s))} of {len(launch.device_s)} samples{peak}"
+    evidence = launch.evidence
+    if not evidence:
+        return
+    for timer in evidence.timers:
+        took = f"none: {timer.note}" if timer.seconds is None else seconds(timer.seconds)
+        yield f"  device: warm caches by {timer.name}: {took}"
+    apart = timers_apart(evidence)
+    yield "  device: " + ("one timer, without a cross-check" if apart is None else f"the timers differ by {apart:.1%}")
+    for when, state in (("before", evidence.before), ("after", evidence.after)):
+        yield f"  device {when} the series: {_state(state)}"
+    yield f"  device energy: {'not asked for by the tier' if evidence.energy is None else _energy(evidence.energy)}"
+
+
+def _state(state: DeviceState) -> str:
+    """The sensors' values; "?" is one that did not answer, and why comes last."""
+
+    def known(value: float | None, unit: str) -> str:
+        return f"? {unit}" if value is None else f"{value:.4g} {unit}"
+
+    if state.throttled_by is None:
+        throttled = "throttling not known"
+    else:
+        throttled = f"throttled by {', '.join(state.throttled_by)}" if state.throttled_by else "not throttled"
+    values = (
+        f"SM {known(state.sm_mhz, 'MHz')} of {known(state.sm_max_mhz, 'MHz')}",
+        f"memory {known(state.memory_mhz, 'MHz')}",
+        known(state.temperature_c, "°C"),
+        known(state.power_w, "W"),
+        throttled,
+    )
+    return ", ".join(values) + "".join(f"; {note}" for note in state.notes)
+
+
+def _energy(energy: Energy) -> str:
+    each, above = energy.joules_per_call, energy.joules_per_call_above_idle
+    if each is None or energy.seconds is None:
+        return f"none: {energy.note}"
+    idle = "idle power not known" if above is None else f"{above:.4g} J above {energy.idle_w:.4g} W idle"
+    return f"{each:.4g} J a call ({idle}), of {energy.calls} calls in {energy.seconds:.4g} s"

@@ -1,0 +1,108 @@
+"""`oneblock tune`: search for schedules, configurations or block sizes."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._options import bounds, bounds_options
+from oneblock.bench.format.errors import Refused, note
+
+if TYPE_CHECKING:
+    from oneblock.bench.cells.cell import Cell
+
+
+@click.command("tune")
+@click.argument("workload", default="block")
+@click.option("--preset", default="gpt2", show_default=True, help="tiny, gpt2, llama-1b, llama-8b.")
+@click.option("--phase", default="prefill", show_default=True, help="prefill or decode.")
+@click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
+@click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads.")
+@click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
+@click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16, float16.")
+@click.option("--backend", default="tvm_relax", show_default=True, help="tvm_relax, triton_kernels, pallas_tpu.")
+@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_90, tpu:v5e, ...")
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    help="Candidates to measure for each seed, those of earlier runs counted.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Searches, with this seed and those after it: would it come out the same again?",
+)
+@click.option("--cost-model", default="xgb", show_default=True, help="xgb, mlp or random: what proposes candidates.")
+@click.option("--rpc", metavar="HOST:PORT/KEY", help="Measure on another host, by TVM's tracker.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(3),
+    default=20,
+    show_default=True,
+    help="Fresh samples of the winner and of what runs without a search.",
+)
+@partial(bounds_options, timeout_s=36000.0)
+@json_option
+def COMMAND(
+    workload: str, as_json: bool, trials: int, seed: int, seeds: int, cost_model: str, rpc: str | None, rounds: int,
+    threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+) -> None:  # fmt: skip
+    """Search for what makes a program fast; what is found is kept, and used by `oneblock run --ops tuned`.
+
+    tvm_relax searches schedules with MetaSchedule and measures each here. triton_kernels and pallas_tpu rank every
+    configuration: measured on a device, by a static model without one.
+
+    Every candidate is kept as soon as it is measured, in ONEBLOCK_TUNED or the user's data folder, in a folder for each
+    toolchain, target and seed; the same command goes on after any interruption. --timeout is of one search.
+    """
+    from oneblock.bench.runs.tuning import Tuning
+    from oneblock.compilers.api.search import COST_MODELS, Search
+    from oneblock.workloads.ops.nearest import unknown
+
+    if cost_model not in COST_MODELS:
+        raise LookupError(unknown("cost model", cost_model, list(COST_MODELS)))
+    if rpc is not None and not re.fullmatch(r"[^:/]+:\d+/.+", rpc):
+        raise Refused(f"--rpc {rpc!r}: expected HOST:PORT/KEY as TVM's tracker has them, e.g. 10.0.0.2:9190/board")
+    within = bounds(threads, timeout_s, memory_gib)
+    cell = _cell(workload, **wanted)
+    tuning = Tuning(cell, within, [Search(trials, one, cost_model, rpc=rpc) for one in range(seed, seed + seeds)])
+    try:
+        tuning.search(quiet=as_json)
+        with tempfile.TemporaryDirectory(prefix="oneblock-tune-") as folder:
+            tuning.versus(Path(folder), rounds, quiet=as_json)
+    except KeyboardInterrupt:
+        note("oneblock: interrupted: what was measured is kept; the same command goes on from here")
+        raise SystemExit(130) from None
+    if as_json:
+        answer(tuning.result())
+    else:
+        tuning.show()
+    raise SystemExit(0 if tuning.good else 1)
+
+
+def _cell(workload: str, preset: str, phase: str, dtype: str, backend: str, target: str, **size: Any) -> Cell:
+    """The one cell that is meant."""
+    from oneblock import backends
+    from oneblock.bench.cells.probed import Probed
+    from oneblock.bench.cells.wanted import Wanted, cells
+    from oneblock.workloads.ops.nearest import unknown
+
+    if backend not in backends.names():
+        raise LookupError(unknown("backend", backend, backends.names()))
+    wanted = Wanted(
+        (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=("plain",), targets=(target,),
+        **size,
+    )  # fmt: skip
+    (cell,) = cells(wanted, [Probed(backend, "", None, None, None, None)])
+    return cell

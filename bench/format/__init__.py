@@ -1,0 +1,1 @@
+"""Sentences and numbers: errors, units, texts."""

@@ -1,0 +1,1 @@
+"""What records say: statistics, doubts, costs, limits, figures by step, comparisons."""

@@ -1,0 +1,67 @@
+"""Comparing two sets of records, cell by cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oneblock.bench.cells.tiers import tier
+from oneblock.bench.judge.stats import Difference, Verdict, difference
+from oneblock.bench.records.record import Record, Status
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One cell in two sets. `refused` says why there is no difference to speak of."""
+
+    name: str
+    difference: Difference | None
+    refused: str | None
+    software: tuple[str, ...]  # what differs between the two and may: versions, as "torch 2.12 -> 2.13"
+
+
+def disagreements(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
+    """The identity keys on which two records differ; with any, their numbers must not be compared."""
+    left, right = a.comparable_keys(), b.comparable_keys()
+    return {
+        key: (left.get(key), right.get(key))
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    }
+
+
+def software(a: Record, b: Record) -> tuple[str, ...]:
+    """What differs in versions: the usual object of a comparison."""
+    left, right = a.environment.software, b.environment.software
+    keys = sorted(left.keys() | right.keys())
+    return tuple(f"{k} {left.get(k)} -> {right.get(k)}" for k in keys if left.get(k) != right.get(k))
+
+
+def compare(a: Record, b: Record) -> Comparison:
+    """B against A; refused if an identity key differs or either was not timed."""
+    name, differ = a.cell.name, disagreements(a, b)
+    if differ:
+        keys = "; ".join(f"{key}: {left!r} in A, {right!r} in B" for key, (left, right) in differ.items())
+        return Comparison(name, None, f"not the same thing: {keys}", software(a, b))
+    for side, record in (("A", a), ("B", b)):
+        if record.status is not Status.PASSED or not record.launches:
+            return Comparison(name, None, f"{side} is {record.status} and has no time to compare", software(a, b))
+    found = difference(a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect)
+    return Comparison(name, found, None, software(a, b))
+
+
+def pair(a: list[Record], b: list[Record]) -> tuple[list[tuple[Record, Record]], list[Record], list[Record]]:
+    """(pairs of one cell, those only in A, those only in B), the newest record of a cell standing for it.
+
+    Cells are paired by name and not by identity, so that a difference in identity is named and not lost.
+    """
+    left, right = ({r.cell.name: r for r in sorted(side, key=lambda r: r.created)} for side in (a, b))
+    both = [(left[name], right[name]) for name in left if name in right]
+    return both, [left[n] for n in left if n not in right], [right[n] for n in right if n not in left]
+
+
+def exit_code(comparisons: list[Comparison]) -> int:
+    """0: nothing is slower; 1: something is; 2: something could not be compared."""
+    if any(c.difference is not None and c.difference.verdict is Verdict.SLOWER for c in comparisons):
+        return 1
+    return 2 if not comparisons or any(c.refused for c in comparisons) else 0

@@ -1,0 +1,222 @@
+"""Two records, or a stage of each: what differs, by step of the block, a summary before the lines."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.judge.compare import Comparison, compare
+from oneblock.bench.judge.figures import Change, agree, changes, of_steps, pieces, whole
+from oneblock.bench.records.record import ArtifactRef, Record
+from oneblock.bench.records.stages import StageText, in_order, named, normal, opened, text_of
+from oneblock.bench.records.store import Store
+from oneblock.compilers.hlo.parser import HloError
+
+WHOLE = "whole"
+LARGEST = 2**18  # bytes of a text that a summary reads: what is larger is compared when it is asked for
+_SUBJECT = ("case.", "dtype")  # of a cell's keys: what is computed; the rest is where, and with which seeds
+
+
+@dataclass(frozen=True)
+class Section:
+    """The lines of one step in two texts, and how often each operation stands in them."""
+
+    step: str  # "" of no step
+    before: list[str]
+    after: list[str]
+    operations: tuple[Counter[str], Counter[str]]
+
+    @property
+    def same(self) -> bool:
+        """Whether the lines are equal; cheaper than asking for what differs."""
+        return self.before == self.after
+
+    @cached_property
+    def hunks(self) -> list[str]:
+        """A unified diff, without its two heading lines."""
+        return [] if self.same else [*difflib.unified_diff(self.before, self.after, lineterm="")][2:]
+
+    @property
+    def removed(self) -> int:
+        """Lines of the first text alone."""
+        return sum(line.startswith("-") for line in self.hunks)
+
+    @property
+    def added(self) -> int:
+        """Lines of the second alone."""
+        return sum(line.startswith("+") for line in self.hunks)
+
+    def moved(self) -> dict[str, tuple[int, int]]:
+        """(times in the first, times in the second) of each operation whose number differs."""
+        first, second = self.operations
+        return {name: (first[name], second[name]) for name in first | second if first[name] != second[name]}
+
+
+@dataclass(frozen=True)
+class StageDifference:
+    """A stage of two records in short; `same` is None where the texts were not read, for the reason in `why`."""
+
+    dialect: str
+    same: bool | None
+    lines: tuple[int, int] | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Two records' counted figures, of the whole and by step; their times; and which stages have equal texts."""
+
+    steps: dict[str, list[Change]]  # and under "whole"
+    time: Comparison | None  # None where either was not timed
+    stages: list[StageDifference]
+    alone: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())  # the stages of the first only, and of the second only
+    notes: tuple[str, ...] = ()  # what was left out, and why
+
+    @property
+    def same(self) -> bool | None:
+        """Whether no count and no text differs; None where none does, but not every stage could be compared.
+
+        Times are not asked, as two runs of one program differ in them.
+        """
+        counts = all(change.same for each in self.steps.values() for change in each)
+        if not counts or any(stage.same is False for stage in self.stages):
+            return False
+        return None if any(self.alone) or any(stage.same is None for stage in self.stages) else True
+
+
+def subject(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
+    """What differs in what is computed: sizes, phase, dtype."""
+    left, right = a.cell.keys(), b.cell.keys()
+    keys = [key for key in sorted(left.keys() | right.keys()) if key.startswith(_SUBJECT)]
+    return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
+
+
+def check_subject(a: Record, b: Record) -> None:
+    """Refused if the two compute different things."""
+    if differ := subject(a, b):
+        said = "; ".join(f"{key}: {left!r} in A, {right!r} in B" for key, (left, right) in differ.items())
+        raise Refused(f"not the same workload: {said}; --force compares them all the same")
+
+
+def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None, raw: bool) -> Summary:
+    """What both records have, compared; Refused if they have nothing in common."""
+    today, notes = _today((a, b), stores)
+    left, right = of_steps(a, today[0]), of_steps(b, today[1])
+    steps = {} if step else {WHOLE: changes(whole(a), whole(b))}
+    steps |= {name: changes(left[name], right[name]) for name in left if name in right and step in (None, name)}
+    steps = {name: found for name, found in steps.items() if found}
+    pairs = [(one, two) for one in a.artifacts for two in b.artifacts if one.dialect == two.dialect]
+    stages = [] if step else [_in_short(one, two, (a, b), stores, raw) for one, two in pairs]
+    if not steps and not stages:
+        what = f" of {step}" if step else ""
+        raise Refused(f"A and B have no counts{what} and no stage in common; --stage SA:SB compares two stages' texts")
+    timed = a.launches and b.launches and not step
+    alone = ((), ()) if step else (_alone(a, b), _alone(b, a))
+    return Summary(steps, compare(a, b) if timed else None, stages, alone, notes)
+
+
+def _alone(a: Record, b: Record) -> tuple[str, ...]:
+    """The stages that only `a` has."""
+    return tuple(
+        dict.fromkeys(ref.dialect for ref in a.artifacts if ref.dialect not in {r.dialect for r in b.artifacts})
+    )
+
+
+_Pieces = dict[str, Counter[str]]
+
+
+def _today(records: tuple[Record, Record], stores: tuple[Store, Store]) -> tuple[list[_Pieces], tuple[str, ...]]:
+    """Both records' fusions and kernels by step, or of neither: a fusion less an operation is no difference."""
+    found = [_pieces(record, store) for record, store in zip(records, stores, strict=True)]
+    why = [
+        f"{name}'s {fault}"
+        for name, record, of in zip("AB", records, found, strict=True)
+        if any(found) and (fault := _unlike(record, of))
+    ]
+    return ([{}, {}], (f"fusions by step are left out: {'; '.join(why)}",)) if why else (found, ())
+
+
+def _unlike(record: Record, found: _Pieces) -> str:
+    """Why a record's fusions by step cannot stand beside its other counts; empty if they can."""
+    if found:
+        again = "its HLO is divided among the steps otherwise today; `oneblock run --again` makes it anew"
+        return "" if agree(record, found) else f"counts are of its day, and {again}"
+    facts = record.facts
+    counts = facts and (facts.gpu_kernels or facts.tir_calls or facts.neuron_calls)  # which count kernels and calls
+    return "" if counts or facts is None or not facts.steps else "HLO is not here or was cut off"
+
+
+def _pieces(record: Record, store: Store) -> dict[str, Counter[str]]:
+    """How many fusions and kernels XLA runs for each step; empty without the text that says so."""
+    refs = [ref for ref in record.artifacts if ref.dialect == "hlo" and store.artifact_path(ref.sha256).exists()]
+    try:
+        return pieces(text_of(refs[-1], store)) if refs else {}
+    except HloError:  # a text that was cut off
+        return {}
+
+
+def _in_short(
+    one: ArtifactRef, two: ArtifactRef, records: tuple[Record, Record], stores: tuple[Store, Store], raw: bool
+) -> StageDifference:
+    if one.sha256 == two.sha256:
+        return StageDifference(one.dialect, True, None, "the same text")
+    gone = [
+        store for ref, store in zip((one, two), stores, strict=True) if not store.artifact_path(ref.sha256).exists()
+    ]
+    if gone:
+        return StageDifference(one.dialect, None, None, "the text is gone")
+    if max(one.bytes, two.bytes) > LARGEST:
+        return StageDifference(one.dialect, None, None, f"over {LARGEST >> 10} KiB: --stage {one.dialect} reads it")
+    (left,), (right,) = (
+        opened(record, [ref], store) for record, ref, store in zip(records, (one, two), stores, strict=True)
+    )
+    found = sections(left, right, None, raw)
+    lines = (len(left.rows), len(right.rows))
+    apart = [section.step or "no step" for section in found if not section.same]
+    by = f"in {', '.join(apart)}" if left.lines and right.lines else ""
+    return StageDifference(one.dialect, not apart, lines, by if apart else "the same but for names and numbers")
+
+
+def chosen(a: Record, b: Record, stage: str) -> tuple[ArtifactRef, ArtifactRef]:
+    """The stages that "S" or "SA:SB" names; dialects have colons themselves, so that each is tried."""
+    splits = [index for index, character in enumerate(stage) if character == ":"]
+    for left, right in [(stage, stage), *((stage[:at], stage[at + 1 :]) for at in splits)]:
+        try:
+            first, second = named(a, left), named(b, right)
+        except LookupError:
+            continue
+        alike = [(one, two) for one in first for two in second if one.dialect == two.dialect]
+        return alike[0] if alike else (first[0], second[0])
+    named(a, stage.partition(":")[0])  # says which of the two is not known, and what is near
+    named(b, stage.rpartition(":")[2])
+    raise LookupError(f"{stage!r}: expected a stage of both records, or SA:SB, one of each; `oneblock show` lists them")
+
+
+def sections(a: StageText, b: StageText, step: str | None, raw: bool) -> list[Section]:
+    """The texts step by step, normalised unless `raw`; whole where nobody says which lines are of which step.
+
+    A line of several steps stands in the section of each.
+    """
+    if a.lines is None or b.lines is None:
+        unread = (a if a.lines is None else b).dialect
+        if step is not None:
+            raise Refused(f"nobody says which step the lines of {unread} are of: leave --step out")
+        return [_section("", a, b, range(len(a.rows)), range(len(b.rows)), raw)]
+    known = {name for steps in (*a.lines.steps, *b.lines.steps) for name in steps or ("",)}
+    steps = [step] if step else in_order(known)
+    return [_section(name, a, b, a.of(name), b.of(name), raw) for name in steps]
+
+
+def _section(step: str, a: StageText, b: StageText, left: Sequence[int], right: Sequence[int], raw: bool) -> Section:
+    before, after = _rows(a, left, raw), _rows(b, right, raw)
+    return Section(step, before, after, (a.operations(left), b.operations(right)))
+
+
+def _rows(stage: StageText, numbers: Sequence[int], raw: bool) -> list[str]:
+    rows = [stage.rows[number] for number in numbers]
+    return rows if raw else normal(stage.dialect, rows)

@@ -1,0 +1,211 @@
+"""A record's counted figures, each with what it counts and its kind: those of the whole, and those of each step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oneblock.bench.judge.steps import StepRow, by_step
+from oneblock.bench.records.record import Record
+from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.hlo.parser import parse
+from oneblock.compilers.hlo.steps import NO_OPERATION, attribute, scheduled
+from oneblock.workloads.ops.definitions import STEPS
+
+Figures = dict[str, "Figure"]  # by name
+_LAUNCHES = "launches"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One count. Two may be subtracted only if they count the same, in the same unit, by the same kind of evidence."""
+
+    name: str  # "HBM traffic"
+    value: float
+    of: str  # what is counted: "fusion", "kernel"; or in what: "HLO"; "" where the name says it
+    unit: str  # "", "B" or "s"
+    kind: str  # "compiled", "modelled", "interpreted"
+    shown: str = ""  # in place of the value: "1 fusion and 1 kernel"
+
+    def alike(self, other: Figure) -> bool:
+        """Whether the difference of the two means anything."""
+        return (self.name, self.of, self.unit, self.kind) == (other.name, other.of, other.unit, other.kind)
+
+    def __str__(self) -> str:
+        from oneblock.bench.format.units import seconds, size
+
+        if self.shown:
+            return self.shown
+        if self.unit == "s":
+            return seconds(self.value) if self.value else "0 s"
+        if self.unit == "B":
+            return size(self.value)
+        count = f"{self.value:,.0f}" if self.value < 1e7 else f"{self.value:.4g}"
+        return _plural(int(self.value), self.of) if self.name == _LAUNCHES else count
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure in two records."""
+
+    before: Figure
+    after: Figure
+
+    @property
+    def name(self) -> str:
+        """What both tell of."""
+        return self.before.name
+
+    @property
+    def kind(self) -> str:
+        """The kind of both, or "A -> B"."""
+        kinds = (self.before.kind, self.after.kind)
+        return kinds[0] if kinds[0] == kinds[1] else " -> ".join(kinds)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing moved; figures that are not alike are never the same."""
+        return self.before.alike(self.after) and self.before.value == self.after.value
+
+    @property
+    def difference(self) -> float | None:
+        """After less before; None where the two count different things."""
+        return self.after.value - self.before.value if self.before.alike(self.after) else None
+
+    def __str__(self) -> str:
+        label = "" if self.name == _LAUNCHES else f"{self.name} "
+        return f"{label}{self.before} -> {self.after}{self._moved()}"
+
+    def _moved(self) -> str:
+        if not self.difference:
+            apart = self.before.kind == self.after.kind and self.name != _LAUNCHES  # else the words before it say so
+            return ", counted differently" if self.difference is None and apart else ""
+        if self.before.unit or self.before.value >= 1e5:
+            return f" ({self.difference / self.before.value:+.1%})" if self.before.value else ""
+        return f" ({self.difference:+,.0f})"
+
+
+def changes(before: Figures, after: Figures) -> list[Change]:
+    """Of the figures that both have."""
+    return [Change(figure, after[name]) for name, figure in before.items() if name in after]
+
+
+def whole(record: Record) -> Figures:
+    """Of the whole program; nothing where the record has no facts."""
+    facts = record.facts
+    if facts is None:
+        return {}
+    kernels, kind = facts.gpu_kernels, facts.kind
+    registers = [kernel.registers for kernel in kernels if kernel.registers is not None]
+    spills = [kernel.spill_bytes for kernel in kernels if kernel.spill_bytes is not None]
+    has_fusions = bool(facts.fusions)
+    counts: list[tuple[str, float | None, str, str]] = [
+        ("operations", sum(facts.operations.values()) or None, _operation(facts), ""),
+        ("fusions", sum(facts.fusions.values()) if has_fusions else None, "", ""),
+        ("custom calls", sum(facts.custom_calls.values()) if has_fusions else None, "", ""),
+        ("kernels", len(kernels) or len(facts.tir_calls) or len(facts.neuron_calls) or None, _kernel(facts), ""),
+        ("FLOPs", facts.flops, _counted(facts), ""),
+        ("FLOPs by the compiler", facts.compiler_flops, _counted(facts), ""),
+        ("HBM traffic", facts.hbm_bytes, _counted(facts), "B"),
+        ("scratch", facts.scratch_bytes, "", "B"),
+        ("code", facts.code_bytes or None, "", "B"),
+        ("registers", max(registers, default=None), "", ""),
+        ("spills", sum(spills) if spills else None, "", "B"),
+    ]
+    found = {name: Figure(name, value, of, unit, kind) for name, value, of, unit in counts if value is not None}
+    for one in facts.estimates:
+        if one.seconds is not None:
+            name = f"time by {one.name}"
+            found[name] = Figure(name, one.seconds, "", "s", one.kind)
+    return found
+
+
+def of_steps(record: Record, pieces: Mapping[str, Counter[str]] | None = None) -> dict[str, Figures]:
+    """Of each step; `pieces` has, where it is known, how many fusions and kernels of one's own HLO runs for it."""
+    facts = record.facts
+    if facts is None:
+        return {}
+    return {row.name: _row(row, facts, (pieces or {}).get(row.name, Counter())) for row in by_step(facts)}
+
+
+def agree(record: Record, pieces: Mapping[str, Counter[str]]) -> bool:
+    """Whether today's pieces are those that the record's own counts are of.
+
+    A record's counts by step are of the day it was made. Where its text is divided otherwise today, a step's pieces
+    and its bytes, say, would be of different operations.
+    """
+    facts = record.facts
+    if facts is None or not facts.steps:
+        return True
+    now = {step: sum(count.values()) for step, count in pieces.items()}
+    return now == {one.step or "": one.operations for one in facts.steps if one.operations}
+
+
+def pieces(hlo: str) -> dict[str, Counter[str]]:
+    """By step, how often HLO's schedule has each operation; "kernel" is one that XLA did not write.
+
+    Parameters, tuples and the like do no work and are not among them.
+    """
+    module = parse(hlo)
+    found: dict[str, Counter[str]] = {}
+    for computation, _ in scheduled(module):
+        of = attribute(computation, module, STEPS)
+        for one in computation.instructions:
+            if one.opcode in NO_OPERATION:
+                continue
+            target = one.attributes.get("custom_call_target", "").strip('"')
+            what = "kernel" if target == "tpu_custom_call" or "triton" in target else one.opcode
+            found.setdefault(of[one.name][0] or "", Counter())[what] += 1
+    return found
+
+
+def _row(row: StepRow, facts: Facts, pieces: Counter[str]) -> Figures:
+    how = ", ".join(sorted(row.how))
+    launches = _launches(row, facts, pieces)
+    on_chip = "SBUF" if facts.neuron_calls else "shared memory"
+    counts: list[tuple[str, float | None, str, str, str]] = [
+        ("operations", row.operations, _operation(facts), "", facts.kind),
+        ("FLOPs", row.flops, _counted(facts), "", facts.kind),
+        ("HBM traffic", row.hbm_bytes, _counted(facts), "B", facts.kind),
+        ("registers", row.registers, "", "", facts.kind),
+        (on_chip, row.on_chip_bytes, "", "B", facts.kind),
+        (f"cycles by {how}", row.cycles, "", "", "modelled"),
+        (f"time by {how}", row.seconds, "", "s", "modelled"),
+    ]
+    found = {name: Figure(name, value, of, unit, kind) for name, value, of, unit, kind in counts if value is not None}
+    if launches is None:
+        return found
+    if launches.of == _operation(facts):  # they would be said twice
+        found.pop("operations", None)
+    return {_LAUNCHES: launches, **found}
+
+
+def _launches(row: StepRow, facts: Facts, pieces: Counter[str]) -> Figure | None:
+    """How many pieces a step was compiled to, in the words of its toolchain."""
+    if facts.gpu_kernels or facts.tir_calls or facts.neuron_calls:
+        count, of, shown = row.kernels, _kernel(facts), ""
+    elif pieces["fusion"] or pieces["kernel"]:
+        both = {what: pieces[what] for what in ("fusion", "kernel") if pieces[what]}
+        count, of = sum(both.values()), " and ".join(both)
+        shown = " and ".join(_plural(number, what) for what, number in both.items())
+    else:
+        count, of, shown = row.operations, _operation(facts), ""
+    return None if count is None else Figure(_LAUNCHES, count, of, "", facts.kind, shown)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def _kernel(facts: Facts) -> str:
+    return "TIR function call" if facts.tir_calls else "NKI kernel call" if facts.neuron_calls else "kernel"
+
+
+def _operation(facts: Facts) -> str:
+    return "TIR call" if facts.tir_calls else "instruction" if facts.neuron_calls else "operation"
+
+
+def _counted(facts: Facts) -> str:
+    """Of what the counts are: those of two toolchains' texts follow different rules."""
+    return "TIR" if facts.tir_calls else "NKI's instructions" if facts.neuron_calls else "HLO"

@@ -1,0 +1,1 @@
+"""Outcomes as files: records, their store, environment, stages, bundles."""

@@ -1,0 +1,42 @@
+"""The command that makes a record's cell anew."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from oneblock.bench.records.record import Record
+from oneblock.workloads._workload import Phase
+from oneblock.workloads.models.config import PRESETS, Config
+
+
+def run_command(record: Record) -> str:
+    """`oneblock run` with all that fixes the cell, to be pasted into a shell."""
+    cell, case = record.cell, record.cell.case
+    words = ["oneblock", "run", case.workload, *_config(case.config), "--phase", case.phase.value, "-B", str(case.B)]
+    words += ["-T", str(case.T)] if case.phase is Phase.PREFILL else ["-S", str(case.S)]
+    words += ["--dtype", cell.dtype, "--backend", cell.backend, "--ops", cell.ops_set, "--target", cell.target]
+    words += ["--tier", record.tier]
+    if cell.weights is not None:
+        words += ["--weights", cell.weights.path, "--layer", str(cell.weights.layer)]
+    words += [] if cell.weight_seed == 0 else ["--seed", str(cell.weight_seed)]
+    words += [] if cell.input_seed == 1 else ["--input-seed", str(cell.input_seed)]
+    words += [] if record.order_seed == 0 else ["--order-seed", str(record.order_seed)]
+    return shlex.join([*words, "--again"])
+
+
+def _config(config: Config) -> Iterator[str]:
+    """The preset, and what was set otherwise: a configuration keeps the name of the preset it was made from."""
+    yield from ("--preset", config.name)
+    if config.name in PRESETS:
+        for key, value in _changed(config, PRESETS[config.name]):
+            yield from ("--set", f"{key}={value}")
+
+
+def _changed(config: Config, base: Config) -> Iterator[tuple[str, Any]]:
+    then = asdict(base)
+    for key, value in asdict(config).items():
+        if key != "name" and value != then[key]:
+            yield key, value

@@ -1,0 +1,132 @@
+"""Where a number was made: machine and software, which are identity, and the state of the moment, which is not."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from oneblock.bench.records.record import TUNED, Environment
+from oneblock.compilers.tvm.store import fingerprint
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# What a number may depend on. A package that is not installed is recorded as None.
+PACKAGES = (
+    "oneblock", "numpy", "ml_dtypes", "torch", "triton", "jax", "jaxlib", "libtpu", "torch_xla", "apache-tvm",
+    "neuronx-cc", "nki", "torch-neuronx",
+)  # fmt: skip
+
+
+def now() -> str:
+    """The time in UTC, to the millisecond: 2026-11-23T11:16:00.000Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def environment(threads: int) -> Environment:
+    """The environment of a run that uses so many threads."""
+    machine = _machine() | {"threads": threads}
+    return Environment(machine=machine, software=_software(), state=_state())
+
+
+@cache
+def cpu() -> dict[str, Any]:
+    """What py-cpuinfo reads of the CPU; it takes a second."""
+    from cpuinfo import get_cpu_info
+
+    return dict(get_cpu_info())
+
+
+def default_threads() -> int:
+    """One thread a physical core that this process may run on."""
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+
+
+def last_level_cache_bytes() -> int:
+    """The size of the last-level cache, or 0 where the system does not say."""
+    sizes = [0]
+    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        with contextlib.suppress(OSError, ValueError):
+            sizes.append(int(path.read_text().strip().removesuffix("K")) * 1024)
+    return max(sizes)
+
+
+def load_average() -> float | None:
+    """The 1-minute load average, where the system has one."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):
+        return None
+
+
+def _machine() -> dict[str, str | int | None]:
+    import psutil
+
+    return {
+        "cpu": cpu().get("brand_raw") or platform.processor() or None,
+        "architecture": platform.machine(),
+        "cores": psutil.cpu_count(logical=False),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": platform.system(),
+    }
+
+
+def _software() -> dict[str, str | None]:
+    found: dict[str, str | None] = {"python": platform.python_version(), "source_sha256": source_hash()}
+    found[TUNED] = fingerprint()
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+@cache
+def source_hash() -> str:
+    """A hash of oneblock's own code, so that a record is never taken for that of another version."""
+    total = hashlib.sha256()
+    for folder in ("backends", "bench", "compilers", "workloads"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            total.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _state() -> dict[str, str | float | int | None]:
+    import psutil
+
+    commit = _git("rev-parse", "HEAD")
+    dirty = _git("status", "--porcelain")
+    lock = ROOT / "ci" / "constraints.txt"
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    return {
+        "kernel": platform.release(),
+        "load_average": load_average(),
+        "memory_available_bytes": psutil.virtual_memory().available,
+        "cpu_mhz": round(frequency.current) if frequency is not None else None,
+        "cpu_governor": governor.read_text().strip() if governor.exists() else None,
+        "git_commit": commit,
+        "git_dirty": None if dirty is None else str(bool(dirty)).lower(),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of the tree that this code stands in; None where that is no checkout."""
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(("git", *arguments), cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

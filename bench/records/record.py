@@ -1,0 +1,180 @@
+"""A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
+
+Schema history, newest first:
+5  neuron_calls of facts: NKI kernels; the status "simulated". Absent in 4.
+4  tir_calls of facts: the functions of TVM. Absent in 3.
+3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
+2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
+1  the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from oneblock.backends.api.backend import Kind
+from oneblock.backends.api.evidence import DeviceEvidence
+from oneblock.bench.cells.cell import Cell, digest
+from oneblock.compilers import Stage
+from oneblock.compilers.api.facts import Facts, Memory
+from oneblock.workloads._workload import StepCost
+from oneblock.workloads.answers.verdict import Check
+
+SCHEMA: Literal[5] = 5
+TUNED = "tuned_sha256"  # of the software: a hash of the schedules that searches have found
+_STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
+
+
+class Status(StrEnum):
+    """How a cell ended. A failure is never a number."""
+
+    PASSED = "passed"  # it ran, was right, and was timed
+    FAILED = "failed"  # it ran, and was wrong
+    COMPILED = "compiled"  # for a device that is not here
+    INTERPRETED = "interpreted"  # its kernels were run by an interpreter, and were right
+    SIMULATED = "simulated"  # the same by the vendor's simulator
+    INVALID = "invalid"  # faster than the machine can be, or judged by a check that accepts wrong answers
+    UNSUPPORTED = "unsupported"  # it is here and cannot do this
+    UNAVAILABLE = "unavailable"  # the toolchain or the device is not here
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+# Right, and without times by their nature.
+WITHOUT_TIMES = (Status.COMPILED, Status.INTERPRETED, Status.SIMULATED)
+# What another run of the same cell could not change: such a cell is done.
+ANSWERS = frozenset(Status) - {Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What one process measured. Raw seconds; statistics are computed when asked for, never stored."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    index: int
+    started: str  # UTC
+    cold_compile: bool  # whether the compilers' caches were empty
+    import_s: float  # loading the backend and its toolchain
+    compile_s: float
+    warmup_s: tuple[float, ...]
+    cold_s: tuple[float, ...]  # one call a sample, after the caches were flushed
+    warm_s: tuple[float, ...]  # the same input again and again; each sample is the mean of `calls_per_sample`
+    fresh_s: tuple[float, ...]  # one call a sample, each of an input never seen before
+    calls_per_sample: int
+    rechecked: int  # how many of the fresh calls had their outputs checked
+    timer: str
+    flushed_bytes: int
+    peak_rss_bytes: int  # of the whole process, toolchain and weights included
+    device_peak_bytes: int | None
+    load_before: float | None  # 1-minute load average; None where the system has none
+    load_after: float | None
+    compilations_by_calls: int  # a call must not compile: more than 0 is a doubt
+    stopped_by: str  # "samples", "precision" or "cap", of the cold series
+    device_s: tuple[float, ...] = ()  # as cold, by the device's own clock; empty where it has none
+    evidence: DeviceEvidence | None = None  # other timers, clocks, energy; None where the device tells none of it
+
+
+@dataclass(frozen=True)
+class ArtifactRef:
+    """One lowering stage, kept as a file beside the records under its hash."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    stage: Stage
+    dialect: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the workload must do at the least, by formula."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    flops: int
+    compulsory_bytes: int  # every input and weight read once, every output written once
+    steps: tuple[StepCost, ...]
+    kind: Kind = Kind.MODELLED
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What this machine was seen to reach at best, or what a maker states; None where that is not known."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    flops_per_s: float | None  # of a square matrix product in the cell's dtype
+    flops_by: str | None  # the backend that reached it, or who states it
+    read_bytes_per_s: float | None
+    kind: Kind = Kind.MEASURED
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a record was made. `machine` and `software` are identity; the rest may differ between two runs."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    machine: dict[str, str | int | None]
+    software: dict[str, str | None]
+    state: dict[str, str | float | int | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of one cell."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    schema: Literal[1, 2, 3, 4, 5]
+    created: str  # UTC
+    cell: Cell
+    tier: str
+    status: Status
+    kind: Kind | None  # what sort of evidence it is; None where there is none
+    device: str | None
+    reason: str | None  # set whenever the status is not passed
+    hint: str | None  # what to do about it
+    log_tail: tuple[str, ...]
+    check: Check | None
+    wrong_answers_rejected: int
+    costs: Costs
+    limits: Limits | None
+    launches: tuple[Launch, ...]
+    doubts: tuple[str, ...]  # why not to trust the numbers; empty if no reason is known
+    artifacts: tuple[ArtifactRef, ...]
+    environment: Environment
+    order_seed: int
+    compile_s: float | None = None  # of a cell that was only compiled; a launch has its own
+    facts: Facts | None = None  # read off the compiler's output; None where nothing was compiled or counted
+    memory: Memory | None = None  # of a program that does not fit
+
+    def comparable_keys(self) -> dict[str, Any]:
+        """What must agree before this record's numbers are compared with another's."""
+        timers = ",".join(sorted({launch.timer for launch in self.launches}))
+        where = {f"machine.{key}": value for key, value in self.environment.machine.items()}
+        return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": timers} | where
+
+    def identity(self) -> str:
+        """The name under which a cell counts as done: cell, tier, machine and software."""
+        return identity(self.cell, self.tier, self.environment)
+
+    def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
+        """The raw seconds of a series ("cold", "warm", "fresh", "device"), one tuple a process.
+
+        Of "cold" the device's own where it has a clock: the wall's holds the host's waiting, and is kept beside it.
+        """
+        if series == "cold" and self.launches and all(launch.device_s for launch in self.launches):
+            series = "device"
+        return [getattr(launch, f"{series}_s") for launch in self.launches]
+
+    def with_doubts(self, doubts: list[str]) -> Record:
+        """The same record, doubting more."""
+        return replace(self, doubts=(*self.doubts, *doubts))
+
+
+def identity(cell: Cell, tier: str, environment: Environment) -> str:
+    """The name under which a cell counts as done: cell, tier, machine, software, and of a tuned one all schedules."""
+    software = dict(environment.software)
+    if cell.ops_set != "tuned":
+        software.pop(TUNED, None)
+    return digest([cell.keys(), tier, environment.machine, software])

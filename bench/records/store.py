@@ -1,0 +1,173 @@
+"""A directory of records: append-only, one file each, and safe against being killed at any moment.
+
+RECORDS/NAME.IDENTITY.TIME.json     a record, written to a temporary name and renamed
+RECORDS/artifacts/SHA256.txt        lowering stages, under their hash
+RECORDS/.partial/IDENTITY/N.json    the launches of a cell that is not finished
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
+from oneblock.compilers import Artifact
+
+LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
+
+
+class StoreError(Exception):
+    """A records directory, or a file in it, that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that looks like a record and cannot be read as one."""
+
+    path: Path
+    why: str
+
+
+@cache
+def adapter(of: Any = Record) -> Any:
+    """Pydantic's validator and serialiser for a dataclass; not-a-number and infinity are written as strings."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    if isinstance(of, type) and not hasattr(of, "__pydantic_config__"):
+        of.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+    return TypeAdapter(of)
+
+
+def to_json(value: Any) -> bytes:
+    """A dataclass as JSON, indented for people."""
+    from pydantic_core import to_json as dump
+
+    return dump(value, indent=1, inf_nan_mode="strings") + b"\n"
+
+
+def read_record(path: Path) -> Record:
+    """One record; StoreError says why it is none."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_RECORD_BYTES:
+            raise StoreError(
+                f"{path}: {size / 2**20:.0f} MiB; a record is at most {LARGEST_RECORD_BYTES >> 20} MiB, so this is none"
+            )
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        head = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path}: not JSON ({error}); truncated, or no record: delete it or move it away") from error
+    version = head.get("schema") if isinstance(head, dict) else None
+    if type(version) is not int:
+        raise StoreError(f"{path}: JSON without a schema number: not a record of oneblock; move it away")
+    if version > SCHEMA:
+        raise StoreError(f"{path}: schema {version}, and this oneblock reads up to {SCHEMA}: upgrade oneblock")
+    return _validate(path, raw)
+
+
+def _validate(path: Path, raw: bytes) -> Record:
+    from pydantic import ValidationError
+
+    try:
+        record = adapter().validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StoreError(
+            f"{path}: {error.error_count()} fields do not fit schema {SCHEMA}; the first: {where}: {first['msg']}"
+        ) from error
+    assert isinstance(record, Record)
+    samples = [s for launch in record.launches for s in (*launch.cold_s, *launch.warm_s, *launch.fresh_s)]
+    untimed = not all(launch.cold_s and launch.warm_s and launch.fresh_s for launch in record.launches)
+    if untimed or not all(0 < s < math.inf for s in samples) or (record.status == "passed" and not record.launches):
+        raise StoreError(f"{path}: expected samples of seconds above 0, got none or others: no record of a measurement")
+    return record
+
+
+class Store:
+    """The records directory. It need not exist until something is written."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def records(self) -> tuple[list[tuple[Path, Record]], list[Problem]]:
+        """(every record, every file that should be one and is not), by file name."""
+        if not self.directory.is_dir():
+            raise StoreError(f"{self.directory}: no such directory; `oneblock run -o {self.directory}` makes one")
+        found, problems = [], []
+        for path in sorted(self.directory.glob("*.json")):
+            try:
+                found.append((path, read_record(path)))
+            except StoreError as error:
+                problems.append(Problem(path, str(error)))
+        return found, problems
+
+    def done(self, identity: str) -> Record | None:
+        """The newest record of that identity, if there is one that can be read."""
+        for path in sorted(self.directory.glob(f"*.{identity}.*.json"), reverse=True):
+            with contextlib.suppress(StoreError):
+                return read_record(path)
+        return None
+
+    def check_writable(self) -> None:
+        """Fail now rather than after the first measurement."""
+        self._write(self.directory / ".probe", b"")
+        (self.directory / ".probe").unlink(missing_ok=True)
+
+    def add(self, record: Record) -> Path:
+        """Write a record, and forget the launches it was made of."""
+        identity = record.identity()
+        stamp = record.created.replace(":", "").replace("-", "")
+        path = self.directory / f"{record.cell.name}.{identity}.{stamp}.json"
+        self._write(path, to_json(record))
+        shutil.rmtree(self.directory / ".partial" / identity, ignore_errors=True)
+        return path
+
+    def add_artifact(self, artifact: Artifact) -> ArtifactRef:
+        """Keep a stage's text under its hash."""
+        raw = artifact.text.encode()
+        sha256 = hashlib.sha256(raw).hexdigest()
+        path = self.artifact_path(sha256)
+        if not path.exists():
+            self._write(path, raw)
+        return ArtifactRef(artifact.stage, artifact.dialect, sha256, len(raw))
+
+    def artifact_path(self, sha256: str) -> Path:
+        """Where the text of that hash is kept."""
+        return self.directory / "artifacts" / f"{sha256}.txt"
+
+    def add_partial(self, identity: str, index: int, raw: bytes) -> None:
+        """Keep what one launch measured until its cell is finished."""
+        self._write(self.directory / ".partial" / identity / f"{index}.json", raw)
+
+    def partials(self, identity: str) -> dict[int, bytes]:
+        """The launches kept so far, by index."""
+        folder = self.directory / ".partial" / identity
+        return {int(path.stem): path.read_bytes() for path in sorted(folder.glob("*.json"))}
+
+    def _write(self, path: Path, raw: bytes) -> None:
+        """All of it or nothing: to a temporary name, to the disk, then renamed."""
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StoreError(f"{path.parent}: cannot be written to: {error.strerror}; give another with -o") from error

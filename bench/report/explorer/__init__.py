@@ -1,0 +1,1 @@
+"""The Explorer's data: stages, lines and steps."""

@@ -1,0 +1,206 @@
+"""The data of the report's Explorer: each record's stages as text, and of which step of the block each line is.
+
+Texts travel in the page compressed, the earlier stages first, until the page's budget is used. A text that is too long
+is cut at a line, and then lies whole in a folder beside the page; what found no room is named with its path.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from oneblock.bench.format.text import plain
+from oneblock.bench.judge.steps import NONE, counted, table
+from oneblock.bench.records.record import ArtifactRef, Record
+from oneblock.bench.records.stages import context_of
+from oneblock.bench.records.store import Store
+from oneblock.bench.report.explorer.files import name_beside
+from oneblock.bench.report.explorer.shares import shares
+from oneblock.compilers import Stage
+from oneblock.compilers.dialects._lines import Context, Lines, Steps, read, readers
+from oneblock.workloads.ops.definitions import STEPS
+
+BUDGET = 2_600_000  # characters of the page for texts, so that all of it stays below 5 MB
+LONGEST = 150_000  # characters of one text in the page
+MOST_READ = 40_000_000  # characters that are looked at in all: a page of thousands of records must come to an end
+_PASS = re.compile(r"(?:hlo|tvm|mlir:[^:]+):\d{3,4}\.")  # dialects of the module after one pass, "tvm:003.after.X"
+
+
+@dataclass
+class Explorer:
+    """What the page holds, as plain data, and the files that belong beside it."""
+
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    sets: list[Steps] = field(default_factory=lambda: [()])  # sets of steps, which lines name by their number
+    blobs: list[str] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)  # file name: text, of the folder beside the page
+
+    @property
+    def attribution(self) -> list[dict[str, Any]]:
+        """Of each cell, by stage: the share of the operations that a step claims."""
+        return [
+            {"label": cell["label"], "subject": cell["subject"], "stages": shares(cell["stages"])}
+            for cell in self.cells
+        ]
+
+    @property
+    def json(self) -> str:
+        """All as JSON, with no character that means something to HTML."""
+        data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One artifact of one record, in the order in which it asks for room."""
+
+    rank: tuple[int, int, int]
+    cell: dict[str, Any]
+    context: Context
+    known: str  # of the context, to tell it from others
+    ref: ArtifactRef
+    path: Path
+
+
+def explore(records: Sequence[tuple[Path, Record]], folder: str = "stages", budget: int = BUDGET) -> Explorer:
+    """The Explorer of records with stages; `folder` is the name of the one beside the page."""
+    made = Explorer()
+    jobs: list[_Job] = []
+    for path, record in sorted(records, key=lambda entry: (entry[1].cell.name, entry[1].tier)):
+        if record.artifacts:
+            made.cells.append(_cell(len(made.cells), path, record))
+            jobs += _jobs(made.cells[-1], path, record)
+    writer = _Writer(made, folder, budget)
+    for job in sorted(jobs, key=lambda one: one.rank):
+        writer.add(job)
+    for cell in made.cells:
+        cell["stages"].sort(key=lambda stage: stage["n"])
+        cell["passes"].sort(key=lambda stage: stage["n"])
+    return made
+
+
+def _cell(number: int, path: Path, record: Record) -> dict[str, Any]:
+    cell, facts = record.cell, record.facts
+    return {
+        "id": number, "name": plain(cell.name), "subject": plain(cell.subject),
+        "label": plain(f"{cell.backend} · {cell.ops_set} · {cell.target}"), "path": plain(path.name),
+        "status": record.status.value, "kind": record.kind.value if record.kind else None,
+        "table": table(facts) if facts else None, "stages": [], "passes": [],
+    }  # fmt: skip
+
+
+def _jobs(cell: dict[str, Any], path: Path, record: Record) -> Iterator[_Job]:
+    store, stages = Store(path.parent), list(Stage)
+    context = context_of(record, store)
+    known = str(sorted(context.kernels.items()))
+    for number, ref in enumerate(record.artifacts):
+        rank = len(stages) if _PASS.match(ref.dialect) else stages.index(ref.stage)
+        yield _Job((rank, number, cell["id"]), cell, context, known, ref, store.artifact_path(ref.sha256))
+
+
+class _Writer:
+    """Puts stages into an Explorer until its budget is used; an identical text is stored once."""
+
+    def __init__(self, made: Explorer, folder: str, budget: int) -> None:
+        self.made, self.folder, self.left, self.unread = made, folder, budget, MOST_READ
+        self.full, self.little = False, budget // 50  # with so little left, the next that finds no room is the last
+        self.sets: dict[Steps, int] = {(): 0}
+        self.seen: dict[str, int] = {}  # SHA-256 of what a blob holds: its number
+        self.kept: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def add(self, job: _Job) -> None:
+        """One artifact; whatever happens to its text, the page names it."""
+        ref, is_pass = job.ref, job.rank[0] == len(Stage)
+        stage = {"n": job.rank[1], "stage": ref.stage.value, "dialect": plain(ref.dialect), "bytes": ref.bytes}
+        stage["sha"] = ref.sha256[:16]
+        job.cell["passes" if is_pass else "stages"].append(stage)
+        key = (ref.sha256, ref.dialect, job.known)
+        if key not in self.kept:
+            self.kept[key] = self._content(job)
+        stage |= self.kept[key]
+
+    def _content(self, job: _Job) -> dict[str, Any]:
+        path, absent = f"artifacts/{job.path.name}", "no room in the page: {} has it"
+        if self.full or self.unread < job.ref.bytes:
+            return {"absent": absent.format(path), **_unread(job.ref, "no room")}
+        try:
+            text = job.path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            gone = f"{path} is not there: `oneblock run --again` writes it anew"
+            return {"absent": gone, **_unread(job.ref, "its file is gone")}
+        self.unread -= len(text)
+        is_pass = job.rank[0] == len(Stage)  # what is shown of it is a difference, and no step
+        lines, found = text.splitlines(), None if is_pass else read(job.ref.dialect, text, job.context)
+        codes = list(zip(found.steps, found.operations, strict=True)) if found else []
+        content = {"lines": len(lines), **(_told(found) if found else {})}  # known, room for the text or not
+        shown = _cut(lines)
+        body, runs = plain("\n".join(lines[:shown])), json.dumps(self._runs(codes[:shown]), separators=(",", ":"))
+        place, where = self._blob(body), self._blob(runs)
+        if place is None or where is None:
+            return {"absent": absent.format(path), **content}
+        content |= {"text": place, "runs": where}
+        if shown < len(lines):
+            content |= {"shown": shown, "beside": f"{self.folder}/{self._beside(job.ref, text)}"}
+        return content
+
+    def _runs(self, codes: Sequence[tuple[Steps, bool]]) -> list[int]:
+        """Pairs of (number of lines, twice the number of their set of steps, plus 1 for operations)."""
+        flat: list[int] = []
+        for (steps, is_one), group in groupby(codes):
+            flat += [sum(1 for _ in group), 2 * self._set(steps) + is_one]
+        return flat
+
+    def _set(self, steps: Steps) -> int:
+        if steps not in self.sets:
+            self.sets[steps] = len(self.sets)
+            self.made.sets.append(steps)
+        return self.sets[steps]
+
+    def _blob(self, text: str) -> int | None:
+        """The number of a compressed text; None where it finds no room, which smaller ones still may."""
+        name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        if name not in self.seen:
+            packed = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 6)).decode()
+            if len(packed) > self.left:
+                self.full = self.left < self.little
+                return None
+            self.left -= len(packed)
+            self.seen[name] = len(self.made.blobs)
+            self.made.blobs.append(packed)
+        return self.seen[name]
+
+    def _beside(self, ref: ArtifactRef, text: str) -> str:
+        name = name_beside(ref.dialect, ref.sha256)
+        self.made.beside[name] = text
+        return name
+
+
+def _told(found: Lines) -> dict[str, Any]:
+    """What the lines of a text tell of steps; "by" only where it is not each operation that tells."""
+    codes = zip(found.steps, found.operations, strict=True)
+    told = {"share": found.attributed, "operations": sum(found.operations), "counts": counted(codes)}
+    return told if found.by == "operation" else told | {"by": found.by}
+
+
+def _unread(ref: ArtifactRef, why: str) -> dict[str, str]:
+    """Why a text was not read; nothing where nobody reads its dialect anyway."""
+    return {"unread": why} if ref.dialect.partition(":")[0] in readers() else {}
+
+
+def _cut(lines: Sequence[str]) -> int:
+    """How many lines the page shows: all, or as many as LONGEST characters hold, and one at the least."""
+    length = 0
+    for number, line in enumerate(lines):
+        length += len(line) + 1
+        if length > LONGEST:
+            return max(1, number)
+    return len(lines)

@@ -1,0 +1,155 @@
+"""The report's plots of compiled cells: estimates by method, HBM traffic by step, full slots and multiprocessors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from oneblock.bench.format.text import figures, plain
+from oneblock.bench.report.plots.plots import Plot, Plots
+from oneblock.bench.report.plots.vega import INK, digits, heat, layer, log, mark, name, quantity
+
+if TYPE_CHECKING:
+    from oneblock.bench.report.rows.programs import Entry
+    from oneblock.compilers.api.facts import KernelFacts
+
+KERNELS_SHOWN = 8  # of each program: the rest are short
+UNCLAIMED = "(none)"  # the step of operations that no step claims
+
+
+def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plot | None:
+    """Estimates only, one column a target: never beside a measured time."""
+    points = [
+        _words(entry, method=method, estimate=f"{figures(one.seconds, 1e3)} ms")
+        | {"ms": one.seconds * 1e3, "place": f"{methods.index(method):03} {entry.row.labels[:2]}"}
+        for entry in entries
+        for method, one in entry.estimates.items()
+        if one.seconds is not None and 0 < one.seconds < math.inf
+    ]
+    if not points:
+        return None
+    named = [method for method in map(plain, methods) if any(point["method"] == method for point in points)]
+    chart = layer(
+        points,
+        mark("point", filled=True, size=80, opacity=0.9),
+        x=name("target", title=None, axis={"labelAngle": 0, "labelOverlap": False, "labelLimit": 110}),
+        y=quantity(
+            "ms",
+            title="estimated time, ms (log)",
+            scale=log(padding=12),
+            axis={"format": "~g", "tickCount": 6},
+        ),
+        color=name(
+            "method",
+            sort=named,
+            scale={"domain": [plain(method) for method in methods]},
+            legend={"values": named, "symbolType": "circle"},
+        ),
+        shape=name("program", title="program", sort=None),
+        xOffset=name("place", sort=sorted({str(point["place"]) for point in points})),
+        tooltip=[name(field) for field in points[0] if field not in ("ms", "place")],
+    )
+    return plots.add({**chart, "height": 320}, "Estimated time by target and method; every value is in the table")
+
+
+def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
+    """HBM bytes of each step, stacked, and the compulsory bytes as a line across the bar."""
+    steps = [plain(step.step) for step in entries[0].row.record.costs.steps]
+    bars = [
+        {
+            "row": entry.label,
+            "step": plain(one.step) or UNCLAIMED,
+            "MB": one.hbm_bytes / 1e6,
+            "operations": one.operations,
+        }
+        for entry in entries
+        for one in entry.facts.steps
+        if 0 < one.hbm_bytes < math.inf
+    ]
+    if not bars:
+        return None
+    steps += [*sorted({bar["step"] for bar in bars} - {*steps, UNCLAIMED}), UNCLAIMED]
+    bars = [bar | {"place": steps.index(bar["step"])} for bar in bars]
+    y = name("row", title=None, sort=[entry.label for entry in entries])
+    present = [step for step in steps if any(bar["step"] == step for bar in bars)]
+    stacks = layer(
+        bars,
+        mark("bar", height={"band": 0.62}),
+        x=quantity("MB", title="HBM traffic of one device, MB (million bytes)", axis={"tickCount": 6}),
+        y=y,
+        color=name("step", sort=present, scale={"domain": steps}, legend={"values": present}),
+        order=quantity("place"),
+        tooltip=[name("row"), name("step"), digits("MB"), quantity("operations")],
+    )
+    layers = [stacks]
+    least = [{"row": e.label, "compulsory": e.compulsory_bytes / 1e6} for e in entries if e.compulsory_bytes]
+    if least:
+        told = [name("row"), digits("compulsory", title="compulsory MB")]
+        line = mark("tick", color=INK, thickness=2.5, size=26)
+        layers.append(layer(least, line, x=quantity("compulsory"), y=y, tooltip=told))
+    chart = {"layer": layers, "height": 32 * len({bar["row"] for bar in bars}) + 8}
+    return plots.add(chart, "HBM bytes by step, stacked, with the compulsory bytes as a line; totals are in the table")
+
+
+def slots(plots: Plots, entry: Entry) -> Plot | None:
+    """How full each functional unit's slots are in the longest kernels of one program; None without such kernels."""
+    longest = sorted((k for k in entry.facts.kernels if k.slots), key=_weight, reverse=True)[:KERNELS_SHOWN]
+    if not longest:
+        return None
+    lines = [_line(kernel) for kernel in longest]
+    units = list(dict.fromkeys(unit for line in lines for unit in line["unit"]))
+    axis = {"orient": "top", "labelAngle": -55, "domain": False, "ticks": False}
+    filled = quantity("filled", title="slots filled", format=".1%")
+    at = {
+        "x": name("unit", title=None, sort=units, axis=axis),
+        "y": name("kernel", title=None, sort=[line["kernel"] for line in lines]),
+        "tooltip": [*map(name, ("kernel", "step", "unit")), filled, quantity("bundles"), name("static cycles")],
+    }
+    enough = {"filter": "datum.percent >= 1"}
+    chart = heat(lines, [{"flatten": ["unit", "filled"]}], "filled", quantity("filled"), enough, at)
+    words = f"Share of each unit's slots filled, %, in the longest kernels of {entry.label}"
+    return plots.add({**chart, "height": 20 * len(lines)}, words)
+
+
+def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
+    """How full each GPU kernel leaves a multiprocessor, one column a program; None where no kernel says so."""
+    squares = [
+        {
+            "program": entry.label, "kernel": f"{plain(k.step) or UNCLAIMED}: {plain(k.name)}",
+            "share": k.occupancy.share, "blocks": k.occupancy.blocks, "limited by": plain(k.occupancy.limited_by),
+            "config": plain(k.config), "registers": k.registers, "place": number,
+        }
+        for entry in entries
+        for number, k in enumerate(entry.facts.gpu_kernels)
+        if k.occupancy is not None and math.isfinite(k.occupancy.share)
+    ]  # fmt: skip
+    if not squares:
+        return None
+    axis = {"orient": "top", "labelAngle": 0, "domain": False, "ticks": False, "labelLimit": 140}
+    tips = [*map(name, ("program", "kernel", "config")), quantity("blocks"), name("limited by"), quantity("registers")]
+    at = {
+        "x": name("program", title=None, sort=[entry.label for entry in entries], axis=axis),
+        "y": name("kernel", title=None, sort={"field": "place", "op": "min"}),
+        "tooltip": tips,
+    }
+    chart = heat(squares, [], "share", quantity("share"), {}, at)
+    height = 20 * len({square["kernel"] for square in squares})
+    return plots.add({**chart, "height": height}, "Modelled occupancy of each kernel, % of the warps it has room for")
+
+
+def _words(entry: Entry, **others: str) -> dict[str, Any]:
+    backend, ops_set, target = entry.row.labels
+    said = {"target": target, "program": f"{backend} {ops_set}", **others}
+    return {name: plain(text) for name, text in said.items()}
+
+
+def _weight(kernel: KernelFacts) -> tuple[float, int]:
+    return kernel.cycles or 0.0, kernel.bundles
+
+
+def _line(kernel: KernelFacts) -> dict[str, Any]:
+    said = {"kernel": plain(kernel.name), "step": plain(kernel.step) or UNCLAIMED, "bundles": kernel.bundles}
+    said |= {"static cycles": figures(kernel.cycles)}
+    filled = {plain(unit): round(share, 3) for unit, share in kernel.slots.items() if math.isfinite(share)}
+    return said | {"unit": list(filled), "filled": list(filled.values())}

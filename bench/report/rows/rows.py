@@ -1,0 +1,117 @@
+"""Rows of measured cells, grouped by what they compute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from oneblock.backends.api.backend import Kind
+from oneblock.bench.cells.cell import digest
+from oneblock.bench.judge.costs import Bound, bound
+from oneblock.bench.judge.stats import centre, interval
+from oneblock.bench.records.command import run_command
+from oneblock.bench.records.record import Record, Status
+from oneblock.workloads.answers.verdict import Check
+
+Machine = tuple[dict[str, str], dict[str, str], dict[str, str]]  # its own facts, its software's, and its state's
+
+
+@dataclass(frozen=True)
+class Times:
+    """The figures of a record that passed and was measured; None where there is none."""
+
+    cold_s: float
+    interval_s: tuple[float, float]
+    warm_s: float | None
+    limit: Bound | None
+    compile_cold_s: float | None
+    compile_warm_s: float | None
+    peak_rss_bytes: int
+    samples: str  # "6 × 30": processes, and samples of each
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record as the page shows it."""
+
+    path: Path
+    record: Record
+    machine: int  # which of the page's machines, from 1
+    times: Times | None  # None: no time may be shown
+    number: int  # among the page's rows: its anchor
+    newest: bool  # of its cell, tier and machine; older ones are shown only where they failed
+
+    @property
+    def check(self) -> Check | None:
+        """The check, unless the answer was wrong: how wrong is said in the reason."""
+        ran = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)
+        return self.record.check if self.record.status in ran else None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it was compiled for a device that is elsewhere, and its program counted: no failure, and no time."""
+        return self.record.status is Status.COMPILED and self.record.facts is not None
+
+    @property
+    def without_fault(self) -> bool:
+        """Whether it ended well, so that the tables alone tell its status; a program without its counts is told of."""
+        return self.counted or self.record.status in (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """Backend, ops set and target: what is compared."""
+        cell = self.record.cell
+        return cell.backend, cell.ops_set, cell.target
+
+    @property
+    def command(self) -> str:
+        """What makes a new record of this cell."""
+        return run_command(self.record)
+
+
+def _rows(records: Sequence[tuple[Path, Record]]) -> list[Row]:
+    machines = list(dict.fromkeys(digest(record.environment.machine) for _, record in records))
+    rows: list[Row] = []
+    seen = set()
+    for path, record in sorted(records, key=lambda entry: entry[1].created, reverse=True):
+        key = digest([record.cell.keys(), record.tier, record.environment.machine])
+        machine = machines.index(digest(record.environment.machine)) + 1
+        rows.append(Row(path, record, machine, _times(record), len(rows), newest=key not in seen))
+        seen.add(key)
+    return sorted(rows, key=lambda row: (row.record.cell.name, str(row.path)))
+
+
+def _times(record: Record) -> Times | None:
+    cold, warm = ([one for one in record.samples(series) if one] for series in ("cold", "warm"))
+    if record.status is not Status.PASSED or record.kind is not Kind.MEASURED or not cold:
+        return None
+    if not all(0 < sample < math.inf for one in cold for sample in one):
+        return None
+    compiled = {was: [x.compile_s for x in record.launches if x.cold_compile is was] for was in (True, False)}
+    counts = [len(one) for one in cold]
+    return Times(
+        cold_s=centre(cold),
+        interval_s=interval(cold),
+        warm_s=centre(warm) if warm else None,
+        limit=bound(record.costs, record.limits),
+        compile_cold_s=median(compiled[True]) if compiled[True] else None,
+        compile_warm_s=median(compiled[False]) if compiled[False] else None,
+        peak_rss_bytes=max(launch.peak_rss_bytes for launch in record.launches),
+        samples=f"{len(cold)} × " + "–".join(str(count) for count in sorted({min(counts), max(counts)})),
+    )
+
+
+def _groups(rows: Sequence[Row]) -> list[list[Row]]:
+    """The newest rows by subject, tier and machine: only within these may numbers stand side by side; fastest first."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in (row for row in rows if row.newest):
+        cell, elsewhere = row.record.cell, ("backend", "ops_set", "target")
+        case = cell.case
+        size = (case.workload, case.config.width, case.config.name, case.phase, case.B, case.T, case.S, cell.dtype)
+        exactly = digest({key: value for key, value in cell.keys().items() if key not in elsewhere})
+        found.setdefault((size, row.record.tier, row.machine, exactly), []).append(row)
+    return [sorted(found[key], key=lambda row: row.times.cold_s if row.times else math.inf) for key in sorted(found)]

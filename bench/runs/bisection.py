@@ -1,0 +1,59 @@
+"""A search for a pass as its user sees it: workers, restarted where one died of a try, then what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.jobs import BisectJob, GoldenJob, Outcome
+from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.pass_search import Seen
+
+_DEATHS = 40  # workers that may die of a try before it is given up
+
+
+@dataclass
+class Bisection:
+    """One search. A try that ends the worker's process is one that does not run: another worker goes on after it."""
+
+    job: BisectJob
+    within: Bounds
+    known: dict[tuple[str, ...], Seen] = field(default_factory=dict)
+    trying: tuple[str, ...] | None = None
+
+    def run(self, folder: Path, *, quiet: bool) -> Outcome:
+        """How it ended; numbers are checked against a reference that is computed first."""
+        with Console(stderr=True, quiet=quiet).status("starting") as status:
+
+            def listen(event: dict[str, Any]) -> None:
+                self.hear(event)
+                if event["event"] in ("phase", "trying"):
+                    about = event.get("name") or f"try {len(self.known) + 1}: {event['what']}"
+                    status.update(Text(f"{self.job.cell.name}  {about}"))
+
+            if self.job.of == "numbers":
+                golden = GoldenJob(self.job.cell, str(folder / "golden.npz"), 2)
+                made = launch(golden, self.within, listen=listen)
+                if made.status is not Status.PASSED:
+                    return made
+                self.job = replace(self.job, golden=golden.path)
+            for _ in range(_DEATHS):
+                outcome = launch(replace(self.job, known=tuple(self.known.items())), self.within, listen=listen)
+                if outcome.status is not Status.CRASHED or self.trying is None:
+                    return outcome
+                self.known[self.trying] = Seen(False, why=f"the compiler's process ended: {outcome.reason}")
+                self.trying = None
+        return replace(outcome, reason=f"{_DEATHS} workers died, the last so: {outcome.reason}")
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Remember what is tried and what came of it."""
+        if event["event"] == "trying":
+            self.trying = tuple(event["off"])
+        elif event["event"] == "tried":
+            self.known[tuple(event["off"])] = Seen(**event["seen"])
+            self.trying = None

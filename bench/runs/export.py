@@ -1,0 +1,154 @@
+"""An export as its user sees it: modules handed over once they are known to be right, with what compiles them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.format.units import size
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.jobs import ExportJob, GoldenJob, HloModule, Outcome
+from oneblock.bench.worker.launch import Bounds, Listener, launch
+from oneblock.compilers.neuron.operators import COMPILER, TARGETS, TARGETS_SOURCE, Mark, Operators
+
+_INPUTS = 2
+_SCRIPT = """\
+#!/bin/sh
+# {name} for {target}, to be run where AWS's compiler is installed.
+# The sum is that of the module whose answers were checked.
+set -eu
+cd "$(dirname "$0")"
+echo "{sha256}  {module}" | sha256sum --check --quiet
+{command}
+"""
+
+
+@dataclass(frozen=True)
+class ForTarget:
+    """What compiles a module for one target: a script, or why there is none."""
+
+    target: str
+    script: str | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class Handed:
+    """One program: how its export ended, and what was written; nothing where the answers were wrong."""
+
+    subject: str
+    outcome: Outcome
+    module: str | None = None
+    text: str | None = None
+    targets: tuple[ForTarget, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether a module was handed over."""
+        return self.module is not None
+
+
+def hand_over(cells: Sequence[Cell], directory: Path, within: Bounds, listen: Listener) -> Handed:
+    """Export one program for the targets of its cells; the files take their names when the answers are right."""
+    cell = cells[0]
+    module, text = directory / f"{cell.subject}.hlo.pb", directory / f"{cell.subject}.hlo.txt"
+    with tempfile.TemporaryDirectory(prefix=".oneblock-export-", dir=directory) as scratch:
+        golden, unchecked, its_text = (str(Path(scratch) / name) for name in ("golden.npz", module.name, text.name))
+        outcome = launch(GoldenJob(cell, golden, _INPUTS), within, listen=listen)
+        if outcome.status is Status.PASSED:
+            outcome = launch(ExportJob(cell, golden, unchecked, its_text), within, listen=listen)
+        if outcome.status is not Status.PASSED or outcome.module is None:
+            return Handed(cell.subject, outcome)
+        os.replace(unchecked, module)
+        os.replace(its_text, text)
+    targets = tuple(_for_target(one, module, outcome.module) for one in cells)
+    return Handed(cell.subject, outcome, str(module), str(text), targets)
+
+
+def _for_target(cell: Cell, module: Path, written: HloModule) -> ForTarget:
+    architecture = Target.parse(cell.target).architecture
+    if architecture not in TARGETS:
+        why = f"no script: `{COMPILER} compile --target` takes {', '.join(TARGETS)} ({TARGETS_SOURCE})"
+        return ForTarget(cell.target, None, why)
+    command = compile_command(module.name, cell.subject, architecture)
+    script = module.with_name(f"{cell.subject}.{architecture}.sh")
+    script.write_text(
+        _SCRIPT.format(
+            name=cell.subject, target=cell.target, sha256=written.sha256, module=module.name, command=command
+        )
+    )
+    script.chmod(0o755)
+    return ForTarget(cell.target, str(script), None)
+
+
+def compile_command(module: str, name: str, architecture: str) -> str:
+    """The line that compiles a module."""
+    words = [COMPILER, "compile", module, "--framework", "XLA", "--target", architecture]
+    words += ["--model-type", "transformer", "--auto-cast", "none", "--output", f"{name}.{architecture}.neff"]
+    return shlex.join(words)
+
+
+def marked(written: HloModule, operators: Operators) -> list[dict[str, Any]]:
+    """Each opcode with its count and what the list says of it; those that it lacks first."""
+    rows = [
+        {"opcode": opcode, "count": count, "mark": mark, "names": names}
+        for opcode, count in written.opcodes.items()
+        for mark, names in [operators.mark(opcode)]
+    ]
+    order = [Mark.NOT_LISTED, Mark.LISTED, Mark.STRUCTURAL]
+    return sorted(rows, key=lambda row: (order.index(row["mark"]), -row["count"], row["opcode"]))
+
+
+def result(handed: Sequence[Handed], operators: Operators) -> dict[str, Any]:
+    """All of it as data."""
+    exports = [
+        {
+            "subject": one.subject,
+            "status": one.outcome.status,
+            "reason": one.outcome.reason,
+            "hint": one.outcome.hint,
+            "log_tail": one.outcome.log_tail,
+            "module": one.module,
+            "text": one.text,
+            "written": one.outcome.module,
+            "opcodes": marked(one.outcome.module, operators) if one.outcome.module is not None else [],
+            "targets": one.targets,
+        }
+        for one in handed
+    ]
+    return {"exports": exports, "operators": operators}
+
+
+def parts(one: Handed, operators: Operators) -> list[Table | Text]:
+    """What is printed of one program."""
+    written, outcome = one.outcome.module, one.outcome
+    if written is None or not one.good:
+        hint = f"; {outcome.hint}" if outcome.hint else ""
+        return [Text(f"{one.subject}: nothing was handed over: {outcome.reason}{hint}", style="red")]
+    table = Table(title=one.subject, title_justify="left", title_style="bold")
+    table.add_column("opcode")
+    table.add_column("count", justify="right")
+    table.add_column(operators.title)
+    table.add_column("names there")
+    for row in marked(written, operators):
+        style = "yellow" if row["mark"] is Mark.NOT_LISTED else ""
+        table.add_row(row["opcode"], str(row["count"]), Text(row["mark"], style=style), Text(row["names"]))
+    used = max(check.budget_used or 0.0 for check in written.checks)
+    lines = [
+        f"{one.module} and .txt: {sum(written.opcodes.values())} instructions in {written.computations} computations, "
+        f"{size(written.nbytes)}; its {len(written.parameters)} parameters are the arrays in the order of their names",
+        f"read back, run by XLA on the CPU and checked with {len(written.checks)} inputs: right, with {used:.2f} of "
+        "the error that is allowed",
+        *(f"{target.target}: {target.script or target.why}" for target in one.targets),
+    ]
+    return [table, *map(Text, lines)]

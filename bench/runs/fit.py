@@ -1,0 +1,71 @@
+"""The largest batch or context that a compiler still finds room for, by bisection over compilations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.records.record import Status
+from oneblock.bench.runs.probes import not_run_here
+from oneblock.bench.worker.jobs import MeasureJob
+from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.workloads._workload import Phase
+
+_STEP = {"batch": 1, "context": 128}  # a context is tried in whole tiles of a TPU's matrix unit
+_MOST = {"batch": 2**20, "context": 2**24}  # beyond any model's and any memory's
+
+Tell = Callable[[Cell, str], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where memory ends. Between the two a compiler may fit one size and not a smaller one; they are neighbours."""
+
+    fits: Cell | None  # None: not even the smallest does
+    fails: Cell | None  # None: the largest that is tried still fits
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Both, as far as there are any."""
+        return [cell for cell in (self.fits, self.fails) if cell is not None]
+
+
+def sized(cell: Cell, axis: str, n: int) -> Cell:
+    """The same cell with n sequences, or a context of n positions."""
+    case = cell.case
+    if axis == "batch":
+        return replace(cell, case=replace(case, B=n))
+    return replace(cell, case=replace(case, T=n if case.phase is Phase.PREFILL else 1, S=n))
+
+
+def fit(cell: Cell, axis: str, bounds: Bounds, tell: Tell) -> Fit:
+    """Double until it does not fit, then bisect; what fails for another reason is left to the run, which says why."""
+    pair = (cell.backend, cell.target)
+    if pair not in not_run_here([pair], bounds):
+        raise Refused(
+            f"--fit asks a compiler for a device that is elsewhere, and {cell.backend} runs {cell.target} here: name "
+            "what to compile for, e.g. --backend xla_tpu --target tpu:v5e"
+        )
+    step, most = _STEP[axis], _MOST[axis]
+    good, bad, n = 0, 0, step
+    while (not bad and n <= most) or bad - good > step:
+        if bad:
+            n = (good + bad) // (2 * step) * step
+        fits = _fits(sized(cell, axis, n), bounds, tell)
+        if fits is None:
+            return Fit(None, sized(cell, axis, n))
+        good, bad = (n, bad) if fits else (good, n)
+        n *= 2
+    return Fit(sized(cell, axis, good) if good else None, sized(cell, axis, bad) if bad else None)
+
+
+def _fits(cell: Cell, bounds: Bounds, tell: Tell) -> bool | None:
+    """Whether it fits the target; None where that is not what the compiler had to say."""
+    tell(cell, "does it fit?")
+    job = MeasureJob(cell, "smoke", golden=None, index=0, cold_compile=True, flush_bytes=0, artifacts=None)
+    outcome = launch(job, bounds)
+    if outcome.status is Status.OUT_OF_MEMORY and outcome.memory is not None:  # the target's, and not this machine's
+        return False
+    return True if outcome.status is Status.COMPILED else None

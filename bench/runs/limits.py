@@ -1,0 +1,95 @@
+"""The machine's own limits: measured once an environment, and kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from oneblock.bench.cells.cell import Cell, digest
+from oneblock.bench.records.record import TUNED, Environment, Limits, Status
+from oneblock.bench.worker.jobs import LimitsJob
+from oneblock.bench.worker.launch import Bounds, Listener, launch
+
+_METHOD = 3  # of `_ceilings.py`: limits found by another are measured again
+
+
+_NOT_THEIRS = ("oneblock", "source_sha256", TUNED)  # software that does not change what a machine can do
+
+
+def cache_file(environment: Environment) -> Path:
+    """Where the limits of an environment are kept."""
+    from platformdirs import user_cache_path
+
+    software = {name: v for name, v in environment.software.items() if name not in _NOT_THEIRS}
+    return user_cache_path("oneblock") / f"limits-{digest([_METHOD, environment.machine, software])}.json"
+
+
+class LimitsBook:
+    """What is known of this environment's limits, by (target, backend, dtype) and by (target, "", "read")."""
+
+    def __init__(self, environment: Environment, bounds: Bounds) -> None:
+        self.path, self.bounds = cache_file(environment), bounds
+        self.rates: dict[str, float | None] = {}
+        self._again: set[tuple[str, str]] = set()
+        with contextlib.suppress(OSError, ValueError):  # absent or damaged: measured again
+            self.rates = dict(json.loads(self.path.read_text()))
+
+    def learn(self, cells: list[Cell], listen: Listener | None = None) -> None:
+        """Measure what these cells need and the book does not have: one process a backend."""
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for cell in cells:
+            if _key(cell.target, cell.backend, cell.dtype) not in self.rates:
+                wanted.setdefault((cell.target, cell.backend), []).append(cell.dtype)
+        for (target, backend), dtypes in wanted.items():
+            self.measure(LimitsJob(backend, target, tuple(dict.fromkeys(dtypes)), self.bounds.threads), listen)
+        if cells and _key("cpu", "", "read") not in self.rates:
+            self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads), listen)
+
+    def doubt(self, cell: Cell) -> bool:
+        """A result beats these limits: measure them again, once a run, and say whether that was done."""
+        key = (cell.target, cell.backend)
+        if key in self._again:
+            return False
+        self._again.add(key)
+        self.measure(LimitsJob(cell.backend, cell.target, (cell.dtype,), self.bounds.threads))
+        if cell.target == "cpu":
+            self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads))
+        return True
+
+    def measure(self, job: LimitsJob, listen: Listener | None = None) -> None:
+        """Measure in a process of its own, and keep what beats what was known."""
+        outcome = launch(job, self.bounds, listen=listen)
+        if outcome.status is not Status.PASSED or outcome.rates is None:
+            return  # the backend's own cells will say what is wrong with it
+        for dtype in job.dtypes:
+            key, reached = _key(job.target, job.backend or "", dtype), outcome.rates.get(dtype)
+            self.rates[key] = max(reached or 0.0, self.rates.get(key) or 0.0) or None  # a limit is the best ever seen
+        with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(f".{digest(self.rates)}")
+            temporary.write_text(json.dumps(self.rates, indent=1, sort_keys=True))
+            temporary.replace(self.path)
+
+    def limits(self, cell: Cell) -> Limits:
+        """What the machine reached at best for this cell's target and dtype, whichever backend reached it."""
+        start, end = f"{cell.target}|", f"|{cell.dtype}"
+        reached = {
+            key.split("|")[1]: rate
+            for key, rate in self.rates.items()
+            if rate is not None and key.startswith(start) and key.endswith(end)
+        }
+        best = max(reached, key=lambda backend: reached[backend], default=None)
+        read = self.rates.get(_key(cell.target, "", "read"))
+        return Limits(reached[best] if best is not None else None, best, read)
+
+
+def _key(target: str, backend: str, what: str) -> str:
+    return f"{target}|{backend}|{what}"
+
+
+def as_rows(rates: dict[str, float | None]) -> list[dict[str, Any]]:
+    """The book as rows of target, backend, what and rate."""
+    parts = ((*key.split("|"), rate) for key, rate in sorted(rates.items()))
+    return [{"target": t, "backend": b or None, "of": what, "rate": rate} for t, b, what, rate in parts]

@@ -1,0 +1,61 @@
+"""What works here, found out in a process of its own: a toolchain that kills it is only a line in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oneblock import backends
+from oneblock.backends.api.backend import Kind
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.records.store import adapter
+from oneblock.bench.worker.jobs import ProbeJob
+from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.workloads.ops.nearest import unknown
+
+
+def not_run_here(pairs: list[tuple[str, str]], bounds: Bounds) -> set[tuple[str, str]]:
+    """Of these (backend, target), those that run nothing: compiled for a device that is elsewhere, or refused."""
+    by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
+    found = [row for asked in by_backend.values() for row in _probe_together([], bounds, asked)[0]]
+    runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}
+    return set(pairs) - runs
+
+
+def probe(names: list[str], bounds: Bounds) -> list[Probed]:
+    """What each of these backends has for each of its platforms; LookupError offers the nearest names."""
+    known = backends.names()
+    for name in names:
+        if name not in known:
+            raise LookupError(unknown("backend", name, known))
+    found: list[Probed] = []
+    left = list(names)
+    while left:
+        said, culprit, why = _probe_together(left, bounds)
+        found += said
+        if culprit is None:
+            break
+        found.append(Probed(culprit, "", None, None, f"its probe ended badly: {why}", "import its toolchain by hand"))
+        left = left[left.index(culprit) + 1 :]
+    return found
+
+
+def _probe_together(
+    names: list[str], bounds: Bounds, pairs: Sequence[tuple[str, str]] = ()
+) -> tuple[list[Probed], str | None, str]:
+    """(what was found, the backend at which the process died if it did, how)."""
+    found: list[Probed] = []
+    probing: list[str] = []
+
+    def listen(answer: dict[str, Any]) -> None:
+        event = answer.pop("event")
+        if event == "probing":
+            probing.append(answer["backend"])
+        elif event == "probed":
+            found.append(adapter(Probed).validate_python(answer))
+
+    outcome = launch(ProbeJob(tuple(names), tuple(pairs)), bounds, listen=listen)
+    if outcome.reason is None:
+        return found, None, ""
+    culprit = probing[-1] if probing else [*names, *(backend for backend, _ in pairs)][0]
+    return [row for row in found if row.backend != culprit], culprit, outcome.reason

@@ -1,0 +1,237 @@
+"""Running cells: in processes of their own, round robin in a seeded order, resumable after any interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import sleep
+
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.tiers import Tier
+from oneblock.bench.judge.costs import costs, reference_bytes
+from oneblock.bench.judge.doubts import doubts
+from oneblock.bench.judge.limits import stated_limits, too_fast
+from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
+from oneblock.bench.records.record import ANSWERS, SCHEMA, ArtifactRef, Environment, Record, Status, identity
+from oneblock.bench.records.store import Store, adapter, to_json
+from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.probes import not_run_here
+from oneblock.bench.worker.jobs import GoldenJob, MeasureJob, Outcome
+from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.compilers import Artifact, Detail
+
+_POLL_S = 0.02
+Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What one launch of an unfinished cell came to."""
+
+    outcome: Outcome
+    artifacts: tuple[ArtifactRef, ...]
+
+
+@dataclass
+class Progress:
+    """How far a run is; `launches` counts those done, of the `planned`."""
+
+    planned: int
+    launches: int = 0
+
+
+class Run:
+    """One run of some cells into one records directory."""
+
+    def __init__(
+        self, cells: list[Cell], tier: Tier, store: Store, bounds: Bounds, *, seed: int = 0, again: bool = False,
+        detail: Detail = Detail.DEFAULT,
+    ) -> None:  # fmt: skip
+        self.cells, self.tier, self.store, self.bounds, self.seed, self.again = cells, tier, store, bounds, seed, again
+        self.detail = detail
+        self.environment: Environment = environment(bounds.threads)
+        self.finished: dict[Cell, Record] = {}
+        self.skipped: set[Cell] = set()
+        self.progress = Progress(planned=len(cells) * tier.launches)
+        self._goldens: dict[str, Outcome] = {}
+        self._elsewhere: set[tuple[str, str]] = set()  # (backend, target) that run nothing here
+
+    def go(self, tell: Tell) -> list[Record]:
+        """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
+        self.store.check_writable()
+        with tempfile.TemporaryDirectory(prefix="oneblock-run-") as scratch:
+            book = LimitsBook(self.environment, self.bounds)
+            todo = [cell for cell in self.cells if not self._already_done(cell)]
+            self._elsewhere = not_run_here(_not_cpu(todo), self.bounds)
+            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], Path(scratch), book, tell)
+            todo = [cell for cell in todo if cell not in self.finished]
+            with _alone():
+                book.learn(todo, lambda _: tell(todo[0], "measuring the machine's limits"))
+            while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
+                for index, cell in self._order():
+                    if cell not in self.finished:
+                        self._once(index, cell, Path(scratch), book, tell)
+                    self.progress.launches += 1
+        return [self.finished[cell] for cell in self.cells]
+
+    def _is_elsewhere(self, cell: Cell) -> bool:
+        return (cell.backend, cell.target) in self._elsewhere
+
+    def _compile_all(self, cells: list[Cell], scratch: Path, book: LimitsBook, tell: Tell) -> None:
+        """Nothing of these is timed: as many at once as there are threads, and one process each."""
+
+        def compile_one(cell: Cell) -> None:
+            self._finish(cell, [self._launch(0, cell, scratch, tell)], book)
+            self.progress.launches += self.tier.launches
+
+        with ThreadPoolExecutor(self.bounds.threads) as pool:
+            for done in [pool.submit(compile_one, cell) for cell in cells]:
+                done.result()
+
+    def _order(self) -> Iterator[tuple[int, Cell]]:
+        """Round robin: each pass takes every cell once, in an order of its own that the seed fixes."""
+        for index in range(self.tier.launches):
+            cells = list(self.cells)
+            random.Random(f"{self.seed}/{index}").shuffle(cells)
+            yield from ((index, cell) for cell in cells)
+
+    def _identity(self, cell: Cell) -> str:
+        return identity(cell, self.tier.name, self.environment)
+
+    def _already_done(self, cell: Cell) -> bool:
+        """Whether an earlier or another run has the answer."""
+        if self.again:
+            return False
+        record = self.store.done(self._identity(cell))
+        if record is None or record.status not in ANSWERS:
+            return False
+        self.finished[cell] = record
+        self.skipped.add(cell)
+        return True
+
+    def _once(self, index: int, cell: Cell, scratch: Path, book: LimitsBook, tell: Tell) -> None:
+        """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
+        key = self._identity(cell)
+        tell(cell, "waiting for another run")
+        with _alone():
+            if self._already_done(cell):
+                return
+            if index not in self._partials(key):
+                partial = self._launch(index, cell, scratch, tell)
+                if partial.outcome.status is not Status.PASSED:
+                    self._finish(cell, [partial], book)
+                    return
+                self.store.add_partial(key, index, to_json(partial))
+            partials = self._partials(key)
+            if len(partials) == self.tier.launches:
+                self._finish(cell, [partial for _, partial in sorted(partials.items())], book)
+
+    def _partials(self, key: str) -> dict[int, Partial]:
+        """The launches that are kept, by index; one that cannot be read is measured again."""
+        found = {}
+        for index, raw in self.store.partials(key).items():
+            with contextlib.suppress(ValueError):
+                found[index] = adapter(Partial).validate_json(raw)
+        return found
+
+    def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
+        elsewhere = self._is_elsewhere(cell)
+        golden = Outcome(Status.PASSED) if elsewhere else self._golden(cell, scratch, tell)
+        if golden.status is not Status.PASSED:
+            return Partial(golden, ())
+        stages = Path(tempfile.mkdtemp(dir=scratch)) if index == 0 else None
+        caches = scratch / self._identity(cell)
+        cold = index < self.tier.processes  # the first round: nothing compiled before may help
+        if cold:
+            shutil.rmtree(caches, ignore_errors=True)
+        job = MeasureJob(
+            cell=cell,
+            tier=self.tier.name,
+            golden=None if elsewhere else str(scratch / f"{cell.question}.npz"),
+            index=index,
+            cold_compile=cold or not caches.exists(),
+            flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
+            artifacts=None if stages is None else str(stages),
+            detail=self.detail,
+        )
+        outcome = launch(job, self.bounds, caches, lambda said: tell(cell, said.get("name", "")))
+        texts = (Artifact(s.stage, s.dialect, Path(s.path).read_text(encoding="utf-8")) for s in outcome.stages)
+        kept = tuple(self.store.add_artifact(text) for text in texts)
+        return Partial(replace(outcome, stages=(), wrong_tried=golden.wrong_tried), kept)
+
+    def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome:
+        """The reference of a cell's subject, computed once a run for all backends."""
+        if cell.question not in self._goldens:
+            needed = reference_bytes(cell)
+            if needed > self.bounds.memory_bytes:
+                reason = (
+                    f"the float64 reference alone needs {needed / 2**30:.1f} GiB, "
+                    f"and {self.bounds.memory_bytes / 2**30:.1f} GiB may be used"
+                )
+                outcome = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
+            else:
+                job = GoldenJob(cell, str(scratch / f"{cell.question}.npz"), answers=1 + max(1, self.tier.rechecks))
+                outcome = launch(job, self.bounds, listen=lambda said: tell(cell, said.get("name", "")))
+            self._goldens[cell.question] = outcome
+        return self._goldens[cell.question]
+
+    def _finish(self, cell: Cell, partials: list[Partial], book: LimitsBook) -> None:
+        first = partials[0].outcome
+        launches = tuple(p.outcome.launch for p in partials if p.outcome.launch is not None)
+        record = Record(
+            schema=SCHEMA,
+            created=now(),
+            cell=cell,
+            tier=self.tier.name,
+            status=first.status,
+            kind=first.kind,
+            device=first.device,
+            reason=first.reason,
+            hint=first.hint,
+            log_tail=first.log_tail,
+            check=first.check,
+            wrong_answers_rejected=first.wrong_tried,
+            costs=costs(cell),
+            limits=book.limits(cell) if launches else stated_limits(cell) if first.facts else None,
+            launches=launches,
+            doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
+            artifacts=partials[0].artifacts,
+            environment=self.environment,
+            order_seed=self.seed,
+            compile_s=first.compile_s,
+            facts=first.facts,
+            memory=first.memory,
+        )
+        if too_fast(record) is not None and book.doubt(cell):
+            record = replace(record, limits=book.limits(cell))
+        reason = too_fast(record)
+        if reason is not None:
+            hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
+            record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
+        self.store.add(record)
+        self.finished[cell] = record
+
+
+def _not_cpu(cells: list[Cell]) -> list[tuple[str, str]]:
+    pairs = dict.fromkeys((cell.backend, cell.target) for cell in cells)
+    return [(backend, target) for backend, target in pairs if target != "cpu"]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one process is measured at a time on this machine; the kernel frees the lock however its holder ends.
+
+    The pause afterwards is longer than a waiting run's poll, so that two runs take turns.
+    """
+    from filelock import FileLock
+
+    with FileLock(Path(tempfile.gettempdir(), "oneblock-measuring.lock"), mode=0o666, poll_interval=_POLL_S):
+        yield
+    sleep(2 * _POLL_S)

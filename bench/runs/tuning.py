@@ -1,0 +1,231 @@
+"""A tuning as its user sees it: searches with live progress, then the winner timed anew, then the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.backends.api.backend import Found, Kind
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.format.units import seconds as spoken
+from oneblock.bench.records.environment import last_level_cache_bytes, load_average
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.jobs import GoldenJob, Outcome, TuneJob, VersusJob
+from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.compilers.api.search import Search, TaskState
+
+_EVERY_S = 30.0  # between two lines on how far a search is, where there is no terminal to redraw a table on
+
+
+@dataclass
+class Tuning:
+    """Searches of one program with several seeds, and what came of them."""
+
+    cell: Cell
+    within: Bounds
+    asked: Sequence[Search]
+    found: dict[int, Found] = field(default_factory=dict)  # by seed
+    ended: list[Outcome] = field(default_factory=list)  # what did not end well
+    timed: Outcome | None = None  # the winner beside what runs without a search
+
+    @property
+    def good(self) -> bool:
+        """Whether all that was asked for was done, and the winner is right."""
+        right = self.timed is None or self.timed.status is Status.PASSED
+        every = all(task.best is not None for one in self.found.values() for task in one.tasks)
+        return not self.ended and right and every
+
+    def search(self, *, quiet: bool) -> None:
+        """Every seed in turn; what does not end well ends it all."""
+        for asked in self.asked:
+            console = Console(stderr=True, quiet=quiet)
+            watch = _Watch(self.cell, asked, console)
+            shown = Live(console=console, get_renderable=watch.table, refresh_per_second=2, transient=True)
+            with shown if console.is_terminal else nullcontext():
+                outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
+            if outcome.status is not Status.PASSED or outcome.found is None:
+                self.ended.append(outcome)
+                return
+            self.found[asked.seed] = outcome.found
+            if outcome.found.folder is None:  # all ways were ranked: another seed would find the same
+                return
+
+    def versus(self, folder: Path, rounds: int, *, quiet: bool) -> None:
+        """Time the program with and without what was found, in turn; not where nothing runs or nothing is kept."""
+        if self.ended or any(one.folder is None for one in self.found.values()) or self.asked[0].rpc is not None:
+            return
+        golden = folder / "golden.npz"
+        with Console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
+
+            def listen(event: dict[str, Any]) -> None:
+                if event["event"] == "phase":
+                    status.update(f"the winner, with fresh samples: {event['name']}")
+
+            made = launch(GoldenJob(self.cell, str(golden), 2), self.within, listen=listen)
+            flush = 2 * last_level_cache_bytes()
+            job = VersusJob(self.cell, ("plain", "tuned"), str(golden), rounds, flush)
+            self.timed = launch(job, self.within, listen=listen) if made.status is Status.PASSED else made
+
+    def result(self) -> dict[str, Any]:
+        """All of it as data: raw seconds, every trial."""
+        return {
+            "cell": self.cell, "found": {str(seed): found for seed, found in self.found.items()},
+            "ended": self.ended, "timed": self.timed, "load_average": load_average(),
+        }  # fmt: skip
+
+    def show(self) -> None:
+        """What was found, whether it would come out the same again, and whether it pays."""
+        from oneblock.bench.terminal.records import console
+
+        out = console()
+        for found in self.found.values():
+            out.print(tasks_table(self.cell, found))
+            if found.folder is not None:
+                out.print(Text(f"kept in {found.folder}"))
+        if len(self.found) > 1:
+            out.print(_spread(self.found))
+        for outcome in [*self.ended, *([self.timed] if self.timed is not None else [])]:
+            if outcome.status is not Status.PASSED:
+                hint = f"; {outcome.hint}" if outcome.hint else ""
+                out.print(Text(f"{outcome.status}: {outcome.reason}{hint}", style="red"))
+        if self.asked[0].rpc is not None and self.found:
+            out.print(
+                Text("not timed anew: the winner is for another host, and only its functions were measured there")
+            )
+        if self.timed is not None and self.timed.seconds is not None:
+            for line in _verdict(self.timed.seconds, self.found):
+                out.print(Text(line))
+
+
+class _Watch:
+    """The live table of one search."""
+
+    def __init__(self, cell: Cell, asked: Search, console: Console) -> None:
+        self.cell, self.asked, self.console = cell, asked, console
+        self.told = monotonic()
+        self.began, self.phase, self.kind = monotonic(), "starting", ""
+        self.tasks: dict[str, dict[str, Any]] = {}
+        self.before = 0  # trials of earlier runs: those that a task has when it is told of first
+        self.ranked = False  # there are so many ways, and all are tried
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in what the worker says."""
+        if event["event"] == "phase":
+            self.phase, self.began = event["name"], monotonic()
+            self.kind = event.get("kind", "")
+        elif event["event"] == "task":
+            if event["name"] not in self.tasks:
+                self.before += event["trials"]
+            self.tasks[event["name"]], self.ranked = event, event["ranked"]
+        if not self.console.is_terminal and monotonic() - self.told > _EVERY_S:
+            self.told = monotonic()
+            self.console.print(self._title(), highlight=False)
+
+    def table(self) -> Table:
+        """The tasks by what they cost, and how long it will still take."""
+        table = Table(title=self._title(), title_justify="left")
+        table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=48)
+        for column in ("calls", "trials", "failed", f"best {self.kind}", "GFLOP/s", "of the program"):
+            table.add_column(column, justify="right")
+        total = sum(task["calls"] * (task["best_s"] or 0.0) for task in self.tasks.values())
+        for task in sorted(self.tasks.values(), key=lambda one: -one["calls"] * (one["best_s"] or 0.0)):
+            best = task["best_s"]
+            rate = f"{task['flops'] / best / 1e9:.1f}" if best and task["flops"] else ""
+            share = f"{task['calls'] * best / total:.0%}" if best and total else ""
+            counts = (str(task[name]) for name in ("calls", "trials", "failed"))
+            table.add_row(task["name"], *counts, "" if best is None else spoken(best), rate, share)
+        return table
+
+    def _title(self) -> str:
+        done = sum(task["trials"] for task in self.tasks.values())
+        what = f"{self.cell.subject}-{self.cell.backend}, seed {self.asked.seed}"
+        return f"{what}: {self.phase}, {done} trials{self._left(done)}"
+
+    def _left(self, done: int) -> str:
+        new = done - self.before
+        if self.ranked:
+            return ""
+        if new <= 0 or done >= self.asked.trials:
+            return f" of {self.asked.trials}"
+        left = (self.asked.trials - done) * (monotonic() - self.began) / new
+        return f" of {self.asked.trials}, {spoken(left)} left"
+
+
+def tasks_table(cell: Cell, found: Found) -> Table:
+    """One line a function or kernel: what was tried, and the best of it."""
+    title = f"{cell.subject}-{cell.backend} on {cell.target}   ({found.kind}: {found.how})"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("step")
+    table.add_column("function", overflow="fold", max_width=60)
+    for column in ("calls", "trials", "failed", "best", "GFLOP/s"):
+        table.add_column(column, justify="right", style="italic" if found.kind is Kind.MODELLED else "")
+    named = any(trial.config is not None for task in found.tasks for trial in task.trials)
+    for column in ("best configuration", "without a search") if named else ():
+        table.add_column(column)
+    for task in sorted(found.tasks, key=lambda one: -one.calls * _best_s(one)):
+        took, failed = _best_s(task), [trial for trial in task.trials if trial.seconds is None]
+        table.add_row(
+            ", ".join(task.steps), Text(task.name), str(task.calls), str(len(task.trials)), str(len(failed)),
+            spoken(took) if took else f"none: {failed[0].why_not}" if failed else "none",
+            f"{task.flops / took / 1e9:.1f}" if took and task.flops else "",
+            *((task.best.config or "" if task.best is not None else "", _regret(task)) if named else ()),
+        )  # fmt: skip
+    return table
+
+
+def _best_s(task: TaskState) -> float:
+    return (task.best.seconds if task.best is not None else None) or 0.0
+
+
+def _regret(task: TaskState) -> str:
+    """How much longer what would run without a search takes; empty where that is not among the trials."""
+    if task.default is None or task.best is None:
+        return ""
+    default = task.trials[task.default]
+    if default.seconds is None or not task.best.seconds:
+        return "does not build"
+    lost = default.seconds / task.best.seconds - 1
+    return "the same" if lost == 0 else f"+{lost:.0%} ({default.config})"
+
+
+def _spread(found: dict[int, Found]) -> Text:
+    """The sum of the best times of each seed, over the functions for which every seed has one."""
+    timed = [{task.name for task in one.tasks if task.best is not None} for one in found.values()]
+    common = set.intersection(*timed)
+    if not common:
+        return Text("no function has a time from every seed: nothing can be said of their spread")
+    sums = {
+        seed: sum(task.calls * _best_s(task) for task in one.tasks if task.name in common)
+        for seed, one in found.items()
+    }
+    each = ", ".join(f"seed {seed} {spoken(total)}" for seed, total in sums.items())
+    apart = (max(sums.values()) - min(sums.values())) / median(sums.values())
+    of = "all functions" if all(len(names) == len(common) for names in timed) else f"{len(common)} functions"
+    return Text(f"{of} at their best, by the search's own warm samples (measured): {each}; they lie {apart:.1%} apart")
+
+
+def _verdict(raw: dict[str, tuple[float, ...]], found: dict[int, Found]) -> list[str]:
+    """How much faster, by fresh samples, and after how many calls the search has paid."""
+    plain, tuned = median(raw["plain"]), median(raw["tuned"])
+    lines = [
+        f"the whole program by the best that is kept, {len(raw['plain'])} fresh samples in turn, cold caches, "
+        f"measured: untuned {spoken(plain)}, tuned {spoken(tuned)}: {plain / tuned:.3g}x (load {load_average()})"
+    ]
+    last = list(found.values())[-1]  # which knows what all seeds took
+    spent = sum(task.spent_s or 0.0 for task in last.tasks)
+    if plain > tuned and spent:
+        calls, saved = spent / (plain - tuned), spoken(plain - tuned)
+        lines.append(f"break-even: {spoken(spent)} of search / {saved} saved a call = {calls:,.0f} calls")
+    elif plain <= tuned:
+        lines.append("break-even: never, the search found nothing faster")
+    return lines

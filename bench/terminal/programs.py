@@ -1,0 +1,169 @@
+"""Tables of what was compiled for a device that is elsewhere: counts, and estimates side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.bench.judge.costs import bound
+from oneblock.bench.records.record import Record, Status
+from oneblock.bench.terminal.gpu import has_kernels, summary
+from oneblock.compilers.api.facts import Collective, Estimate, Facts
+
+ESTIMATES = ("roofline", "xla", "hlo", "llo", "xla-triton", "xla-cublas", "static")
+
+
+def estimates(record: Record) -> dict[str, Estimate]:
+    """By name: the roofline of the chip's specification, and those that came of its compiler."""
+    found = {estimate.name: estimate for estimate in record.facts.estimates} if record.facts else {}
+    least = bound(record.costs, record.limits)
+    if least is not None and record.limits is not None:
+        how = f"max(FLOPs / peak, compulsory bytes / bandwidth), by {least.by}; {record.limits.flops_by}"
+        found["roofline"] = Estimate("roofline", least.seconds, how, record.limits.kind)
+    return found
+
+
+def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
+    """Tables of a subject's cells that were compiled and not run: of whole programs, of GPU kernels, of exchanges."""
+    by_kernel = [record for record in records if has_kernels(record)]
+    whole = [record for record in records if not has_kernels(record)]
+    if whole:
+        yield _programs(subject, whole)
+    if by_kernel:
+        yield summary(subject, by_kernel)
+    if any(record.facts and record.facts.collectives for record in whole):
+        yield _exchanges(subject, whole)
+
+
+def _programs(subject: str, records: Sequence[Record]) -> Table:
+    records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
+    title = f"{subject}   (compiled, not run: counts of the compiler's output, and estimates of time, none measured)"
+    caption = (
+        "+: kernels of one's own count as they declare. formula: FLOPs as a share of the formula's. least: HBM traffic "
+        "as a multiple of the compulsory. steps: the operations that a step claims. Estimates: roofline of the "
+        "specification (modelled); xla: optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM "
+        "time; xla-triton, xla-cublas: sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
+    )
+    table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    for column in ("target", "backend", "ops"):
+        table.add_column(column, no_wrap=True)
+    for column in ("GFLOP", "formula", "HBM", "least", "scratch", "fusions", "kernels", "steps"):
+        table.add_column(column, justify="right", no_wrap=True)
+    shown = [name for name in ESTIMATES if any(name in estimates(record) for record in records)]
+    for name in shown:
+        table.add_column(name, justify="right", style="italic", no_wrap=True)
+    table.add_column("compile", justify="right", no_wrap=True)
+    for record in records:
+        table.add_row(*_row(record, shown))
+    return table
+
+
+def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
+    from oneblock.bench.format.units import seconds, size
+
+    cell, facts = record.cell, record.facts
+    row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
+    if facts is None:
+        return row
+    chips = devices(record)
+    declared = own_kernels(facts) > 0  # of kernels of one's own no operations are seen
+    row += [
+        "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * declared,
+        "" if facts.flops is None else f"{facts.flops * chips / record.costs.flops:.1%}",
+        "" if facts.hbm_bytes is None else size(facts.hbm_bytes),
+        "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
+        "" if facts.scratch_bytes is None else size(facts.scratch_bytes),
+        str(sum(facts.fusions.values())),
+        str(len(facts.gpu_kernels) or own_kernels(facts) or ""),
+        "" if facts.attributed is None else f"{facts.attributed:.0%}",
+    ]
+    known = estimates(record)
+    for name in shown:
+        value = known[name].seconds if name in known else None
+        row.append("" if value is None or (name == "roofline" and chips > 1) else seconds(value))
+    return [*row, "" if record.compile_s is None else seconds(record.compile_s)]
+
+
+def devices(record: Record) -> int:
+    """How many devices the cell's mesh has."""
+    from math import prod
+
+    from oneblock.backends.api.target import Target
+
+    return prod(Target.parse(record.cell.target).axes.values())
+
+
+def ledger(facts: Facts) -> Counter[Collective]:
+    """How often each collective occurs, those that differ in their channel alone counted together."""
+    return Counter(replace(one, channel=None) for one in facts.collectives)
+
+
+def own_kernels(facts: Facts) -> int:
+    """Calls of kernels that the compiler did not write, of which it sees no operations."""
+    return sum(n for target, n in facts.custom_calls.items() if target == "tpu_custom_call" or "triton" in target)
+
+
+def _exchanges(subject: str, records: Sequence[Record]) -> Table:
+    """The ledger of collectives, like ones counted together."""
+    from oneblock.bench.format.units import size
+
+    table = Table(title=f"{subject}   (what the devices exchange)", title_justify="left", title_style="bold")
+    for column in ("target", "backend", "ops", "step", "collective", "dtype", "group", "algorithm"):
+        table.add_column(column)
+    for column in ("count", "bytes each"):
+        table.add_column(column, justify="right")
+    for record in records:
+        for one, count in ledger(record.facts).items() if record.facts else ():
+            where = (record.cell.target, record.cell.backend, record.cell.ops_set, one.step or "", one.kind, one.dtype)
+            table.add_row(*where, str(one.group_size or ""), one.algorithm or "", str(count), size(one.bytes))
+    return table
+
+
+def details(record: Record) -> Iterator[str]:
+    """Lines about one record's facts: estimates with how they came about, steps, kernels, memory, caveats."""
+    from oneblock.bench.format.units import seconds, size
+
+    memory = record.memory
+    if memory is not None:
+        for buffer in memory.largest:
+            yield f"memory: {size(buffer.bytes)} {buffer.what}"
+    facts = record.facts
+    if facts is None:
+        return
+    for name, estimate in estimates(record).items():
+        value = "none" if estimate.seconds is None else seconds(estimate.seconds)
+        yield f"estimate {name:<9}({estimate.kind}): {value}: {estimate.how}"
+    counts = {"operations": facts.operations, "fusions": facts.fusions, "custom calls": facts.custom_calls}
+    for label, count in counts.items():
+        if count:
+            yield f"{label}: " + ", ".join(f"{n} {what}" for what, n in count.items())
+    if facts.compiler_flops is not None:
+        yield f"the compiler's own count of FLOPs: {facts.compiler_flops:.4g} (ours: {facts.flops or 0:.4g})"
+    for step in facts.steps:
+        cycles = "" if step.cycles is None else f" {step.cycles:>12,.0f} cycles"
+        yield (
+            f"  {step.step or '(none)':<10} {step.operations:>4} operations {step.flops:>16,.0f} FLOPs "
+            f"{step.hbm_bytes:>14,.0f} HBM bytes{cycles}"
+        )
+    for kernel in facts.kernels[:8]:
+        slots = ", ".join(f"{unit} {used:.0%}" for unit, used in kernel.slots.items() if used >= 0.01)
+        cycles = "" if kernel.cycles is None else f", {kernel.cycles:,.0f} static cycles"
+        estimated = "" if kernel.estimated_cycles is None else f", {kernel.estimated_cycles:,.0f} estimated"
+        yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}{estimated}; slots filled: {slots}"
+    for launch in facts.gpu_kernels if not has_kernels(record) else ():  # else they have a table
+        threads = "" if launch.threads is None else f", {launch.threads} threads"
+        used = "" if launch.registers is None else f", {launch.registers} registers, {launch.spill_bytes} B spilled"
+        written = ", ".join(f"{n} {what}" for what, n in launch.instructions.items())
+        yield f"  {launch.name} ({launch.step}): {launch.kind}{threads}{used}; {written}"
+    for caveat in facts.caveats:
+        yield f"caveat: {caveat}"
+
+
+def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """(those that ran or should have, those that were compiled for elsewhere)."""
+    there = [record for record in records if record.status is Status.COMPILED]
+    return [record for record in records if record.status is not Status.COMPILED], there

@@ -1,0 +1,109 @@
+"""Tables and units for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oneblock.backends.api.backend import Kind
+from oneblock.bench.format.units import seconds
+from oneblock.bench.judge.costs import bound
+from oneblock.bench.judge.stats import centre
+from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
+from oneblock.bench.terminal.neuron import has_calls, programs
+from oneblock.bench.terminal.programs import compiled, split
+
+_GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
+
+
+_DOUBTS_SHOWN = 10
+
+
+def console() -> Console:
+    """Standard output; as wide as a table needs where it is no terminal, so that nothing is cut in a file."""
+    out = Console()
+    return out if out.is_terminal else Console(width=180, highlight=False)
+
+
+def of_limit(record: Record) -> str | None:
+    """The cold time as a share of the machine's measured limit: "71 % memory"; None where the limit is not known."""
+    least = bound(record.costs, record.limits)
+    if least is None or not record.launches:
+        return None
+    return f"{least.seconds / centre(record.samples('cold')):.0%} {least.by}"
+
+
+def results(records: Sequence[Record]) -> list[Table | Text]:
+    """One table a subject; a failure is a word and a reason, never a number."""
+    subjects: dict[str, list[Record]] = {}
+    for record in records:
+        subjects.setdefault(record.cell.subject, []).append(record)
+    found: list[Table | Text] = []
+    for subject, rows in subjects.items():
+        here, elsewhere = split(rows)
+        found += [_table(subject, here)] if here else []
+        found += [programs(subject, here)] if any(has_calls(record) for record in here) else []
+        found += compiled(subject, elsewhere) if elsewhere else []
+        found.append(Text(""))
+    return found
+
+
+def _table(subject: str, records: list[Record]) -> Table:
+    tier = records[0].tier
+    threads = records[0].environment.machine["threads"]
+    title = f"{subject}   (tier {tier}, {threads} threads; times are measured medians)"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in ("backend", "ops", "target", "status"):
+        table.add_column(column)
+    for column in ("cold", "warm", "of limit", "compile", "error budget", "rel. L2"):
+        table.add_column(column, justify="right")
+    for record in sorted(records, key=_order):
+        table.add_row(*_row(record))
+    return table
+
+
+def _order(record: Record) -> tuple[bool, float, str]:
+    timed = record.status is Status.PASSED and record.kind is Kind.MEASURED
+    return (not timed, centre(record.samples("cold")) if timed else 0.0, record.cell.name)
+
+
+def _row(record: Record) -> list[str | Text]:
+    cell, style = record.cell, _GOOD.get(record.status, "bold red")
+    mark = " *" if record.doubts else ""
+    row: list[str | Text] = [cell.backend, cell.ops_set, cell.target, Text(record.status + mark, style=style)]
+    timed = record.status is Status.PASSED and record.kind is Kind.MEASURED
+    if not timed:
+        row += [""] * 4
+    else:
+        row += [
+            seconds(centre(record.samples("cold"))),
+            seconds(centre(record.samples("warm"))),
+            of_limit(record) or "",
+        ]
+        cold = [launch.compile_s for launch in record.launches if launch.cold_compile]
+        row.append(seconds(median(cold)) if record.artifacts and cold else "-")  # without stages, nothing was compiled
+    check = record.check
+    if check is None or record.status is Status.FAILED:
+        return [*row, "", ""]
+    used = check.budget_used
+    worst = max((output.relative_l2 or 0.0) for output in check.outputs)
+    return [*row, "" if used is None else f"{used:.0%}", f"{worst:.1e}"]
+
+
+def remarks(records: Sequence[Record]) -> list[Text]:
+    """What is wrong, a sentence each; then what is doubtful, counted where it would fill the screen."""
+    lines: list[Text] = []
+    for record in records:
+        if record.status not in (Status.PASSED, Status.COMPILED) and record.reason:
+            hint = f"; {record.hint}" if record.hint else ""
+            lines.append(Text(f"{record.status}  {record.cell.name}: {record.reason}{hint}", style="red"))
+    doubted = [(record.cell.name, doubt) for record in records for doubt in record.doubts]
+    lines += [Text(f"doubt *  {name}: {doubt}", style="yellow") for name, doubt in doubted[:_DOUBTS_SHOWN]]
+    if len(doubted) > _DOUBTS_SHOWN:
+        left = len(doubted) - _DOUBTS_SHOWN
+        lines.append(Text(f"doubt *  and {left} more: `oneblock show NAME` and the report have all", style="yellow"))
+    return lines

@@ -1,0 +1,1 @@
+"""The worker process: its jobs, how it is started and how it measures."""

@@ -1,0 +1,144 @@
+"""The worker's part of `oneblock bisect`: each run compiled, checked or counted, and said as it is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from difflib import unified_diff
+from functools import partial
+from pathlib import Path
+
+from oneblock import backends, workloads
+from oneblock.backends.api.backend import Bisectable, Executable, Kind, Unsupported
+from oneblock.backends.api.target import Target
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.channel import say
+from oneblock.bench.worker.jobs import Bisected, BisectJob, Outcome
+from oneblock.bench.worker.pass_search import Ends, Finding, Seen, search
+from oneblock.bench.worker.subject import Subject
+from oneblock.compilers.api.passes import CannotRun, Passes
+from oneblock.workloads._workload import Arrays, Workload
+from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights, without_data
+from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.verdict import Check
+from oneblock.workloads.ops.nearest import unknown
+
+NUMBERS = "numbers"
+_DIFF_LINES = 40
+
+
+def bisect(job: BisectJob) -> Outcome:
+    """Find the passes, then the one of them."""
+    cell = job.cell
+    say("phase", name="importing")
+    backend, target = backends.load(cell.backend), Target.parse(cell.target)
+    if not isinstance(backend, Bisectable):
+        raise Unsupported(f"{cell.backend} has no passes that can be switched off one by one")
+    if target.platform not in backend.platforms:
+        raise Unsupported(f"{cell.backend} has no target {target.platform} (it has {', '.join(backend.platforms)})")
+    if cell.ops_set not in backend.ops_sets:
+        raise Unsupported(f"{cell.backend} has no {cell.ops_set} ops (it has {', '.join(backend.ops_sets)})")
+    kind, workload = backend.probe(target).kind, workloads.load(cell.case.workload)
+    weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
+    arrays: Arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed)}
+    if kind is Kind.COMPILED:
+        arrays = without_data(workload, cell.case, cell.dtype)
+    say("phase", name="looking for the passes")
+    try:
+        passes = backend.passes(workload, cell.case, arrays, cell.ops_set, target)
+    except CannotRun as error:
+        raise Unsupported(f"with every pass on it does not compile: {error}") from error
+    _must_have(passes, job)
+    say("phase", name="trying without passes")
+    judge = _Judge(job, passes, workload, weights)
+    names = [name for name in passes.names if name not in job.left_out]
+    finding = search(names, judge.measure, partial(bad, job), linear=job.linear)
+    return Outcome(Status.PASSED, kind, bisected=_told(job, passes, finding))
+
+
+def _must_have(passes: Passes, job: BisectJob) -> None:
+    """Unsupported offers what there is, of counts and of passes."""
+    for name in job.left_out:
+        if name not in passes.names:
+            raise Unsupported(f"--off: {unknown('pass', name, list(passes.names))}")
+    if job.of not in (NUMBERS, *passes.counts):
+        raise Unsupported(f"--of: {unknown('count', job.of, [NUMBERS, *passes.counts])}")
+
+
+def bad(job: BisectJob, seen: Seen, ends: Ends | None) -> bool | None:
+    """Whether a run is bad: by the check, by its error against that without passes, or by its count.
+
+    A count goes up and down from pass to pass, so it is bad where it is nearer to that with every pass than to that
+    with none: the pass that is found is the one by which most of the change is made.
+    """
+    if job.of == NUMBERS and job.drift is None:
+        return not seen.passed
+    if ends is None:
+        return None
+    none, every = (one.value for one in ends)
+    if seen.value is None or none is None:
+        return seen.value is None
+    if job.drift is not None:
+        return seen.value > job.drift * none
+    if every is None:
+        return False
+    return abs(seen.value - every) < abs(seen.value - none)
+
+
+class _Judge:
+    """What each run gives; what an earlier worker saw is not run again."""
+
+    def __init__(self, job: BisectJob, passes: Passes, workload: Workload, weights: Named) -> None:
+        self.job, self.passes, self.workload, self.weights = job, passes, workload, weights
+        self.golden = None if job.golden is None else Golden.read(Path(job.golden))
+        self.known = dict(job.known)
+
+    def measure(self, what: str, off: tuple[str, ...]) -> Seen:
+        if off in self.known:
+            return self.known[off]
+        say("trying", what=what, off=off)
+        try:
+            made = self.passes.make(ordered(self.passes, [*off, *self.job.left_out]))
+            seen = Seen(True, made.counts.get(self.job.of)) if self.golden is None else self._number(made.program)
+        except CannotRun as error:
+            seen = Seen(False, why=str(error))
+        say("tried", what=what, off=off, seen=asdict(seen))
+        return seen
+
+    def _number(self, program: Executable | None) -> Seen:
+        if program is None:
+            counts = ", ".join(self.passes.counts)
+            raise Unsupported(
+                f"{self.job.cell.backend} compiles for {self.job.cell.target}, which is not here, so there are no "
+                f"numbers to look at; name a count with --of: {counts}"
+            )
+        assert self.golden is not None, "numbers need a reference"
+        try:
+            check = Subject(self.workload, self.job.cell, program, self.golden, self.weights).check(0)
+        except Exception as error:
+            raise CannotRun(f"it fails as it runs: {type(error).__name__}: {error}"[:300]) from error
+        return Seen(True, _error(check), check.passed, None if check.passed else check.why)
+
+
+def _error(check: Check) -> float | None:
+    """The largest relative L2 error against float64; None where an answer is not finite."""
+    errors = [output.relative_l2 for output in check.outputs]
+    return None if None in errors else max((e for e in errors if e is not None), default=None)
+
+
+def ordered(passes: Passes, off: Sequence[str]) -> tuple[str, ...]:
+    """Names in the passes' own order, each once."""
+    return tuple(name for name in passes.names if name in set(off))
+
+
+def _told(job: BisectJob, passes: Passes, finding: Finding) -> Bisected:
+    """The finding with the difference that it makes, and the two runs by hand."""
+    if not finding.found:
+        return Bisected(job.of, finding, passes.how, (), 0, None, None)
+    say("phase", name="comparing the program before and after")
+    last = finding.found[-1]
+    good, with_found = (ordered(passes, [*off, *job.left_out]) for off in (finding.off_before, finding.off_after))
+    without, with_it = (passes.make(off).text(last).splitlines() for off in (good, with_found))
+    lines = list(unified_diff(without, with_it, "without", f"with {last}", n=1, lineterm=""))
+    kept, left = tuple(line[:300] for line in lines[:_DIFF_LINES]), max(0, len(lines) - _DIFF_LINES)
+    return Bisected(job.of, finding, passes.how, kept, left, passes.by_hand(good), passes.by_hand(with_found))

@@ -1,0 +1,216 @@
+"""Running a job in a process of its own, and telling how it ended: its answer, a signal, the clock or the memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from oneblock.bench.records.record import Status
+from oneblock.bench.records.store import adapter
+from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.compilers.api.process import telling
+
+_TICK_S = 0.25  # between looks at the clock and the memory: looking costs the measured process 1 % of a core at most
+_LOG_LINES = 20
+# Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
+_COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
+_THREAD_COUNTS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "TVM"))
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a worker may use."""
+
+    threads: int
+    timeout_s: float
+    memory_bytes: int
+
+
+def launch(job: Job, bounds: Bounds, caches: Path | None = None, listen: Listener | None = None) -> Outcome:
+    """Run one job and say how it ended. `caches` is the folder for compilers' caches, thrown away if it is None."""
+    with tempfile.TemporaryDirectory(prefix="oneblock-worker-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        ended = _Ended()
+        with _process(job, bounds, caches or folder, folder / "log") as (process, answers):
+            ended = _watch(process, answers, bounds, listen or (lambda _: None))
+        tail = _tail(folder / "log")
+    if ended.outcome is not None:
+        outcome = adapter(Outcome).validate_python(ended.outcome)
+        assert isinstance(outcome, Outcome)
+        return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
+    return _died(ended, process.returncode, bounds, tail)
+
+
+@dataclass
+class _Ended:
+    """What the watch over a worker saw."""
+
+    outcome: dict[str, Any] | None = None
+    phase: str = "starting"
+    timed_out: bool = False
+    over_bytes: int | None = None
+    kills_before: int | None = None
+
+
+@contextlib.contextmanager
+def _process(job: Job, bounds: Bounds, caches: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A worker that has its job, and the descriptor of its answers; its whole session is killed at the end."""
+    read_end, write_end = os.pipe()
+    cpus = sorted(os.sched_getaffinity(0))[: bounds.threads] if hasattr(os, "sched_getaffinity") else None
+    request = json.dumps({"kind": type(job).__name__, "job": asdict(job), "cpus": cpus}).encode() + b"\n"
+    with log.open("wb") as log_file:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-c", _START, str(write_end)],
+            stdin=subprocess.PIPE,
+            stdout=log_file,
+            stderr=subprocess.STDOUT,
+            env=_environment(bounds.threads, caches),
+            pass_fds=(write_end,),
+            start_new_session=True,
+        )
+    os.close(write_end)
+    assert process.stdin is not None  # a pipe was asked for
+    try:
+        with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how
+            process.stdin.write(request)
+            process.stdin.flush()
+        yield process, read_end
+    finally:
+        _kill_session(process)
+        os.close(read_end)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+# The descriptor's number is the parent's choice; the worker knows it as 3.
+_START = (
+    "import os, sys; fd = int(sys.argv[1]); fd == 3 or (os.dup2(fd, 3), os.close(fd)); "
+    "from oneblock.bench.worker.main import main; main()"
+)
+
+
+def _environment(threads: int, caches: Path) -> dict[str, str]:
+    own = {name: str(threads) for name in _THREAD_COUNTS}
+    own |= {name: str(caches / name.lower()) for name in _COMPILE_CACHES}
+    own["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # by default quick and small compilations are not kept
+    own["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    own["TORCHINDUCTOR_VEC_ISA_OK"] = (
+        "1"  # believe the CPU's flags: half of a cold start was test programs for each ISA
+    )
+    own["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compiler processes beside the one that is watched
+    own["PYTHONUNBUFFERED"] = "1"
+    own["TVM_BIND_THREADS"] = "0"  # it would pin its threads to cores that this process may not run on
+    return {**os.environ, **own}
+
+
+def _watch(process: subprocess.Popen[bytes], answers: int, bounds: Bounds, listen: Listener) -> _Ended:
+    """Read answers until the process ends, its time is over or its memory is."""
+    ended, deadline, pending = _Ended(kills_before=_kernel_kills()), monotonic() + bounds.timeout_s, b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(answers, selectors.EVENT_READ)
+        while True:
+            if selector.select(_TICK_S):
+                data = os.read(answers, 1 << 20)
+                if not data:  # the worker has closed its end: it is gone, or about to be
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(10)
+                    return ended
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    if (answer := _parse(line)) is not None:
+                        _hear(answer, ended, listen)
+                continue
+            if monotonic() > deadline:
+                ended.timed_out = True
+                return ended
+            used = _session_bytes(process.pid)
+            if used > bounds.memory_bytes:
+                ended.over_bytes = used
+                return ended
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """An answer of the worker; None for what a toolchain wrote to its descriptor, which must not end the run."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and "event" in answer else None
+
+
+def _hear(answer: dict[str, Any], ended: _Ended, listen: Listener) -> None:
+    if answer["event"] == "outcome":
+        ended.outcome = answer["outcome"]
+    elif answer["event"] == "phase":
+        ended.phase = answer["name"]
+    listen(answer)
+
+
+def _session_bytes(pid: int) -> int:
+    """Resident memory of the worker and its children.
+
+    An address-space limit (RLIMIT_AS) will not do: CUDA, XLA and sanitizers reserve far more than they touch.
+    """
+    import psutil
+
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        worker = psutil.Process(pid)
+        for process in (worker, *worker.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_info().rss
+    return total
+
+
+def _kernel_kills() -> int | None:
+    """How often the kernel has killed for want of memory; None where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """The worker leads its own session, so that what it started dies with it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(log: Path) -> tuple[str, ...]:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16384))
+        return tuple(file.read().decode("utf-8", "replace").splitlines()[-_LOG_LINES:])
+
+
+def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Outcome:
+    """The outcome of a worker that gave no answer."""
+    during = f"while {ended.phase}"
+    if ended.timed_out:
+        reason = f"still {ended.phase} after {bounds.timeout_s:g} s"
+        return Outcome(Status.TIMED_OUT, reason=reason, hint="give more with --timeout", log_tail=tail)
+    smaller = "choose a smaller size, or allow more with --memory"
+    if ended.over_bytes is not None:
+        reason = f"used {ended.over_bytes / 2**30:.1f} GiB {during}, and may use {bounds.memory_bytes / 2**30:.1f} GiB"
+        return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
+    if code == -signal.SIGKILL and (_kernel_kills() or 0) > (ended.kills_before or 0):
+        reason = f"killed by the kernel for want of memory {during}"
+        return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+    why = telling(tail)
+    reason = f"{how} {during}" if why is None else f"{how} {during}: {why}"
+    return Outcome(Status.CRASHED, reason=reason, hint="the log's last lines are in the record", log_tail=tail)

@@ -1,0 +1,64 @@
+"""The worker's part of looking for what works here: every backend is asked, and answers as it is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneblock import backends
+from oneblock.backends.api.backend import Backend, Kind, Unavailable, Unsupported
+from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.channel import say
+from oneblock.bench.worker.jobs import Outcome, ProbeJob
+
+
+def probe(job: ProbeJob) -> Outcome:
+    """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
+    for name in job.backends:
+        say("probing", backend=name)
+        for found in _probe_one(name, None):
+            say("probed", **found)
+    for name, target in job.pairs:
+        say("probing", backend=name)
+        for found in _probe_one(name, Target.parse(target)):
+            say("probed", **found)
+    return Outcome(Status.PASSED)
+
+
+def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
+    """A row for each platform of a backend, or for the one target that is asked for."""
+    asked = {"target": None if target is None else str(target)}
+    nothing = {"backend": name, "platform": "", "device": None, "kind": None, "reason": None, "hint": None, **asked}
+    try:
+        backend = backends.load(name)
+        targets = [Target(platform) for platform in backend.platforms] if target is None else [target]
+        return [nothing | _probe_target(backend, one) for one in targets]
+    except Unavailable as error:
+        return [nothing | {"reason": error.reason, "hint": error.hint}]
+    except Exception as error:  # noqa: BLE001  the doctor reports what is broken, whatever it is
+        return [nothing | {"reason": f"its probe failed: {type(error).__name__}: {error}"}]
+
+
+def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
+    if target.platform not in backend.platforms:
+        return {"reason": f"{backend.name} has no target {target.platform}"}
+    row = {"platform": target.platform, "ops_sets": backend.ops_sets, "dtypes": backend.dtypes}
+    try:
+        device = backend.probe(target)
+        return row | {"device": device.name, "kind": device.kind}
+    except Unsupported as error:
+        return row | {"reason": str(error)}
+    except Unavailable as error:
+        known = ARCHITECTURES[target.platform] if target.architecture is None else ()
+        kinds = {str(t): _kind(backend, t) for t in (Target(target.platform, a) for a in known)}
+        compiles = [name for name, kind in kinds.items() if kind is Kind.COMPILED]
+        interprets = [name for name, kind in kinds.items() if kind in (Kind.INTERPRETED, Kind.SIMULATED)]
+        found = {"compiles_for": compiles, "interprets_for": interprets}
+        return row | {"reason": error.reason, "hint": error.hint} | found
+
+
+def _kind(backend: Backend, target: Target) -> Kind | None:
+    try:
+        return backend.probe(target).kind
+    except (Unavailable, Unsupported):
+        return None

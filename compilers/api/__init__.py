@@ -1,0 +1,1 @@
+"""What others may import of a compiler: stages, facts, searches, passes, child processes."""

@@ -1,0 +1,1 @@
+"""What is known of chips: peaks, memory, links, occupancy, topologies."""

@@ -1,0 +1,59 @@
+"""Which lines of a lowering stage are operations, and of which step of the block each line is.
+
+A stage is kept as text, and that text is all that is read here: what a toolchain carried through lowering (scopes in
+an operation's metadata, locations, names of kernels) stands in it. So records of any age can be read, by a page or a
+terminal, without the toolchain. Each family of dialects has its reader in a `_lines_*.py` beside this file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+Steps = tuple[str, ...]  # of one line; a fused operation may be of several, and () is of none
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a reader may know beside the text."""
+
+    steps: Sequence[str]  # the names that may occur: those of the block
+    kernels: Mapping[str, Steps]  # by the name of a kernel (the part of "ttir:NAME" after the colon), its calls' steps
+
+
+@dataclass(frozen=True)
+class Lines:
+    """For each line of a text, from the first: its steps, and whether it is an operation that counts."""
+
+    steps: tuple[Steps, ...]
+    operations: tuple[bool, ...]
+    by: str = "operation"  # or "kernel": a kernel's steps were given to its lines, which name none themselves
+    unreached: int = 0  # lines of functions that no call reached: they would be operations, and count as none
+
+    @property
+    def attributed(self) -> float | None:
+        """The share of the operations that have a step; None where there is no operation."""
+        counted = [bool(steps) for steps, is_one in zip(self.steps, self.operations, strict=True) if is_one]
+        return sum(counted) / len(counted) if counted else None
+
+
+Reader = Callable[[str, str, Context], Lines]  # (the part of the dialect after the colon, the text, the context)
+
+
+@cache
+def readers() -> dict[str, Reader]:
+    """Every dialect that is read, by its name up to a colon: the READERS of the files `_lines_*.py`."""
+    found: dict[str, Reader] = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        found |= importlib.import_module(f"oneblock.compilers.dialects.{path.stem}").__dict__.get("READERS", {})
+    return found
+
+
+def read(dialect: str, text: str, context: Context) -> Lines | None:
+    """The lines of a stage; None for a dialect that nobody reads, such as a table of passes."""
+    family, _, name = dialect.partition(":")
+    reader = readers().get(family)
+    return None if reader is None else reader(name, text, context)

@@ -1,0 +1,1 @@
+"""PyTorch's Inductor on the CPU and for GPUs that are not here."""

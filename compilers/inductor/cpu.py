@@ -1,0 +1,42 @@
+"""TorchInductor: the FX graph that Dynamo traced, the source that Inductor wrote, and a count of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._dynamo.utils import counters
+
+from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
+from oneblock.compilers.inductor import steps as inductor_steps
+
+_HOME = f"{Path(__file__).parent.parent.parent}/"  # the texts quote our source by its path
+
+
+def compilations() -> int:
+    """How many graphs Dynamo has traced and compiled in this process."""
+    return int(counters["stats"]["unique_graphs"])
+
+
+def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Callable[..., Any], Capture]:
+    """Compile for the very shapes of `args`, by a first call; a graph break is an error, not a slower program."""
+    from torch._inductor.compile_fx import compile_fx  # a second of imports that a probe can do without
+    from torch._inductor.utils import run_and_get_code
+
+    graphs: list[str] = []
+
+    def inductor(graph: torch.fx.GraphModule, example_inputs: Sequence[Any]) -> Any:
+        graphs.append(graph.print_readable(print_output=False).replace(_HOME, ""))
+        with inductor_steps.written():
+            return compile_fx(graph, example_inputs)
+
+    compiled = torch.compile(function, backend=inductor, fullgraph=True, dynamic=False)
+    _, sources = run_and_get_code(compiled, *args)
+
+    def capture(detail: Detail) -> Lowering:
+        fx = [Artifact(Stage.GRAPH, "fx", text) for text in graphs]
+        return Lowering((*fx, *(Artifact(Stage.KERNEL, "inductor", text) for text in sources)))
+
+    return compiled, capture

@@ -1,0 +1,1 @@
+"""AWS Neuron's toolchain: tracing, operators, profiles, versions."""

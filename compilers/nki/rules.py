@@ -1,0 +1,54 @@
+"""What a kernel may not do, said with the instruction, its line, the rule, the limit and the value."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_HERE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a kernel."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.line}"
+
+
+def caller() -> Place:
+    """The innermost line that is not the interpreter's own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+class RuleError(Exception):
+    """A rule of the hardware or of the language that a kernel breaks; `rule` is its short name."""
+
+    def __init__(self, rule: str, said: str, instruction: str | None = None, place: Place | None = None) -> None:
+        self.rule, self.said = rule, said
+        self.instruction, self.place = instruction, place or caller()
+        what = f"{instruction} at {self.place}" if instruction else str(self.place)
+        super().__init__(f"{what}: {rule}: {said}")
+
+
+class NotInterpreted(AttributeError):
+    """A part of NKI that this interpreter has not; whoever needs it runs the vendor's simulator or a device.
+
+    An AttributeError, so that `hasattr(nki, "simulate")` is False.
+    """
+
+
+def require(holds: bool, rule: str, expected: object, got: object, todo: str = "") -> None:
+    """RuleError unless it holds, of the instruction that is being issued."""
+    if not holds:
+        from oneblock.compilers.nki.machine import issuing
+
+        then = f"; {todo}" if todo else ""
+        raise RuleError(rule, f"expected {expected}, got {got}{then}", issuing())

@@ -1,0 +1,1 @@
+"""Triton: building for GPUs, machine code, passes, the interpreter made right."""

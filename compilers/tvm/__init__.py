@@ -1,0 +1,1 @@
+"""Apache TVM: lowering by Relax, schedules and their search, stages, passes."""

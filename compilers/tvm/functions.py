@@ -1,0 +1,55 @@
+"""TVM's tensor IR: what a function does, how its loops are scheduled, and what became of it on the CPU."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import tirx
+from tvm.s_tir.analysis import estimate_tir_flops
+
+from oneblock.compilers.api.facts import Facts, TirCall
+from oneblock.compilers.dialects import x86 as _x86
+from oneblock.compilers.dialects._relax_calls import Call
+
+_KINDS = {0: "serial", 1: "parallel", 2: "vectorized", 3: "unrolled", 4: "thread"}
+
+
+def flops(function: Any) -> float:
+    """TVM's own count: a multiplication, an addition, a comparison and an exponential are one each."""
+    return float(estimate_tir_flops(tvm.IRModule({"main": function})))
+
+
+def loops(function: Any) -> tuple[dict[str, int], int | None]:
+    """(how many loops of each kind, the extent of the longest vectorised one)."""
+    kinds: Counter[str] = Counter()
+    lanes: list[int] = []
+
+    def visit(loop: Any) -> None:
+        kind = _KINDS[int(loop.kind)]
+        kinds[kind] += 1
+        if kind == "vectorized" and isinstance(loop.extent, tirx.IntImm):
+            lanes.append(int(loop.extent))
+
+    tvm_ffi.structural_walk(function.body, (tirx.For, visit))
+    return dict(sorted(kinds.items())), max(lanes, default=None)
+
+
+def facts(fused: tvm.IRModule, scheduled: tvm.IRModule, calls: Sequence[Call], assembly: str) -> Facts:
+    """What can be counted of a program whose calls are these."""
+    found = []
+    for call in calls:
+        kinds, lanes = loops(scheduled[call.function])
+        on_cpu = _x86.instructions(assembly, call.function)
+        found.append(TirCall(call.function, call.steps, flops(fused[call.function]), kinds, lanes, on_cpu))
+    total = sum(one.flops for one in found)
+    claimed = sum(bool(one.steps) for one in found)
+    return Facts(
+        flops=None, compiler_flops=total, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
+        code_bytes=None, operations=dict(Counter(one.function for one in found)), fusions={}, custom_calls={},
+        attributed=claimed / len(found) if found else None, attributed_by_name=None, steps=(), tir_calls=tuple(found),
+        caveats=("TVM counts FLOPs before scheduling, copies as none and an exponential as one",),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""XLA for CPU, GPU and TPU: lowering, stages, dumps, estimates, passes."""

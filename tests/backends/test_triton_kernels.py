@@ -1,0 +1,311 @@
+"""Our Triton kernels, interpreted: right in every way that they may be built, and wrong ones rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers import triton_here
+
+BACKEND = triton_here.load()
+
+import torch  # noqa: E402
+import triton  # noqa: E402
+
+from oneblock import workloads  # noqa: E402
+from oneblock.backends import triton_kernels  # noqa: E402
+from oneblock.backends._torch.arrays import _to_numpy, _to_torch  # noqa: E402
+from oneblock.backends._triton.runners import Interpreted  # noqa: E402
+from oneblock.backends.api.backend import Unavailable, Unsupported  # noqa: E402
+from oneblock.backends.api.target import Target  # noqa: E402
+from oneblock.backends.kernels.triton import decode_attention, flash_attention, linear_kernels, linear_tile, swiglu  # noqa: E402
+from oneblock.backends.kernels.triton import linear as linear_module  # noqa: E402
+from oneblock.backends.kernels.triton.launch import KernelCall  # noqa: E402
+from oneblock.compilers.triton import interpreter as triton_interpreter  # noqa: E402
+from oneblock.compilers.triton.interpreter_numerics import OutOfBounds  # noqa: E402
+from oneblock.workloads.answers.arrays import make_inputs, make_weights  # noqa: E402
+from oneblock.workloads.answers.reference import make_golden  # noqa: E402
+from oneblock.workloads.ops.numpy_ops import NumpyOps  # noqa: E402
+from tests.helpers.arrays import DTYPES, TOLERANCE, attention64, draw, qkv, worst  # noqa: E402
+from tests.helpers.cases import case  # noqa: E402
+
+
+class Way(Interpreted):
+    """Carries out each launch in the n-th of all its ways, alternatives and configurations; `ways` says how many."""
+
+    def __init__(self, n: int, sms: int, *, tensor_cores: bool = True) -> None:
+        self.n, self.sms, self.tensor_cores, self.ways = n, sms, tensor_cores, 1
+
+    def launch(self, *alternatives: KernelCall) -> None:
+        all_of_them = [(call, config) for call in alternatives for config in call.configs]
+        self.ways = max(self.ways, len(all_of_them))
+        call, config = all_of_them[self.n % len(all_of_them)]
+        constants = {**call.constants, **dict(config.sizes)}
+        triton_interpreter.run(call.kernel, call.grid(config), call.args(config), constants)
+
+
+def all_ways(compute: Callable[[triton_kernels.TritonOps], Any]) -> list[np.ndarray]:
+    """The answer of each way, on a GPU with tensor cores and on one without."""
+    answers = []
+    for tensor_cores in (True, False):
+        n, ways = 0, 1
+        while n < ways:
+            runner = Way(n, sms=3, tensor_cores=tensor_cores)
+            answers.append(_to_numpy(triton_kernels.array(compute(triton_kernels.TritonOps(runner)))))
+            n, ways = n + 1, runner.ways
+    return answers
+
+
+EXACT = NumpyOps()  # over float64
+
+
+def wide(*arrays: np.ndarray) -> list[np.ndarray]:
+    return [array.astype(np.float64) for array in arrays]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 37, 96), (3, 5, 40), (1, 1, 1000), (1, 70, 16)], ids=str)
+def test_norms_are_right(shape: tuple[int, ...], dtype: str) -> None:
+    x, weight, bias = draw(0, shape, dtype), draw(1, shape[-1:], dtype), draw(2, shape[-1:], dtype)
+    x += np.asarray(3, x.dtype)  # a mean that the variance must not see
+    X, W, b = map(_to_torch, (x, weight, bias))
+    want = EXACT.rms_norm(*wide(x, weight), 1e-5)
+    for got in all_ways(lambda ops: ops.rms_norm(X, W, 1e-5)):
+        assert worst(got, want) < TOLERANCE[dtype]
+    want = EXACT.layer_norm(*wide(x, weight, bias), 1e-5)
+    for got in all_ways(lambda ops: ops.layer_norm(X, W, b, 1e-5)):
+        assert worst(got, want) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 19, 3, 96), (1, 1, 5, 16), (2, 34, 1, 10)], ids=str)
+def test_rope_is_right(shape: tuple[int, ...], dtype: str) -> None:
+    x, angle = draw(0, shape, dtype), draw(1, (shape[1], shape[3] // 2))
+    cos, sin = np.cos(angle).astype(DTYPES[dtype]), np.sin(angle).astype(DTYPES[dtype])
+    want = EXACT.rope(*wide(x, cos, sin))
+    for got in all_ways(lambda ops: ops.rope(*map(_to_torch, (x, cos, sin)))):
+        assert worst(got, want) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 1001), (1, 1, 4096), (1, 7)], ids=str)
+def test_activations_are_right_at_both_ends(shape: tuple[int, ...], dtype: str) -> None:
+    x, up = (6 * draw(0, shape)).astype(DTYPES[dtype]), draw(1, shape, dtype)
+    x.flat[:2] = (-60.0, 60.0)  # exp(60^3 * 0.07) is far out of float32
+    for got in all_ways(lambda ops: ops.swiglu(_to_torch(x), _to_torch(up))):
+        assert worst(got, EXACT.swiglu(*wide(x, up))) < TOLERANCE[dtype]
+    for got in all_ways(lambda ops: ops.gelu(_to_torch(x))):
+        assert worst(got, EXACT.gelu(*wide(x))) < TOLERANCE[dtype]
+
+
+PROJECTIONS = [  # rows, in, out, what follows
+    *((37, 96, 200, epilogue) for epilogue in ("", "bias", "bias gelu", "residual")),
+    *((*shape, "bias residual") for shape in [(1, 40, 24), (3, 104, 72), (150, 64, 264)]),
+    (17, 10, 7, "bias residual"),  # rows that TMA cannot read
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "C", "F", "epilogue"), PROJECTIONS)
+def test_a_projection_is_right_with_what_follows_it(M: int, C: int, F: int, epilogue: str, dtype: str) -> None:
+    x, weight, bias, residual = (
+        draw(seed, size, dtype) for seed, size in enumerate([(1, M, C), (C, F), (F,), (1, M, F)])
+    )
+    want = wide(x)[0] @ wide(weight)[0] + (wide(bias)[0] if "bias" in epilogue else 0)
+    want = EXACT.gelu(want) if "gelu" in epilogue else want
+    want = want + wide(residual)[0] if "residual" in epilogue else want
+
+    def compute(ops: triton_kernels.TritonOps) -> Any:
+        y = ops.linear(_to_torch(x), _to_torch(weight), _to_torch(bias) if "bias" in epilogue else None)
+        y = ops.gelu(y) if "gelu" in epilogue else y
+        return _to_torch(residual) + y if "residual" in epilogue else y
+
+    answers = all_ways(compute)
+    assert len(answers) > 4
+    for got in answers:
+        assert worst(got, want) < TOLERANCE[dtype]
+
+
+ATTENTIONS = [  # B, T, S, N, K, D
+    (2, 37, 37, 6, 3, 10),
+    (1, 130, 130, 4, 1, 96),
+    (1, 70, 133, 2, 2, 16),  # a prefill on top of a cache
+    (1, 2, 300, 8, 2, 64),
+    (1, 64, 64, 2, 1, 64),
+    (1, 1, 1, 1, 1, 16),
+    (3, 1, 300, 8, 2, 96),
+    (1, 1, 1000, 4, 4, 64),
+    (1, 1, 257, 20, 1, 16),  # more heads in a group than a product has rows at least
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", ATTENTIONS, ids=str)
+def test_attention_is_right_to_its_first_and_last_row(shape: tuple[int, ...], dtype: str) -> None:
+    arrays = qkv(*shape, dtype)
+    want = attention64(*arrays)
+    for got in all_ways(lambda ops: ops.attention(*map(_to_torch, arrays))):
+        for rows in (slice(None), slice(0, 1), slice(-1, None)):
+            assert worst(got[:, rows], want[:, rows]) < TOLERANCE[dtype]
+
+
+def test_a_thousand_positions_of_96_are_right() -> None:
+    arrays = qkv(1, 1000, 1000, 1, 1, 96, "bfloat16")
+    got = triton_kernels.TritonOps(Interpreted()).attention(*map(_to_torch, arrays))
+    assert worst(_to_numpy(got), attention64(*arrays)) < TOLERANCE["bfloat16"]
+
+
+def test_keys_are_split_so_that_programs_fill_the_gpu_and_none_is_lost() -> None:
+    assert decode_attention.parts_of(100, 8, 132) == 1  # too few keys for more
+    assert decode_attention.parts_of(8192, 8, 132) == 33
+    assert decode_attention.parts_of(8192, 1000, 132) == 1  # enough programs as it is
+
+
+WRONG_PREFILL = {  # what the mistake is: what to exchange
+    "mask late": ("keys[None, :] <= position", "keys[None, :] < position"),
+    "mask early": ("keys[None, :] <= position[:, None]", "keys[None, :] <= position[:, None] + 1"),
+    "mask forgotten": ("if MASKED:\n            scores", "if False:\n            scores"),
+    "no rescale of the sum": ("acc * rescale[:, None]", "acc"),
+    "no rescale of the total": ("total * rescale + tl.sum", "total + tl.sum"),
+    "tail of keys not masked": ("inside & (keys[None, :] < S)", "inside"),
+    "tail of values not masked": ("inside & (keys[:, None] < S)", "inside"),
+    "a block too many open to all": ("+ 1) // BN * BN)", "+ 1) // BN * BN + BN)"),
+    "heads in turn, not in groups": ("(head // group) * k_head", "(head % (heads // group)) * k_head"),
+    "padding of the head is read": ("wide[:, None] < D", "wide[:, None] < WIDTH"),
+    "position without the cache": ("position = queries + (S - T)", "position = queries"),
+    "writes nothing": ("    tl.store(y_ptr", "    if T < 0:\n        tl.store(y_ptr"),
+}
+WRONG_DECODE = {
+    "no rescale of the sum": ("acc * rescale[:, None], input", "acc, input"),
+    "tail of keys not masked": ("tl.where(keys[None, :] < end, ", "tl.where(keys[None, :] >= 0, "),
+    "the last key lost": ("tl.minimum(S, (part", "tl.minimum(S - 1, (part"),
+    "joined without rescale": ("tl.exp2(largest - tl.max(largest, 0))", "tl.exp2(largest * 0)"),
+    "the last part forgotten": ("there = part < parts", "there = part < parts - 1"),
+    "heads in turn, not in groups": (
+        "(batch * kv_heads + head) * GROUP + row[:, None]", "(batch * GROUP + row[:, None]) * kv_heads + head"
+    ),
+}  # fmt: skip
+WRONG = [
+    *((flash_attention, "flash_attention", name, change) for name, change in WRONG_PREFILL.items()),
+    *((decode_attention, "decode_attention", name, change) for name, change in WRONG_DECODE.items()),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("module", "function", "name", "change"), WRONG, ids=lambda x: x if type(x) is str else "")
+def test_wrong_attention_is_rejected(
+    module: Any, function: str, name: str, change: tuple[str, str], dtype: str, tmp_path: Path
+) -> None:
+    wrong = triton_here.altered(module, tmp_path, [change])
+    arrays = qkv(1, 1, 300, 4, 2, 24, dtype) if module is decode_attention else qkv(1, 70, 101, 4, 2, 24, dtype)
+    given, want = [_to_torch(array) for array in arrays], attention64(*arrays)
+    assert worst(_to_numpy(getattr(module, function)(Interpreted(), *given)), want) < TOLERANCE[dtype]
+    try:
+        got = getattr(wrong, function)(Interpreted(), *given)
+    except OutOfBounds:
+        return
+    assert worst(_to_numpy(got), want) > 2 * TOLERANCE[dtype]
+
+
+WRONG_PROJECTION = {
+    "inner tail not masked": ("(inner[:, None] < width_in - done) & ", "(inner[:, None] < width_in) & "),
+    "rows' tail not masked": ("(rows[:, None] < M) & (inner[None, :] <", "(inner[None, :] <"),
+    "bias forgotten": ("tile += tl.load(bias_ptr", "tile + tl.load(bias_ptr"),
+    "residual twice": ("tile += tl.load(residual_ptr", "tile += 2 * tl.load(residual_ptr"),
+    "activation forgotten": ('if ACTIVATION == "gelu"', 'if ACTIVATION == "relu"'),
+    "only the first step": ("for done in range(0, width_in, BK)", "for done in range(0, BK, BK)"),
+    "tiles of a group mixed up": ("within % height, within // height", "within % height, within % height"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_PROJECTION)
+def test_a_wrong_projection_is_rejected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = triton_here.altered(linear_tile, tmp_path, [WRONG_PROJECTION[name]])
+    x, weight, bias, residual = (
+        draw(seed, size) for seed, size in enumerate([(70, 100), (100, 272), (272,), (70, 272)])
+    )
+    want = EXACT.gelu(wide(x)[0] @ wide(weight)[0] + wide(bias)[0]) + wide(residual)[0]
+    given = [_to_torch(array) for array in (x, weight, bias, residual)]
+
+    def error() -> float:
+        return worst(_to_numpy(linear_module.linear(Interpreted(), *given, "gelu")), want)
+
+    assert error() < TOLERANCE["float32"]
+    for helper in ("product", "finished", "tile_of"):
+        monkeypatch.setitem(vars(linear_kernels), helper, getattr(wrong, helper))
+    monkeypatch.setattr(triton_interpreter, "_interpreted", triton_interpreter._interpreted.__wrapped__)
+    try:
+        assert error() > 100 * TOLERANCE["float32"]
+    except OutOfBounds:
+        return
+
+
+def test_an_unmasked_tail_reads_outside(tmp_path: Path) -> None:
+    wrong = triton_here.altered(swiglu, tmp_path, [("inside = at < n", "inside = at >= 0")])
+    x = _to_torch(draw(0, (1001,)))
+    with pytest.raises(OutOfBounds):
+        wrong.swiglu(Interpreted(), x, x)
+
+
+@pytest.mark.parametrize("mistake", ["writes nothing", "returns an earlier result"])
+def test_a_program_whose_kernel_does_not_do_its_work_is_rejected(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    c = case(n=16)
+    workload = workloads.load("block")
+    weights = make_weights(workload, c, "float32", 0)
+    inputs = [make_inputs(workload, c, "float32", 1 + i) for i in range(2)]
+    golden = make_golden(workload, c, "float32", weights, 1, 2)
+    executable = BACKEND.compile(workload, c, {**weights, **inputs[0]}, "kernels", Target("cpu")).executable
+    assert executable is not None
+    put = executable.put(weights)
+
+    def passed(i: int) -> bool:
+        return golden.check(executable.get(executable.call({**put, **executable.put(inputs[i])})), i).passed
+
+    assert passed(0)
+    assert passed(1)
+    run, earlier = triton_interpreter.run, {}
+
+    def lazy(kernel: Any, grid: Any, args: Any, constants: Any) -> None:
+        if kernel.fn.__name__ != "flash_attention_kernel":
+            run(kernel, grid, args, constants)
+        elif mistake == "returns an earlier result":
+            if not earlier:
+                run(kernel, grid, args, constants)
+            args[3].copy_(earlier.setdefault("answer", args[3].clone()))
+
+    monkeypatch.setattr(triton_interpreter, "run", lazy)
+    assert passed(0) == (mistake != "writes nothing")
+    assert not passed(1)
+
+
+def test_an_interpreter_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton, "__version__", "3.7.1")
+    with pytest.raises(Unavailable, match=r"3\.7\.1.*bit patterns") as error:
+        BACKEND.probe(Target("cpu"))
+    assert "pip install" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "says"),
+    [
+        (Target("cuda"), Unavailable, "no cuda device"),
+        (Target("cuda", "sm_61"), Unsupported, "sm_61"),
+        (Target("cpu", mesh="tp2"), Unsupported, "mesh"),
+    ],
+    ids=str,
+)
+def test_other_targets_are_refused(target: Target, error: type[Exception], says: str) -> None:
+    if target.architecture is None and torch.cuda.is_available():
+        pytest.skip("a CUDA device is here")
+    with pytest.raises(error, match=says):
+        BACKEND.probe(target)
+
+
+def test_a_device_whose_numbers_are_not_known_is_refused_and_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_kernels, "_here", lambda platform: "sm_89")
+    with pytest.raises(Unsupported, match=r"no specification of cuda:sm_89.*cuda:sm_90"):
+        BACKEND.probe(Target("cuda"))

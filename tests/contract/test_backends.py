@@ -1,0 +1,159 @@
+"""The contract, asked of every backend in the directory: `nox -s "backend(NAME)"` forbids it to skip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oneblock import backends, workloads
+from oneblock.backends.api.backend import Backend, Executable, Kind, Unsupported
+from oneblock.backends.api.target import Target
+from oneblock.compilers import Detail
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.arrays import make_inputs, make_weights
+from oneblock.workloads.answers.reference import Golden, make_golden
+from oneblock.workloads.models.config import PRESETS
+from oneblock.workloads.ops.definitions import STEPS
+from tests.conftest import TARGET
+from tests.helpers.cases import ALL, RAGGED, case, name
+
+CASES = [
+    *ALL,
+    case(config=RAGGED, B=2, n=37),
+    case(config=RAGGED, phase=Phase.DECODE, B=3, n=37),
+    case(config=PRESETS["gpt2"], n=16),
+    case(config=PRESETS["gpt2"], phase=Phase.DECODE, n=64),
+]
+
+
+def lacking(ops_set: str) -> tuple[type[Exception], ...]:
+    """How a backend may say that it has no such program: of schedules also that nobody has searched for them."""
+    return (Unsupported, backends.Unavailable) if ops_set == "tuned" else (Unsupported,)
+
+
+class Made:
+    """A case in a dtype with its arrays and its reference."""
+
+    def __init__(self, c: Case, dtype: str) -> None:
+        self.case, self.dtype, self.workload = c, dtype, workloads.load(c.workload)
+        self.weights = make_weights(self.workload, c, dtype, 0)
+        self.inputs = [make_inputs(self.workload, c, dtype, 1 + i) for i in range(2)]
+        self.golden: Golden = make_golden(self.workload, c, dtype, self.weights, 1, 2)
+
+    def compile(self, backend: Backend, ops_set: str) -> Executable:
+        arrays = {**self.weights, **self.inputs[0]}
+        try:
+            compiled = backend.compile(self.workload, self.case, arrays, ops_set, TARGET)
+        except lacking(ops_set) as error:
+            pytest.skip(f"{backend.name} says it does not do this: {error}")
+        assert compiled.executable is not None
+        return compiled.executable
+
+
+def must_run(backend: Backend) -> None:
+    """Skip what is asked of answers where a backend gives none."""
+    if backend.probe(TARGET).kind is Kind.COMPILED:
+        pytest.skip(f"{backend.name} only compiles for {TARGET}")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("c", CASES, ids=name)
+def test_every_ops_set_gives_the_right_answer_for_inputs_old_and_new(backend: Backend, c: Case, dtype: str) -> None:
+    must_run(backend)
+    if dtype not in backend.dtypes:
+        pytest.skip(f"{backend.name} declares no {dtype}")
+    made = Made(c, dtype)
+    for ops_set in backend.ops_sets:
+        try:
+            executable = made.compile(backend, ops_set)
+        except pytest.skip.Exception:
+            if ops_set == "plain":
+                raise
+            continue
+        weights = executable.put(made.weights)
+        before = backend.compilations()
+        for i in (0, 1, 0):
+            out = executable.call({**weights, **executable.put(made.inputs[i])})
+            executable.wait(out)
+            verdict = made.golden.check(executable.get(out), i)
+            assert verdict.passed, f"{ops_set}: {verdict.why}"
+        assert backend.compilations() == before, f"{ops_set}: a call compiled"
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_call_leaves_its_arguments_and_ours_alone(backend: Backend, phase: Phase) -> None:
+    must_run(backend)
+    made = Made(case(phase=phase), "float32")
+    ours = {**made.weights, **made.inputs[0]}
+    kept = {n: a.copy() for n, a in ours.items()}
+    for ops_set in backend.ops_sets:
+        executable = made.compile(backend, ops_set)
+        args = executable.put(ours)
+        first, second = executable.call(args), executable.call(args)
+        executable.wait(first)
+        executable.wait(second)
+        a, b = executable.get(first), executable.get(second)
+        assert all(np.array_equal(a[n], b[n]) for n in a), "two calls of the same arguments differ"
+        assert all(np.array_equal(ours[n], kept[n]) for n in ours), "an array of ours was changed"
+
+
+def test_an_output_outlives_the_next_call(backend: Backend) -> None:
+    must_run(backend)
+    made = Made(case(), "float32")
+    executable = made.compile(backend, backend.ops_sets[-1])
+    weights = executable.put(made.weights)
+    outs = [executable.call({**weights, **executable.put(inputs)}) for inputs in made.inputs]
+    for i, out in enumerate(outs):
+        executable.wait(out)
+        assert made.golden.check(executable.get(out), i).passed, "the output of one call was overwritten by another"
+
+
+def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> None:
+    made = Made(case(n=29), "float32")
+    before = backend.compilations()
+    compiled = backend.compile(
+        made.workload, made.case, {**made.weights, **made.inputs[0]}, backend.ops_sets[0], TARGET
+    )
+    stages = compiled.capture(Detail.DEFAULT).artifacts
+    assert (backend.compilations() > before) == bool(stages), "a backend with stages compiles, and one without does not"
+
+
+def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
+    made = Made(case(), "float32")
+    arrays = {**made.weights, **made.inputs[0]}
+    for ops_set in backend.ops_sets:
+        try:
+            compiled = backend.compile(made.workload, made.case, arrays, ops_set, TARGET)
+        except lacking(ops_set):
+            assert ops_set != backend.ops_sets[0]  # a kernel may ask for longer sequences
+            continue
+        stages = compiled.capture(Detail.DEFAULT).artifacts
+        if not stages:
+            assert backend.compilations() == 0
+            continue
+        order = list(type(stages[0].stage))
+        positions = [order.index(artifact.stage) for artifact in stages]
+        assert positions == sorted(positions)
+        assert all(artifact.text.strip() and artifact.dialect for artifact in stages)
+        whole = "\n".join(artifact.text for artifact in stages)
+        assert [step for step in STEPS if step not in whole] == [], "steps that no stage names"
+
+
+def test_what_is_not_here_says_why(backend: Backend) -> None:
+    for platform in backend.platforms:
+        target = Target(platform)
+        found: Any
+        try:
+            found = backend.probe(target)
+        except backends.Unavailable as error:
+            found = error
+        sentence = (found.reason, found.hint) if isinstance(found, backends.Unavailable) else (found.name, found.kind)
+        assert all(sentence)
+
+
+def test_the_seam_is_as_declared(backend: Backend) -> None:
+    assert backend.name in backends.names()
+    assert backend.ops_sets[0] == "plain" or "kernels" in backend.ops_sets
+    assert set(backend.dtypes) <= {"float32", "bfloat16", "float16"}

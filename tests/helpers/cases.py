@@ -1,0 +1,31 @@
+"""Cases that the tests share: every workload and phase, in both families, small enough for a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from oneblock import workloads
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.models.config import PRESETS, Config
+
+TINY = PRESETS["tiny"]
+TINY_GPT2 = Config("tiny-gpt2", "gpt2", 48, 3, 3, 16, 96)
+RAGGED = replace(TINY, name="ragged", width=40, heads=6, kv_heads=3, head_width=10, ffn_width=52)
+
+
+def case(workload: str = "block", config: Config = TINY, phase: Phase = Phase.PREFILL, B: int = 1, n: int = 33) -> Case:
+    """n tokens in prefill, n cache slots in decode."""
+    return Case(workload, config, phase, B, 1 if phase is Phase.DECODE else n, n)
+
+
+ALL = [
+    case(name, config, phase)
+    for name in workloads.names()
+    for phase in workloads.load(name).phases
+    for config in (TINY, TINY_GPT2)
+]
+
+
+def name(value: object) -> str | None:
+    """For pytest's ids."""
+    return f"{value.workload}-{value.config.name}-{value.phase}" if isinstance(value, Case) else None

@@ -1,0 +1,130 @@
+"""Backends that go wrong, each in one way; installed by `fakes` in test_faults.py as a third party would."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from oneblock.backends.api.backend import Compiled, Executable
+from oneblock.backends.reference import Reference
+
+
+class Fake(Reference):
+    """`reference`, with something done while compiling and something to each call."""
+
+    def __init__(
+        self,
+        name: str,
+        compiling: Callable[[], Any] = lambda: None,
+        calling: Callable[[Any, Executable, Mapping[str, Any]], Any] | None = None,
+        *,
+        executable: bool = True,
+    ) -> None:
+        self.name, self.compiling, self.calling, self.executable = name, compiling, calling, executable
+        self.compiled = 0
+
+    def compile(self, *args: Any, **kwargs: Any) -> Compiled:
+        self.compiling()
+        compiled = super().compile(*args, **kwargs)
+        if not self.executable:
+            return replace(compiled, executable=None)
+        if self.calling is not None:
+            inner: Any = compiled.executable
+            call, calling = inner.call, self.calling
+            inner.call = lambda given: calling(self, call, given)
+        return compiled
+
+    def compilations(self) -> int:
+        return self.compiled
+
+
+def segfault() -> None:
+    print("about to read address zero", file=sys.stderr, flush=True)
+    ctypes.string_at(0)
+
+
+def eat() -> None:
+    eaten = []
+    while True:
+        eaten.append(np.ones(16 * 2**20, np.uint8))
+        time.sleep(0.005)
+
+
+def hang_with_a_child() -> None:
+    subprocess.Popen(["sleep", "4242"])
+    time.sleep(4242)
+
+
+def no_memory() -> None:
+    raise MemoryError("Unable to allocate 1 EiB")
+
+
+def hold_the_lock() -> None:
+    ctypes.PyDLL(None).sleep(4242)  # PyDLL keeps the interpreter's lock: no other thread of this process runs
+
+
+def memoised(fake: Any, call: Any, args: Mapping[str, Any]) -> Any:
+    """Remembers what it answered to the same bytes, and pretends that the work takes a while."""
+    seen = fake.__dict__.setdefault("seen", {})
+    key = args["x"].tobytes()
+    if key not in seen:
+        time.sleep(0.02)
+        seen[key] = call(args)
+    return seen[key]
+
+
+def stale(fake: Any, call: Any, args: Mapping[str, Any]) -> Any:
+    """Answers every input with the first answer it gave."""
+    return fake.__dict__.setdefault("first", call(args))
+
+
+def compiles(fake: Any, call: Any, args: Mapping[str, Any]) -> Any:
+    fake.compiled += 1
+    return call(args)
+
+
+def spoilt(value: float) -> Callable[[Any, Any, Mapping[str, Any]], Any]:
+    return lambda fake, call, args: {name: np.full_like(y, value) for name, y in call(args).items()}
+
+
+def changes_its_arguments(fake: Any, call: Any, args: Mapping[str, Any]) -> Any:
+    out = call(args)
+    args["x"][...] = 0
+    return out
+
+
+FAKES = {
+    fake.name: fake
+    for fake in (
+        Fake("crash_segv", segfault),
+        Fake("crash_kill", lambda: os.kill(os.getpid(), signal.SIGKILL)),
+        Fake("crash_exit", lambda: os._exit(7)),
+        Fake("crash_raise", lambda: 1 // 0),
+        Fake("hang", hang_with_a_child),
+        Fake("hang_locked", hold_the_lock),
+        Fake("eat_memory", eat),
+        Fake("memory_error", no_memory),
+        Fake("wrong_nan", calling=spoilt(float("nan"))),
+        Fake("wrong_zero", calling=spoilt(0.0)),
+        Fake("wrong_stale", calling=stale),
+        Fake("wrong_later", calling=changes_its_arguments),
+        Fake("caches_results", calling=memoised),
+        Fake("compiles_in_call", calling=compiles),
+        Fake("noisy", lambda: os.write(3, b"a toolchain's own words\n{}\n[1]\n")),
+        Fake("only_compiles", executable=False),
+        Fake("slow", calling=lambda fake, call, args: (time.sleep(0.02), call(args))[1]),
+    )
+}
+
+
+def __getattr__(name: str) -> Any:
+    return FAKES[name] if name in FAKES else object.__getattribute__(sys.modules[__name__], name)

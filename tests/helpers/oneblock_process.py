@@ -1,0 +1,75 @@
+"""Running the `oneblock` command as a person does, with fake backends installed as a third party's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.helpers.fakes import FAKES
+
+MARK = "ONEBLOCK_TEST_MARK"
+COMMAND = [sys.executable, "-m", "oneblock.bench"]
+
+
+def install(folder: Path) -> dict[str, str]:
+    """An environment in which the fakes are installed, and which marks every process started in it."""
+    shutil.copy(Path(__file__).with_name("fakes.py"), folder / "oneblock_fakes.py")
+    (folder / "oneblock_broken.py").write_text("raise ImportError('libbroken.so: cannot open shared object file')\n")
+    (folder / "oneblock_needy.py").write_text("import a_toolchain_that_nobody_has\n")
+    info = folder / "oneblock_fakes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: oneblock-fakes\nVersion: 1.0\n")
+    points = [f"{name} = oneblock_fakes:{name}" for name in FAKES]
+    points += ["broken = oneblock_broken:X", "needy = oneblock_needy:X", "no_backend = oneblock_fakes:FAKES"]
+    (info / "entry_points.txt").write_text("[oneblock.backends]\n" + "\n".join(points) + "\n")
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    own = {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}  # a lock of its own, and no scraps elsewhere
+    return {**os.environ, **own, "PYTHONPATH": path, MARK: str(folder)}
+
+
+def oneblock(
+    env: dict[str, str], *words: str, cwd: Path | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run([*COMMAND, *words], env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def start(env: dict[str, str], words: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
+    """Start a command, to do something to it while it runs; it listens to Ctrl-C even where a shell's jobs do not."""
+
+    def listen() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*COMMAND, *words], env=env, cwd=cwd, preexec_fn=listen, **pipes)
+
+
+def marked(env: dict[str, str], running: str = "") -> list[psutil.Process]:
+    """The living processes that were started in this environment, by whomever, with a command line of such words."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) != env[MARK] or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if running in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def orphans(env: dict[str, str], within_s: float = 5.0) -> list[psutil.Process]:
+    """What still lives after a grace."""
+    end = time.monotonic() + within_s
+    while (left := marked(env)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left

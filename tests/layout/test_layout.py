@@ -1,0 +1,108 @@
+"""The layout: imports point one way and cost nothing, files are the registry, and nothing is listed twice."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from oneblock import backends
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FOLDERS = ("workloads", "compilers", "backends", "bench", "labs")
+TOOLCHAINS = {
+    "torch", "torchax", "torch_xla", "jax", "jaxlib", "libtpu", "triton", "tvm", "torch_neuronx", "nki", "transformers",
+}  # fmt: skip
+MAY_IMPORT = {
+    "workloads": {"workloads"},
+    "compilers": {"compilers"},
+    "backends": {"workloads", "compilers", "backends"},
+    "bench": {"workloads", "compilers", "backends", "bench"},
+    "labs": set(FOLDERS),
+}
+FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    folder = path.relative_to(ROOT).parts[0]
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("oneblock.")}
+    assert ours <= MAY_IMPORT[folder], f"{folder} may import {MAY_IMPORT[folder]}"
+    toolchains = {name.split(".")[0] for name in imported(path)} & TOOLCHAINS
+    if folder in ("workloads", "bench") or path.name.startswith("_"):
+        assert not toolchains, "machinery imports no toolchain"
+
+
+def test_listing_and_helping_import_no_toolchain_and_nothing_heavy() -> None:
+    code = (
+        "import sys; from oneblock import backends, workloads; backends.names(); workloads.names();"
+        "import oneblock.bench.runs.run, oneblock.bench.cells.wanted; print(*{m.split('.')[0] for m in sys.modules})"
+    )
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert loaded.isdisjoint(TOOLCHAINS)
+    code = (
+        "import sys; from oneblock.bench.commands._app import cli;"
+        "cli.main(['--help'], standalone_mode=False); print(*{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = TOOLCHAINS | {"numpy", "scipy", "pydantic", "altair", "rich", "psutil", "jinja2"}
+    assert set(done.stderr.split()).isdisjoint(heavy), "oneblock --help must stay instant"
+    assert "doctor" in done.stdout
+
+
+def test_every_backend_has_an_extra_of_its_name_and_every_extra_a_backend() -> None:
+    own = {path.stem for path in (ROOT / "backends").glob("[!_]*.py")}
+    assert own == PYPROJECT["project"]["optional-dependencies"].keys() - {"study"}
+    assert own <= set(backends.names())
+
+
+def test_every_folder_with_code_is_installed() -> None:
+    packages = {f"oneblock.{folder}" for folder in FOLDERS}
+    nested = {p.parent for folder in FOLDERS for p in (ROOT / folder).rglob("*.py")} - {ROOT / f for f in FOLDERS}
+    packages |= {"oneblock." + ".".join(p.relative_to(ROOT).parts) for p in nested}
+    assert packages == set(PYPROJECT["tool"]["setuptools"]["packages"])
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if not p.name.startswith("_")], ids=lambda p: p.stem)
+def test_no_file_shadows_a_library_when_it_is_run_as_a_script(path: Path) -> None:
+    spec = importlib.util.find_spec(path.stem)
+    assert spec is None or Path(str(spec.origin)).parent == ROOT / path.parent.name
+
+
+def test_a_backend_replaces_only_what_the_seam_lets_it() -> None:
+    """A method that the seam does not know, say `rmsnorm`, would silently leave the plain one in use."""
+    from oneblock.workloads.ops.definitions import OPS
+
+    allowed = {*OPS, "step", "wide", "narrow", "arange", "matmul", "__init__"}
+    for path in (ROOT / "backends").glob("[!_]*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Ops"):
+                methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+                assert methods <= allowed, f"{path.name}: {node.name} defines {methods - allowed}"
+
+
+def test_files_and_functions_stay_small() -> None:
+    long = [f"{p.relative_to(ROOT)}: {n} lines" for p in FILES if (n := len(p.read_text().splitlines())) > 250]
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and (n := (node.end_lineno or 0) - node.lineno + 1) > 60:
+                long.append(f"{path.relative_to(ROOT)}: {node.name} has {n} lines")
+    assert not long

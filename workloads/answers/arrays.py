@@ -1,0 +1,61 @@
+"""The numbers of a workload: seeded, of a realistic scale, and exact in the cell's dtype."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from oneblock.workloads._workload import Arrays, Case, Spec, Workload
+from oneblock.workloads.ops.dtypes import dtype_of
+
+Named = dict[str, np.ndarray]
+
+
+def make_weights(workload: Workload, case: Case, dtype: str, seed: int) -> Named:
+    """Everything that stays from call to call: weights, and tables such as RoPE's.
+
+    Each array has a stream of its own, drawn from (seed, name), so that none depends on which others there are.
+    """
+    return _make(workload, case, dtype, seed, inputs=False)
+
+
+def make_inputs(workload: Workload, case: Case, dtype: str, seed: int) -> Named:
+    """What changes from call to call: x, and in decode the cache."""
+    return _make(workload, case, dtype, seed, inputs=True)
+
+
+def _make(workload: Workload, case: Case, dtype: str, seed: int, *, inputs: bool) -> Named:
+    specs = {name: spec for name, spec in workload.specs(case).items() if spec.is_input is inputs}
+    return {name: _draw(name, spec, case, seed).astype(dtype_of(dtype)) for name, spec in specs.items()}
+
+
+def _draw(name: str, spec: Spec, case: Case, seed: int) -> np.ndarray:
+    if spec.table is not None:
+        return spec.table(case.config, case.T, case.S)
+    drawn = _normal(name, spec.shape, seed)
+    if spec.correlated:
+        shared = _shared_heads(case, spec.shape, seed)
+        drawn = np.float32((1.0 - spec.correlated) ** 0.5) * drawn + np.float32(spec.correlated**0.5) * shared
+    drawn *= np.float32(spec.std)
+    drawn += np.float32(spec.mean)
+    return drawn
+
+
+def _shared_heads(case: Case, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """What each query head has in common with its key head, (C, N*D) or (C, K*D)."""
+    c = case.config
+    shared = _normal("qk_shared", (c.width, c.kv_heads, 1, c.head_width), seed)
+    group = shape[1] // (c.kv_heads * c.head_width)
+    return np.broadcast_to(shared, (c.width, c.kv_heads, group, c.head_width)).reshape(shape)
+
+
+def _normal(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    stream = np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
+    return np.random.Generator(stream).standard_normal(shape, dtype=np.float32)
+
+
+def without_data(workload: Workload, case: Case, dtype: str) -> Arrays:
+    """Arrays of a workload's shapes that take no memory."""
+    nothing = np.zeros((), dtype_of(dtype))
+    return {name: np.broadcast_to(nothing, spec.shape) for name, spec in workload.specs(case).items()}

@@ -1,0 +1,201 @@
+"""Weights of a workload from one layer of a `.safetensors` checkpoint, in Hugging Face names.
+
+A checkpoint is somebody else's file: whatever is wrong with it, the answer is a `CheckpointError`. `safetensors` checks
+the header (lengths, offsets, overlaps) and maps the file, so that of 16 GB only the layer's own bytes are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from oneblock.workloads._workload import Case, Workload
+from oneblock.workloads.models.config import Config, Family
+from oneblock.workloads.ops.dtypes import dtype_of
+
+STORED = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales that lie elsewhere in the file
+INDEX_LIMIT_BYTES = 100_000_000  # as much as safetensors allows a header; the index of a 1 TB model has about 10 MB
+
+
+class CheckpointError(ValueError):
+    """Why a checkpoint cannot be used, as a sentence for the person who named it."""
+
+
+@dataclass(frozen=True)
+class _Naming:
+    prefix: str  # absent from the files of a model saved without its head
+    layers: str
+    parts: Mapping[str, str]  # our name -> theirs
+    transposed: bool  # nn.Linear stores (out, in); GPT-2's Conv1D stores (in, out) as we do
+
+
+_LLAMA = {"norm1": "input_layernorm", "norm2": "post_attention_layernorm", "proj": "self_attn.o_proj"}
+_LLAMA |= {part: f"self_attn.{part}_proj" for part in ("q", "k", "v")}
+_LLAMA |= {part: f"mlp.{part}_proj" for part in ("gate", "up", "down")}
+_GPT2 = {"norm1": "ln_1", "norm2": "ln_2", "proj": "attn.c_proj", "up": "mlp.c_fc", "down": "mlp.c_proj"}
+_GPT2 |= dict.fromkeys(("q", "k", "v"), "attn.c_attn")
+_NAMINGS: dict[Family, _Naming] = {
+    "llama": _Naming("model.", "layers", _LLAMA, transposed=True),
+    "gpt2": _Naming("transformer.", "h", _GPT2, transposed=False),
+}
+
+
+def fingerprint(path: Path, layer: int) -> str:
+    """The SHA-256 of a checkpoint's file; of a sharded one, that of its index and of the shards that hold the layer."""
+    files = {file for tensor, file in _files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
+    digest = hashlib.sha256()
+    try:
+        for file in sorted({path, *files}):
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: int) -> dict[str, np.ndarray]:
+    """What `make_weights` makes, but from a layer of a checkpoint; tables such as RoPE's are computed as there.
+
+    CheckpointError says what is wrong with the file, or why it is no checkpoint of `case.config`.
+    """
+    rounded = dtype_of(dtype)
+    files = _files_by_tensor(path)
+    root = _root(path, files, case.config.family, layer)
+    specs = {name: spec for name, spec in workload.specs(case).items() if not spec.is_input}
+    weights = {}
+    for name, spec in specs.items():
+        if spec.table is not None:
+            weights[name] = spec.table(case.config, case.T, case.S).astype(rounded)
+            continue
+        tensor, shape, columns = _stored_as(case.config, root, name, spec.shape)
+        if tensor not in files:
+            raise CheckpointError(f"{path}: no tensor {tensor}; if this is one shard of many, give their index.json")
+        bias = tensor.removesuffix("weight") + "bias"
+        if bias in files and name.replace("_weight", "_bias") not in specs:  # Qwen2, say: to drop it would be wrong
+            raise CheckpointError(f"{path}: {bias} has no place in {workload.name}: this is another architecture")
+        stored = _read(files[tensor], tensor, shape, columns, case.config)
+        stored = stored.T if _NAMINGS[case.config.family].transposed else stored
+        weights[name] = _round(stored, rounded, f"{files[tensor]}: {tensor}")
+    return weights
+
+
+def _stored_as(config: Config, root: str, name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], slice]:
+    """Where one of our arrays lies: the tensor, its stored shape, and which of its columns."""
+    naming = _NAMINGS[config.family]
+    part, _, kind = name.rpartition("_")
+    if part not in naming.parts or kind not in ("weight", "bias"):
+        raise CheckpointError(f"{name}: no tensor of a {config.family} checkpoint is known for it; use seeded weights")
+    tensor = f"{root}{naming.parts[part]}.{kind}"
+    if naming.parts[part] != "attn.c_attn":
+        return tensor, shape[::-1] if naming.transposed else shape, slice(None)
+    query, key = config.heads * config.head_width, config.kv_heads * config.head_width
+    start = {"q": 0, "k": query, "v": query + key}[part]
+    return tensor, (*shape[:-1], query + 2 * key), slice(start, start + shape[-1])
+
+
+def _root(path: Path, files: Mapping[str, Path], family: Family, layer: int) -> str:
+    """What the names of the layer's tensors begin with in this checkpoint."""
+    naming = _NAMINGS[family]
+    for root in (f"{naming.prefix}{naming.layers}.{layer}.", f"{naming.layers}.{layer}."):
+        if layer >= 0 and any(tensor.startswith(root) for tensor in files):
+            return root
+    if here := _layers(files, naming):
+        raise CheckpointError(f"{path}: expected a layer among {here}, got {layer}")
+    expected = f"{path}: expected tensors named {naming.prefix}{naming.layers}.{layer}.* as in the {family} family"
+    for other, theirs in _NAMINGS.items():
+        if _layers(files, theirs):
+            raise CheckpointError(f"{expected}, got the names of {other}; choose a --preset of that family")
+    raise CheckpointError(f"{expected}, got {len(files)} of other names, the first {min(files, default='')[:80]!r}")
+
+
+def _layers(tensors: Iterable[str], naming: _Naming) -> str:
+    pattern = re.compile(rf"({re.escape(naming.prefix)})?{naming.layers}\.(0|[1-9][0-9]{{0,5}})\.")
+    found = sorted({int(match[2]) for match in map(pattern.match, tensors) if match})
+    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
+        return f"{found[0]} to {found[-1]}"
+    return ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+
+
+def _read(file: Path, tensor: str, shape: tuple[int, ...], columns: slice, config: Config) -> np.ndarray:
+    with _opened(file) as tensors:
+        if tensor not in tensors.keys():  # noqa: SIM118 - not a dict
+            raise CheckpointError(f"{file}: the index says that {tensor} is here, and it is not")
+        stored = tensors.get_slice(tensor)
+        dtype, got = stored.get_dtype(), tuple(stored.get_shape())
+        if dtype not in STORED:
+            raise CheckpointError(f"{file}: {tensor}: expected {', '.join(STORED)}, got {dtype}; convert it first")
+        if got != shape:
+            what = f"expected shape {shape} for {config.name}, got {got}"
+            raise CheckpointError(f"{file}: {tensor}: {what}; --preset must be the model that the checkpoint is of")
+        array: np.ndarray = stored[..., columns]
+        return array
+
+
+def _round(stored: np.ndarray, dtype: np.dtype, where: str) -> np.ndarray:
+    with np.errstate(all="ignore"):  # NumPy's warnings, of overflow and of signalling NaNs, are said better here
+        if bad := int((~np.isfinite(stored)).sum()):
+            raise CheckpointError(f"{where}: {bad} of {stored.size} values are not finite; the checkpoint is broken")
+        rounded = stored.astype(dtype, order="C")
+        if np.isfinite(rounded).all():
+            return rounded
+    raise CheckpointError(f"{where}: {float(np.abs(stored).max()):.4g} is beyond {dtype}; choose another --dtype")
+
+
+def _files_by_tensor(path: Path) -> dict[str, Path]:
+    """Which file holds each tensor: all the same one, or as the index of a sharded checkpoint says."""
+    if path.suffix == ".json":
+        return {tensor: path.parent / shard for tensor, shard in _weight_map(path).items()}
+    with _opened(path) as tensors:
+        return dict.fromkeys(tensors.keys(), path)
+
+
+def _weight_map(path: Path) -> dict[str, str]:
+    if (size := _size_bytes(path)) > INDEX_LIMIT_BYTES:
+        raise CheckpointError(f"{path}: expected an index of at most {INDEX_LIMIT_BYTES} bytes, got {size}")
+    try:
+        index = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a readable JSON file: {error}") from None
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        raise CheckpointError(f'{path}: expected {{"weight_map": {{tensor: file name}}}}, as Hugging Face writes it')
+    for shard in set(shards.values()):
+        # A downloaded index may not reach outside its folder, nor write control characters to a terminal.
+        if not shard.isprintable() or shard in ("", ".") or ".." in shard or set(shard) & set("/\\:"):
+            raise CheckpointError(f"{path}: expected plain file names of its own folder, got the shard {shard[:200]!r}")
+    return shards
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    _size_bytes(path)
+    try:
+        with safe_open(path, framework="numpy") as tensors:
+            yield tensors
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable .safetensors file: {str(error)[:200]!r}") from None
+
+
+def _size_bytes(path: Path) -> int:
+    """Of a regular file; to open a pipe would be to wait for ever."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()  # safetensors would call a lack of permission "No such file"
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise CheckpointError(f"{path}: is a folder; give the model.safetensors or model.safetensors.index.json in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise CheckpointError(f"{path}: expected a regular file, got a pipe, socket or device")
+    return status.st_size

@@ -1,0 +1,87 @@
+"""The reference of a case: float64 answers for several inputs, what each may err by, and proof that the check bites."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.answers.arrays import make_inputs
+from oneblock.workloads.answers.verdict import Allowance, Check, allow, check
+from oneblock.workloads.answers.wrong import accepted, wrong_answers
+from oneblock.workloads.ops.numpy_ops import NumpyOps
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The reference for one input: what is right, and what each output may err by."""
+
+    reference: dict[str, np.ndarray]  # float64
+    allowances: dict[str, Allowance]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The references of one case in one dtype; the inputs of answer i are those of seed `input_seed + i`."""
+
+    dtype: str
+    input_seed: int
+    answers: tuple[Answer, ...]
+    wrong_tried: tuple[str, ...]  # the wrong answers shown to the check
+    wrong_accepted: tuple[str, ...]  # those it let pass: a golden with any must not be used
+
+    def check(self, got: Arrays, i: int = 0) -> Check:
+        """Judge the answer to input i."""
+        return check(got, self.answers[i].reference, self.answers[i].allowances, self.dtype)
+
+    def save(self, path: Path) -> None:
+        """Write it as one .npz file, which carries its own description."""
+        head = {
+            "dtype": self.dtype,
+            "input_seed": self.input_seed,
+            "wrong_tried": self.wrong_tried,
+            "wrong_accepted": self.wrong_accepted,
+            "allowances": [{name: asdict(a) for name, a in answer.allowances.items()} for answer in self.answers],
+        }
+        arrays = {f"{i}/{name}": y for i, answer in enumerate(self.answers) for name, y in answer.reference.items()}
+        np.savez(path, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
+
+    @staticmethod
+    def read(path: Path) -> Golden:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            head = json.loads(str(file["head"]))
+            answers = tuple(
+                Answer(
+                    {name: file[f"{i}/{name}"] for name in allowances},
+                    {name: Allowance(**a) for name, a in allowances.items()},
+                )
+                for i, allowances in enumerate(head["allowances"])
+            )
+        tried, let_pass = tuple(head["wrong_tried"]), tuple(head["wrong_accepted"])
+        return Golden(head["dtype"], head["input_seed"], answers, tried, let_pass)
+
+
+def make_golden(workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4) -> Golden:
+    """Compute the references from the rounded numbers: all take the dtype once, and float64 derives from those.
+
+    An answer is thus never charged with the rounding of what it was given. `count` inputs, at least two: the second's
+    answer is the stale one that the check of the first must reject.
+    """
+    if count < 2:
+        raise ValueError(f"expected at least 2 inputs, got {count}")
+    exact_weights = {name: w.astype(np.float64) for name, w in weights.items()}
+    answers, exact = [], {}
+    for i in reversed(range(count)):  # ends with input 0 in `exact`
+        inputs = make_inputs(workload, case, dtype, input_seed + i)
+        exact = exact_weights | {name: x.astype(np.float64) for name, x in inputs.items()}
+        reference = workload.program(NumpyOps(), case, exact)
+        yardstick = workload.program(NumpyOps(), case, {**weights, **inputs})
+        answers.append(Answer(reference, allow(case, reference, yardstick, dtype)))
+    answers.reverse()
+    wrong = wrong_answers(workload, case, exact, answers[0].reference, stale=answers[1].reference)
+    tried, let_pass = accepted(wrong, answers[0].reference, answers[0].allowances, dtype)
+    return Golden(dtype, input_seed, tuple(answers), tuple(tried), tuple(let_pass))

@@ -1,0 +1,1 @@
+"""What a block's properties are: configurations, rotary tables, how weights split over devices."""

@@ -1,0 +1,1 @@
+"""What a program is written in: the operations' plain definitions, NumPy's, dtypes."""
