@@ -33,10 +33,11 @@ def test_files(*names: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install(*group("lint"))
+    """Check style, formatting, and who imports whom."""
+    session.install(LOCK, "-e.", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo")
     session.run("shellcheck", *(str(path) for path in sorted(Path("ci").rglob("*.sh"))))
 
 
