@@ -19,8 +19,9 @@ from oneblock.backends._torch.arrays import without_data
 from oneblock.backends._torch.executable import TorchExecutable
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends._triton.runners import interpreter_fits
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.nvidia_gpus import GPUS
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload

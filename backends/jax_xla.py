@@ -8,8 +8,9 @@ from oneblock.backends._jax.executable import JaxExecutable, TpuExecutable
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import _architecture, _devices, place, shape
 from oneblock.backends.api import mesh as _mesh
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Unsupported
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Workload

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.host import NumpyExecutable
 from oneblock.backends.api.target import Target
 from oneblock.backends.neuron_torch import TRACED
 from oneblock.backends.neuron_torch import check as check_traced
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import pins
 from oneblock.compilers.nki import install
 from oneblock.compilers.nki.kernel import specialisations

@@ -13,12 +13,13 @@ from oneblock.backends import xla_tpu
 from oneblock.backends._jax.ops import JaxNativeOps
 from oneblock.backends._jax.placement import shape
 from oneblock.backends._pallas import tuning
-from oneblock.backends.api.backend import Compiled, Device, Found, Kind, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Found, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.backends.jax_xla import BACKEND as JAX
 from oneblock.backends.kernels.pallas.flash_attention import flash_attention
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention
 from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, Tell
 from oneblock.compilers.chips.tpus import TPUS
 from oneblock.compilers.xla import lowering as xla

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from oneblock.backends.api.backend import Compiled, Device, Kind, no_lowering
+from oneblock.backends.api.backend import Compiled, Device, no_lowering
 from oneblock.backends.api.host import NumpyExecutable
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.dtypes import DTYPES
 from oneblock.workloads.ops.numpy_ops import NumpyOps

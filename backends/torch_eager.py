@@ -10,9 +10,10 @@ import torch.fx.traceback
 
 from oneblock.backends._torch.executable import Program, TorchExecutable
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported, no_lowering
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Capture
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 from oneblock.workloads.ops.dtypes import DTYPES
 

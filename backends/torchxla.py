@@ -10,10 +10,11 @@ import numpy as np
 
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.host import HostCache
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.topology import topology
 from oneblock.compilers.xla import lazy_tensor as torchxla
 from oneblock.compilers.xla import tpu_env as _libtpu

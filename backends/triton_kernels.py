@@ -15,7 +15,7 @@ from oneblock.backends._torch.executable import TorchExecutable
 from oneblock.backends._torch.ops import TorchOps
 from oneblock.backends._triton import capture, plan, tuning
 from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder, interpreter_fits
-from oneblock.backends.api.backend import Compiled, Device, Found, Kind, Unavailable, Unsupported, no_lowering
+from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.target import Target
 from oneblock.backends.kernels.triton.decode_attention import decode_attention
 from oneblock.backends.kernels.triton.flash_attention import flash_attention
@@ -26,6 +26,7 @@ from oneblock.backends.kernels.triton.rms_norm import rms_norm
 from oneblock.backends.kernels.triton.rope import rope
 from oneblock.backends.kernels.triton.swiglu import swiglu
 from oneblock.backends.torch_eager import BACKEND as TORCH
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
 from oneblock.compilers.triton import lowering as triton_gpu

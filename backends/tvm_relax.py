@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.backends.api.backend import Compiled, Device, Found, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported
 from oneblock.backends.api.host import HostCache
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
 from oneblock.compilers.chips.amd_gpus import AMD_GPUS

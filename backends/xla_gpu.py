@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.nvidia_gpus import Gpu, gpu
 from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.workloads._workload import Arrays, Case, Workload

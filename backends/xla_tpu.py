@@ -7,9 +7,10 @@ from typing import Any
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import place, shape
 from oneblock.backends.api import mesh as _mesh
-from oneblock.backends.api.backend import Compiled, Device, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.backends.jax_xla import BACKEND as ON_DEVICE
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.topology import Topology, all_of, topology
 from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla import tpu

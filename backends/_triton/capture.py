@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from oneblock.backends._triton.plan import Planned
 from oneblock.compilers import Capture
 from oneblock.compilers.api.facts import Estimate, Facts
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.stages import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.dialects.launches import table
 from oneblock.compilers.triton import choice as _gpu_choice
@@ -107,5 +108,5 @@ def _facts(plan: Sequence[Planned], architecture: str) -> Facts:
         flops=None, compiler_flops=None, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
         code_bytes=None, operations=operations, fusions={}, custom_calls={}, attributed=named, attributed_by_name=named,
         steps=(), gpu_kernels=kernels,
-        estimates=(Estimate("static", sum(times), how, "modelled"),), caveats=tuple(caveats),
+        estimates=(Estimate("static", sum(times), how, Kind.MODELLED),), caveats=tuple(caveats),
     )  # fmt: skip

@@ -10,7 +10,8 @@ from oneblock.backends._triton import plan
 from oneblock.backends._triton.measured import measured
 from oneblock.backends._triton.plan import Planned
 from oneblock.backends._triton.runners import Started
-from oneblock.backends.api.backend import Found, Kind
+from oneblock.backends.api.backend import Found
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import TaskState, Tell, Trial
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton.choice import Candidate

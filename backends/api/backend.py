@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Capture, Detail, Lowering
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, TaskState, Tell
 from oneblock.workloads._workload import Arrays, Case, Workload
@@ -27,16 +27,6 @@ class Unavailable(Exception):
 
 class Unsupported(Exception):
     """It is here and cannot do this; raised instead of falling back to something else."""
-
-
-class Kind(StrEnum):
-    """What sort of evidence a number is. Kinds never share a column."""
-
-    MEASURED = "measured"  # on this device
-    COMPILED = "compiled"  # read off a compiler's output
-    INTERPRETED = "interpreted"  # a kernel run by an interpreter: correctness only
-    SIMULATED = "simulated"  # the vendor's simulator
-    MODELLED = "modelled"  # a formula
 
 
 @dataclass(frozen=True)

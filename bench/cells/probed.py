@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneblock.backends.api.backend import Kind
+from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)

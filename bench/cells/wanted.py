@@ -8,11 +8,11 @@ from itertools import groupby, product
 from pathlib import Path
 
 from oneblock import workloads
-from oneblock.backends.api.backend import Kind
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.format.errors import Refused
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models.config import preset
 from oneblock.workloads.ops.dtypes import dtype_of

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oneblock.backends.api.backend import Kind
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Limits, Record
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.amd_gpus import AMD_GPUS
 from oneblock.compilers.chips.neuron_cores import GENERATIONS
 from oneblock.compilers.chips.nvidia_gpus import GPUS

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from oneblock.backends.api.backend import Kind
 from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.compilers import Stage
 from oneblock.compilers.api.facts import Facts, Memory
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 

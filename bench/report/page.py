@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.records.record import WITHOUT_TIMES, Record
 from oneblock.bench.records.store import Problem
 from oneblock.bench.report.explorer.explorer import Explorer
 from oneblock.bench.report.rows.rows import Machine, Row, _groups, _rows
 from oneblock.compilers import Stage
+from oneblock.compilers.api.kind import Kind
 
 KINDS = {
     Kind.MEASURED: "timed on the device named, in processes of its own",
@@ -22,6 +22,7 @@ KINDS = {
     Kind.INTERPRETED: "run by an interpreter of kernels: says whether the answer is right, never how fast it is",
     Kind.SIMULATED: "run by the vendor's simulator of the device",
     Kind.MODELLED: "computed by a formula from the shapes",
+    Kind.REPORTED: "measured elsewhere by others, on the device and with the software that its source names",
 }
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from oneblock import backends
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.jobs import ProbeJob
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 
 

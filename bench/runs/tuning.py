@@ -15,13 +15,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.backends.api.backend import Found, Kind
+from oneblock.backends.api.backend import Found
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import seconds as spoken
 from oneblock.bench.records.environment import last_level_cache_bytes, load_average
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.jobs import GoldenJob, Outcome, TuneJob, VersusJob
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, TaskState
 
 _EVERY_S = 30.0  # between two lines on how far a search is, where there is no terminal to redraw a table on

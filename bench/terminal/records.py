@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 from oneblock.bench.terminal.neuron import has_calls, programs
 from oneblock.bench.terminal.programs import compiled, split
+from oneblock.compilers.api.kind import Kind
 
 _GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Bisectable, Executable, Kind, Unsupported
+from oneblock.backends.api.backend import Bisectable, Executable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import say
 from oneblock.bench.worker.jobs import Bisected, BisectJob, Outcome
 from oneblock.bench.worker.pass_search import Ends, Finding, Seen, search
 from oneblock.bench.worker.subject import Subject
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import CannotRun, Passes
 from oneblock.workloads._workload import Arrays, Workload
 from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights, without_data

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneblock.backends.api.backend import Found, Kind
+from oneblock.backends.api.backend import Found
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Launch, Status
 from oneblock.bench.worker.pass_search import Finding, Seen
 from oneblock.compilers import Detail, Stage
 from oneblock.compilers.api.facts import Facts, Memory
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search
 from oneblock.workloads.answers.verdict import Check
 

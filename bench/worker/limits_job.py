@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from oneblock import backends
-from oneblock.backends.api.backend import Kind
 from oneblock.backends.api.target import Target
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import say
 from oneblock.bench.worker.jobs import LimitsJob, Outcome
+from oneblock.compilers.api.kind import Kind
 
 
 def _limits(job: LimitsJob) -> Outcome:

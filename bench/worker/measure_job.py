@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Compiled, Device, Kind, Unsupported
+from oneblock.backends.api.backend import Backend, Compiled, Device, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
@@ -16,6 +16,7 @@ from oneblock.bench.worker.jobs import MeasureJob, Outcome, StageFile
 from oneblock.bench.worker.subject import Subject, time_launch
 from oneblock.bench.worker.weights import _weights
 from oneblock.compilers import Artifact
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import make_inputs, without_data
 from oneblock.workloads.answers.reference import Golden

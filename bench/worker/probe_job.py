@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from oneblock import backends
-from oneblock.backends.api.backend import Backend, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import ARCHITECTURES, Target
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import say
 from oneblock.bench.worker.jobs import Outcome, ProbeJob
+from oneblock.compilers.api.kind import Kind
 
 
 def probe(job: ProbeJob) -> Outcome:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Executable, Kind, Tunable, Unavailable, Unsupported
+from oneblock.backends.api.backend import Executable, Tunable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import say
 from oneblock.bench.worker.jobs import Outcome, TuneJob, VersusJob
 from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.bench.worker.subject import Subject
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import SearchStopped, TaskState
 from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
 from oneblock.workloads.answers.reference import Golden

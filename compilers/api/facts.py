@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from oneblock.compilers.api.kind import Kind
+
 _STRICT = {"extra": "forbid"}
 
 
@@ -56,7 +58,7 @@ class Occupancy:
     warps: int
     share: float  # of the warps that it has room for
     limited_by: str  # "registers", "shared memory", "warps" or "blocks"
-    kind: str = "modelled"
+    kind: Kind = Kind.MODELLED
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Estimate:
     name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"; of Neuron "timeline"
     seconds: float | None  # None: this method has no answer, for the reason in `how`
     how: str
-    kind: str = "compiled"  # or "modelled", where it is a formula of the specification
+    kind: Kind = Kind.COMPILED  # or MODELLED, where it is a formula of the specification
 
 
 @dataclass(frozen=True)
@@ -172,4 +174,4 @@ class Facts:
     neuron_calls: tuple[NeuronCall, ...] = ()
     estimates: tuple[Estimate, ...] = ()
     caveats: tuple[str, ...] = ()  # what these counts do not show
-    kind: str = "compiled"  # also where the cell's times are measured; "interpreted" of what an interpreter counted
+    kind: Kind = Kind.COMPILED  # also where the cell's times are measured; INTERPRETED of what an interpreter counted

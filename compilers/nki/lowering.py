@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from oneblock.compilers.api.facts import Estimate, Facts, NeuronCall, StepFacts
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.stages import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.nki.kernel import Kernel, Run
 from oneblock.compilers.nki.rules import Place
@@ -99,7 +100,8 @@ def facts(calls: Sequence[Call]) -> Facts:
         output_bytes=None, code_bytes=None, operations=dict(names.most_common()), fusions={}, custom_calls={},
         attributed=claimed / total if total else None, attributed_by_name=claimed / total if total else None,
         steps=tuple(steps), neuron_calls=tuple(counted),
-        estimates=(Estimate("timeline", seconds, HOW, "modelled"),), caveats=CAVEATS, kind="interpreted",
+        estimates=(Estimate("timeline", seconds, HOW, Kind.MODELLED),), caveats=CAVEATS,
+        kind=Kind.INTERPRETED,
     )  # fmt: skip
 
 

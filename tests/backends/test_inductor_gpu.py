@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Compiled, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.nvidia_gpus import GPUS
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights

@@ -16,10 +16,11 @@ import pytest
 
 from oneblock import workloads
 from oneblock.backends import neuron_nki
-from oneblock.backends.api.backend import Executable, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Executable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers import nki as _nki
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import pins as _neuron_pins
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights

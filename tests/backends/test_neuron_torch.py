@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Compiled, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Compiled, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.backends.neuron_torch import BACKEND
 from oneblock.compilers import Detail
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import pins
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import ARCHITECTURES, Target
 from oneblock.backends.kernels.pallas import _blocks
 from oneblock.compilers import Detail
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Phase
 from tests.conftest import REQUIRED
 from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, worst

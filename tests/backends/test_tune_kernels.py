@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Found, Kind, Tunable, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Found, Tunable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, TaskState
 from oneblock.compilers.api.stages import Lowering
 from oneblock.workloads._workload import Arrays, Case

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from oneblock import workloads
-from oneblock.backends.api.backend import Executable, Found, Kind, Tunable, Unavailable, Unsupported
+from oneblock.backends.api.backend import Executable, Found, Tunable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, SearchStopped, TaskState
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.nvidia_gpus import GPUS, gpu
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.xla import gpu_env as _gpu_env

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Compiled, Kind, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.target import ARCHITECTURES, Target
 from oneblock.compilers import Detail, Lowering, Stage
 from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models.config import PRESETS, Config

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Executable, Kind, Unsupported
+from oneblock.backends.api.backend import Backend, Executable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import Golden, make_golden

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.figures import whole
@@ -30,6 +29,7 @@ from oneblock.bench.judge.stats import centre, interval
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Problem, Store, to_json
 from oneblock.bench.report.exports.stages import programs, traces
+from oneblock.compilers.api.kind import Kind
 
 Value = str | float | int | None
 FORMAT, VERSION = "oneblock-report", 1

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.steps import StepRow, by_step
 from oneblock.bench.records.record import Limits
 from oneblock.bench.report.plots.plots import Plot, Plots
 from oneblock.bench.report.plots.vega import INK, Spec, layer, log, mark, name, quantity
 from oneblock.bench.report.rows.rows import Row
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.definitions import STEPS
 
 FORMULA = "formula"

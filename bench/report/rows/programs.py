@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.terminal.gpu import has_kernels
 from oneblock.bench.terminal.programs import ESTIMATES, devices, estimates, own_kernels
 from oneblock.compilers.api.facts import Collective, Estimate, Facts, GpuKernel
+from oneblock.compilers.api.kind import Kind
 
 METHODS = {
     "roofline": "the larger of FLOPs / peak and compulsory bytes / bandwidth, of the chip's specification",

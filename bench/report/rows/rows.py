@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.judge.costs import Bound, bound
 from oneblock.bench.judge.stats import centre, interval
 from oneblock.bench.records.command import run_command
 from oneblock.bench.records.record import Record, Status
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.answers.verdict import Check
 
 Machine = tuple[dict[str, str], dict[str, str], dict[str, str]]  # its own facts, its software's, and its state's

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.format.errors import Refused
+from oneblock.compilers.api.kind import Kind
 
 HERE = [
     Probed("measured", "cpu", "cpu", Kind.MEASURED, None, None, ("plain",)),

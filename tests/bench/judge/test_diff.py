@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.commands.diff import COMMAND as DIFF
 from oneblock.bench.judge.diff import LARGEST
 from oneblock.bench.judge.figures import Change, Figure, changes, of_steps, pieces, whole
 from oneblock.bench.records.record import Status
 from oneblock.compilers.api.facts import GpuKernel, NeuronCall
+from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import record
 from tests.helpers.stage_records import ANSI, HLO, OWN_KERNEL, PLANTED, RENUMBERED, facts, run, store
 

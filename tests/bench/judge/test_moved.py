@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.judge.moved import NOT_COMPARED, Moved, against
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.facts import Estimate, GpuKernel
+from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, launch, record
 from tests.helpers.stage_records import facts, run, store
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import adapter
 from oneblock.bench.report.exports.stages import joined, safe
 from oneblock.bench.report.exports.tables import COLUMNS, row
+from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, record
 from tests.conftest import REQUIRED
 from tests.helpers.stage_records import facts, run, store

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.costs import costs
@@ -19,6 +18,7 @@ from oneblock.bench.records.record import Environment, Launch, Limits, Record, S
 from oneblock.bench.records.store import Problem, adapter
 from oneblock.bench.report.page import render
 from oneblock.bench.report.plots.plots import policy_hash, script
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.verdict import Allowance, Check, OutputCheck
 from oneblock.workloads.models.config import preset

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from oneblock.backends.api.backend import Kind
 from oneblock.bench.records.record import Limits, Record, Status
 from oneblock.compilers.api.facts import (
     Buffer,
@@ -22,6 +21,7 @@ from oneblock.compilers.api.facts import (
     Occupancy,
     StepFacts,
 )
+from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, Page, ended, page_of, record
 
 V5E = Limits(197e12, "the specification of TPU v5e", 819e9, Kind.MODELLED)

@@ -25,10 +25,11 @@ from oneblock import workloads  # noqa: E402
 from oneblock.backends import triton_kernels  # noqa: E402
 from oneblock.backends._triton.plan import Planned, plan  # noqa: E402
 from oneblock.backends._triton.runners import Recorder, Started, options  # noqa: E402
-from oneblock.backends.api.backend import Kind, Unsupported  # noqa: E402
+from oneblock.backends.api.backend import Unsupported  # noqa: E402
 from oneblock.backends.api.target import Target  # noqa: E402
 from oneblock.backends.kernels.triton.launch import KernelCall, Work, config  # noqa: E402
 from oneblock.compilers import Detail  # noqa: E402
+from oneblock.compilers.api.kind import Kind  # noqa: E402
 from oneblock.compilers.api.stages import Lowering  # noqa: E402
 from oneblock.compilers.dialects import ptx as _ptx  # noqa: E402
 from oneblock.compilers.triton import lowering as triton_gpu  # noqa: E402

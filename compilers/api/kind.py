@@ -1,0 +1,37 @@
+"""What sort of evidence a number is, and where one comes from that others measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class Kind(StrEnum):
+    """What sort of evidence a number is. Kinds never share a column."""
+
+    MEASURED = "measured"  # on this device
+    COMPILED = "compiled"  # read off a compiler's output
+    INTERPRETED = "interpreted"  # a kernel run by an interpreter: correctness only
+    SIMULATED = "simulated"  # the vendor's simulator
+    MODELLED = "modelled"  # a formula
+    REPORTED = "reported"  # measured elsewhere by others; what it is worth is its source's word
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Where a reported number comes from. Without all four it is hearsay, and refused."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+    device: str  # "NVIDIA H100 SXM", as the source names it
+    software: str  # "vLLM"
+    version: str  # of the software
+    source: str  # where it can be read again: an address, or a title with its date
+
+    def __post_init__(self) -> None:
+        """Refuse a blank: a source that names nothing cannot be looked up."""
+        if missing := [name for name in ("device", "software", "version", "source") if not getattr(self, name).strip()]:
+            raise ValueError(
+                f"a reported number says its device, software, version and source; {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} blank: fill in what the source states, or leave the number out"
+            )
