@@ -109,8 +109,7 @@ class TvmRelax:
         if kind is Kind.COMPILED:
             return Compiled(None, capture)
         here = _cuda_here(target)
-        device = None if here is None else here[0]
-        return Compiled(RelaxExecutable(built, device, list(arrays), outputs), capture)
+        return Compiled(RelaxExecutable(built, here and here[0], list(arrays), outputs), capture)
 
     def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
         if self.probe(target).kind is Kind.COMPILED:
