@@ -14,6 +14,7 @@ from oneblock.bench.cells.probed import Probed
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.checkpoint import fingerprint
 from oneblock.workloads.models.config import preset
 from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.nearest import unknown
@@ -127,7 +128,5 @@ def _default_targets(first: Probed) -> Sequence[str]:
 def _weights(wanted: Wanted) -> Weights | None:
     if wanted.weights is None:
         return None
-    from oneblock.workloads.answers.checkpoint import fingerprint
-
     sha256 = fingerprint(wanted.weights, wanted.layer)
     return Weights(str(wanted.weights), wanted.layer, sha256)

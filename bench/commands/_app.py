@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
@@ -15,6 +16,20 @@ import click
 from oneblock.bench.format.errors import Refused
 
 
+def _file(name: str) -> Path:
+    """A command's file; one whose name would hide a module of Python's has an underscore after it: bisect_.py."""
+    folder = Path(__file__).parent
+    return path if (path := folder / f"{name}_.py").exists() else folder / f"{name}.py"
+
+
+def _help(name: str) -> str | None:
+    """The docstring of a command, without importing it."""
+    for node in ast.parse(_file(name).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "COMMAND":
+            return ast.get_docstring(node)
+    return None
+
+
 class _Directory(click.Group):
     """Commands are the files of this folder without a leading underscore."""
 
@@ -24,11 +39,18 @@ class _Directory(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
             return None
-        # A file whose name would hide one of Python's own has an underscore after it: bisect_.py
-        file = f"{name}_" if Path(__file__).with_name(f"{name}_.py").exists() else name
-        command = importlib.import_module(f"oneblock.bench.commands.{file}").COMMAND
+        command = importlib.import_module(f"oneblock.bench.commands.{_file(name).stem}").COMMAND
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of `oneblock --help`, read off the files: to import them all takes half a second."""
+        names = self.list_commands(ctx)
+        width = formatter.width - 6 - max(map(len, names))  # as click has it
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, click.Command(name, help=_help(name)).get_short_help_str(width)) for name in names]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

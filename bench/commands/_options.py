@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import psutil
 
 from oneblock.bench.format.errors import Refused
-
-if TYPE_CHECKING:
-    from oneblock.bench.worker.launch import Bounds
+from oneblock.bench.records.environment import default_threads
+from oneblock.bench.worker.launch import Bounds
 
 
 def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:
@@ -46,11 +46,6 @@ def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> Bounds:
     """The bounds, with what was not said filled in from the machine."""
-    import psutil
-
-    from oneblock.bench.records.environment import default_threads
-    from oneblock.bench.worker.launch import Bounds
-
     for option, value in (("--timeout", timeout_s), ("--memory", memory_gib)):
         if value is not None and not math.isfinite(value):  # not-a-number passes every comparison of a range
             raise Refused(f"{option} {value:g}: expected a finite number")

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import note
-
-if TYPE_CHECKING:
-    from oneblock.bench.cells.cell import Cell
-    from oneblock.bench.runs.run import Run
-    from oneblock.bench.worker.launch import Bounds
+from oneblock.bench.runs.fit import fit
+from oneblock.bench.runs.run import Run
+from oneblock.bench.terminal.records import console, remarks, results
+from oneblock.bench.worker.launch import Bounds
 
 
 def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
     """For each cell the largest of its kind that fits its target, and the next, which does not."""
-    from rich.console import Console
-
-    from oneblock.bench.runs.fit import fit
-
     found: dict[Cell, None] = {}
     with Console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
         for cell in chosen:
@@ -29,19 +28,8 @@ def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> lis
 
 def go(run: Run, *, quiet: bool) -> list[Any]:
     """Run with live progress on standard error; an interruption says how to go on."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=console, disable=quiet) as bar:
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("starting", total=run.progress.planned)
 
         def tell(cell: Cell, doing: str) -> None:
@@ -61,8 +49,6 @@ def go(run: Run, *, quiet: bool) -> list[Any]:
 
 def show(records: list[Any], directory: Path) -> None:
     """The tables, then what is wrong or doubtful, then where the records are."""
-    from oneblock.bench.terminal.records import console, remarks, results
-
     out = console()
     for part in (*results(records), *remarks(records)):
         out.print(part)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from jinja2 import Environment, StrictUndefined
+
 from oneblock.bench.format.text import plain
 from oneblock.bench.worker.jobs import TrnSource
 
@@ -21,8 +23,6 @@ def write(found: TrnSource, directory: Path) -> Path:
 
 def render(found: TrnSource) -> str:
     """The page. Every text of TVM's is escaped."""
-    from jinja2 import Environment, StrictUndefined
-
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=plain)
     template = page.from_string(
         Path(__file__).parent.parent.joinpath("report", "assets", "tvm_trn.html").read_text(encoding="utf-8")

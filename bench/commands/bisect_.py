@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
+from oneblock import backends
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.runs.bisection import Bisection
+from oneblock.bench.terminal.bisection import parts
+from oneblock.bench.terminal.records import console
+from oneblock.bench.worker.jobs import BisectJob
+from oneblock.workloads.ops.nearest import unknown
 
 
 @click.command("bisect")
@@ -50,9 +59,6 @@ def COMMAND(
 
     Exit status: 0 if a pass was found, 1 if there is none or it could not be searched for.
     """
-    from oneblock.bench.runs.bisection import Bisection
-    from oneblock.bench.worker.jobs import BisectJob
-
     if drift is not None and of != "numbers":
         raise Refused(f"--drift is of numbers, and --of {of} was asked for: leave out one of them")
     within = bounds(threads, timeout_s, memory_gib)
@@ -71,11 +77,6 @@ def COMMAND(
 
 
 def _show(outcome: Any) -> None:
-    from rich.text import Text
-
-    from oneblock.bench.terminal.bisection import parts
-    from oneblock.bench.terminal.records import console
-
     if outcome.bisected is None:
         note(f"oneblock: {outcome.status}: {outcome.reason}" + (f"; {outcome.hint}" if outcome.hint else ""))
         return
@@ -88,11 +89,6 @@ def _cell(
     workload: str, preset: str, phase: str, dtype: str, backend: str, ops_set: str | None, target: str, **size: Any
 ) -> Any:
     """The one cell that is meant."""
-    from oneblock import backends
-    from oneblock.bench.cells.probed import Probed
-    from oneblock.bench.cells.wanted import Wanted, cells
-    from oneblock.workloads.ops.nearest import unknown
-
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     default = "kernels" if backend == "triton_kernels" else "plain"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from rich.table import Table
+from rich.text import Text
 
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.format.errors import Refused, note
-
-if TYPE_CHECKING:
-    from oneblock.bench.judge.compare import Comparison
-    from oneblock.bench.records.record import Record
+from oneblock.bench.judge.compare import Comparison, compare, exit_code, pair
+from oneblock.bench.records.find import load
+from oneblock.bench.records.record import Record
+from oneblock.bench.records.store import Store, read_record
+from oneblock.bench.terminal.records import console
 
 
 @click.command("compare")
@@ -26,8 +28,6 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
     tier) are not compared; versions of software may differ, and are named. Exit status: 0 if nothing is slower, 1 if
     something is, 2 if something could not be compared.
     """
-    from oneblock.bench.judge.compare import compare, exit_code, pair
-
     left, right = _read(a), _read(b)
     pairs, only_a, only_b = pair(left, right)
     if a.is_file() and b.is_file():  # two records that were named are compared, or refused, whatever their names
@@ -46,20 +46,12 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
 
 
 def _read(path: Path) -> list[Record]:
-    from oneblock.bench.records.find import load
-    from oneblock.bench.records.store import Store, read_record
-
     if path.is_file():
         return [read_record(path)]
     return [record for _, record in load(Store(path))]
 
 
 def _print(found: list[Comparison]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from oneblock.bench.terminal.records import console
-
     styles = {"SLOWER": "bold red", "FASTER": "bold green", "AMBIGUOUS": "yellow"}
     table = Table(title="B against A: measured cold time", title_justify="left", title_style="bold")
     for column in ("cell", "verdict", "B / A", "99 % interval", "why"):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from oneblock.bench.commands._app import answer, json_option, records_option
-
-if TYPE_CHECKING:
-    from oneblock.bench.judge.diff import Section, Summary
-    from oneblock.bench.judge.figures import Change
-    from oneblock.bench.records.record import ArtifactRef, Record
+from oneblock.bench.judge.compare import software
+from oneblock.bench.judge.diff import Section, Summary, check_subject, chosen, sections, summary
+from oneblock.bench.judge.figures import Change
+from oneblock.bench.records.find import find
+from oneblock.bench.records.record import ArtifactRef, Record
+from oneblock.bench.records.stages import check_step, opened
+from oneblock.bench.records.store import Store
+from oneblock.bench.terminal.screen import show, visible, wants_colours
 
 
 @click.command("diff")
@@ -37,12 +40,6 @@ def COMMAND(
     they are the same, 1 if they differ, 2 if they cannot be compared: also where all that was read is the same, and a
     stage was not read or only one of them has it.
     """
-    from oneblock.bench.judge.diff import check_subject, chosen, sections, summary
-    from oneblock.bench.records.find import find
-    from oneblock.bench.records.stages import check_step, opened
-    from oneblock.bench.records.store import Store
-    from oneblock.bench.terminal.screen import show, visible
-
     (left, one), (right, two) = find(a, directory), find(b, directory)
     stores = (Store(left.parent), Store(right.parent))
     if not force:
@@ -74,9 +71,6 @@ def COMMAND(
 
 def _apart(a: Record, b: Record) -> Iterator[str]:
     """How the two cells differ, and their software: why the rest may."""
-    from oneblock.bench.judge.compare import software
-    from oneblock.bench.terminal.screen import visible
-
     left, right = a.cell.keys(), b.cell.keys()
     differ = [
         f"{key} {left.get(key)} -> {right.get(key)}"
@@ -88,8 +82,6 @@ def _apart(a: Record, b: Record) -> Iterator[str]:
 
 
 def _summary(found: Summary) -> Iterator[str]:
-    from oneblock.bench.terminal.screen import visible
-
     width = max((len(step) for step in found.steps), default=0)
     for step, changes in found.steps.items():
         yield visible(f"{step:<{width}}  {_line(changes)}")
@@ -125,8 +117,6 @@ def _line(changes: list[Change]) -> str:
 
 def _texts(parts: list[Section], refs: tuple[ArtifactRef, ArtifactRef], *, read: bool, raw: bool) -> Iterator[str]:
     """The summary of every step, then the lines of those that differ."""
-    from oneblock.bench.terminal.screen import visible
-
     names = [visible(ref.dialect) for ref in refs]
     how = "as written" if raw else "without numbers of names, metadata and layouts (--raw has them)"
     yield f"--- {names[0]}   +++ {names[1]}   texts {how}"
@@ -144,8 +134,6 @@ def _texts(parts: list[Section], refs: tuple[ArtifactRef, ArtifactRef], *, read:
 
 def _counts(part: Section, alike: bool) -> str:
     """Lines, and the operations whose number differs; those of two dialects are listed apart."""
-    from oneblock.bench.terminal.screen import visible
-
     lines = f"{len(part.before)} -> {len(part.after)} lines"
     said = f"{lines}, the same" if not part.hunks else f"{lines} (-{part.removed} +{part.added})"
     if alike:
@@ -156,8 +144,6 @@ def _counts(part: Section, alike: bool) -> str:
 
 
 def _style(line: str, mark: str) -> str:
-    from oneblock.bench.terminal.screen import wants_colours
-
     styles: dict[str, dict[str, Any]] = {
         "-": {"fg": "red"},
         "+": {"fg": "green"},

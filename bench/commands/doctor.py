@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import click
+from rich.table import Table
+from rich.text import Text
 
+from oneblock import backends
+from oneblock.bench.cells.probed import Probed
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from oneblock.bench.cells.probed import Probed
-    from oneblock.bench.records.record import Environment
+from oneblock.bench.records.environment import environment
+from oneblock.bench.records.record import Environment
+from oneblock.bench.runs.limits import LimitsBook, as_rows
+from oneblock.bench.runs.probes import probe
+from oneblock.bench.terminal.records import console
+from oneblock.bench.worker.jobs import LimitsJob
 
 
 @click.command("doctor")
@@ -26,13 +31,6 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
 
     Exit status: 0 if any backend works here, 1 if none does.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from oneblock import backends
-    from oneblock.bench.records.environment import environment
-    from oneblock.bench.runs.limits import LimitsBook, as_rows
-    from oneblock.bench.runs.probes import probe
-
     within = bounds(None, 120.0, None)
     names = list(chosen) or backends.names()
     with ThreadPoolExecutor(1) as beside:  # reading the CPU's name takes a second, and waiting for probes several
@@ -49,8 +47,6 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
 
 
 def _measure(book: Any, found: list[Probed]) -> None:
-    from oneblock.bench.worker.jobs import LimitsJob
-
     for row in found:
         if row.device is not None:
             book.measure(LimitsJob(row.backend, row.platform, row.dtypes, book.bounds.threads))
@@ -58,11 +54,6 @@ def _measure(book: Any, found: list[Probed]) -> None:
 
 
 def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from oneblock.bench.terminal.records import console
-
     out = console()
     table = Table(title="backends", title_justify="left", title_style="bold")
     for column in ("", "backend", "target", "ops", "here", "what to do"):
@@ -81,8 +72,6 @@ def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]])
 
 
 def _about(here: Environment, limits: list[dict[str, Any]]) -> Iterator[Text]:
-    from rich.text import Text
-
     machine = here.machine
     yield Text(
         f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}"

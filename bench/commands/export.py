@@ -5,17 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich.console import Console
 
+from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds, bounds_options, cases_options
+from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused, note
-
-if TYPE_CHECKING:
-    from oneblock.bench.cells.cell import Cell
-    from oneblock.bench.worker.launch import Bounds
+from oneblock.bench.runs.export import hand_over, parts, result
+from oneblock.bench.terminal.records import console
+from oneblock.bench.worker.jobs import TrnJob
+from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.compilers.neuron.operators import OperatorsError, operators
 
 
 @click.command("export")
@@ -69,12 +76,6 @@ def _make(directory: Path) -> None:
 
 
 def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bool) -> bool:
-    from rich.console import Console
-
-    from oneblock.bench.runs.export import hand_over, parts, result
-    from oneblock.bench.terminal.records import console
-    from oneblock.compilers.neuron.operators import OperatorsError, operators
-
     try:
         listed = operators()
     except OperatorsError as error:
@@ -102,10 +103,6 @@ def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bo
 
 
 def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
-    from oneblock.bench.commands._trn_page import LABEL, write
-    from oneblock.bench.worker.jobs import TrnJob
-    from oneblock.bench.worker.launch import launch
-
     _make(directory)
     outcome = launch(TrnJob(), within)
     path = None if outcome.trn is None else write(outcome.trn, directory)
@@ -123,10 +120,6 @@ def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
 
 def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -> list[Cell]:
     """The cells that are meant, all of them in JAX's plain operations."""
-    from oneblock.backends.api.target import ARCHITECTURES, Target
-    from oneblock.bench.cells.probed import Probed
-    from oneblock.bench.cells.wanted import Wanted, cells
-
     there_are = [f"neuron:{architecture}" for architecture in ARCHITECTURES["neuron"]]
     if not targets:
         raise Refused(f"--target is missing: expected one or more of {', '.join(there_are)}")

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.format.errors import Refused, note
-
-if TYPE_CHECKING:
-    from oneblock.bench.judge.moved import Against
-    from oneblock.bench.records.record import Record
-    from oneblock.bench.records.store import Problem
-    from oneblock.bench.report.exports.tables import Exported
+from oneblock.bench.judge.moved import Against, against
+from oneblock.bench.records.bundle import unpack
+from oneblock.bench.records.find import load, newest
+from oneblock.bench.records.record import Record
+from oneblock.bench.records.store import Problem, Store, read_record
+from oneblock.bench.report.explorer.explorer import explore
+from oneblock.bench.report.explorer.files import write_beside
+from oneblock.bench.report.exports.tables import Exported, export
+from oneblock.bench.report.page import render
 
 
 @click.command("report")
@@ -40,8 +42,6 @@ def COMMAND(
     --export is for other programs. The page's Explorer shows lowering stages side by side; texts too long for one file
     stand in the folder PAGE-stages: keep it beside.
     """
-    from oneblock.bench.records.bundle import unpack
-
     directories = [source if source.is_dir() else unpack(source) for source in sources] or [directory]
     path = target or directories[0] / "report.html"
     found = write(directories, path, title, against, folder)
@@ -90,12 +90,6 @@ def write(
     directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None
 ) -> Written:
     """Write the page of records directories, and with a folder its exports; Refused says why it cannot be written."""
-    from oneblock.bench.records.find import newest
-    from oneblock.bench.records.store import Store
-    from oneblock.bench.report.explorer.explorer import explore
-    from oneblock.bench.report.explorer.files import write_beside
-    from oneblock.bench.report.page import render
-
     records: list[tuple[Path, Record]] = []
     problems: list[Problem] = []
     for directory in directories:
@@ -115,8 +109,6 @@ def write(
         raise Refused(f"{path}: cannot be written: {error.strerror}; give another with --to") from error
     exported = None
     if folder is not None:
-        from oneblock.bench.report.exports.tables import export
-
         exported = export(latest, problems, held, title, folder)
     why = tuple(problem.why for problem in problems)
     folder_of = beside if explorer.beside else None
@@ -125,9 +117,5 @@ def write(
 
 def _against(records: list[tuple[Path, Record]], before: Path) -> Against:
     """What moved since the other records: a directory, or one record."""
-    from oneblock.bench.judge.moved import against
-    from oneblock.bench.records.find import load, newest
-    from oneblock.bench.records.store import Store, read_record
-
     others = [read_record(before)] if before.is_file() else [one for _, one in newest(load(Store(before)))]
     return against([record for _, record in records], others)

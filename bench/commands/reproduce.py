@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from oneblock.bench.cells.tiers import tier
 from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.commands._progress import go
 from oneblock.bench.format.errors import Refused
-
-if TYPE_CHECKING:
-    from oneblock.bench.records.record import Record
+from oneblock.bench.judge.compare import compare, disagreements, software
+from oneblock.bench.judge.stats import Verdict
+from oneblock.bench.records.environment import default_threads
+from oneblock.bench.records.find import find
+from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.store import Store
+from oneblock.bench.runs.run import Run
+from oneblock.bench.terminal.records import console, remarks, results
+from oneblock.workloads.answers.checkpoint import fingerprint
 
 
 @click.command("reproduce")
@@ -30,11 +37,6 @@ def COMMAND(
     RECORD is a file, or words that its file name contains. Exit status: 0 if status and time agree (within noise), 1 if
     they do not, 2 if the times cannot be compared.
     """
-    from oneblock.bench.cells.tiers import tier
-    from oneblock.bench.records.find import find
-    from oneblock.bench.records.store import Store
-    from oneblock.bench.runs.run import Run
-
     _, old = find(record, directory)
     _check_weights(old)
     used = old.environment.machine.get("threads")
@@ -50,14 +52,10 @@ def COMMAND(
 
 
 def _same_threads(used: Any) -> int | None:
-    from oneblock.bench.records.environment import default_threads
-
     return used if isinstance(used, int) and used <= default_threads() else None
 
 
 def _check_weights(old: Record) -> None:
-    from oneblock.workloads.answers.checkpoint import fingerprint
-
     weights = old.cell.weights
     if weights is None:
         return
@@ -68,10 +66,6 @@ def _check_weights(old: Record) -> None:
 
 
 def _verdict(old: Record, new: Record) -> dict[str, Any]:
-    from oneblock.bench.judge.compare import compare, disagreements, software
-    from oneblock.bench.judge.stats import Verdict
-    from oneblock.bench.records.record import Status
-
     result: dict[str, Any] = {
         "old_status": old.status,
         "new_status": new.status,
@@ -103,8 +97,6 @@ def _stages_that_differ(old: Record, new: Record) -> list[str]:
 
 
 def _print(old: Record, new: Record, verdict: dict[str, Any]) -> None:
-    from oneblock.bench.terminal.records import console, remarks, results
-
     out = console()
     for part in (*results([old]), *results([new]), *remarks([new])):
         out.print(part)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from oneblock import backends
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.tiers import tier as find_tier
+from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option, records_option
-from oneblock.bench.format.errors import note
-
-if TYPE_CHECKING:
-    from oneblock.bench.cells.cell import Cell
 from oneblock.bench.commands._options import bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
+from oneblock.bench.commands.report import write
+from oneblock.bench.format.errors import note
+from oneblock.bench.records.record import WITHOUT_TIMES, Status
+from oneblock.bench.records.store import Store
+from oneblock.bench.runs.probes import probe
+from oneblock.bench.runs.run import Run
+from oneblock.compilers import Detail
 
 
 @click.command("run")
@@ -74,21 +81,12 @@ def COMMAND(
     Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not, 2 for a mistake,
     130 if interrupted.
     """
-    from oneblock.bench.cells.tiers import tier as find_tier
-    from oneblock.bench.cells.wanted import Wanted, cells
-    from oneblock.bench.records.store import Store
-    from oneblock.bench.runs.probes import probe
-    from oneblock.bench.runs.run import Run
-    from oneblock.compilers import Detail
-
     within = bounds(threads, timeout_s, memory_gib)
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
     asked = Wanted(workloads=workload or ("block",), **wanted)
     found_tier = find_tier(tier)
     cells(asked, [])  # a mistake is told before anything is started
-    from oneblock import backends
-
     chosen = cells(asked, probe(list(asked.backends) or backends.names(), within))
     _tell_left_out(chosen, asked.backends)
     if axis is not None:
@@ -100,19 +98,13 @@ def COMMAND(
     else:
         show(records, directory)
     if report:
-        from oneblock.bench.commands.report import write
-
         note(write([directory], directory / "report.html", "oneblock study").sentence)
-    from oneblock.bench.records.record import WITHOUT_TIMES, Status
-
     good = (Status.PASSED, *WITHOUT_TIMES)
     raise SystemExit(0 if all(record.status in good for record in records) else 1)
 
 
 def _tell_left_out(chosen: list[Cell], named: Sequence[str]) -> None:
     """Name the backends that nobody asked for and that have no part in it."""
-    from oneblock import backends
-
     left = sorted(set(backends.names()) - {cell.backend for cell in chosen})
     if left and not named:
         note(f"oneblock: without a part in this: {', '.join(left)} (`oneblock doctor` says why, --backend asks)")

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from pydantic.json_schema import GenerateJsonSchema
 
 from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.records.store import adapter
 
 
 @click.command("schema")
 @json_option
 def COMMAND(as_json: bool) -> None:
     """Print the JSON Schema of a record."""
-    from pydantic.json_schema import GenerateJsonSchema
-
-    from oneblock.bench.records.store import adapter
 
     class Generator(GenerateJsonSchema):
         """A number that JSON has no word for is written as a string; see `to_json`."""

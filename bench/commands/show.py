@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median
 
 import click
+from rich.text import Text
 
+from oneblock.backends.api.evidence import DeviceState, Energy
 from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.format.errors import Refused, note
-
-if TYPE_CHECKING:
-    from oneblock.backends.api.evidence import DeviceState, Energy
-    from oneblock.bench.records.record import Launch, Record
-    from oneblock.bench.records.store import Store
+from oneblock.bench.format.units import seconds, size
+from oneblock.bench.judge.doubts import timers_apart
+from oneblock.bench.records.find import find, load, newest
+from oneblock.bench.records.record import Launch, Record
+from oneblock.bench.records.stages import check_step, named, opened, whole
+from oneblock.bench.records.store import Store
+from oneblock.bench.terminal import stages as shown
+from oneblock.bench.terminal.gpu import has_kernels, launches
+from oneblock.bench.terminal.neuron import calls
+from oneblock.bench.terminal.programs import details
+from oneblock.bench.terminal.records import console, remarks, results
+from oneblock.bench.terminal.screen import coloured, harmless, show, visible
+from oneblock.bench.terminal.tir import functions
 
 
 @click.command("show")
@@ -32,11 +42,6 @@ def COMMAND(
 
     RECORD is a file, or words that its file name contains: "llama-1b decode bfloat16 jax_xla-native".
     """
-    from oneblock.bench.records.find import find, load, newest
-    from oneblock.bench.records.store import Store
-    from oneblock.bench.terminal.records import console, remarks, results
-    from oneblock.bench.terminal.screen import harmless
-
     store = Store(directory)
     if record is None:
         if stage is not None or step is not None or stats:
@@ -60,14 +65,6 @@ def COMMAND(
 
 def _record(path: Path, found: Record) -> None:
     """Everything of one record but its stages' texts."""
-    from rich.text import Text
-
-    from oneblock.bench.terminal.gpu import has_kernels, launches
-    from oneblock.bench.terminal.neuron import calls
-    from oneblock.bench.terminal.records import console, remarks, results
-    from oneblock.bench.terminal.screen import visible
-    from oneblock.bench.terminal.tir import functions
-
     console().print(Text(visible(str(path)), style="bold"))
     for part in (*results([found]), *remarks([found])):
         console().print(part)
@@ -85,11 +82,6 @@ def _stages(
     record: Record, stage: str | None, step: str | None, store: Store, *, stats: bool, pager: bool, as_json: bool
 ) -> None:
     """The statistics of stages, the lines of a step in them, or the first one's text."""
-    from oneblock.bench.records.stages import check_step, named, opened, whole
-    from oneblock.bench.terminal import stages as shown
-    from oneblock.bench.terminal.records import console
-    from oneblock.bench.terminal.screen import coloured, show, visible
-
     if step is not None:
         check_step(record, step)
     refs = named(record, stage) if stage is not None else list(record.artifacts)
@@ -110,9 +102,6 @@ def _stages(
 
 
 def _details(record: Record) -> Iterator[str]:
-    from oneblock.bench.format.units import seconds, size
-    from oneblock.bench.terminal.programs import details
-
     if record.check is not None:
         rejected = (
             f"; it rejected {record.wrong_answers_rejected} wrong answers" if record.wrong_answers_rejected else ""
@@ -147,11 +136,6 @@ def _details(record: Record) -> Iterator[str]:
 
 def _device_lines(launch: Launch) -> Iterator[str]:
     """What the device told of itself, and what it did not, with the reason."""
-    from statistics import median
-
-    from oneblock.bench.format.units import seconds, size
-    from oneblock.bench.judge.doubts import timers_apart
-
     if launch.device_s:
         peak = "" if launch.device_peak_bytes is None else f", peak {size(launch.device_peak_bytes)}"
         yield f"  device: cold caches {seconds(median(launch.device_s))} of {len(launch.device_s)} samples{peak}"

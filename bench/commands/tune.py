@@ -6,16 +6,20 @@ import re
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from oneblock import backends
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
-
-if TYPE_CHECKING:
-    from oneblock.bench.cells.cell import Cell
+from oneblock.bench.runs.tuning import Tuning
+from oneblock.compilers.api.search import COST_MODELS, Search
+from oneblock.workloads.ops.nearest import unknown
 
 
 @click.command("tune")
@@ -66,10 +70,6 @@ def COMMAND(
     Every candidate is kept as soon as it is measured, in ONEBLOCK_TUNED or the user's data folder, in a folder for each
     toolchain, target and seed; the same command goes on after any interruption. --timeout is of one search.
     """
-    from oneblock.bench.runs.tuning import Tuning
-    from oneblock.compilers.api.search import COST_MODELS, Search
-    from oneblock.workloads.ops.nearest import unknown
-
     if cost_model not in COST_MODELS:
         raise LookupError(unknown("cost model", cost_model, list(COST_MODELS)))
     if rpc is not None and not re.fullmatch(r"[^:/]+:\d+/.+", rpc):
@@ -93,11 +93,6 @@ def COMMAND(
 
 def _cell(workload: str, preset: str, phase: str, dtype: str, backend: str, target: str, **size: Any) -> Cell:
     """The one cell that is meant."""
-    from oneblock import backends
-    from oneblock.bench.cells.probed import Probed
-    from oneblock.bench.cells.wanted import Wanted, cells
-    from oneblock.workloads.ops.nearest import unknown
-
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     wanted = Wanted(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.steps import StepRow, by_step
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.facts import Facts
@@ -33,8 +34,6 @@ class Figure:
         return (self.name, self.of, self.unit, self.kind) == (other.name, other.of, other.unit, other.kind)
 
     def __str__(self) -> str:
-        from oneblock.bench.format.units import seconds, size
-
         if self.shown:
             return self.shown
         if self.unit == "s":

@@ -6,8 +6,10 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.cells.cell import digest
+from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.compare import Comparison, compare, disagreements, pair, software
 from oneblock.bench.judge.figures import Change, changes, whole
+from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Record, Status
 
 NOT_COMPARED = "NOT COMPARED"
@@ -116,9 +118,6 @@ _CELL = ("case.", "dtype", "backend", "ops_set", "target", "weights.")
 
 
 def _time(before: Record, after: Record, found: Comparison, updates: str) -> Moved:
-    from oneblock.bench.format.units import seconds
-    from oneblock.bench.judge.stats import centre
-
     was, now = (seconds(centre(record.samples("cold"))) for record in (before, after))
     series = f"cold time ({after.kind or 'no kind'})"
     if found.difference is None:

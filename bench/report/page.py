@@ -8,10 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined
+
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.records.record import WITHOUT_TIMES, Record
 from oneblock.bench.records.store import Problem
 from oneblock.bench.report.explorer.explorer import Explorer
+from oneblock.bench.report.page_assets import own_script, own_style
+from oneblock.bench.report.plots.plots import Plots, policy_hash, script
+from oneblock.bench.report.plots.steps import ceilings, step_rooflines
+from oneblock.bench.report.programs import methods, subjects, unfit
 from oneblock.bench.report.rows.rows import Machine, Row, _groups, _rows
 from oneblock.compilers import Stage
 from oneblock.compilers.api.kind import Kind
@@ -38,13 +44,6 @@ def render(
 
     `moved` holds what another set of records was held against (_moved.Against); it is empty where there was none.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    from oneblock.bench.report.page_assets import own_script, own_style
-    from oneblock.bench.report.plots.plots import Plots, policy_hash, script
-    from oneblock.bench.report.plots.steps import ceilings, step_rooflines
-    from oneblock.bench.report.programs import methods, subjects, unfit
-
     rows = _rows(records)
     groups, newest = _groups(rows), [row for row in rows if row.newest]
     plots = Plots([row for row in newest if row.times])

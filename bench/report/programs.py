@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from oneblock.bench.format.text import plain
 from oneblock.bench.report.plots.plots import Plot, Plots
+from oneblock.bench.report.plots.programs import occupancies, slots, times, traffic
 from oneblock.bench.report.rows.programs import Entry, Exchange, Method, _in_order, method
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.terminal.programs import ESTIMATES, ledger
@@ -63,8 +64,6 @@ class Unfit:
 
 def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
     """The page's subjects that have compiled rows with facts, each with its plots."""
-    from oneblock.bench.report.plots.programs import occupancies, slots, times, traffic
-
     found = [(number, entries) for number, group in enumerate(groups, 1) if (entries := _entries(group))]
     names = {name for _, entries in found for entry in entries for name in entry.estimates}
     colours = [*ESTIMATES, *_in_order(names - set(ESTIMATES))]  # a method has the same colour in all plots and pages

@@ -20,6 +20,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import seconds as spoken
 from oneblock.bench.records.environment import last_level_cache_bytes, load_average
 from oneblock.bench.records.record import Status
+from oneblock.bench.terminal.records import console
 from oneblock.bench.worker.jobs import GoldenJob, Outcome, TuneJob, VersusJob
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.compilers.api.kind import Kind
@@ -86,8 +87,6 @@ class Tuning:
 
     def show(self) -> None:
         """What was found, whether it would come out the same again, and whether it pays."""
-        from oneblock.bench.terminal.records import console
-
         out = console()
         for found in self.found.values():
             out.print(tasks_table(self.cell, found))

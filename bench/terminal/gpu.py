@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.facts import Facts, GpuKernel
@@ -57,8 +58,6 @@ def summary(subject: str, records: Sequence[Record]) -> Table:
 
 
 def _row(record: Record, facts: Facts) -> list[str | Text]:
-    from oneblock.bench.format.units import seconds, size
-
     cell, ours = record.cell, [kernel for kernel in facts.gpu_kernels if kernel.occupancy]
     most = {
         what: max((getattr(kernel, what) or 0 for kernel in ours), default=0)
@@ -84,8 +83,6 @@ def _occupancy(kernel: GpuKernel) -> str:
 
 def launches(facts: Facts) -> Table:
     """One line a launch, in order, of what its kernel needs."""
-    from oneblock.bench.format.units import seconds, size
-
     title = "launches in order   (compiled: counts of machine code; occupancy and static: modelled)"
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("step", "kernel", "config", "grid"):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.facts import Facts, NeuronCall
@@ -40,8 +41,6 @@ def programs(subject: str, records: Sequence[Record]) -> Table:
 
 
 def _row(record: Record, facts: Facts) -> list[str]:
-    from oneblock.bench.format.units import seconds, size
-
     found = facts.neuron_calls
     least = bound(record.costs, record.limits)
     flops, nbytes = sum(call.flops for call in found), sum(call.dma_bytes for call in found)
@@ -73,8 +72,6 @@ def calls(facts: Facts, title: str = "") -> Table:
 
 
 def _call(call: NeuronCall) -> list[str | Text]:
-    from oneblock.bench.format.units import seconds, size
-
     busiest = max(call.busy_s, key=call.busy_s.__getitem__)
     issued = ", ".join(f"{n} {engine}" for engine, n in Counter(call.instructions).most_common())
     return [

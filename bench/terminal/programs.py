@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import prod
 
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.backends.api.target import Target
+from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal.gpu import has_kernels, summary
@@ -63,8 +66,6 @@ def _programs(subject: str, records: Sequence[Record]) -> Table:
 
 
 def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
-    from oneblock.bench.format.units import seconds, size
-
     cell, facts = record.cell, record.facts
     row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
     if facts is None:
@@ -90,10 +91,6 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
 
 def devices(record: Record) -> int:
     """How many devices the cell's mesh has."""
-    from math import prod
-
-    from oneblock.backends.api.target import Target
-
     return prod(Target.parse(record.cell.target).axes.values())
 
 
@@ -109,8 +106,6 @@ def own_kernels(facts: Facts) -> int:
 
 def _exchanges(subject: str, records: Sequence[Record]) -> Table:
     """The ledger of collectives, like ones counted together."""
-    from oneblock.bench.format.units import size
-
     table = Table(title=f"{subject}   (what the devices exchange)", title_justify="left", title_style="bold")
     for column in ("target", "backend", "ops", "step", "collective", "dtype", "group", "algorithm"):
         table.add_column(column)
@@ -125,8 +120,6 @@ def _exchanges(subject: str, records: Sequence[Record]) -> Table:
 
 def details(record: Record) -> Iterator[str]:
     """Lines about one record's facts: estimates with how they came about, steps, kernels, memory, caveats."""
-    from oneblock.bench.format.units import seconds, size
-
     memory = record.memory
     if memory is not None:
         for buffer in memory.largest:

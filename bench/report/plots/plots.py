@@ -10,8 +10,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from platformdirs import user_cache_path
 
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.records.record import Launch, Limits
@@ -29,10 +32,6 @@ def script() -> str:
 
     To join them takes seconds, so the text is kept in the user's cache folder, under the version that made it.
     """
-    from importlib.metadata import version
-
-    from platformdirs import user_cache_path
-
     kept = user_cache_path("oneblock") / f"vega-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):  # absent or damaged: made again
         text = kept.read_text(encoding="utf-8")
@@ -42,7 +41,7 @@ def script() -> str:
 
 
 def _joined(kept: Path) -> str:
-    import vl_convert
+    import vl_convert  # a library of 60 MB: only where the text is not kept yet
 
     text = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     temporary = kept.with_suffix(f".{os.getpid()}")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.report.plots.plots import Plot, Plots
 from oneblock.bench.report.plots.vega import INK, digits, heat, layer, log, mark, name, quantity
-
-if TYPE_CHECKING:
-    from oneblock.bench.report.rows.programs import Entry
-    from oneblock.compilers.api.facts import KernelFacts
+from oneblock.bench.report.rows.programs import Entry
+from oneblock.compilers.api.facts import KernelFacts
 
 KERNELS_SHOWN = 8  # of each program: the rest are short
 UNCLAIMED = "(none)"  # the step of operations that no step claims

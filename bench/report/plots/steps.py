@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneblock.bench.format.text import figures, plain
+from oneblock.bench.judge.limits import stated_limits
 from oneblock.bench.judge.steps import StepRow, by_step
 from oneblock.bench.records.record import Limits
 from oneblock.bench.report.plots.plots import Plot, Plots
@@ -76,8 +77,6 @@ def ceilings(rows: Sequence[Row]) -> list[Ceiling]:
 
 
 def _stated(row: Row) -> Limits | None:
-    from oneblock.bench.judge.limits import stated_limits
-
     try:
         return stated_limits(row.record.cell)
     except (LookupError, ValueError):  # a target that this version does not know
