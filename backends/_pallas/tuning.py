@@ -19,12 +19,12 @@ from oneblock.backends.kernels.pallas._blocks import LANES, SUBLANES, fitting
 from oneblock.backends.kernels.pallas.flash_attention import attend_by_group, block_positions
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention, page_positions
 from oneblock.backends.kernels.pallas.rms_matmul import block_sizes, rms_matmul
+from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import TaskState, Tell, Trial
 from oneblock.compilers.chips.topology import Topology
 from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla import tpu
-from oneblock.compilers.xla.errors import OutOfMemory
 
 _HOW = (
     "libtpu's static simulation of each kernel by itself, as the estimate llo (compilers/xla/estimates.py): "

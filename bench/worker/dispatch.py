@@ -19,7 +19,7 @@ from oneblock.bench.worker.limits_job import _limits
 from oneblock.bench.worker.measure_job import _measure
 from oneblock.bench.worker.probe_job import probe
 from oneblock.bench.worker.tune_job import tune, versus
-from oneblock.compilers.xla.errors import OutOfMemory
+from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.workloads.answers.checkpoint import CheckpointError
 
 # How toolchains spell that an allocation failed: NumPy's and the interpreter's MemoryError, PyTorch, CUDA and XLA.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Buffer, Memory
 from oneblock.compilers.hlo import parser as _hlo
 
@@ -21,14 +22,6 @@ _FORMS = (
 )
 _LISTED = re.compile(rf"\d+\. Size: {_SIZE}\s(.*?)(?:={{10,}}|$)", re.DOTALL)
 _NAMED = 5
-
-
-class OutOfMemory(Exception):
-    """The compiler found that the program does not fit; `memory` has its numbers."""
-
-    def __init__(self, memory: Memory, words: str) -> None:
-        super().__init__(_sentence(memory, words))
-        self.memory = memory
 
 
 @contextmanager
@@ -70,12 +63,3 @@ def _arrays(hlo: str) -> tuple[Buffer, ...]:
             dims = ",".join(map(str, array.dims))
             found.setdefault(array.bytes, f"{array.dtype}[{dims}] {instruction.op_name or instruction.name}")
     return tuple(Buffer(nbytes, found[nbytes]) for nbytes in sorted(found, reverse=True))
-
-
-def _sentence(memory: Memory, words: str) -> str:
-    if memory.needed_bytes is None or memory.available_bytes is None:
-        return words.splitlines()[0]
-    needed, available = memory.needed_bytes / 2**30, memory.available_bytes / 2**30
-    needs = f"needs {needed:.2f} GiB of {memory.space}, and {available:.2f} GiB are there"
-    names = "; ".join(f"{b.bytes / 2**30:.2f} GiB {b.what}" for b in memory.largest[:3])
-    return f"{needs}; largest: {names}" if names else needs

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Buffer, Facts, Memory
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers.chips.nvidia_gpus import Gpu, gpu
@@ -112,7 +113,7 @@ def _must_fit(memory: Any, of: Gpu) -> None:
     needed = sum(parts.values())
     if needed > of.memory_bytes:
         listed = tuple(Buffer(size, what) for what, size in sorted(parts.items(), key=lambda p: -p[1]))
-        raise _xla_errors.OutOfMemory(Memory("hbm", needed, of.memory_bytes, listed), "")
+        raise OutOfMemory(Memory("hbm", needed, of.memory_bytes, listed), "")
 
 
 def _facts(counts: _hlo_facts.Counts, memory: Any, caveats: tuple[str, ...]) -> Facts:

@@ -15,12 +15,12 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.nvidia_gpus import GPUS, gpu
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.compilers.xla import gpu_thunks as _gpu_facts
-from oneblock.compilers.xla.errors import OutOfMemory
 from oneblock.workloads._workload import Case
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED

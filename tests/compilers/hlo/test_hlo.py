@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.chips.topology import topology
 from oneblock.compilers.chips.tpus import TPUS
 from oneblock.compilers.hlo.counts import Counts, count
@@ -281,7 +282,7 @@ def test_a_refusal_for_want_of_memory_becomes_numbers(text: str, space: str, nee
 
 
 def test_the_programs_largest_arrays_are_named_where_the_compiler_names_none() -> None:
-    with pytest.raises(_xla_errors.OutOfMemory) as caught, _xla_errors.typed(PREFETCH):
+    with pytest.raises(OutOfMemory) as caught, _xla_errors.typed(PREFETCH):
         raise RuntimeError("RESOURCE_EXHAUSTED: HLO temporaries (20.00G) exceeds available HBM (15.75G)")
     assert "needs 20.00 GiB of hbm, and 15.75 GiB are there" in str(caught.value)
     assert caught.value.memory.largest[0].bytes == 64 * 32 * 2
