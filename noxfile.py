@@ -19,6 +19,7 @@ BACKENDS = sorted(EXTRAS.keys() - {"study"})  # one extra for each backend
 LOCK = "--constraint=ci/constraints.txt"
 # What stands for a device where there is none.
 COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1"}
+CONTRACT = "tests/contract/test_backends.py"
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -57,7 +58,11 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests without any toolchain: what needs one skips, saying why; `backend(NAME)` forbids that."""
     session.install(LOCK, "-e.", *group("test"))
-    session.run("pytest", *session.posargs)
+    # What needs NumPy alone is here always: of those backends nothing may skip.
+    session.run("pytest", *session.posargs, env={"ONEBLOCK_REQUIRE": "reference"})
+    if not session.posargs:
+        env = {"ONEBLOCK_REQUIRE": "neuron_nki", "ONEBLOCK_TARGET": COMPILED_FOR["neuron_nki"]}
+        session.run("pytest", CONTRACT, "-k", "neuron_nki", env=env)
 
 
 @nox.session(default=False)
@@ -71,15 +76,26 @@ def backend(session: nox.Session, backend: str) -> None:
         session.error("what it needs is not on PyPI: `nox -s neuron`")
     session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
     own = Path("tests", "backends", f"test_{backend}.py")
-    files = [*(["tests/contract/test_authority.py"] if authority else []), *([str(own)] if own.exists() else [])]
+    files = [*(test_files("authority") if authority else []), *([str(own)] if own.exists() else [])]
     if backend == "torch_inductor":
-        files.append("tests/compilers/inductor/test_bisect_inductor.py")
+        files += test_files("bisect_inductor")
     if backend == "torch_eager":
-        files.append("tests/backends/test_neuron_torch.py")  # against a made-up toolchain, which computes with PyTorch
+        files += test_files("neuron_torch")  # against a made-up toolchain, which computes with PyTorch
     env = {"ONEBLOCK_REQUIRE": backend, "ONEBLOCK_TARGET": COMPILED_FOR.get(backend, "cpu")}
-    session.run("pytest", "tests/contract/test_backends.py", "-k", backend, *session.posargs, env=env)
+    session.run("pytest", CONTRACT, "-k", backend, *session.posargs, env=env)
     if files:
         session.run("pytest", *files, *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def torch(session: nox.Session) -> None:
+    """Run all that PyTorch alone runs, eager and Inductor, in one environment, skipping forbidden."""
+    names = ("torch_eager", "torch_inductor")
+    session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"), *group("authority"))
+    env = {"ONEBLOCK_REQUIRE": ",".join(names)}
+    session.run("pytest", CONTRACT, "-k", " or ".join(names), *session.posargs, env=env)
+    files = test_files("authority", "neuron_torch", "bisect_inductor")
+    session.run("pytest", *files, *session.posargs, env=env)
 
 
 @nox.session(default=False)
@@ -88,12 +104,12 @@ def xla(session: nox.Session) -> None:
     names = ("xla_tpu", "pallas_tpu", "torch_tpu", "jax_xla")
     session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    contract = ("tests/contract/test_backends.py", "-n2", "-k")
-    session.run("pytest", *contract, "pallas_tpu or torch_tpu", *session.posargs, env=env)
+    contract = (CONTRACT, "-nauto", "-k")
+    session.run("pytest", *contract, "pallas_tpu or torch_tpu or jax_xla", *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
     files = test_files(*names)
-    session.run("pytest", "-n2", *files, "-k", "not torchxla", *session.posargs, env=env)
+    session.run("pytest", "-nauto", *files, "-k", "not torchxla", *session.posargs, env=env)
 
 
 @nox.session(default=False)
@@ -102,7 +118,7 @@ def triton(session: nox.Session) -> None:
     names = ("triton_kernels", "inductor_gpu")
     session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    contract = ("tests/contract/test_backends.py", "-n2", "-k")
+    contract = (CONTRACT, "-nauto", "-k")
     # Inductor takes ten seconds for a program: of the answers a few, and `backend(inductor_gpu)` asks for all.
     few = "triton_kernels or inductor_gpu and (not right_answer or block-ragged-prefill-bfloat16)"
     session.run("pytest", *contract, few, *session.posargs, env=env)
@@ -110,7 +126,7 @@ def triton(session: nox.Session) -> None:
     session.run("pytest", *contract, " or ".join(names), *session.posargs, env=compiled)
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
     names += ("lines_triton", "lines_torch", "bisect_triton")
-    session.run("pytest", "-n2", *test_files(*names), *session.posargs, env=env)
+    session.run("pytest", "-nauto", *test_files(*names), *session.posargs, env=env)
 
 
 @nox.session(default=False)
@@ -118,11 +134,11 @@ def tvm(session: nox.Session) -> None:
     """Run the contract on TVM, on the CPU and for a GPU, its tests and a short search, skipping forbidden."""
     session.install(LOCK, "-e.[tvm_relax]", "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
     env = {"ONEBLOCK_REQUIRE": "tvm_relax"}
-    contract = ("tests/contract/test_backends.py", "-n2", "-k", "tvm_relax")
+    contract = (CONTRACT, "-nauto", "-k", "tvm_relax")
     session.run("pytest", *contract, *session.posargs, env=env)
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
     files = test_files("tvm", "tvm_trn", "lines_tvm", "bisect_tvm")
-    session.run("pytest", "-n2", *files, *session.posargs, env=env)
+    session.run("pytest", "-nauto", *files, *session.posargs, env=env)
     folder = Path(session.create_tmp(), "tuned").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=11", "--seeds=3")
@@ -140,8 +156,8 @@ def torchxla(session: nox.Session) -> None:
         session.install("--no-deps", *wheels)
         session.run("python", "ci/light_torchxla.py")
     words = [word for word in session.posargs if word != "full"]
-    files = ("tests/contract/test_backends.py", "tests/backends/test_torch_ways.py")
-    session.run("pytest", "-n2", *files, "-k", "torchxla", *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
+    files = (CONTRACT, "tests/backends/test_torch_ways.py")
+    session.run("pytest", "-nauto", *files, "-k", "torchxla", *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
 
 
 @nox.session(default=False)
@@ -155,7 +171,7 @@ def gpu(session: nox.Session) -> None:
     session.install(f"-e.[{','.join(names)}]", "jax[cuda13]>=0.10,<0.11", *group("gpu"), *group("test"))
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join((*names, "jax_xla")), "ONEBLOCK_TARGET": "cuda"}
-    session.run("pytest", "tests/contract/test_backends.py", "-k", " or ".join((*names, "jax_xla")), env=env)
+    session.run("pytest", CONTRACT, "-k", " or ".join((*names, "jax_xla")), env=env)
     session.run("pytest", "tests/backends/test_cuda_clock.py", env=env)
     cells = ["block", "--preset=llama-1b", "--dtype=bfloat16", "--target=cuda", "--tier=standard"]
     cells += [f"--backend={name}" for name in names]
@@ -174,7 +190,7 @@ def sanitize(session: nox.Session) -> None:
     env = {"ONEBLOCK_REQUIRE": "triton_kernels", "ONEBLOCK_TARGET": "cuda", "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     tool = ("compute-sanitizer", "--tool=memcheck", "--error-exitcode=86", "--target-processes=all")
     which = "triton_kernels and right_answer and block-tiny"  # few: each is a hundred times slower so
-    session.run(*tool, "python", "-m", "pytest", "tests/contract/test_backends.py", "-k", which, env=env, external=True)
+    session.run(*tool, "python", "-m", "pytest", CONTRACT, "-k", which, env=env, external=True)
 
 
 @nox.session(default=False)
@@ -187,7 +203,7 @@ def tpu(session: nox.Session) -> None:
     session.install(LOCK, "-e.[xla_tpu,pallas_tpu]", *group("test"))
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "tpu"}
-    session.run("pytest", "tests/contract/test_backends.py", "-k", " or ".join(names), env=env)
+    session.run("pytest", CONTRACT, "-k", " or ".join(names), env=env)
     cells = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--target=tpu"]
     cells += [f"--backend={name}" for name in names]
     session.run("oneblock", "run", *cells, "-o", "study", *session.posargs, success_codes=[0, 1])
@@ -217,7 +233,7 @@ def neuron(session: nox.Session) -> None:
     session.run("oneblock", "doctor")
     target = "neuron:trn1" if elsewhere else "neuron"
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": target}
-    session.run("pytest", "tests/contract/test_backends.py", "-k", " or ".join(names), env=env)
+    session.run("pytest", CONTRACT, "-k", " or ".join(names), env=env)
     large = ["block", "--preset=gpt2", "--preset=llama-1b", "--dtype=bfloat16", "--backend=neuron_torch"]
     small = ["block", "--preset=tiny", *(f"--backend={name}" for name in names)]  # a simulator takes its time
     runs = [["oneblock", "run", *cells, f"--target={target}", "-o", "study", *words] for cells in (large, small)]
@@ -274,7 +290,7 @@ def page(session: nox.Session) -> None:
     """Look at the report in a browser, Debian's chromium, skipping forbidden."""
     session.install(LOCK, "-e.", *group("test"), *group("browser"))
     env = {"ONEBLOCK_REQUIRE_BROWSER": "1"}
-    session.run("pytest", "-n2", *test_files("page", "report_explorer"), *session.posargs, env=env)
+    session.run("pytest", "-nauto", *test_files("page", "report_explorer"), *session.posargs, env=env)
 
 
 @nox.session(default=False)
