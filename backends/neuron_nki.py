@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from oneblock.backends._nki import script as scripts
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.host import NumpyExecutable
-from oneblock.backends.api.target import Target
+from oneblock.backends.api.target import ARCHITECTURES, Target
 from oneblock.backends.neuron_torch import TRACED
 from oneblock.backends.neuron_torch import check as check_traced
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import pins
-from oneblock.compilers.nki import install
+from oneblock.compilers.nki import RealNkiHere, install
 from oneblock.compilers.nki.kernel import specialisations
 from oneblock.compilers.nki.lowering import lowering
 from oneblock.workloads._workload import Arrays, Case, Workload
@@ -65,6 +69,15 @@ class NeuronNki:
 
     def compilations(self) -> int:
         return specialisations()
+
+    def run_script(self, script: Path, arguments: Sequence[str], target: Target) -> scripts.NkiScript:
+        if target.platform != "neuron" or target.architecture is None:
+            *most, last = (f"neuron:{architecture}" for architecture in ARCHITECTURES["neuron"])
+            raise Unsupported(f"expected {', '.join(most)} or {last}, got {str(target)!r}")
+        try:
+            return scripts.run(script, arguments, target.architecture)
+        except RealNkiHere as error:
+            raise Unavailable(str(error), "run the script itself") from error
 
 
 def _simulated(workload: Workload, case: Case, arrays: Arrays, architecture: str) -> Compiled:

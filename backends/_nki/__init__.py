@@ -1,4 +1,4 @@
 """Our NKI kernels: the same files by the interpreter, by AWS's simulator, and on the device.
 
-They import `nki`, so that this package is imported only after somebody has said which one that is.
+The kernels import `nki`, so that all here but `script` is imported only after somebody has said which one that is.
 """

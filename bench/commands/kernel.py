@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+from oneblock import backends
+from oneblock.backends.api.backend import Unavailable, Unsupported
+from oneblock.backends.api.scripts import ScriptRun, ScriptRunner
+from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.terminal.neuron import calls
+from oneblock.bench.terminal.records import console
 
-if TYPE_CHECKING:
-    from oneblock.compilers.nki.lowering import Call
+_BACKEND = "neuron_nki"
 
 
 @click.command("kernel", context_settings={"ignore_unknown_options": True})
@@ -28,97 +35,38 @@ def COMMAND(
 
     Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language. Without AWS's own nki only.
     """
-    from oneblock.compilers.nki import RealNkiHere
-    from oneblock.compilers.nki.lowering import facts
-
-    ran = _Ran()
+    runner = backends.load(_BACKEND)
+    assert isinstance(runner, ScriptRunner)
     try:
-        status = _run(script, arguments, target, ran, quiet=as_json)
-    except RealNkiHere as error:
-        raise Refused(f"{error}: run the script itself") from error
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            ran = runner.run_script(script, arguments, Target.parse(target))
+    except Unsupported as error:
+        raise Refused(f"--target: {error}") from error
+    except Unavailable as error:
+        raise Refused(f"{error}: {error.hint}") from error
+    if ran.error is not None:
+        note(ran.error)
     if perfetto is not None:
-        _write(perfetto, ran.calls)
+        _write(perfetto, ran)
     if as_json:
-        answer(facts(ran.calls))
-    elif ran.calls:
-        _show(ran.calls, target, lines=lines)
+        answer(ran.facts())
+    elif ran.kernels:
+        _show(ran, target, lines=lines)
     for sentence in ran.refused:
         note(f"oneblock: {sentence}")
-    if not ran.calls and not ran.refused:
+    if not ran.kernels and not ran.refused:
         note(f"{script}: no kernel was called")
-    raise SystemExit(status or (1 if ran.refused else 0))
+    raise SystemExit(ran.exit_status or (1 if ran.refused else 0))
 
 
-class _Ran:
-    """What a script's kernels came to: those that ran, and what was refused, even where the script caught it."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.refused: list[str] = []
-
-    def tell(self, kernel: Any, args: Any, ended: Any) -> None:
-        """Take in a run, or the error in its place."""
-        from oneblock.compilers.nki import NotInterpreted
-        from oneblock.compilers.nki.lowering import Call
-
-        if isinstance(ended, Exception):
-            kind = "not interpreted" if isinstance(ended, NotInterpreted) else "breaks a rule"
-            self.refused.append(f"{kind}: {ended}")
-        else:
-            self.calls.append(Call.of(None, kernel, args, ended))
-
-
-def _run(script: Path, arguments: tuple[str, ...], target: str, ran: _Ran, *, quiet: bool) -> int:
-    """The script as Python would run it, every call of a kernel noted down; its exit status."""
-    import os
-    import runpy
-    import sys
-    import traceback
-    from contextlib import nullcontext, redirect_stdout
-
-    from oneblock.backends.api.target import Target
-    from oneblock.compilers.nki import install, watched
-    from oneblock.compilers.nki.kernel import PLATFORM
-
-    architecture = Target.parse(target).architecture
-    if not target.startswith("neuron:") or architecture is None:
-        raise Refused(f"--target: expected neuron:inf2, neuron:trn1, neuron:trn2 or neuron:trn3, got {target!r}")
-    install()
-    os.environ[PLATFORM] = architecture
-    sys.argv = [str(script), *arguments]
-    sys.path.insert(0, str(script.resolve().parent))
-    try:
-        with watched(ran.tell), redirect_stdout(sys.stderr) if quiet else nullcontext():
-            runpy.run_path(str(script), run_name="__main__")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception as error:  # noqa: BLE001  the script's own, told as Python tells it
-        if not ran.refused:
-            own = [frame for frame in traceback.extract_tb(error.__traceback__) if "runpy" not in frame.filename][1:]
-            note("".join(["Traceback (most recent call last):\n", *traceback.format_list(own)]).rstrip())
-            note(f"{type(error).__name__}: {error}")
-        return 1
-    return 0
-
-
-def _write(folder: Path, calls: list[Call]) -> None:
-    import json
-
-    from oneblock.compilers.nki import perfetto
-
+def _write(folder: Path, ran: ScriptRun) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for i, call in enumerate(calls):
-        path = folder / f"{i:02d}-{call.kernel.__name__}.json"
-        path.write_text(json.dumps(perfetto(call.timeline, call.kernel.__name__)))
-    note(f"{len(calls)} traces in {folder}: ui.perfetto.dev opens them")
+    for i, (name, trace) in enumerate(zip(ran.kernels, ran.traces(), strict=True)):
+        (folder / f"{i:02d}-{name}.json").write_text(json.dumps(trace))
+    note(f"{len(ran.kernels)} traces in {folder}: ui.perfetto.dev opens them")
 
 
-def _show(calls: list[Call], target: str, *, lines: bool) -> None:
-    from oneblock.bench.terminal.neuron import calls as table
-    from oneblock.bench.terminal.records import console
-    from oneblock.compilers.nki.lowering import by_line, facts
-
-    out: Any = console()
-    out.print(table(facts(calls), f"{target}: "))
-    for i, call in enumerate(calls if lines else ()):
-        click.echo(by_line(i, call))
+def _show(ran: ScriptRun, target: str, *, lines: bool) -> None:
+    console().print(calls(ran.facts(), f"{target}: "))
+    for text in ran.by_line() if lines else ():
+        click.echo(text)

@@ -14,6 +14,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from oneblock.compilers.chips.neuron_cores import DMA_LATENCY_S, PSUM_BANKS
 from oneblock.compilers.nki.costs import SETTLE
@@ -184,7 +185,7 @@ def _room(event: Event, touched: dict[int, Storage], memories: dict[MemoryRegion
     return max((memories[storage.buffer].room(units(storage)) for storage in new), default=0.0)
 
 
-def perfetto(found: Timeline, title: str) -> dict[str, object]:
+def perfetto(found: Timeline, title: str) -> dict[str, Any]:
     """The run as a trace that ui.perfetto.dev and chrome://tracing read, in microseconds."""
     names = [
         {"ph": "M", "name": "thread_name", "pid": 1, "tid": i, "args": {"name": engine}}
