@@ -74,7 +74,7 @@ def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tupl
 
 
 def array(ops: PallasOps, x: Array | Normed) -> Array:
-    """What is asked for without a projection after it, such as the answer of the workload `norm`."""
+    """x (..., C) as an array, its norm taken where no projection follows, such as the answer of the workload `norm`."""
     if not isinstance(x, Normed):
         return x
     with ops.step(x.step):

@@ -49,12 +49,12 @@ class Projection:
     activation: str | None = None
 
     def array(self, residual: Array | None = None) -> Array:
-        """Its answer (..., O), with a residual of the same shape added."""
+        """x (..., C) as an array: a deferred projection is carried out."""
         with self.ops.step(self.step):
             return linear(self.ops.runner, self.x, self.weight, self.bias, residual, self.activation)
 
     def reshape(self, *shape: int) -> Array:
-        """Its answer in another shape."""
+        """Its answer (..., C) in another shape (...)."""
         return self.array().reshape(*shape)
 
     def __radd__(self, residual: Array) -> Array:
@@ -62,7 +62,7 @@ class Projection:
 
 
 def array(x: Array | Projection) -> Array:
-    """What is asked for as it is."""
+    """x (..., C) as an array: a deferred projection is carried out."""
     return x.array() if isinstance(x, Projection) else x
 
 

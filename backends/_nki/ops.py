@@ -28,27 +28,34 @@ class Kernels:
     run: Callable[..., Any]
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        """x (..., I), weight (I, O), bias (O,) -> (..., O), by rows."""
         rows = x.reshape(-1, x.shape[-1])
         y = self.run(linear, rows, weight) if bias is None else self.run(linear_bias, rows, weight, bias)
         return y.reshape(*x.shape[:-1], weight.shape[1])
 
     def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        """x (..., C), weight (C,) -> (..., C)."""
         return self.run(rms_norm, x.reshape(-1, x.shape[-1]), weight, eps).reshape(x.shape)
 
     def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
+        """x (..., C), weight and bias (C,) -> (..., C)."""
         return self.run(layer_norm, x.reshape(-1, x.shape[-1]), weight, bias, eps).reshape(x.shape)
 
     def rope(self, x: Array, cos: Array, sin: Array) -> Array:
+        """x (B, T, N, D), cos and sin (T, D/2) -> (B, T, N, D)."""
         return self.run(rope, x, cos, sin)
 
     def attention(self, q: Array, k: Array, v: Array) -> Array:
+        """q (B, T, N, D), k and v (B, S, K, D) -> (B, T, N, D); a lone query by a kernel of its own."""
         if q.shape[-1] > _WIDEST_HEAD:
             raise Unsupported(f"a head of width {q.shape[-1]}: our kernels lay it on {_WIDEST_HEAD} partitions")
         return self.run(decode_attention if q.shape[1] == 1 else flash_attention, q, k, v)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
+        """gate and up (..., F) -> (..., F)."""
         width = gate.shape[-1]
         return self.run(swiglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
 
     def gelu(self, x: Array) -> Array:
+        """x (..., F) -> (..., F)."""
         return self.run(gelu, x.reshape(-1, x.shape[-1])).reshape(x.shape)

@@ -11,7 +11,7 @@ from oneblock.workloads._workload import Arrays
 
 
 def without_data(arrays: Arrays) -> dict[str, torch.Tensor]:
-    """Arrays of the same shapes and dtypes on the device "meta": a program over them computes nothing."""
+    """Tensors of the same shapes (...) and dtypes on the device "meta": a program over them computes nothing."""
     return {
         name: torch.empty(array.shape, dtype=getattr(torch, array.dtype.name), device="meta")
         for name, array in arrays.items()

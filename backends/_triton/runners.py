@@ -50,7 +50,7 @@ class Interpreted:
     tensor_cores = True
 
     def empty(self, shape: tuple[int, ...], like: Array) -> Array:
-        """Not a number everywhere: memory that was used before may hold an earlier answer, and a right one."""
+        """Memory (...) of not-a-numbers: what was used before may hold an earlier answer, and a right one."""
         return torch.full(shape, float("nan"), dtype=like.dtype, device=like.device)
 
     def launch(self, *alternatives: KernelCall) -> None:
@@ -80,7 +80,7 @@ class Recorder:
         self.started: list[Started] = []
 
     def empty(self, shape: tuple[int, ...], like: Array) -> Array:
-        """An array without data."""
+        """An array (...) without data."""
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def launch(self, *alternatives: KernelCall) -> None:
@@ -121,7 +121,7 @@ class OnDevice:
         self.sms, self.tensor_cores = recorder.sms, recorder.tensor_cores
 
     def empty(self, shape: tuple[int, ...], like: Array) -> Array:
-        """Uninitialised memory of the device."""
+        """Uninitialised memory (...) of the device."""
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def launch(self, *alternatives: KernelCall) -> None:

@@ -8,8 +8,9 @@ Read off the syntax trees of the five folders, without importing them. The rules
 * a circle is a set of files that reach each other by imports, those inside functions included; an upward import is one
   that must go before the files of a circle have an order (found by a depth-first walk in the order of names);
 * a function over arrays is a public one outside `bench` and `labs` whose signature names Array, ndarray, Tensor or
-  NkiTensor, but for methods of a backend's classes, whose shapes the seam's protocol states; it states shapes if its
-  docstring has a tuple of axes, such as (B, T, C), (M, N/8) or (..., D).
+  NkiTensor, but for methods whose shapes another file states: those of classes with a base in `workloads` and
+  `backends` (the plain definitions, the seam's protocols), and an executable's `put`, `call`, `wait` and `get`;
+  it states shapes if its docstring has a tuple of axes, such as (B, T, C), (M, N/8) or (..., D), or any, (...).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 
 FOLDERS = ("workloads", "compilers", "backends", "bench", "labs")
 _ARRAYS = re.compile(r"\b(Array|ndarray|Tensor|NkiTensor)\b")
+_VERBS = ("put", "call", "wait", "get")
 _AXIS = r"[A-Z][\w*/+ -]*"
 _SHAPE = re.compile(rf"\((?:\.\.\., )?{_AXIS}(?:, ?(?:{_AXIS}|\d+|n|\.\.\.))*,?\)|\(\.\.\.\)")
 
@@ -155,9 +157,9 @@ def functions_over_arrays(source: Source) -> tuple[list[str], list[str]]:
     for path, tree in source.trees.items():
         folder = path.relative_to(source.root).parts[0]
         for owner in ast.walk(tree) if folder not in ("bench", "labs") else ():
-            override = folder == "backends" and isinstance(owner, ast.ClassDef) and owner.bases
+            override = folder in ("workloads", "backends") and isinstance(owner, ast.ClassDef) and owner.bases
             for node in owner.body if isinstance(owner, ast.Module | ast.ClassDef) and not override else ():
-                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name not in _VERBS:
                     returns = ast.unparse(node.returns) if node.returns else ""
                     if _ARRAYS.search(f"{ast.unparse(node.args)} {returns}"):
                         place = f"{path.relative_to(source.root)}:{node.lineno} {node.name}"

@@ -61,7 +61,7 @@ def generations() -> int:
 
 
 def generate(program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templates: Pick | None = None) -> Generated:
-    """Lower a program for a GPU; `args` may be on the device "meta". NotImplementedError: not for this GPU.
+    """Lower a program of tensors (...) by name for a GPU, perhaps on "meta". NotImplementedError: not for this GPU.
 
     With `templates`, which picks one of a template's configurations, products are Triton's and not a library's.
     """

@@ -25,7 +25,7 @@ def step(name: str) -> Iterator[None]:
 def listing(
     program: Callable[[Mapping[str, Any]], Mapping[str, Any]], args: Mapping[str, torch.Tensor]
 ) -> tuple[str, list[str]]:
-    """(one line an operation, the outputs' names) of a program over `args` on the device "meta", which cost nothing."""
+    """(one line an operation, the outputs' names) of a program over tensors (...) on "meta", which cost nothing."""
     found = _Listing(args)
     with torch.no_grad(), found:
         out = program(args)

@@ -87,7 +87,7 @@ def step(name: str) -> Iterator[None]:
 def trace(
     module: torch.nn.Module, inputs: Sequence[torch.Tensor], target: str, *, device: bool, steps: Sequence[str]
 ) -> Traced:
-    """Compile a module for inputs of these shapes; without a device, on the CPU for one that is elsewhere.
+    """Compile a module for inputs of these shapes (...); without a device, on the CPU for one that is elsewhere.
 
     Its parameters stay apart from the NEFF, so that they are copied to the device once and not with every call.
     """
@@ -104,7 +104,7 @@ def trace(
 
 
 def place(traced: Any, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a module other weights, and copy them to the first NeuronCore."""
+    """Give a module other weights, each (...) as before, and copy them to the first NeuronCore."""
     if weights:
         torch_neuronx.replace_weights(traced, dict(weights))
     torch_neuronx.move_trace_to_device(traced, 0)

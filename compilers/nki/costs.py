@@ -19,7 +19,7 @@ _WIDE_STRIDE_BYTES = 16
 
 
 def streamed(*operands: NkiTensor, inputs: int = 1, per_element: int = 1) -> float:
-    """Of VectorE, ScalarE or GpSimd: as many elements of a partition as the largest operand has."""
+    """Cycles of VectorE, ScalarE or GpSimd over operands (P, F): F of the largest, times what an element takes."""
     elements = max(free(one) for one in operands)
     slow = 2 if any(_strided(one) for one in operands) else 1
     return float(max(LEAST, elements * inputs * per_element * slow))
@@ -36,7 +36,7 @@ def _strided(tensor: NkiTensor) -> bool:
 
 
 def runs(tensor: NkiTensor) -> int:
-    """Contiguous pieces of memory that a DMA reads or writes."""
+    """Contiguous pieces of memory that a DMA of a tensor (P, F) or (...) reads or writes."""
     run, expected = 1, 1
     first = 1 if tensor.on_chip else 0  # partitions lie apart
     for step, n in reversed(list(zip(tensor.strides, tensor.shape, strict=True))[first:]):

@@ -34,12 +34,12 @@ def numpy_dtype(name: str) -> np.dtype[np.generic]:
 
 
 def poisoned(shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Memory that nobody has written."""
+    """Memory (...) that nobody has written."""
     return np.full(shape, np.nan if name in FLOATS else POISON, dtype=numpy_dtype(name))
 
 
 def converted(values: np.ndarray, name: str) -> np.ndarray:
-    """Float32 values as an engine writes them: rounded to nearest even, integers kept within their range."""
+    """Float32 values (...) as an engine writes them: rounded to nearest even, integers kept within their range."""
     dtype = numpy_dtype(name)
     if name in INTEGERS:
         limits, values = np.iinfo(INTEGERS[name]), np.nan_to_num(values)

@@ -25,7 +25,7 @@ def dma_copy(
     machine: Machine, dst: NkiTensor, src: NkiTensor, priority: int | None = None, oob_mode: Any = OobMode.error,
     dge_mode: Any = DgeMode.unknown, engine: Any = Engine.unknown,
 ) -> None:  # fmt: skip
-    """dst = src, between HBM and SBUF or within either; another dtype is reached through float32."""
+    """dst (...) = src (...), between HBM and SBUF or within either; another dtype is reached through float32."""
     _by_dma(machine, dst, src)
     require(priority is None or machine.generation.number >= 4, "priority", "v4 or later", machine.generation.name)
     require(dge_mode is not DgeMode.hwdge or machine.generation.number >= 3, "dge_mode hwdge", "v3 or later",
@@ -43,7 +43,7 @@ def dma_transpose(
     machine: Machine, dst: NkiTensor, src: NkiTensor, axes: Sequence[int] | None = None, priority: int | None = None,
     dge_mode: Any = DgeMode.unknown, oob_mode: Any = OobMode.error,
 ) -> None:  # fmt: skip
-    """dst = src with its dimensions in the order (1, 0), (2, 1, 0) or (3, 1, 2, 0)."""
+    """dst = src (A, B), (A, B, C) or (A, B, C, D) with its dimensions as (1, 0), (2, 1, 0) or (3, 1, 2, 0)."""
     _by_dma(machine, dst, src)
     require(dst.on_chip, "dst of a DMA transpose", "a tile in SBUF", dst.buffer)
     require(src.ndim in _AXES, "dimensions of src", "2 to 4", src.ndim)
@@ -88,7 +88,7 @@ def _issue(machine: Machine, dst: NkiTensor, src: NkiTensor) -> None:
 
 @instruction
 def tensor_copy(machine: Machine, dst: NkiTensor, src: NkiTensor, engine: Any = Engine.unknown) -> None:
-    """dst = src on the chip: bit by bit where the dtypes agree, else through float32."""
+    """dst (P, F) = src (P, F) on the chip: bit by bit where the dtypes agree, else through float32."""
     on_engine("src", src)
     on_engine("dst", dst)
     alike(src=src, dst=dst)
@@ -106,7 +106,7 @@ def tensor_copy(machine: Machine, dst: NkiTensor, src: NkiTensor, engine: Any = 
 
 @instruction
 def memset(machine: Machine, dst: NkiTensor, value: float, engine: Any = Engine.unknown) -> None:
-    """dst = value in every element."""
+    """dst (P, F) = value in every element."""
     on_engine("dst", dst)
     require(isinstance(value, int | float), "value", "a number", type(value).__name__)
     exact = dst.dtype in FLOATS or float(converted(np.full(1, value, np.float32), dst.dtype)[0]) == value
@@ -120,7 +120,7 @@ def memset(machine: Machine, dst: NkiTensor, value: float, engine: Any = Engine.
 
 @instruction
 def nc_stream_shuffle(machine: Machine, dst: NkiTensor, src: NkiTensor, shuffle_mask: Sequence[int]) -> None:
-    """dst[i] = src[shuffle_mask[i]] within each 32 partitions; 255 leaves a partition as it is."""
+    """dst (P, F): dst[i] = src[shuffle_mask[i]] within each 32 partitions; 255 leaves a partition as it is."""
     require(len(shuffle_mask) == _QUADRANT, "shuffle_mask", f"{_QUADRANT} entries", len(shuffle_mask))
     on_engine("src", src)
     on_engine("dst", dst)

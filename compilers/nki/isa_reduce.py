@@ -44,7 +44,7 @@ def fold(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def column(role: str, tensor: Any, like: NkiTensor) -> NkiTensor:
-    """An output tile of one element a partition."""
+    """An output tile (P, 1): one element a partition."""
     found = on_engine(role, tensor)
     expected = f"[{like.shape[0]}, 1]"
     require((found.shape[0], free(found)) == (like.shape[0], 1), f"shape of {role}", expected, list(found.shape))
@@ -55,7 +55,7 @@ def column(role: str, tensor: Any, like: NkiTensor) -> NkiTensor:
 def tensor_reduce(
     machine: Machine, dst: NkiTensor, op: Any, data: NkiTensor, axis: Any, negate: bool = False, keepdims: bool = False
 ) -> None:
-    """dst = op over the last free dimensions of data, which `axis` lists up to the very last."""
+    """dst (P, 1) or (P, F) = op over the last free dimensions of data (P, F), which `axis` lists to the very last."""
     on_engine("data", data)
     on_engine("dst", dst)
     name = operator("op of a reduction", op, REDUCTIONS)
@@ -76,7 +76,7 @@ def tensor_scalar_reduce(
     reduce_res: NkiTensor | None = None, reverse0: bool = False, reduce_cmd: Any = ReduceCmd.reset_reduce,
     reduce_init: Any = None, reduce_res_negate: bool = False,
 ) -> None:  # fmt: skip
-    """dst = data <op0> operand0, and its reduction along the free dimensions, in registers, into reduce_res."""
+    """dst (P, F) = data (P, F) <op0> operand0, and its reduction over F, in registers, into reduce_res (P, 1)."""
     known = [name for name in (*ARITHMETIC, *UNARY) if name != "rsqrt"]  # which GpSimd has
     on_engine("data", data)
     on_engine("dst", dst)
@@ -96,7 +96,7 @@ def tensor_scalar_reduce(
 
 
 def accumulate(machine: Machine, name: str, values: np.ndarray, like: NkiTensor, start: Any, command: Any) -> None:
-    """Take values [P, 1] into VectorE's registers, as `command` says; `start` is what a reset or a load puts there."""
+    """Take values (P, 1) into VectorE's registers, as `command` says; `start` is what a reset or a load puts there."""
     registers = machine.registers["vector"]
     if command is ReduceCmd.reset_reduce:
         registers.reset(start)
@@ -110,7 +110,7 @@ def accumulate(machine: Machine, name: str, values: np.ndarray, like: NkiTensor,
 
 
 def read_out(machine: Machine, reduce_res: NkiTensor | None, data: NkiTensor, negate: bool) -> None:
-    """Write the registers of an operand's lanes to a tile [P, 1], if one is given."""
+    """Write the registers of an operand's lanes to a tile (P, 1), if one is given."""
     if reduce_res is not None:
         held = machine.registers["vector"].lanes(data)
         store(column("reduce_res", reduce_res, data), -held if negate else held)

@@ -51,7 +51,7 @@ def activation(
     machine: Machine, dst: NkiTensor, op: Any, data: NkiTensor, bias: Any = None, scale: Any = 1.0,
     reduce_op: Any = None, reduce_res: NkiTensor | None = None, reduce_cmd: Any = ReduceCmd.idle,
 ) -> None:  # fmt: skip
-    """dst = op(data * scale + bias), and its sum along the free dimensions in registers, read into reduce_res."""
+    """dst (P, F) = op(data (P, F) * scale + bias); its sum over F, in registers, is read into reduce_res (P, 1)."""
     _activate(machine, dst, op, data, bias, scale, reduce_op, reduce_res, reduce_cmd)
 
 
@@ -60,7 +60,7 @@ def activation_reduce(
     machine: Machine, dst: NkiTensor, op: Any, data: NkiTensor, reduce_op: Any, reduce_res: NkiTensor,
     bias: Any = None, scale: Any = 1.0,
 ) -> None:  # fmt: skip
-    """`activation` that resets the registers, sums into them and reads them out."""
+    """`activation` over (P, F) that resets the registers, sums into them and reads them out to (P, 1)."""
     _activate(machine, dst, op, data, bias, scale, reduce_op, reduce_res, ReduceCmd.reset_reduce)
 
 

@@ -53,7 +53,7 @@ def _fits(pattern: Sequence[Sequence[int]], dst: NkiTensor) -> None:
 def iota(
     machine: Machine, dst: NkiTensor, pattern: Sequence[Sequence[int]], offset: int = 0, channel_multiplier: int = 0
 ) -> None:
-    """dst = offset + partition * channel_multiplier + pattern, in 32-bit integers and then dst's dtype."""
+    """dst (P, F) = offset + partition * channel_multiplier + pattern, in 32-bit integers and then dst's dtype."""
     on_engine("dst", dst, (SBUF,))
     _fits(pattern, dst)
     values = affine(dst.shape[0], pattern, offset, channel_multiplier)
@@ -66,7 +66,7 @@ def affine_select(
     machine: Machine, dst: NkiTensor, pattern: Sequence[Sequence[int]], channel_multiplier: int,
     on_true_tile: NkiTensor, on_false_value: float, cmp_op: Any = None, offset: int = 0,
 ) -> None:  # fmt: skip
-    """dst = on_true_tile where cmp_op(affine value, 0) (without cmp_op: equal), else on_false_value; by GpSimd."""
+    """dst (P, F) = on_true_tile where cmp_op(affine value, 0) (default: equal), else on_false_value; by GpSimd."""
     on_engine("on_true_tile", on_true_tile, (SBUF,))
     on_engine("dst", dst, (SBUF,))
     alike(on_true_tile=on_true_tile, dst=dst)
@@ -87,7 +87,7 @@ def range_select(
     bound0: NkiTensor, bound1: NkiTensor, reduce_cmd: Any = ReduceCmd.reset_reduce,
     reduce_res: NkiTensor | None = None, reduce_op: Any = None, range_start: int = 0, on_false_value: float = FP32_MIN,
 ) -> None:  # fmt: skip
-    """dst = on_true_tile where range_start + index passes both comparisons, else FP32_MIN; its maximum; from v3 on."""
+    """dst (P, F) = on_true_tile where range_start + index passes both, else FP32_MIN; its maximum; from v3 on."""
     require(machine.generation.number >= 3, "range_select", "v3 or later", machine.generation.name)
     on_engine("on_true_tile", on_true_tile)
     on_engine("dst", dst)
@@ -115,7 +115,7 @@ def range_select(
 def tensor_copy_predicated(
     machine: Machine, dst: NkiTensor, src: Any, predicate: NkiTensor, reverse_pred: bool = False
 ) -> None:
-    """dst = src where the predicate is not zero; elsewhere dst stays as it is."""
+    """dst (P, F) = src where the predicate (P, F) is not zero; elsewhere dst stays as it is."""
     on_engine("predicate", predicate)
     on_engine("dst", dst)
     alike(predicate=predicate, dst=dst)
@@ -141,7 +141,7 @@ def select_reduce(
     reduce_res: NkiTensor | None = None, reduce_cmd: Any = ReduceCmd.idle, reduce_op: Any = None,
     reverse_pred: bool = False,
 ) -> None:  # fmt: skip
-    """dst = on_true where the predicate is not zero, else on_false; with a command, also its maximum."""
+    """dst (P, F) = on_true where the predicate is not zero, else on_false; with a command, also its maximum (P, 1)."""
     for role, one in (("predicate", predicate), ("on_true", on_true), ("dst", dst)):
         on_engine(role, one)
     alike(predicate=predicate, on_true=on_true, dst=dst)

@@ -46,7 +46,7 @@ def _engine(asked: Any, default: str, *operands: NkiTensor, allowed: tuple[str, 
 def tensor_tensor(
     machine: Machine, dst: NkiTensor, data1: NkiTensor, data2: NkiTensor, op: Any, engine: Any = Engine.unknown
 ) -> None:
-    """dst = data1 <op> data2, element by element; in float32, or exactly where all are 32-bit integers."""
+    """dst (P, F) = data1 <op> data2, element by element; in float32, or exactly where all are 32-bit integers."""
     for role, one in (("data1", data1), ("data2", data2), ("dst", dst)):
         on_engine(role, one)
     alike(data1=data1, data2=data2, dst=dst)
@@ -73,7 +73,7 @@ def tensor_scalar(
     machine: Machine, dst: NkiTensor, data: NkiTensor, op0: Any, operand0: Any, reverse0: bool = False,
     op1: Any = None, operand1: Any = None, reverse1: bool = False, engine: Any = Engine.unknown,
 ) -> None:  # fmt: skip
-    """dst = (data <op0> operand0) <op1> operand1, each operand a number or a tile [P, 1]."""
+    """dst (P, F) = (data <op0> operand0) <op1> operand1, each operand a number or a tile (P, 1)."""
     on_engine("data", data)
     on_engine("dst", dst)
     alike(data=data, dst=dst)
@@ -107,7 +107,7 @@ def scalar_tensor_tensor(
     machine: Machine, dst: NkiTensor, data: NkiTensor, op0: Any, operand0: Any, op1: Any, operand1: NkiTensor,
     reverse0: bool = False, reverse1: bool = False,
 ) -> None:  # fmt: skip
-    """dst = (data <op0> operand0) <op1> operand1, with a number or [P, 1] and then a whole tile."""
+    """dst (P, F) = (data <op0> operand0) <op1> operand1, with a number or (P, 1) and then a whole tile (P, F)."""
     for role, one in (("data", data), ("operand1", operand1), ("dst", dst)):
         on_engine(role, one)
     alike(data=data, operand1=operand1, dst=dst)
@@ -121,7 +121,7 @@ def scalar_tensor_tensor(
 
 @instruction
 def reciprocal(machine: Machine, dst: NkiTensor, data: NkiTensor) -> None:
-    """dst = 1 / data, in float32 by VectorE, which is exact and takes eight cycles an element."""
+    """dst (P, F) = 1 / data, in float32 by VectorE, which is exact and takes eight cycles an element."""
     on_engine("data", data)
     on_engine("dst", dst)
     alike(data=data, dst=dst)
@@ -134,7 +134,7 @@ def tensor_tensor_scan(
     machine: Machine, dst: NkiTensor, data0: NkiTensor, data1: NkiTensor, initial: Any, op0: Any, op1: Any,
     reverse0: bool = False, reverse1: bool = False,
 ) -> None:  # fmt: skip
-    """dst[:, i] = (data0[:, i] <op0> dst[:, i - 1]) <op1> data1[:, i], from `initial`."""
+    """dst (P, F): dst[:, i] = (data0[:, i] <op0> dst[:, i - 1]) <op1> data1[:, i], from `initial`."""
     for role, one in (("data0", data0), ("data1", data1), ("dst", dst)):
         on_engine(role, one)
     alike(data0=data0, data1=data1, dst=dst)

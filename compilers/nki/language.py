@@ -62,7 +62,7 @@ tile_size = _TileSize()
 def ndarray(
     shape: Sequence[int], dtype: str, buffer: Any = sbuf, name: str = "", address: Any = None
 ) -> NkiTensor:  # fmt: skip
-    """A new tensor, which nobody has written."""
+    """A new tensor (P, F) on the chip or (...) in HBM, which nobody has written."""
     if address is not None:
         raise NotInterpreted("nl.ndarray(address=...): the interpreter places tensors itself")
     with current().within("nl.ndarray", caller()):
@@ -74,24 +74,24 @@ def ndarray(
 
 
 def full(shape: Sequence[int], fill_value: float, dtype: str, buffer: Any = sbuf, name: str = "") -> NkiTensor:
-    """A new tensor on the chip with one value everywhere."""
+    """A new tensor (P, F) on the chip with one value everywhere."""
     made = ndarray(shape, dtype, buffer, name)
     isa.memset(made, fill_value)
     return made
 
 
 def zeros(shape: Sequence[int], dtype: str, buffer: Any = sbuf, name: str = "") -> NkiTensor:
-    """A new tensor of zeros."""
+    """A new tensor (P, F) of zeros."""
     return full(shape, 0.0, dtype, buffer, name)
 
 
 def ones(shape: Sequence[int], dtype: str, buffer: Any = sbuf, name: str = "") -> NkiTensor:
-    """A new tensor of ones."""
+    """A new tensor (P, F) of ones."""
     return full(shape, 1.0, dtype, buffer, name)
 
 
 def shared_identity_matrix(n: int, dtype: str = "uint8", dst: NkiTensor | None = None) -> NkiTensor:
-    """The identity (n, n) in SBUF."""
+    """The identity (N, N) in SBUF, N = n."""
     made = ndarray((n, n), dtype) if dst is None else dst
     isa.memset(made, 1.0)
     isa.affine_select(made, [[-1, n]], 1, made, 0.0, equal)
@@ -117,14 +117,14 @@ def no_reorder() -> AbstractContextManager[None]:
 
 
 def load(src: NkiTensor, dtype: str | None = None) -> NkiTensor:
-    """A tile in SBUF with what lies in HBM."""
+    """A tile (P, F) in SBUF with what lies in HBM."""
     made = ndarray(src.shape, dtype or src.dtype)
     isa.dma_copy(made, src)
     return made
 
 
 def store(dst: NkiTensor, value: NkiTensor) -> None:
-    """Write a tile to HBM."""
+    """Write a tile (P, F) to HBM."""
     isa.dma_copy(dst, value)
 
 
@@ -139,7 +139,7 @@ def num_programs(axes: int = 0) -> int:
 
 
 def device_print(print_prefix: str, tensor: NkiTensor) -> None:
-    """Print a tensor's elements, as they are when the instruction runs."""
+    """Print a tensor's elements (...), as they are when the instruction runs."""
     print(print_prefix, tensor._data)
 
 

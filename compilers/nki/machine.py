@@ -63,7 +63,7 @@ class Registers:
         self.values = np.full((PARTITIONS, 1), value, np.float32)
 
     def lanes(self, like: NkiTensor) -> np.ndarray:
-        """Those of an operand's partitions; RuleError before a reset."""
+        """Those of an operand's partitions, (P, 1); RuleError before a reset."""
         require(self.values is not None, f"registers of {self.engine}", "reset before they are used", "never reset")
         assert self.values is not None
         return self.values[like.partition : like.partition + like.shape[0]]
@@ -82,7 +82,7 @@ class Machine:
     issuing: tuple[str, Place] | None = None  # the instruction whose rules are being checked
 
     def allocate(self, shape: Sequence[int], dtype: str, buffer: MemoryRegion, name: str = "") -> NkiTensor:
-        """New memory; RuleError where such a tensor cannot exist."""
+        """New memory (P, F) on the chip or (...) in HBM; RuleError where such a tensor cannot exist."""
         given, place = tuple(shape), caller()
         require(all(isinstance(n, int) and n > 0 for n in given), "shape", "positive integers", list(given))
         if buffer in (SBUF, PSUM):
@@ -97,7 +97,7 @@ class Machine:
         return made
 
     def given(self, array: np.ndarray, name: str) -> NkiTensor:
-        """An argument of the kernel: memory in HBM that holds what the caller put there."""
+        """An argument (...) of the kernel: memory in HBM that holds what the caller put there."""
         data = np.ascontiguousarray(array).view()
         data.flags.writeable = False
         state = np.full(data.shape, WRITTEN, np.uint8)
@@ -133,7 +133,7 @@ class Machine:
         dma_bytes: int = 0,
         dma_runs: int = 0,
     ) -> None:
-        """Note an instruction down."""
+        """Note an instruction down, whose operands are tiles (P, F) or lie in HBM as (...)."""
         assert self.issuing is not None
         name, place = self.issuing
         read, written = (tuple(one.span() for one in many) for many in (reads, writes))
@@ -198,7 +198,7 @@ def instruction(function: Callable[Concatenate[Machine, _P], None]) -> Callable[
 
 
 def read(tensor: NkiTensor) -> np.ndarray:
-    """The elements as they lie; RuleError if one of them was never written."""
+    """The elements (...) as they lie; RuleError if one of them was never written."""
     if not tensor._state.all():
         missing = int((tensor._state == UNWRITTEN).sum())
         where = f"{tensor!r}, allocated at {tensor.storage.place}"
@@ -207,7 +207,7 @@ def read(tensor: NkiTensor) -> np.ndarray:
 
 
 def write(tensor: NkiTensor, values: np.ndarray, state: int = WRITTEN) -> None:
-    """Put values of the tensor's dtype there, in its shape or one of as many elements a partition."""
+    """Put values of the tensor's dtype there, in its shape (P, F) or one of as many elements a partition."""
     if not tensor._state.flags.writeable:
         require(False, "arguments and broadcast views are not written", "an nl.ndarray of its own", repr(tensor))
     tensor._data[...] = values.reshape(tensor.shape)

@@ -151,15 +151,15 @@ class NkiTensor:
         require(False, "tensors are written by instructions", "nisa.*(dst=t[...])", "t[...] = value")
 
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> NkiTensor:
-        """Elements [start, end) of a dimension."""
+        """Elements [start, end) of a dimension: (..., N, ...) -> (..., M, ...)."""
         return self[(*[slice(None)] * dim, slice(start, end, step))]
 
     def select(self, dim: int, index: int) -> NkiTensor:
-        """One element of a dimension, which goes."""
+        """One element of a dimension, which goes: (A, N, B) -> (A, B)."""
         return self[(*[slice(None)] * dim, index)]
 
     def reshape(self, shape: Sequence[int]) -> NkiTensor:
-        """The same elements in another shape; on the chip the partitions stay."""
+        """The same elements in another shape: (P, F) -> (P, A, B); on the chip the partitions stay."""
         given = tuple(shape)
         require(prod(given) == self.size, "reshape keeps the elements", self.size, f"{prod(given)} of {list(given)}")
         if self.on_chip:
@@ -167,36 +167,36 @@ class NkiTensor:
         return self._view(lambda array: array.reshape(given))
 
     def reshape_dim(self, dim: int, shape: Sequence[int]) -> NkiTensor:
-        """One dimension split into several; one of them may be -1."""
+        """One dimension split into several, (P, A*B) -> (P, A, B); one of them may be -1."""
         known = prod(n for n in shape if n != -1)
         filled = tuple(self.shape[dim] // known if n == -1 else n for n in shape)
         return self.reshape((*self.shape[:dim], *filled, *self.shape[dim + 1 :]))
 
     def flatten_dims(self, start_dim: int, end_dim: int) -> NkiTensor:
-        """Dimensions start_dim to end_dim as one."""
+        """Dimensions start_dim to end_dim as one: (P, A, B) -> (P, A*B)."""
         one = prod(self.shape[start_dim : end_dim + 1])
         return self.reshape((*self.shape[:start_dim], one, *self.shape[end_dim + 1 :]))
 
     def permute(self, dims: Sequence[int]) -> NkiTensor:
-        """The dimensions in another order; on the chip the first stays first."""
+        """The dimensions in another order, (P, A, B) -> (P, B, A); on the chip the first stays first."""
         require(sorted(dims) == list(range(self.ndim)), "permutation", f"of 0 to {self.ndim - 1}", list(dims))
         require(not self.on_chip or dims[0] == 0, "partitions stay first", "dims[0] == 0", list(dims))
         return self._view(lambda array: array.transpose(tuple(dims)))
 
     def broadcast(self, dim: int, size: int) -> NkiTensor:
-        """A dimension of size 1 repeated; reading it reads the same element again."""
+        """A dimension of size 1 repeated, (P, 1) -> (P, F); reading it reads the same element again."""
         require(not self.on_chip or dim != 0, "partitions are not broadcast by a view", "dim > 0", dim)
         require(self.shape[dim] == 1, "broadcast of a dimension", "size 1", self.shape[dim])
         shape = (*self.shape[:dim], size, *self.shape[dim + 1 :])
         return self._view(lambda array: np.broadcast_to(array, shape))
 
     def expand_dim(self, dim: int) -> NkiTensor:
-        """A new dimension of size 1."""
+        """A new dimension of size 1: (P, F) -> (P, 1, F)."""
         require(not self.on_chip or dim != 0, "partitions stay first", "dim > 0", dim)
         return self._view(lambda array: np.expand_dims(array, dim))
 
     def squeeze_dim(self, dim: int) -> NkiTensor:
-        """Without a dimension of size 1."""
+        """Without a dimension of size 1: (P, 1, F) -> (P, F)."""
         require(not self.on_chip or dim != 0, "partitions stay first", "dim > 0", dim)
         require(self.shape[dim] == 1, "squeeze of a dimension", "size 1", self.shape[dim])
         return self._view(lambda array: np.squeeze(array, dim))
@@ -210,7 +210,7 @@ class NkiTensor:
         return bool((self._data[0] if self.on_chip else self._data).flags.c_contiguous)
 
     def ap(self, pattern: Sequence[Sequence[int]], offset: int | None = None, **dynamic: Any) -> NkiTensor:
-        """Any access pattern over the whole storage: [[stride, count], ...] in elements, from an offset."""
+        """Any access pattern of the storage as (P, F): [[stride, count], ...] in elements, from an offset."""
         if any(value is not None for value in dynamic.values()):
             raise NotInterpreted(f"ap({', '.join(dynamic)}): indirect addressing and reinterpretation")
         storage, start, row = self.storage, self._distance() + (offset or 0), self.storage.row
@@ -244,7 +244,7 @@ def _kept(index: Any) -> Any:
 def new_storage(
     shape: tuple[int, ...], dtype: str, buffer: MemoryRegion, name: str, number: int, place: Place
 ) -> NkiTensor:
-    """Memory that nobody has written, as one tensor."""
+    """Memory (...) that nobody has written, as one tensor."""
     data, state = poisoned(shape, dtype), np.zeros(shape, np.uint8)
     row = prod(shape[1:]) if buffer in ON_CHIP else data.size
     return NkiTensor(Storage(number, name, buffer, dtype, row, place, data, state), data, state)

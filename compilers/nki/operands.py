@@ -16,12 +16,12 @@ from oneblock.compilers.nki.rules import NotInterpreted, require
 
 
 def free(tensor: NkiTensor) -> int:
-    """Elements of a partition."""
+    """Elements of a partition: F of (P, F), or A*B of (P, A, B)."""
     return prod(tensor.shape[1:])
 
 
 def on_engine(role: str, tensor: Any, buffers: Sequence[str] = (SBUF, PSUM)) -> NkiTensor:
-    """An operand of a compute engine, whose place on the chip the engine can address."""
+    """An operand (P, F) of a compute engine, whose place on the chip the engine can address."""
     require(isinstance(tensor, NkiTensor), f"{role} is a tensor", "an NkiTensor", type(tensor).__name__)
     assert isinstance(tensor, NkiTensor)
     require(tensor.buffer in buffers, f"buffer of {role}", " or ".join(buffers), tensor.buffer, _MOVE[tensor.on_chip])
@@ -41,7 +41,7 @@ _MOVE = {False: "nisa.dma_copy brings it to SBUF", True: "nisa.tensor_copy moves
 
 
 def alike(**operands: NkiTensor) -> None:
-    """As many partitions, and as many elements in each."""
+    """Refuse operands that are not (P, F) of one P and one F."""
     (first, one), *rest = operands.items()
     for role, other in rest:
         expected = f"{one.shape[0]} x {free(one)} as {first}"
@@ -50,24 +50,24 @@ def alike(**operands: NkiTensor) -> None:
 
 
 def not_both_in_psum(**operands: NkiTensor) -> None:
-    """VectorE reads PSUM through one port."""
+    """Refuse two operands (P, F) in PSUM, which VectorE reads through one port."""
     places = {role: one.buffer for role, one in operands.items()}
     both = all(buffer == PSUM for buffer in places.values())
     require(not both, "both operands in PSUM", "at least one in SBUF", places, "copy one with nisa.tensor_copy")
 
 
 def wide(tensor: NkiTensor) -> np.ndarray:
-    """(partitions, elements) in float32, as engines compute."""
+    """A tile as (P, F) in float32, as engines compute."""
     return np.asarray(read(tensor).reshape(tensor.shape[0], -1), dtype=np.float32)
 
 
 def store(tensor: NkiTensor, values: np.ndarray) -> None:
-    """Float32 values, rounded to the tensor's dtype."""
+    """Write float32 values (P, F), rounded to the tensor's dtype."""
     write(tensor, converted(values, tensor.dtype))
 
 
 def scalar_or_column(role: str, value: Any, like: NkiTensor, *, dtypes: Sequence[str] = ("float32",)) -> Any:
-    """A constant, or a tile [P, 1] as a column of float32 values."""
+    """A constant, or a tile (P, 1) as a column of float32 values."""
     if not isinstance(value, NkiTensor):
         require(isinstance(value, int | float), role, "a number or a tile [P, 1]", type(value).__name__)
         return np.float32(value)
@@ -79,7 +79,7 @@ def scalar_or_column(role: str, value: Any, like: NkiTensor, *, dtypes: Sequence
 
 
 def argument(role: str, name: str, value: Any, data: NkiTensor) -> Any:
-    """What an operator takes besides the data: of one with a single argument nothing."""
+    """What an operator takes besides data (P, F): of one with a single argument nothing."""
     if name in UNARY:
         require(value in (None, 0), f"{role} of nl.{name}", "None or 0, as it has one argument", value)
         return None
@@ -87,7 +87,7 @@ def argument(role: str, name: str, value: Any, data: NkiTensor) -> Any:
 
 
 def reads_of(*operands: Any) -> list[NkiTensor]:
-    """Those that are tensors."""
+    """Those of the operands, numbers or tiles (P, F), that are tensors."""
     return [one for one in operands if isinstance(one, NkiTensor)]
 
 
@@ -141,7 +141,7 @@ def operator(role: str, op: Any, known: Sequence[str]) -> str:
 
 
 def apply(name: str, x: np.ndarray, y: Any, *, reverse: bool = False) -> np.ndarray:
-    """One operator of the ALU on float32 values."""
+    """One operator of the ALU on float32 values x (P, F), y a number, (P, 1) or (P, F) -> (P, F)."""
     with np.errstate(all="ignore"):
         if name in UNARY:
             found = UNARY[name](x)
@@ -151,10 +151,10 @@ def apply(name: str, x: np.ndarray, y: Any, *, reverse: bool = False) -> np.ndar
 
 
 def all_integers(*operands: NkiTensor) -> bool:
-    """Whether all are 32-bit integers, which GpSimd adds and multiplies exactly."""
+    """Whether all tiles (P, F) are of 32-bit integers, which GpSimd adds and multiplies exactly."""
     return all(one.dtype in ("int32", "uint32") for one in operands)
 
 
 def integers(role: str, tensor: NkiTensor) -> None:
-    """Bit operations take integers."""
+    """Refuse a tile (P, F) that is not of integers, to an operator of bits."""
     require(tensor.dtype in INTEGERS, f"dtype of {role}", "an integer, as the operator is of bits", tensor.dtype)

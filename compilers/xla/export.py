@@ -60,7 +60,7 @@ def refuse(module: str) -> None:
 
 
 def on_cpu(encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
-    """The module of these bytes compiled by XLA for the CPU, as a function of its parameters in their order."""
+    """The module of these bytes compiled by XLA for the CPU: parameters (...) in their order -> outputs (...)."""
     device = jax.devices("cpu")[0]
     stablehlo = _jax.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(encoded))
     executable = xla.compile_stablehlo(stablehlo, device)

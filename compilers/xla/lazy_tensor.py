@@ -65,7 +65,7 @@ def wait() -> None:
 
 
 def placeholder(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """An argument without data, to record a program with."""
+    """An argument (...) of that shape without data, to record a program with."""
     x: torch.Tensor = xla_builder.create_placeholder_tensor(shape, dtype)
     return x
 
@@ -83,7 +83,7 @@ class Recorded:
         self.parameters = [names.get(i, value) for i, value in zip(ids, values, strict=True)]
 
     def compile(self) -> Callable[[Mapping[str, torch.Tensor]], dict[str, torch.Tensor]]:
-        """The program compiled: a function that starts a run, and records and compiles nothing."""
+        """The program compiled: arguments (...) by name -> outputs (...); it starts a run, and compiles nothing."""
         key = _XLAC._get_graph_hash(self.outs)
         _XLAC._xla_warm_up_cache(self.outs, [])
 

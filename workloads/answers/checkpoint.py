@@ -64,7 +64,7 @@ def fingerprint(path: Path, layer: int) -> str:
 
 
 def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: int) -> dict[str, np.ndarray]:
-    """What `make_weights` makes, but from a layer of a checkpoint; tables such as RoPE's are computed as there.
+    """A layer's weights by name, each of its Spec's shape, a projection's (I, O); tables such as RoPE's are computed.
 
     CheckpointError says what is wrong with the file, or why it is no checkpoint of `case.config`.
     """

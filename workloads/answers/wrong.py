@@ -122,7 +122,7 @@ SPOILT_ANSWERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def wrong_answers(
     workload: Workload, case: Case, arrays: Arrays, right: Arrays, stale: Arrays
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """(mistake, the answer it gives), in float64; `right` is the answer, `stale` that of an earlier input."""
+    """(mistake, the answer it gives, such as y (B, T, C)) in float64; `stale` answers an earlier input."""
     for mistake, ops_class in WRONG_PROGRAMS.items():
         ops = ops_class()
         answer = workload.program(ops, case, arrays)
@@ -143,7 +143,7 @@ def accepted(
     allowances: Mapping[str, Allowance],
     dtype: str,
 ) -> tuple[list[str], list[str]]:
-    """(the mistakes tried, those among them that the check lets pass): the second must be empty."""
+    """(mistakes tried, those that the check lets pass) of answers such as y (B, T, C): the second must be empty."""
     tried, passed = [], []
     for mistake, answer in answers:
         rounded = {name: value.astype(dtype_of(dtype)) for name, value in answer.items()}

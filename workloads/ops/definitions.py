@@ -34,19 +34,19 @@ class Ops:
         return nullcontext()
 
     def wide(self, x: Array) -> Array:
-        """x in the precision that reductions are taken in: float32."""
+        """x (...) -> (...) in the precision that reductions are taken in: float32."""
         return x.astype(self.xp.float32)
 
     def narrow(self, x: Array, like: Array) -> Array:
-        """x rounded to the dtype of `like`."""
+        """x (...) -> (...), rounded to the dtype of `like`."""
         return x.astype(like.dtype)
 
     def arange(self, n: int, like: Array) -> Array:
-        """0, 1, ... n-1, as integers, on the device of `like`."""
+        """0, 1, ... N-1 as integers (N,), N = n, on the device of `like`."""
         return self.xp.arange(n)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        """The matrix product of the last two axes, accumulated in float32 and rounded once."""
+        """a (..., M, I), b (..., I, O) -> (..., M, O): accumulated in float32 and rounded once."""
         return a @ b
 
     # ---------------------------------------------------------------- the seven

@@ -28,7 +28,7 @@ def unit_roundoff(name: str) -> float:
 
 
 def spacing(name: str, x: np.ndarray) -> np.ndarray:
-    """One ulp of the dtype at |x|, in float64: what an error is measured in when it is given in ulps."""
+    """One ulp of the dtype at |x|, x (...) -> (...) in float64: what an error in ulps is measured in."""
     info = ml_dtypes.finfo(dtype_of(name))
     _, exponent = np.frexp(np.maximum(np.abs(x), float(info.smallest_normal)))  # |x| = m * 2**e with 0.5 <= m < 1
     return np.asarray(np.ldexp(float(info.eps), exponent - 1))

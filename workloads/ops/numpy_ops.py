@@ -22,7 +22,7 @@ class NumpyOps(Ops):
         return x if x.dtype == np.float64 else x.astype(np.float32, copy=False)
 
     def matmul(self, a: Array, b: Array) -> Array:
-        """The matrix product, accumulated in float32 and rounded once to the dtype of `a`."""
+        """a (..., M, I), b (..., I, O) -> (..., M, O): accumulated in float32, rounded once to the dtype of `a`."""
         return self.narrow(self.wide(a) @ self.wide(b), a)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
