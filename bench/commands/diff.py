@@ -62,10 +62,8 @@ def COMMAND(
     if as_json:
         answer({"same": same, "a": refs[0].dialect, "b": refs[1].dialect, "steps": [_section(part) for part in parts]})
     else:
-        show(
-            [*heading, *_texts(parts, refs, read=first.lines is not None and second.lines is not None, raw=raw)],
-            pager=not no_pager,
-        )
+        read, alike = first.lines is not None and second.lines is not None, first.family == second.family
+        show([*heading, *_texts(parts, refs, read=read, raw=raw, alike=alike)], pager=not no_pager)
     raise SystemExit(0 if same else 1)
 
 
@@ -115,14 +113,15 @@ def _line(changes: list[Change]) -> str:
     return " | ".join([*parts, f"{still} figure{'s' * (still != 1)} the same"] if still else parts)
 
 
-def _texts(parts: list[Section], refs: tuple[ArtifactRef, ArtifactRef], *, read: bool, raw: bool) -> Iterator[str]:
+def _texts(
+    parts: list[Section], refs: tuple[ArtifactRef, ArtifactRef], *, read: bool, raw: bool, alike: bool
+) -> Iterator[str]:
     """The summary of every step, then the lines of those that differ."""
     names = [visible(ref.dialect) for ref in refs]
     how = "as written" if raw else "without numbers of names, metadata and layouts (--raw has them)"
     yield f"--- {names[0]}   +++ {names[1]}   texts {how}"
     if not read:
-        yield "nobody says which step these lines are of: the texts are compared whole"
-    alike = names[0].partition(":")[0] == names[1].partition(":")[0]
+        yield "no step attribution for this dialect: the texts are compared whole"
     for part in parts:
         yield f"{part.step or '(no step)':<10} {_counts(part, alike)}"
     for part in parts:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.compare import Comparison, compare
-from oneblock.bench.judge.figures import Change, agree, changes, of_steps, pieces, whole
+from oneblock.bench.judge.figures import Change, agree, changes, of_steps, whole
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import StageText, in_order, named, normal, opened, text_of
 from oneblock.bench.records.store import Store
-from oneblock.compilers.hlo.parser import HloError
+from oneblock.compilers.dialects import find
+from oneblock.workloads.ops.definitions import STEPS
 
 WHOLE = "whole"
 LARGEST = 2**18  # bytes of a text that a summary reads: what is larger is compared when it is asked for
@@ -127,7 +128,7 @@ def _alone(a: Record, b: Record) -> tuple[str, ...]:
     )
 
 
-_Pieces = dict[str, Counter[str]]
+_Pieces = Mapping[str, Counter[str]]
 
 
 def _today(records: tuple[Record, Record], stores: tuple[Store, Store]) -> tuple[list[_Pieces], tuple[str, ...]]:
@@ -151,13 +152,13 @@ def _unlike(record: Record, found: _Pieces) -> str:
     return "" if counts or facts is None or not facts.steps else "HLO is not here or was cut off"
 
 
-def _pieces(record: Record, store: Store) -> dict[str, Counter[str]]:
-    """How many fusions and kernels XLA runs for each step; empty without the text that says so."""
-    refs = [ref for ref in record.artifacts if ref.dialect == "hlo" and store.artifact_path(ref.sha256).exists()]
-    try:
-        return pieces(text_of(refs[-1], store)) if refs else {}
-    except HloError:  # a text that was cut off
-        return {}
+def _pieces(record: Record, store: Store) -> _Pieces:
+    """How many fusions and kernels a schedule has for each step; empty without the text that says so."""
+    for ref in reversed(record.artifacts):
+        known = find(ref.dialect)
+        if known and known.schedule and ref.dialect in known.names and store.artifact_path(ref.sha256).exists():
+            return known.schedule(text_of(ref, store), STEPS)
+    return {}
 
 
 def _in_short(
@@ -198,14 +199,14 @@ def chosen(a: Record, b: Record, stage: str) -> tuple[ArtifactRef, ArtifactRef]:
 
 
 def sections(a: StageText, b: StageText, step: str | None, raw: bool) -> list[Section]:
-    """The texts step by step, normalised unless `raw`; whole where nobody says which lines are of which step.
+    """The texts step by step, normalised unless `raw`; whole without step attribution.
 
     A line of several steps stands in the section of each.
     """
     if a.lines is None or b.lines is None:
         unread = (a if a.lines is None else b).dialect
         if step is not None:
-            raise Refused(f"nobody says which step the lines of {unread} are of: leave --step out")
+            raise Refused(f"no step attribution for {unread}: leave --step out")
         return [_section("", a, b, range(len(a.rows)), range(len(b.rows)), raw)]
     known = {name for steps in (*a.lines.steps, *b.lines.steps) for name in steps or ("",)}
     steps = [step] if step else in_order(known)

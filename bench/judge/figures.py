@@ -10,9 +10,6 @@ from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.steps import StepRow, by_step
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.facts import Facts
-from oneblock.compilers.hlo.parser import parse
-from oneblock.compilers.hlo.steps import NO_OPERATION, attribute, scheduled
-from oneblock.workloads.ops.definitions import STEPS
 
 Figures = dict[str, "Figure"]  # by name
 _LAUNCHES = "launches"
@@ -121,7 +118,7 @@ def whole(record: Record) -> Figures:
 
 
 def of_steps(record: Record, pieces: Mapping[str, Counter[str]] | None = None) -> dict[str, Figures]:
-    """Of each step; `pieces` has, where it is known, how many fusions and kernels of one's own HLO runs for it."""
+    """Of each step; `pieces` has, where it is known, how many fusions and kernels of one's own its schedule has."""
     facts = record.facts
     if facts is None:
         return {}
@@ -139,24 +136,6 @@ def agree(record: Record, pieces: Mapping[str, Counter[str]]) -> bool:
         return True
     now = {step: sum(count.values()) for step, count in pieces.items()}
     return now == {one.step or "": one.operations for one in facts.steps if one.operations}
-
-
-def pieces(hlo: str) -> dict[str, Counter[str]]:
-    """By step, how often HLO's schedule has each operation; "kernel" is one that XLA did not write.
-
-    Parameters, tuples and the like do no work and are not among them.
-    """
-    module = parse(hlo)
-    found: dict[str, Counter[str]] = {}
-    for computation, _ in scheduled(module):
-        of = attribute(computation, module, STEPS)
-        for one in computation.instructions:
-            if one.opcode in NO_OPERATION:
-                continue
-            target = one.attributes.get("custom_call_target", "").strip('"')
-            what = "kernel" if target == "tpu_custom_call" or "triton" in target else one.opcode
-            found.setdefault(of[one.name][0] or "", Counter())[what] += 1
-    return found
 
 
 def _row(row: StepRow, facts: Facts, pieces: Counter[str]) -> Figures:

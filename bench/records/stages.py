@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.store import Store
-from oneblock.compilers.dialects._context import context
-from oneblock.compilers.dialects._lines import Context, Lines, Steps, read
-from oneblock.compilers.dialects._normal import normalised
-from oneblock.compilers.dialects._opcodes import opcode
+from oneblock.compilers.dialects import Context, Lines, StageName, Steps, context, normalised, opcode, read
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.nearest import unknown
 
 
 @dataclass(frozen=True)
 class StageText:
-    """One stage; `lines` is None where nobody says which step its lines are of."""
+    """One stage; `lines` is None without step attribution for its dialect."""
 
     ref: ArtifactRef
     text: str
@@ -29,6 +26,11 @@ class StageText:
     def dialect(self) -> str:
         """What its own toolchain calls it."""
         return self.ref.dialect
+
+    @property
+    def family(self) -> str:
+        """The dialect without the kernel, call or pass that the text is of."""
+        return StageName.parse(self.dialect).family
 
     @property
     def rows(self) -> list[str]:
@@ -41,7 +43,7 @@ class StageText:
         return [number for number, steps in enumerate(known) if step in steps or not (step or steps)]
 
     def operations(self, numbers: Sequence[int] | None = None) -> Counter[str]:
-        """How often each operation stands in it, or in some of its lines; empty where nobody says what is one."""
+        """How often each operation stands in it, or in some of its lines; empty without step attribution."""
         if self.lines is None:
             return Counter()
         rows, known = self.rows, self.lines.operations

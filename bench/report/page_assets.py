@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 # In this order: what comes later uses what comes before.
-SCRIPTS = ("tables", "syntax", "stages", "diff", "pane", "views", "explorer", "draw")
+SCRIPTS = ("tables", "stages", "syntax", "diff", "pane", "views", "explorer", "draw")
 
 
 @cache

@@ -7,25 +7,23 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from oneblock.bench.format.text import plain
+from oneblock.compilers.dialects import lexer
 
 if TYPE_CHECKING:
     from oneblock.bench.records.record import Record
 
 LARGEST_COLOURED = 2**20  # characters: beyond that, colours take longer than a person waits
-_LEXERS = {
-    "python": "fx fx-after fx-post-grad aten inductor relax tir tir-scheduled traces triton tvm nki",
-    "llvm": "llvm amdgpu-llvm llir",
-    "ptx": "ptx",
-    "gas": "asm amdgcn",
-    "json": "perfetto",
-}
+_STYLES: dict[str, dict[str, Any]] = {
+    "comment": {"fg": "bright_black"}, "string": {"fg": "yellow"}, "type": {"fg": "cyan"},
+    "keyword": {"fg": "bright_blue"}, "operation": {"fg": "bright_green"}, "variable": {"fg": "bright_red"},
+    "number": {"fg": "magenta"},
+}  # fmt: skip
 _ODD = re.compile(r"[^\n\t\x20-\x7e]")
 
 
@@ -62,25 +60,11 @@ def coloured(dialect: str, text: str) -> str:
     """A visible text with the colours of its dialect, line by line, or as it is where colours are not wanted."""
     if not wants_colours() or len(text) > LARGEST_COLOURED:
         return text
-    from pygments import highlight  # type: ignore[import-untyped]
-    from pygments.formatters import TerminalFormatter  # type: ignore[import-untyped]
-
-    # Every line is given its own colours, so that lines may be picked and reordered.
-    return str(highlight(text, lexer(dialect), TerminalFormatter(bg="dark")))
-
-
-@cache
-def lexer(dialect: str) -> Any:
-    """Pygments' lexer of a dialect ("llvm:fusion.1"); one for all that looks like HLO, MLIR or jaxpr."""
-    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-
-    family = dialect.partition(":")[0]
-    name = next((name for name, families in _LEXERS.items() if family in families.split()), None)
-    if name is not None:
-        return get_lexer_by_name(name, stripnl=False, ensurenl=False)
-    from oneblock.bench.terminal.ir_lexer import IrLexer
-
-    return IrLexer(stripnl=False, ensurenl=False)
+    colours = lexer(dialect)
+    return "\n".join(  # every line has its own colours, so that lines may be picked and reordered
+        "".join(piece if kind is None else click.style(piece, **_STYLES[kind]) for kind, piece in colours.tokens(line))
+        for line in text.split("\n")
+    )
 
 
 def show(parts: Iterable[str], pager: bool) -> None:

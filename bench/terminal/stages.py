@@ -11,9 +11,9 @@ from rich.text import Text
 
 from oneblock.bench.records.stages import StageText
 from oneblock.bench.terminal.screen import coloured, visible
-from oneblock.compilers.dialects._lines import Lines
+from oneblock.compilers.dialects import Lines
 
-UNREAD = "nobody says which step its lines are of"
+UNREAD = "no step attribution for this dialect"
 NAMELESS = "no operation of this text names a step: a record from before; `oneblock run --again` makes it anew"
 _MOST = 5  # of the operations that are named, the most frequent
 
@@ -46,7 +46,7 @@ def _numbered(stage: StageText, numbers: Sequence[int]) -> Iterator[str]:
 
 
 def chosen(stages: Sequence[StageText], step: str | None) -> list[dict[str, Any]]:
-    """Stages for JSON: the text, or with a step its lines, None where nobody says which they are."""
+    """Stages for JSON: the text, or with a step its lines, None without step attribution."""
     found: list[dict[str, Any]] = []
     for stage in stages:
         about: dict[str, Any] = {"stage": stage.ref.stage.value, "dialect": stage.dialect}
@@ -60,7 +60,7 @@ def chosen(stages: Sequence[StageText], step: str | None) -> list[dict[str, Any]
 
 
 def statistics(stages: Sequence[StageText]) -> list[dict[str, Any]]:
-    """What each stage comes to, for JSON; None for what nobody says."""
+    """What each stage comes to, for JSON; None without step attribution."""
     return [
         {
             "stage": stage.ref.stage.value,

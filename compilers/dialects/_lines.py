@@ -2,16 +2,13 @@
 
 A stage is kept as text, and that text is all that is read here: what a toolchain carried through lowering (scopes in
 an operation's metadata, locations, names of kernels) stands in it. So records of any age can be read, by a page or a
-terminal, without the toolchain. Each family of dialects has its reader in a `_lines_*.py` beside this file.
+terminal, without the toolchain.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 Steps = tuple[str, ...]  # of one line; a fused operation may be of several, and () is of none
 
@@ -40,20 +37,9 @@ class Lines:
         return sum(counted) / len(counted) if counted else None
 
 
-Reader = Callable[[str, str, Context], Lines]  # (the part of the dialect after the colon, the text, the context)
+Reader = Callable[[str, str, Context], Lines]  # (the kernel or call that the text is of, or ""; the text; the context)
 
 
-@cache
-def readers() -> dict[str, Reader]:
-    """Every dialect that is read, by its name up to a colon: the READERS of the files `_lines_*.py`."""
-    found: dict[str, Reader] = {}
-    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        found |= importlib.import_module(f"oneblock.compilers.dialects.{path.stem}").__dict__.get("READERS", {})
-    return found
-
-
-def read(dialect: str, text: str, context: Context) -> Lines | None:
-    """The lines of a stage; None for a dialect that nobody reads, such as a table of passes."""
-    family, _, name = dialect.partition(":")
-    reader = readers().get(family)
-    return None if reader is None else reader(name, text, context)
+def named(text: str | None, steps: Sequence[str]) -> Steps:
+    """Of "rope+attention" those that are steps, each once."""
+    return tuple(dict.fromkeys(step for step in (text or "").split("+") if step in steps))

@@ -6,6 +6,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._kernel_text import of_kernel
+
+_INSTRUCTION = re.compile(r"^\s+([a-z]\w+)(?:\s|$)")
+_NO_WORK = {"s_endpgm", "s_nop", "s_code_end"}
 _OPCODE = re.compile(r"^\t([a-z]\w+)", re.MULTILINE)
 _MFMA = re.compile(r"v_mfma_\w+?_(\d+x\d+x\d+)")
 _GLOBAL = re.compile(r"(?:global|buffer|flat)_(load|store)_(?:dword(?:x(\d))?|[us]?(byte|short)|d16)")
@@ -63,3 +70,19 @@ def _class(opcode: str) -> str | None:
     if opcode == "s_barrier":
         return "barrier"
     return "fma.f32" if opcode.startswith(("v_fma_f32", "v_fmac_f32", "v_pk_fma_f32")) else None
+
+
+def _is_operation(line: str) -> bool:
+    found = _INSTRUCTION.match(line)
+    return found is not None and found[1] not in _NO_WORK
+
+
+DIALECTS = (
+    Dialect(
+        ("amdgcn",),
+        (Stage.MACHINE,),
+        reader=of_kernel(_is_operation),
+        opcode=_opcodes.machine,
+        lexer=_lexer.ASSEMBLY,
+    ),
+)

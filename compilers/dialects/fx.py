@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from oneblock.compilers.dialects._context import named
-from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._lines import Context, Lines, Steps, named
 
 _COMMENT = re.compile(r"^\s*# (?:Annotation: \{[^{}]*'step': '([^']*)'|step: ([\w+]+)\s*$)")
 _TRAILING = re.compile(r"  # (?:step: )?([\w+]+)$")
@@ -82,4 +84,7 @@ def _aten(_: str, text: str, context: Context) -> Lines:
     return Lines(tuple(named(one[1], context.steps) if one else () for one in said), operations)
 
 
-READERS = {"fx": _fx, "fx-after": _fx, "aten": _aten}
+DIALECTS = (
+    Dialect(("fx", "fx-after"), (Stage.GRAPH,), reader=_fx, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+    Dialect(("aten",), (Stage.GRAPH,), reader=_aten, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+)

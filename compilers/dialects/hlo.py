@@ -1,19 +1,26 @@
-"""Lines of HLO: an operation has the steps that its metadata and its fusion's contents name, or whose data it moves."""
+"""HLO: an operation has the steps that its metadata and its fusion's contents name, or whose data it moves."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer
+from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.dialects._noise import STRING, Names, Noise
+from oneblock.compilers.dialects._opcodes import first
 from oneblock.compilers.hlo import parser as _hlo
 from oneblock.compilers.hlo.parser import Computation, Instruction, Module
 from oneblock.compilers.hlo.steps import NO_OPERATION, attribute, deep, scheduled, step_in
 
 _NAME = re.compile(r"[\w.\-]+")
 _METADATA = re.compile(r'\bop_name="((?:[^"\\]|\\.)*)"')
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(STRING)
+_OPCODE = re.compile(r"=\s+(?:\((?:[^()]|\([^()]*\))*\)|\S+)\s+([a-z][\w-]*)\(")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = .* ([a-z][\w\-]*)\(")
 
 
@@ -50,14 +57,40 @@ def _joined(text: str) -> tuple[list[str], list[int]]:
     return whole, parts
 
 
-def kernels(text: str, steps: Sequence[str]) -> dict[str, Steps]:
-    """The steps of each operation that runs by itself, by its name, which is that of its kernel; of a cut text none."""
+def kernels(text: str, steps: Sequence[str], beside: Collection[str]) -> Iterator[tuple[str, Steps]]:
+    """The steps of each operation that runs by itself, whose name is that of XLA's kernel; of a cut text none.
+
+    Asked for only beside texts of XLA's kernels: the names mean nothing to others.
+    """
+    if not any(dialect.startswith(("llvm:", "asm:")) for dialect in beside):
+        return
     try:
         module = _hlo.parse("\n".join(_joined(text)[0]))
     except _hlo.HloError:
-        return {}
+        return
     found = _Steps(module, steps)
-    return {i.name: found.of[i.name] for computation, _ in scheduled(module) for i in computation.instructions}
+    yield from ((i.name, found.of[i.name]) for computation, _ in scheduled(module) for i in computation.instructions)
+
+
+def schedule(text: str, steps: Sequence[str]) -> dict[str, Counter[str]]:
+    """By step ("" of none), how often the schedule has each operation; "kernel" is one that XLA did not write.
+
+    Parameters, tuples and the like do no work and are not among them. Empty for a text that is cut off.
+    """
+    try:
+        module = _hlo.parse(text)
+    except _hlo.HloError:
+        return {}
+    found: dict[str, Counter[str]] = {}
+    for computation, _ in scheduled(module):
+        of = attribute(computation, module, steps)
+        for one in computation.instructions:
+            if one.opcode in NO_OPERATION:
+                continue
+            target = one.attributes.get("custom_call_target", "").strip('"')
+            what = "kernel" if target == "tpu_custom_call" or "triton" in target else one.opcode
+            found.setdefault(of[one.name][0] or "", Counter())[what] += 1
+    return found
 
 
 class _Steps:
@@ -122,4 +155,58 @@ def _by_metadata(text: str, steps: Sequence[str]) -> Lines:
     return Lines(tuple(own), tuple(operations))
 
 
-READERS = {"hlo": lines, "hlo-before": lines, "hlo-cublas": lines}
+# ---------------------------------------------------------------- noise
+
+_BRACES = rf"\{{(?:{STRING}|[^{{}}\"]|\{{(?:{STRING}|[^{{}}\"])*\}})*\}}"
+_HLO_MADE = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = |^(?:ENTRY )?%?([\w.\-]+) (?:\(.*)?\{$")
+
+
+def _no_number(name: str) -> str:
+    """`%add.13` -> "add"; a computation's `region_1.3` has a number in front, too."""
+    return re.sub(r"^(region)_\d+$", r"\1", re.sub(r"(?:\.\d+)+$", "", name))
+
+
+def _hlo_made(line: str) -> list[tuple[str, str]]:
+    found = _HLO_MADE.match(line)
+    return [(name, _no_number(name)) for name in (found.groups() if found else ()) if name]
+
+
+_NOISE = Noise(
+    dropped=re.compile(r'^(?:FileNames|FunctionNames|FileLocations|StackFrames|\d+ ["{].*|\s*)$'),
+    scrubbed=(
+        (re.compile(rf", (?:metadata|frontend_attributes|origin|statistics)={_BRACES}"), ""),
+        (re.compile(r", channel_id=\d+|/\*index=\d+\*/"), ""),
+        (  # which results take the place of arguments is no noise: it decides what memory the program needs
+            re.compile(
+                r"^(HloModule [\w.\-]+?)(?:\.\d+)?(, is_scheduled=true)?(?=,|$)"
+                rf"(?:(?!, input_output_alias=).)*(, input_output_alias={_BRACES})?.*$"
+            ),
+            r"\1\2\3",
+        ),
+        (re.compile(r"(?<=\])\{[\d,]*:[^{}]*?(S\(\d+\))[^{}]*\}"), r"{:\1}"),  # the memory: of a TPU, S(1) is VMEM
+        (re.compile(r"(?<=\])\{(?!:S\()[\d,]*(?::[^{}]*)?\}"), ""),
+    ),
+    names=(
+        Names(
+            token=re.compile(rf"{STRING}|(?<![\w.\-])%?(?P<name>[A-Za-z_][\w.\-]*)(?![\w.\-(=\[{{])"),
+            made=_hlo_made,
+            base=_no_number,
+            foreign=re.compile(r"[A-Za-z_][\w\-]*(?:\.\d+)+"),
+        ),
+    ),
+)
+
+_HLO = Dialect(
+    names=("hlo",),
+    stages=(Stage.OPTIMIZED, Stage.LOWERED),  # and Neuron's compiler is given it
+    reader=lines,
+    opcode=first(_OPCODE),
+    noise=_NOISE,
+    lexer=_lexer.HLO,
+    kernels=kernels,
+    schedule=schedule,
+)
+_BETWEEN = replace(
+    _HLO, names=("hlo-before", "hlo-cublas"), stages=(Stage.LOWERED, Stage.OPTIMIZED), kernels=None, schedule=None
+)
+DIALECTS = (_HLO, _BETWEEN)

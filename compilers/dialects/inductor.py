@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from oneblock.compilers.dialects._context import named
-from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._lines import Context, Lines, Steps, named
 
 _SAID = re.compile(r"^\s*(?:#|//) step: ([\w+]+)\s*$")
 
@@ -145,8 +147,9 @@ def _computes(line: str) -> bool:
     return ("=" in code or "(" in code) and not _FRAME.match(code) and not _CONSTANT.match(code)
 
 
-READERS = {
-    "scheduler": _scheduler,
-    "scheduler-fused": _scheduler,
-    "inductor": _inductor,
-}
+_SCHEDULER = Dialect(("scheduler",), (Stage.LOWERED,), reader=_scheduler, opcode=_opcodes.python, lexer=_lexer.PYTHON)
+DIALECTS = (
+    _SCHEDULER,
+    replace(_SCHEDULER, names=("scheduler-fused",), stages=(Stage.OPTIMIZED,)),
+    Dialect(("inductor",), (Stage.KERNEL,), reader=_inductor, opcode=_opcodes.python, lexer=_lexer.PYTHON_WITH_C),
+)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._kernel_text import steps_of
+from oneblock.compilers.dialects._lines import Context, Lines
 
 _DEFINE = re.compile(r'^define .*?@"?([\w.$\-]+)"?\(')
 _SYMBOL = re.compile(r'@"?([\w.$\-]+)')
@@ -17,15 +21,6 @@ _TYPE = re.compile(r"^\s*\.type\s+([\w.$\-]+),\s*@function")
 _ENTRY = re.compile(r"^\s*(?:\.visible\s+)?\.entry\s+([\w.$]+)\(")
 _LABEL = re.compile(r"^([\w.$\-]+):")
 _WORD = re.compile(r"[\w.$\-]+")
-_AT_AND_T = re.compile(r"^\t(?![.#])(?!ret|nop|int3)[a-z]")
-_OBJDUMP = re.compile(r"^\s*[0-9a-f]+:\s+(?!ret|nop|int3|data16|cs nop|\.\.\.)[a-z]")
-_AROUND = re.compile(r"^(?:__compute_module_|__tvm_ffi_)|(?:_compute_|_kernel(?:_\d+)?|_elemental)$")
-
-
-def steps_of(symbol: str, kernels: Mapping[str, Steps]) -> Steps | None:
-    """The steps of a kernel by the name that a toolchain made of it; None for a function that is no kernel."""
-    plain = _AROUND.sub("", _AROUND.sub("", symbol))
-    return next((tuple(kernels[name]) for name in (symbol, plain) if name in kernels), None)
 
 
 def llvm(name: str, text: str, context: Context) -> Lines:
@@ -40,16 +35,9 @@ def llvm(name: str, text: str, context: Context) -> Lines:
         symbol = "" if line.startswith("}") else symbol
     operations = [bool(function) and _LLVM.match(line) is not None for function, line in zip(of, every, strict=True)]
     if name:
-        return _whole(name, context, operations)
+        return whole(name, context, operations)
     mentioned = [_SYMBOL.findall(line) if "@" in line else [] for line in every]
     return _by_function(of, mentioned, operations, context)
-
-
-def assembly(name: str, text: str, context: Context) -> Lines:
-    """XLA's kernels, as objdump prints them; TVM's module, as LLVM does."""
-    if name:
-        return _whole(name, context, [_OBJDUMP.match(line) is not None for line in text.splitlines()])
-    return machine_module(text, context, lambda line: _AT_AND_T.match(line) is not None)
 
 
 def machine_module(text: str, context: Context, is_operation: Callable[[str], bool]) -> Lines:
@@ -67,7 +55,8 @@ def machine_module(text: str, context: Context, is_operation: Callable[[str], bo
     return _by_function(of, mentioned, list(map(is_operation, every)), context)
 
 
-def _whole(name: str, context: Context, operations: Sequence[bool]) -> Lines:
+def whole(name: str, context: Context, operations: Sequence[bool]) -> Lines:
+    """The text of one kernel, all of whose lines are of its steps."""
     steps = steps_of(name, context.kernels) or ()
     return Lines((steps,) * len(operations), tuple(operations), "kernel")
 
@@ -91,4 +80,4 @@ def _by_function(
     return Lines(tuple(known[function] for function in of), tuple(operations), "kernel")
 
 
-READERS = {"llvm": llvm, "asm": assembly, "amdgpu-llvm": llvm}
+DIALECTS = (Dialect(("llvm", "amdgpu-llvm"), (Stage.KERNEL,), reader=llvm, opcode=_opcodes.llvm, lexer=_lexer.LLVM),)

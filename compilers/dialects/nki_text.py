@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from oneblock.compilers.dialects._context import named
-from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._lines import Context, Lines, Steps, named
+from oneblock.compilers.dialects._opcodes import first
 
 _ROW = re.compile(r"^ *\d+  (\S+) ")  # of the calls: number, step
 _TITLE = re.compile(r"^# call \d+, step (\S+): ")
 _PLACED = re.compile(r"^\S+:\d+ +\S+")  # of the trace: source line, instruction
 _ISSUED = re.compile(r"^ *\d+ +[\d.]+ +[\d.]+ +[\d.]+ ")  # of the instructions: number and times
+_PLACE = re.compile(r"^((\w+\.py):\d+) ")
+_TRACED = re.compile(r"^\S+:\d+\s+([a-z]\w*(?:\.\w+)*)")
 _Function = ast.FunctionDef
 
 
@@ -41,6 +46,23 @@ def _instructions(name: str, text: str, context: Context) -> Lines:
     lines = text.splitlines()
     of = named("+".join(context.kernels.get(name, ())), context.steps)
     return Lines((of,) * len(lines), tuple(_ISSUED.match(line) is not None for line in lines), "kernel")
+
+
+def kernels(text: str, steps: Sequence[str], beside: Collection[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """The steps of each file and line of NKI's sources: of the calls in which they issued something."""
+    step = ""
+    for line in text.splitlines():
+        if call := _TITLE.match(line):
+            step = call[1]
+        elif place := _PLACE.match(line):
+            yield place[1], [step]
+            yield place[2], [step]
+
+
+def _column(line: str) -> str | None:
+    """Of the table of calls: number, step, kernel."""
+    words = line.split()
+    return words[2] if len(words) > 2 else None
 
 
 # ---------------------------------------------------------------- sources
@@ -145,9 +167,10 @@ def _serves(source: _Source, context: Context) -> dict[str, Steps]:
     return {name: tuple(step for step in context.steps if step in of) for name, of in found.items()}
 
 
-READERS = {
-    "nki-calls": _calls,
-    "nki-trace": _trace,
-    "instructions": _instructions,
-    "nki": _nki,
-}
+DIALECTS = (
+    Dialect(("nki-calls",), (Stage.GRAPH,), reader=_calls, opcode=_column),
+    Dialect(("nki-trace",), (Stage.MACHINE,), reader=_trace, opcode=first(_TRACED), kernels=kernels),
+    Dialect(("instructions",), (Stage.MACHINE,), reader=_instructions, opcode=_opcodes.python),
+    Dialect(("nki",), (Stage.KERNEL,), reader=_nki, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+    Dialect(("perfetto",), (Stage.MACHINE,), lexer=_lexer.JSON, timeline=True),
+)

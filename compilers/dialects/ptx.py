@@ -7,6 +7,13 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass
 
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._kernel_text import of_kernel
+
+_INSTRUCTION = re.compile(r"^\s*(?:@!?%?\w+\s+)?[a-z][\w.:]*(?:\s[^;]*)?;")
+_RETURNS = re.compile(r"^\s*(?:@!?%?\w+\s+)?(?:ret|exit)\b")
 TENSOR_CORES = ("mma.sync", "wgmma", "tcgen05.mma")  # classes of instructions that only tensor cores carry out
 _TENSOR = {"mma.sync": "mma.sync", "wgmma.mma_async": "wgmma", "tcgen05.mma": "tcgen05.mma"}
 _SHAPE = re.compile(r"\.(m\d+n\d+k\d+)\b")
@@ -83,3 +90,18 @@ def resources(text: str, ptxas: str, options: tuple[str, ...] = ()) -> Resources
     if done.returncode != 0 or registers is None or spills is None:
         return None
     return Resources(int(registers[1]), int(spills[1]) + int(spills[2]))
+
+
+def _is_operation(line: str) -> bool:
+    return _INSTRUCTION.match(line) is not None and _RETURNS.match(line) is None
+
+
+DIALECTS = (
+    Dialect(
+        ("ptx",),
+        (Stage.MACHINE,),
+        reader=of_kernel(_is_operation),
+        opcode=_opcodes.machine,
+        lexer=_lexer.PTX,
+    ),
+)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import re
 
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._kernel_text import of_kernel
+
+_INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+\{?\s*(?:@!?\w+\s+)?([A-Z]\w*)")
+_NO_WORK = {"NOP", "EXIT", "RET"}
 _OPCODE = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P[T\d]+\s+)?([A-Z][A-Z0-9_.]*)", re.MULTILINE)
 _USED = re.compile(r"\b(REG|STACK|LOCAL):(\d+)")
 
@@ -19,3 +26,19 @@ def used(text: str) -> dict[str, int]:
     if not {"REG", "STACK"} <= found.keys():
         raise ValueError(f"expected REG and STACK in what cuobjdump says of a kernel, got {text.strip()[:200]!r}")
     return found
+
+
+def _is_operation(line: str) -> bool:
+    found = _INSTRUCTION.match(line)
+    return found is not None and found[1] not in _NO_WORK
+
+
+DIALECTS = (
+    Dialect(
+        ("sass",),
+        (Stage.MACHINE,),
+        reader=of_kernel(_is_operation),
+        opcode=_opcodes.machine,
+        lexer=_lexer.ASSEMBLY,
+    ),
+)

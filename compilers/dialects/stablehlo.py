@@ -1,76 +1,18 @@
-"""Lines of what XLA is given and what it makes for a TPU: jaxprs, PyTorch/XLA's lazy graph, StableHLO, bundles."""
+"""StableHLO: an operation is of its location's step, or of the step that calls its function."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect, File
+from oneblock.compilers.dialects._found import Found, one
+from oneblock.compilers.dialects._lines import Context, Lines
+from oneblock.compilers.dialects._noise import STRING, Names, Noise
 from oneblock.compilers.hlo.steps import step_in
-
-_EQUATION = re.compile(r"^\s*(?:\S.*:\S.* )?(?:=|<-|\+=) \S|^\s*\S+\[.*\] (?:<-|\+=) \S")
-_SCOPE = re.compile(r" # \[([^#]*)\]$")
-_NAMED_JAXPR = re.compile(r"^(?:let )?(\w+) = \{ lambda ")
-_USED_JAXPR = re.compile(r"^\s*\w*jaxpr=(\w+)$")
-_LAZY = re.compile(r"^\s*%\d+ = \S+ ([\w:]+)\(")
-_LAZY_SCOPE = re.compile(r"\bscope=([^,\s]+)")
-_BUNDLE = re.compile(r"^\s*0x[0-9a-f]+\s.*\{ \S")
-
-
-@dataclass
-class _Found:
-    """What is known of a text's lines so far."""
-
-    steps: list[Steps] = field(default_factory=list)
-    operations: list[bool] = field(default_factory=list)
-
-    def add(self, steps: Steps, operation: bool) -> None:
-        self.steps.append(steps)
-        self.operations.append(operation)
-
-    def lines(self) -> Lines:
-        return Lines(tuple(self.steps), tuple(self.operations))
-
-
-# ---------------------------------------------------------------- jaxpr
-
-
-def jaxpr(name: str, text: str, context: Context) -> Lines:
-    """An equation is of its scope's step or of the equation that holds it; so are the lines over which it goes on."""
-    found = _Found()
-    open_: list[tuple[int, Steps]] = []  # equations by their indentation, the outermost first
-    region = ""  # a jaxpr that is printed once, above those that use it
-    regions: list[str] = []
-    used: dict[str, set[str]] = defaultdict(set)
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        named = _NAMED_JAXPR.match(line)
-        if named or line.startswith(("{ lambda", "in {")):
-            region, open_ = (named[1] if named else ""), []
-        while open_ and (open_[-1][0] > indent or (open_[-1][0] == indent and line.lstrip()[:1] not in "]})")):
-            open_.pop()
-        steps = open_[-1][1] if open_ else ()
-        operation = _EQUATION.match(line) is not None and not named
-        if operation:
-            scope = _SCOPE.search(line)
-            steps = steps or _one(step_in(scope[1] if scope else "", context.steps))
-            open_.append((indent, steps))
-        elif user := _USED_JAXPR.match(line):
-            used[user[1]] |= set(steps)
-        found.add(steps, operation)
-        regions.append(region)
-    users = {name: tuple(s for s in context.steps if s in of) for name, of in used.items()}
-    found.steps = [own or users.get(of, ()) for own, of in zip(found.steps, regions, strict=True)]
-    return found.lines()
-
-
-def _one(step: str | None) -> Steps:
-    return () if step is None else (step,)
-
-
-# ---------------------------------------------------------------- StableHLO
 
 _LOCATION = re.compile(r'loc\((#loc\d*|".*|callsite\(.*|fused<?.*)\)$')
 _DEFINED = re.compile(r"^(#loc\d*) = loc\((.*)\)$")
@@ -104,14 +46,14 @@ class _Locations:
 
 def stablehlo(name: str, text: str, context: Context) -> Lines:
     """An operation is of its location's step, or of the step that calls its function; its region is its own."""
-    locations, found = _Locations(text, context.steps), _Found()
+    locations, found = _Locations(text, context.steps), Found()
     open_: list[int] = []  # lines that opened a region which is not closed yet
     function, functions = "", list[str]()
     callers: dict[str, set[str]] = defaultdict(set)
     for number, line in enumerate(text.splitlines()):
         stripped = line.strip()
         place = _LOCATION.search(stripped)
-        own = _one(locations.step(place[1])) if place and not stripped.startswith("#loc") else ()
+        own = one(locations.step(place[1])) if place and not stripped.startswith("#loc") else ()
         if head := _FUNCTION.match(line):
             function, own = head[1], ()
         operation = _OPERATION.match(line)
@@ -131,24 +73,67 @@ def stablehlo(name: str, text: str, context: Context) -> Lines:
     return found.lines()
 
 
-# ---------------------------------------------------------------- others
+# ---------------------------------------------------------------- noise
+
+_SSA = r"%[\w$.\-]+"
+_SSA_MADE = re.compile(rf"^\s*({_SSA}(?::\d+)?(?:, {_SSA}(?::\d+)?)*) = \"?(?:\w+\.)?(\w+)")
+_SSA_ARGUMENT = re.compile(rf"({_SSA})(?=: | = %)")
 
 
-def lazy_ir(name: str, text: str, context: Context) -> Lines:
-    """A node of PyTorch/XLA's graph is of the scope that it was recorded in."""
-    found = _Found()
-    for line in text.splitlines():
-        node, scope = _LAZY.match(line), _LAZY_SCOPE.search(line)
-        is_one = node is not None and node[1] not in ("xla::device_data", "prim::Constant")
-        found.add(_one(step_in(scope[1], context.steps)) if scope else (), is_one)
-    return found.lines()
+def _ssa_made(line: str) -> list[tuple[str, str]]:
+    found = _SSA_MADE.match(line)
+    results = re.findall(_SSA, found[1]) if found else []
+    rest = line[found.end() :] if found else line
+    return [(name, f"%{found[2]}") for name in results if found] + [
+        (name, "%argument") for name in _SSA_ARGUMENT.findall(rest)
+    ]
 
 
-def bundles(name: str, text: str, context: Context) -> Lines:
-    """A kernel of the TPU: all of it is of the steps of its fusion, and a bundle that fills no slot is no operation."""
-    steps = tuple(context.kernels.get(name, ()))
-    every = text.splitlines()
-    return Lines((steps,) * len(every), tuple(_BUNDLE.match(line) is not None for line in every), "kernel")
+def _function_made(line: str) -> list[tuple[str, str]]:
+    found = _FUNCTION.match(line)
+    return [(found[1], re.sub(r"_\d+$", "", found[1]))] if found else []
 
 
-READERS = {"jaxpr": jaxpr, "stablehlo": stablehlo, "lazy-ir": lazy_ir, "bundles": bundles}
+_NOISE = Noise(
+    dropped=re.compile(r"^(?:#loc.*|\s*)$"),
+    scrubbed=((re.compile(rf" loc\((?:{STRING}|[^()\"]|\((?:{STRING}|[^()\"]|\([^()]*\))*\))*\)"), ""),),
+    names=(
+        Names(
+            token=re.compile(rf"{STRING}|(?P<name>{_SSA})"),
+            made=_ssa_made,
+            base=lambda name: "%value",
+            foreign=re.compile(_SSA),
+            scope=_FUNCTION,
+        ),
+        Names(
+            token=re.compile(rf"{STRING}|@(?P<name>[\w.$\-]+)"),
+            made=_function_made,
+            base=lambda name: re.sub(r"_\d+$", "", name),
+            foreign=re.compile(r"\w+_\d+"),
+        ),
+    ),
+)
+
+# Model Explorer takes a file by its ending, parses MLIR's text with the dialects stablehlo, chlo, func and sdy, and
+# groups operations by the scopes in their locations: so the text as XLA was given it is all that it needs.
+_README = """# StableHLO programs
+
+Each file is what a compiler was given for one cell, as MLIR's text. Model Explorer opens them as they are:
+
+    pip install "ai-edge-model-explorer>=0.1.34"    # Linux and macOS
+    model-explorer NAME.mlir
+
+Operations are grouped by the scopes in their locations: `jit(block)/attention` is the step "attention". The texts are
+for reading; StableHLO promises compatibility of its bytecode, not of its text.
+"""
+DIALECTS = (
+    Dialect(
+        names=("stablehlo",),
+        stages=(Stage.LOWERED,),
+        reader=stablehlo,
+        opcode=_opcodes.mlir,
+        noise=_NOISE,
+        lexer=_lexer.MLIR,
+        file=File(".mlir", _README),
+    ),
+)

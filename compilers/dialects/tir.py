@@ -1,14 +1,19 @@
-"""Lines of TVM: Relax by the names of its variables, TIR and what is made of it by the calls of its functions."""
+"""TVM: Relax by the names of its variables, TIR and what is made of it by the calls of its functions."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._kernel_text import steps_of
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers.dialects._noise import STRING, Names, Noise
 from oneblock.compilers.dialects._relax_text import CALLEE, DEFINITION, told
-from oneblock.compilers.dialects.llvm import steps_of
 
 _BINDING = re.compile(r"^\s+(\w+)(?:: .+?)? = (?=R\.|cls\.)(.+)$")
 _NO_WORK = re.compile(r"R\.(?:const|shape|str|prim_value|null_value|dtype|builtin|memory|vm)\b")
@@ -132,8 +137,73 @@ def source(name: str, text: str, context: Context) -> Lines:
     return Lines(tuple(steps), tuple(operations), "kernel")
 
 
-READERS = {
-    **dict.fromkeys(("relax", "tir", "tir-scheduled", "tvm"), module),
-    **dict.fromkeys(("cuda", "opencl", "metal", "webgpu"), source),
-    "traces": traces,
-}
+# ---------------------------------------------------------------- noise
+
+_BINDS = re.compile(r"^\s+(\w+)(?:: .+?)? = |^\s+((?:\w+, )+\w+) = T\.axis|^\s+for ((?:\w+, )*\w+) in ")
+_PARAMETER = re.compile(r"(\w+): (?:R|T)\.")
+_DEFINES = re.compile(r"^\s+def (\w+)\(")
+
+
+def _without_digits(name: str) -> str:
+    return re.sub(r"\d+$", "", name) or name
+
+
+def _bound(line: str) -> list[tuple[str, str]]:
+    found = _BINDS.match(line)
+    groups = (group for group in (found.groups() if found else ()) if group)
+    names = [name for group in groups for name in group.split(", ")]
+    names += _PARAMETER.findall(line) if _DEFINES.match(line) else []
+    return [(name, _without_digits(name)) for name in names]
+
+
+def _operators(name: str) -> str:
+    """`fused_matmul2_divide1` -> "fused_matmul_divide"."""
+    return re.sub(r"(?<=[A-Za-z])\d+(?=_|$)", "", name)
+
+
+def _defined(line: str) -> list[tuple[str, str]]:
+    found = _DEFINES.match(line)
+    return [(found[1], _operators(found[1]))] if found else []
+
+
+_NOISE = Noise(
+    dropped=re.compile(r"^(?:\s*#.*|\s*)$"),
+    scrubbed=((re.compile(r"  # steps?: .*$"), ""),),
+    names=(
+        Names(
+            token=re.compile(rf"{STRING}|(?<![\w.@])(?P<name>[A-Za-z_]\w*)(?![\w(=.])"),
+            made=_bound,
+            base=_without_digits,
+            foreign=re.compile(r"[A-Za-z_]\w*\d"),
+            scope=_DEFINES,
+        ),
+        Names(
+            token=re.compile(rf"{STRING}|(?:\bcls\.|\bdef )(?P<name>\w+)"),
+            made=_defined,
+            base=_operators,
+            foreign=re.compile(r"\w+"),
+        ),
+    ),
+)
+
+_MODULE = Dialect(
+    names=("relax",),
+    stages=(Stage.GRAPH,),
+    reader=module,
+    opcode=_opcodes.python,
+    noise=_NOISE,
+    lexer=_lexer.PYTHON,
+)
+DIALECTS = (
+    _MODULE,
+    replace(_MODULE, names=("tir",), stages=(Stage.LOWERED,)),
+    replace(_MODULE, names=("tir-scheduled", "tvm"), stages=(Stage.OPTIMIZED,)),
+    Dialect(("traces",), (Stage.OPTIMIZED,), reader=traces, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+    Dialect(
+        ("cuda", "opencl", "metal", "webgpu"),
+        (Stage.KERNEL,),
+        reader=source,
+        opcode=_opcodes.python,
+        lexer=_lexer.PYTHON_WITH_C,
+    ),
+)

@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from oneblock.compilers.api.stages import Stage
+from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._dialect import Dialect
+from oneblock.compilers.dialects._lines import Context, Lines
+from oneblock.compilers.dialects.llvm import machine_module, whole
+
+_AT_AND_T = re.compile(r"^\t(?![.#])(?!ret|nop|int3)[a-z]")
+_OBJDUMP = re.compile(r"^\s*[0-9a-f]+:\s+(?!ret|nop|int3|data16|cs nop|\.\.\.)[a-z]")
 _LABEL = re.compile(r"^([A-Za-z_]\w*):")
 _FAMILIES = (
     ("fma", re.compile(r"vfn?m(?:add|sub)")),
@@ -32,3 +40,13 @@ def instructions(assembly: str, function: str) -> dict[str, int]:
                 scalar = name.endswith(("ss", "sd")) and width == "128"
                 counts[f"{family} {'scalar' if scalar else width}".strip()] += 1
     return dict(sorted(counts.items()))
+
+
+def assembly(name: str, text: str, context: Context) -> Lines:
+    """XLA's kernels, as objdump prints them; TVM's module, as LLVM does."""
+    if name:
+        return whole(name, context, [_OBJDUMP.match(line) is not None for line in text.splitlines()])
+    return machine_module(text, context, lambda line: _AT_AND_T.match(line) is not None)
+
+
+DIALECTS = (Dialect(("asm",), (Stage.MACHINE,), reader=assembly, opcode=_opcodes.machine, lexer=_lexer.ASSEMBLY),)

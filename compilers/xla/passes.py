@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from oneblock.compilers.api.passes import CannotRun, Made, reason
-from oneblock.compilers.dialects._normal import normalised
+from oneblock.compilers.dialects import normalised
 from oneblock.compilers.hlo import counts as _hlo_facts
 from oneblock.compilers.hlo import parser as _hlo
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from oneblock.compilers import Lowering
-from oneblock.compilers.dialects._context import context
-from oneblock.compilers.dialects._lines import Context, Steps, read
+from oneblock.compilers.dialects import Context, StageName, Steps, context, read
 from oneblock.workloads.ops.definitions import STEPS
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m"  # a name as no toolchain should write it
@@ -46,5 +45,5 @@ def shares(lowering: Lowering) -> dict[str, float]:
         found = read(dialect, text, known)
         if found is not None:
             rows = zip(found.steps, found.operations, strict=True)
-            counted[dialect.partition(":")[0]] += [bool(steps) for steps, is_one in rows if is_one]
+            counted[StageName.parse(dialect).family] += [bool(steps) for steps, is_one in rows if is_one]
     return {family: sum(counts) / len(counts) for family, counts in counted.items() if counts}

@@ -11,17 +11,16 @@ import pytest
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Unavailable, Unsupported
 from oneblock.backends.api.target import Target
-from oneblock.compilers import Detail, Lowering
-from oneblock.compilers.dialects import _context, _lines
-from oneblock.compilers.dialects import hlo as _lines_hlo
-from oneblock.compilers.dialects._lines import Context, Lines, Steps
+from oneblock.compilers import Detail, Lowering, dialects
+from oneblock.compilers.dialects import Context, Lines, Steps
+from oneblock.compilers.dialects.hlo import kernels as kernels_of
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
 
 
 def lines(dialect: str, text: str, kernels: Mapping[str, Steps] | None = None) -> Lines:
     """The lines of a text, of which every one must be told of."""
-    found = _lines.read(dialect, text, Context(STEPS, kernels or {}))
+    found = dialects.read(dialect, text, Context(STEPS, kernels or {}))
     assert found is not None
     assert len(found.steps) == len(found.operations) == len(text.splitlines())
     return found
@@ -65,10 +64,10 @@ def captured(name: str, case: Any, ops_set: str, target: str = "cpu", detail: De
 def shares(lowering: Lowering) -> Iterator[tuple[str, float]]:
     """Of each stage that is read: its dialect, and the share of its operations that have a step."""
     texts = {artifact.dialect: artifact.text for artifact in lowering.artifacts}
-    context = _context.context(lowering.facts, texts, STEPS)
+    context = dialects.context(lowering.facts, texts, STEPS)
     if "hlo" in texts:  # whose fusions tell of XLA:CPU's kernels, which the facts do not
-        context = Context(STEPS, {**context.kernels, **_lines_hlo.kernels(texts["hlo"], STEPS)})
+        context = Context(STEPS, {**context.kernels, **dict(kernels_of(texts["hlo"], STEPS, ["llvm:fusion"]))})
     for dialect, text in texts.items():
-        found = _lines.read(dialect, text, context)
+        found = dialects.read(dialect, text, context)
         if found is not None and found.attributed is not None:
             yield dialect, found.attributed

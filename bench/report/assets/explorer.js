@@ -57,7 +57,7 @@ class Side {
     const { stage, view } = this, turn = this.turn = (this.turn ?? 0) + 1;
     const data = await opened(stage);
     if (turn !== this.turn) return;
-    Object.assign(this, { data, family: familyOf(stage.dialect) });
+    Object.assign(this, { data, lexer: stage.lexer });
     this.list.hidden = view !== "passes";
     this.stages.disabled = view === "passes";
     this.search.disabled = view !== "text";
@@ -80,7 +80,7 @@ class Side {
 
   describe() {
     const { stage, cell } = this, counts = `${(stage.lines ?? 0).toLocaleString("en")} lines, ${size(stage.bytes)}`;
-    const read = stage.counts ? [el("b", {}, `${percent(stage.share)}${byKernel(stage)}`), ` of ${stage.operations} operations attributed to a step`] : ["this dialect's lines are not read for steps"];
+    const read = stage.counts ? [el("b", {}, `${percent(stage.share)}${byKernel(stage)}`), ` of ${stage.operations} operations attributed to a step`] : ["no step attribution for this dialect"];
     const kind = cell.kind ? `; the record is ${cell.kind}` : "";
     const cut = stage.shown ? [el("strong", { class: "odd" }, ` Cut at line ${stage.shown.toLocaleString("en")}: the whole text is in `), el("a", { href: stage.beside }, stage.beside), "."] : [];
     this.meta.replaceChildren(el("b", { class: "printed" }, `${cell.label}, ${stage.stage}: ${stage.dialect}. `), ...stage.absent ? [el("strong", { class: "odd" }, `Not shown: ${stage.absent}.`), ...stage.counts ? [" ", ...read, "."] : []] : [`${counts}; `, ...read, kind, ".", ...cut]);
@@ -91,7 +91,7 @@ class Side {
     const { data, step } = this, text = data.lines[at], steps = data.of(at), on = Boolean(step) && data.known && belongs(data, at, step);
     const css = `${on ? "on" : step && data.known ? "off" : ""}${this.wanted && this.found[this.hit] === at ? " hit" : ""}`;
     const bar = steps.length ? strip(steps) : data.operation[at] ? "repeating-linear-gradient(var(--faint) 0 3px, transparent 3px 6px)" : "";
-    return { nodes: shownLine(text, this.family, this.wanted), css, bar, selected: on };
+    return { nodes: shownLine(text, this.lexer, this.wanted), css, bar, selected: on };
   }
 
   minimap() {
@@ -173,7 +173,7 @@ class Side {
 
   async diff(entry) {
     const { rows, after, before, replaced } = await passRows(entry), kinds = { "+": "added", "-": "removed", " ": "", note: "note" };
-    const family = familyOf(entry.pass.dialect), text = ([kind, a, b]) => kind === "note" ? a : kind === null ? `⋯ ${a} lines unchanged` : kind === "-" ? before.lines[a] : after.lines[b];
+    const { lexer } = entry.pass, text = ([kind, a, b]) => kind === "note" ? a : kind === null ? `⋯ ${a} lines unchanged` : kind === "-" ? before.lines[a] : after.lines[b];
     const added = rows.filter(([kind]) => kind === "+").length, removed = rows.filter(([kind]) => kind === "-").length;
     this.meta.textContent = entry.last ? `${entry.name}: ${added} lines added, ${removed} removed${replaced ? `: more than ${MOST_EDITS} edits, so the middle is shown as replaced whole` : ""}` : `${entry.name}: the first text of this pipeline that was kept`;
     this.changes = rows.map(([kind], at) => (kind === "+" || kind === "-") && !["+", "-"].includes(rows[at - 1]?.[0]) ? at : -1).filter((at) => at >= 0);
@@ -182,7 +182,7 @@ class Side {
     this.rows.cursor = 0;
     this.rows.set(rows.length, Math.max(0, ...chunked(rows.map((row) => String(text(row)).length))), (at) => {
       const row = rows[at], [kind, a, b] = row;
-      const nodes = kind === "note" || kind === null ? [el("em", {}, text(row))] : [`${kind} `, ...shownLine(text(row), family, "")];
+      const nodes = kind === "note" || kind === null ? [el("em", {}, text(row))] : [`${kind} `, ...shownLine(text(row), lexer, "")];
       return { nodes, css: kind === null ? "gap" : kinds[kind], number: kind === null || kind === "note" ? "" : (kind === "-" ? a : b) + 1 };
     });
   }

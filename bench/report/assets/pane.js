@@ -73,10 +73,10 @@ class Rows {
 }
 
 // A line's text with colours; one that was searched and found shows where instead.
-function shownLine(text, family, wanted) {
+function shownLine(text, lexer, wanted) {
   const cut = text.length > LONGEST_SHOWN ? text.slice(0, LONGEST_SHOWN) : text;
   const rest = cut.length < text.length ? [el("em", {}, ` … ${text.length - cut.length} more characters`)] : [];
-  if (!wanted || !cut.toLowerCase().includes(wanted)) return [...coloured(cut, family), ...rest];
+  if (!wanted || !cut.toLowerCase().includes(wanted)) return [...coloured(cut, lexer), ...rest];
   const parts = [], low = cut.toLowerCase();
   let end = 0;
   for (let at = low.indexOf(wanted); at >= 0; at = low.indexOf(wanted, end)) {

@@ -5,7 +5,7 @@ function numbers(cell, stage, step) {
   const rows = STUDY.steps.filter((name) => counts[name] || table?.rows.some((row) => row[0] === name));
   for (const row of table?.rows ?? []) // fused functions of several steps: after the steps, before what is of none
     if (!rows.includes(row[0])) rows.splice(rows.includes("none") ? rows.indexOf("none") : rows.length, 0, row[0]);
-  if (!rows.length) return el("p", { class: "soft" }, `No figures by step: this record's compiler tells none${stage ? ", and the stage's lines are not read" : ""}.`);
+  if (!rows.length) return el("p", { class: "soft" }, `No figures by step: this record's compiler tells none${stage ? ", and there is no step attribution for this dialect" : ""}.`);
   const kind = cell.table ? cell.table.columns[0][2] : "";
   const heads = [...stage ? [["lines", "", "this stage"], ["operations", "", "this stage"]] : [], ...(table?.columns ?? [])];
   const number = (value) => value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
@@ -26,16 +26,13 @@ function chip(step) {
   return made;
 }
 
-const passGroup = (pass) => pass.dialect.replace(/\d{3,4}\..*$/, "");
-const passName = (pass) => /(\d{3,4})\.(?:.*\.)?(?:after[._])?(.*)$/.exec(pass.dialect.slice(passGroup(pass).length))?.slice(1).join(" ") ?? pass.dialect;
-
 // The passes of a cell with, of each, the one before it in its own pipeline and whether it changed anything.
 function passList(cell) {
   const before = new Map();
   return cell.passes.map((pass) => {
-    const group = passGroup(pass), last = before.get(group);
+    const group = `${pass.family}:${pass.of}`, last = before.get(group);
     before.set(group, pass);
-    return { pass, last, name: `${group.split(":")[1] || ""} ${passName(pass)}`.trim(), changed: !last || last.sha !== pass.sha };
+    return { pass, last, name: `${pass.of} ${pass.pass}`.trim(), changed: !last || last.sha !== pass.sha };
   });
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +24,12 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import shares
 from oneblock.compilers import Stage
-from oneblock.compilers.dialects._lines import Context, Lines, Steps, read, readers
+from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, find, lexer, read
 from oneblock.workloads.ops.definitions import STEPS
 
 BUDGET = 2_600_000  # characters of the page for texts, so that all of it stays below 5 MB
 LONGEST = 150_000  # characters of one text in the page
 MOST_READ = 40_000_000  # characters that are looked at in all: a page of thousands of records must come to an end
-_PASS = re.compile(r"(?:hlo|tvm|mlir:[^:]+):\d{3,4}\.")  # dialects of the module after one pass, "tvm:003.after.X"
 
 
 @dataclass
@@ -40,6 +38,7 @@ class Explorer:
 
     cells: list[dict[str, Any]] = field(default_factory=list)
     sets: list[Steps] = field(default_factory=lambda: [()])  # sets of steps, which lines name by their number
+    lexers: list[Lexer] = field(default_factory=list)  # which stages name by their number
     blobs: list[str] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)  # file name: text, of the folder beside the page
 
@@ -55,6 +54,7 @@ class Explorer:
     def json(self) -> str:
         """All as JSON, with no character that means something to HTML."""
         data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}
+        data["lexers"] = [one.rules for one in self.lexers]
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -68,6 +68,7 @@ class _Job:
     context: Context
     known: str  # of the context, to tell it from others
     ref: ArtifactRef
+    name: StageName
     path: Path
 
 
@@ -103,8 +104,9 @@ def _jobs(cell: dict[str, Any], path: Path, record: Record) -> Iterator[_Job]:
     context = context_of(record, store)
     known = str(sorted(context.kernels.items()))
     for number, ref in enumerate(record.artifacts):
-        rank = len(stages) if _PASS.match(ref.dialect) else stages.index(ref.stage)
-        yield _Job((rank, number, cell["id"]), cell, context, known, ref, store.artifact_path(ref.sha256))
+        name = StageName.parse(ref.dialect)
+        rank = len(stages) if name.is_pass else stages.index(ref.stage)
+        yield _Job((rank, number, cell["id"]), cell, context, known, ref, name, store.artifact_path(ref.sha256))
 
 
 class _Writer:
@@ -119,10 +121,12 @@ class _Writer:
 
     def add(self, job: _Job) -> None:
         """One artifact; whatever happens to its text, the page names it."""
-        ref, is_pass = job.ref, job.rank[0] == len(Stage)
+        ref, name = job.ref, job.name
         stage = {"n": job.rank[1], "stage": ref.stage.value, "dialect": plain(ref.dialect), "bytes": ref.bytes}
-        stage["sha"] = ref.sha256[:16]
-        job.cell["passes" if is_pass else "stages"].append(stage)
+        stage |= {"sha": ref.sha256[:16], "family": plain(name.family), "lexer": self._lexer(ref.dialect)}
+        if name.is_pass:
+            stage |= {"of": plain(name.of), "pass": plain(f"{name.number:03d} {name.after_pass}")}
+        job.cell["passes" if name.is_pass else "stages"].append(stage)
         key = (ref.sha256, ref.dialect, job.known)
         if key not in self.kept:
             self.kept[key] = self._content(job)
@@ -138,8 +142,8 @@ class _Writer:
             gone = f"{path} is not there: `oneblock run --again` writes it anew"
             return {"absent": gone, **_unread(job.ref, "its file is gone")}
         self.unread -= len(text)
-        is_pass = job.rank[0] == len(Stage)  # what is shown of it is a difference, and no step
-        lines, found = text.splitlines(), None if is_pass else read(job.ref.dialect, text, job.context)
+        # What is shown of a pass is a difference, and no step.
+        lines, found = text.splitlines(), None if job.name.is_pass else read(job.ref.dialect, text, job.context)
         codes = list(zip(found.steps, found.operations, strict=True)) if found else []
         content = {"lines": len(lines), **(_told(found) if found else {})}  # known, room for the text or not
         shown = _cut(lines)
@@ -164,6 +168,12 @@ class _Writer:
             self.sets[steps] = len(self.sets)
             self.made.sets.append(steps)
         return self.sets[steps]
+
+    def _lexer(self, dialect: str) -> int:
+        found = lexer(dialect)
+        if found not in self.made.lexers:
+            self.made.lexers.append(found)
+        return self.made.lexers.index(found)
 
     def _blob(self, text: str) -> int | None:
         """The number of a compressed text; None where it finds no room, which smaller ones still may."""
@@ -192,8 +202,9 @@ def _told(found: Lines) -> dict[str, Any]:
 
 
 def _unread(ref: ArtifactRef, why: str) -> dict[str, str]:
-    """Why a text was not read; nothing where nobody reads its dialect anyway."""
-    return {"unread": why} if ref.dialect.partition(":")[0] in readers() else {}
+    """Why a text was not read; nothing without step attribution for its dialect."""
+    known = find(ref.dialect)
+    return {"unread": why} if known is not None and known.reader is not None else {}
 
 
 def _cut(lines: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ def shares(stages: Sequence[dict[str, Any]]) -> dict[str, list[Share]]:
     """By the name of the stage, in the order in which its families come."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for stage in stages:
-        found.setdefault((stage["stage"], stage["dialect"].split(":")[0]), []).append(stage)
+        found.setdefault((stage["stage"], stage["family"]), []).append(stage)
     told: dict[str, list[Share]] = {}
     for (name, family), of in found.items():
         told.setdefault(name, []).append(_share(family, of))

@@ -1,4 +1,4 @@
-"""Stages that other programs open: timelines as one trace a record, StableHLO as .mlir files."""
+"""Stages that other programs open: timelines as one trace a record, programs as files of their own."""
 
 from __future__ import annotations
 
@@ -11,21 +11,9 @@ from typing import Any
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import text_of
 from oneblock.bench.records.store import Problem, Store
+from oneblock.compilers.dialects import StageName, find
 
 Sources = Iterable[tuple[str, Record, Store]]  # (the name of the record's file, the record, where its texts are)
-
-# Model Explorer takes a file by its ending, parses MLIR's text with the dialects stablehlo, chlo, func and sdy, and
-# groups operations by the scopes in their locations: so the text as XLA was given it is all that it needs.
-README = """# StableHLO programs
-
-Each file is what a compiler was given for one cell, as MLIR's text. Model Explorer opens them as they are:
-
-    pip install "ai-edge-model-explorer>=0.1.34"    # Linux and macOS
-    model-explorer NAME.mlir
-
-Operations are grouped by the scopes in their locations: `jit(block)/attention` is the step "attention". The texts are
-for reading; StableHLO promises compatibility of its bytecode, not of its text.
-"""
 
 
 def traces(sources: Sources) -> tuple[dict[str, bytes], list[Problem]]:
@@ -35,7 +23,7 @@ def traces(sources: Sources) -> tuple[dict[str, bytes], list[Problem]]:
     """
     found, problems = {}, []
     for name, record, store in sources:
-        refs = [ref for ref in record.artifacts if ref.dialect.startswith("perfetto:")]
+        refs = [ref for ref in record.artifacts if (known := find(ref.dialect)) and known.timeline]
         parts = []
         for ref in sorted(refs, key=lambda ref: _in_order(ref.dialect)):
             path = store.artifact_path(ref.sha256)
@@ -52,8 +40,8 @@ def traces(sources: Sources) -> tuple[dict[str, bytes], list[Problem]]:
 
 def _in_order(dialect: str) -> tuple[float, str]:
     """By the number of the call in "perfetto:07-linear": as text, call 100 would stand before call 11."""
-    number = re.match(r"perfetto:(\d+)", dialect)
-    return (int(number[1]) if number else math.inf), dialect
+    number = StageName.parse(dialect).number
+    return (math.inf if number is None else number), dialect
 
 
 def _timeline(text: str) -> dict[str, Any]:
@@ -86,13 +74,15 @@ def joined(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def programs(sources: Sources) -> dict[str, bytes]:
-    """Each record's StableHLO by the name of its file, and a README that says what opens it."""
-    found = {}
+    """Each record's programs in dialects that others open, by "DIALECT/NAME.mlir", and beside them what opens them."""
+    found: dict[str, bytes] = {}
     for name, record, store in sources:
         for ref in record.artifacts:
-            if ref.dialect == "stablehlo" and store.artifact_path(ref.sha256).exists():
-                found[f"{safe(name)}.mlir"] = text_of(ref, store).encode()
-    return found | ({"README.md": README.encode()} if found else {})
+            known = find(ref.dialect)
+            if known and known.file and ref.dialect in known.names and store.artifact_path(ref.sha256).exists():
+                found[f"{ref.dialect}/{safe(name)}{known.file.suffix}"] = text_of(ref, store).encode()
+                found[f"{ref.dialect}/README.md"] = known.file.readme.encode()
+    return found
 
 
 def safe(name: str) -> str:

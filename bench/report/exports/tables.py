@@ -87,10 +87,10 @@ def export(
     whole_of_it |= {"moved": list(against.rows) if against else [], "against": held}
     files = {folder / "report.json": to_json(whole_of_it), folder / "cells.csv": table(rows).encode()}
     made = {folder / "traces" / name: text for name, text in traced.items()}
-    lowered = {folder / "stablehlo" / name: text for name, text in programs(stores).items()}
+    lowered = {folder / name: text for name, text in programs(stores).items()}
     for path, raw in (*files.items(), *made.items(), *lowered.items()):
         _write(path, raw)
-    count = sum(path.suffix == ".mlir" for path in lowered)
+    count = sum(path.name != "README.md" for path in lowered)
     return Exported(folder, len(rows), len(made), count, tuple(problem.why for problem in unread))
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from oneblock.bench.commands.diff import COMMAND as DIFF
 from oneblock.bench.judge.diff import LARGEST
-from oneblock.bench.judge.figures import Change, Figure, changes, of_steps, pieces, whole
+from oneblock.bench.judge.figures import Change, Figure, changes, of_steps, whole
 from oneblock.bench.records.record import Status
 from oneblock.compilers.api.facts import GpuKernel, NeuronCall
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.dialects.hlo import schedule
+from oneblock.workloads.ops.definitions import STEPS
 from tests.bench.report.test_report import record
 from tests.helpers.stage_records import ANSI, HLO, OWN_KERNEL, PLANTED, RENUMBERED, facts, run, store
 
@@ -111,8 +113,8 @@ def test_registers_and_different_counters() -> None:
 
 
 def test_pieces_are_of_the_schedule_and_not_of_what_fusions_hold() -> None:
-    assert pieces(HLO)["attention"] == {"fusion": 1}
-    assert pieces(OWN_KERNEL)["attention"] == {"kernel": 1}
+    assert schedule(HLO, STEPS)["attention"] == {"fusion": 1}
+    assert schedule(OWN_KERNEL, STEPS)["attention"] == {"kernel": 1}
 
 
 def test_two_dialects_are_compared_without_subtracting(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_two_dialects_are_compared_without_subtracting(tmp_path: Path) -> None:
         (("--step", "attn"), "unknown step 'attn'"),
         (
             ("--stage", "passes", "--step", "proj"),
-            "nobody says which step the lines of passes are of: leave --step out",
+            "no step attribution for passes: leave --step out",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from oneblock.bench.commands.report import write
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
-from oneblock.compilers.dialects._lines import Lines, read
+from oneblock.compilers.dialects import Lines, read
 from tests.helpers.page_fixture import FIXTURE
 
 CHROMIUM = "/usr/bin/chromium"

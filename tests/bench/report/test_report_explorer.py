@@ -25,7 +25,7 @@ from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.page import render
 from oneblock.compilers import Artifact, Stage
 from oneblock.compilers.api.facts import GpuKernel, NeuronCall, StepFacts, TirCall
-from oneblock.compilers.dialects._lines import read
+from oneblock.compilers.dialects import read
 from tests.bench.report.test_report import HOSTILE, Page, page_of, record
 from tests.bench.report.test_report_compiled import FACTS, compiled, section
 

@@ -15,7 +15,7 @@ from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.explorer.shares import Share, shares
 from oneblock.bench.report.page import render
 from oneblock.compilers.api.facts import StepFacts
-from oneblock.compilers.dialects._lines import Lines
+from oneblock.compilers.dialects import Lines
 from tests.bench.report.test_report import page_of
 from tests.bench.report.test_report_compiled import FACTS, compiled, section
 from tests.bench.report.test_report_explorer import FX, kept
@@ -48,8 +48,8 @@ def test_a_text_that_was_never_read_says_why(tmp_path: Path, monkeypatch: pytest
 
 
 def test_texts_of_a_family_that_were_not_read_are_counted_beside_the_share() -> None:
-    one = {"stage": "kernel", "dialect": "ttir:a", "share": 0.5, "operations": 4}
-    found = shares([one, {"stage": "kernel", "dialect": "ttir:b", "unread": "no room"}])
+    one = {"stage": "kernel", "family": "ttir", "dialect": "ttir:a", "share": 0.5, "operations": 4}
+    found = shares([one, {"stage": "kernel", "family": "ttir", "dialect": "ttir:b", "unread": "no room"}])
     assert found == {"kernel": [Share("ttir", 0.5, 4, "operation", {"no room": 1})]}
 
 

@@ -10,8 +10,7 @@ from oneblock import workloads
 from oneblock.backends import neuron_nki
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
-from oneblock.compilers.dialects._context import context
-from oneblock.compilers.dialects._lines import Context, read
+from oneblock.compilers.dialects import Context, context, read
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.ops.definitions import STEPS

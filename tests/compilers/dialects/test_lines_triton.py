@@ -11,8 +11,7 @@ from oneblock import workloads
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers.api.facts import Facts, GpuKernel
-from oneblock.compilers.dialects._context import context
-from oneblock.compilers.dialects._lines import Context, read
+from oneblock.compilers.dialects import Context, context, read
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.dtypes import DTYPES

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from oneblock.compilers.dialects._lines import Context
-from oneblock.compilers.dialects._normal import normalised, rows
+from oneblock.compilers.dialects import Context, normalised, rows
 from oneblock.compilers.dialects._relax_calls import Call
 from oneblock.compilers.dialects._relax_text import told, with_steps
 from oneblock.compilers.dialects.llvm import machine_module

@@ -10,8 +10,8 @@ import pytest
 
 from oneblock import workloads
 from oneblock.compilers import Detail
-from oneblock.compilers.dialects import hlo as _lines_hlo
-from oneblock.compilers.dialects._normal import normalised, rows
+from oneblock.compilers.dialects import normalised, rows
+from oneblock.compilers.dialects.hlo import kernels as kernels_of
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.ops.definitions import STEPS
 from tests.helpers.cases import TINY, TINY_GPT2, case
@@ -299,7 +299,8 @@ module_0000.jit_block.obj-file.concat_fusion.1.o:     file format elf64-x86-64
 
 
 def test_a_fusion_s_kernel_has_the_steps_that_its_hlo_tells() -> None:
-    kernels = _lines_hlo.kernels(HLO, STEPS)
+    kernels = dict(kernels_of(HLO, STEPS, ["llvm:concat_fusion.1"]))
+    assert not dict(kernels_of(HLO, STEPS, ["hlo", "bundles:concat_fusion.1"])), "the names of another device's kernels"
     assert kernels["concat_fusion.1"] == ("qkv", "rope", "attention")
     for dialect, text in (("llvm", LLVM), ("asm", OBJDUMP), ("bundles", "     0x7   :  { %7 = vsyncpa 0 }")):
         found = lines(f"{dialect}:concat_fusion.1", text, kernels)

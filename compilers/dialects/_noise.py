@@ -10,40 +10,62 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from oneblock.compilers.dialects import _families as families
-from oneblock.compilers.dialects._families import Family
-
-_OF = {
-    **dict.fromkeys(("hlo", "hlo-before", "hlo-cublas"), families.HLO),
-    "stablehlo": families.STABLEHLO,
-    "jaxpr": families.JAXPR,
-    **dict.fromkeys(("relax", "tir", "tir-scheduled", "tvm"), families.TVM),
-}
+STRING = r'"(?:[^"\\]|\\.)*"'
 
 
-def normalised(dialect: str, text: str) -> str:
-    """The text to compare, or what of it is wanted; of a dialect that has no such noise, as it is."""
-    return "\n".join(row for row in rows(dialect, text) if row)
+@dataclass(frozen=True)
+class Names:
+    """One kind of names: where they stand, where they are made, and what they are called without their number."""
+
+    token: re.Pattern[str]  # a name wherever it stands; its group "name" is what is replaced
+    made: Callable[[str], list[tuple[str, str]]]  # of a line: names, and what the value of each is called
+    base: Callable[[str], str]  # of a name that is made elsewhere
+    foreign: re.Pattern[str]  # what a name looks like if it is made elsewhere
+    scope: re.Pattern[str] | None = None  # a line with which names begin anew
+
+    def used(self, line: str, known: frozenset[str]) -> Iterator[str]:
+        """The names in a line: what is known, and what looks like one."""
+        for found in self.token.finditer(line):
+            name = found["name"] or ""  # none within a string
+            if name in known or self.foreign.fullmatch(name):
+                yield name
+
+    def replace(self, line: str, new: Mapping[str, str]) -> str:
+        """The line with its names replaced."""
+
+        def one(found: re.Match[str]) -> str:
+            if found["name"] is None:
+                return found[0]
+            start, end = (at - found.start() for at in found.span("name"))
+            return found[0][:start] + new.get(found["name"], found["name"]) + found[0][end:]
+
+        return self.token.sub(one, line)
 
 
-def rows(dialect: str, text: str) -> list[str]:
-    """The same line by line: empty where a line has nothing to compare."""
-    family = _OF.get(dialect.partition(":")[0])
-    if family is None:
-        return text.splitlines()
-    lines = [_scrubbed(line, family) for line in text.splitlines()]
-    for names in family.names:
+@dataclass(frozen=True)
+class Noise:
+    """What of a dialect's texts is noise: lines that go, pieces of lines that go, and numbers in names."""
+
+    dropped: re.Pattern[str]
+    scrubbed: tuple[tuple[re.Pattern[str], str], ...]
+    names: tuple[Names, ...]
+
+
+def without(noise: Noise, text: str) -> list[str]:
+    """The text line by line without its noise: empty where a line has nothing to compare."""
+    lines = [_scrubbed(line, noise) for line in text.splitlines()]
+    for names in noise.names:
         lines = [line for scope in _scopes(lines, names.scope) for line in _renamed(scope, names)]
     return lines
 
 
-def _scrubbed(line: str, family: Family) -> str:
-    if family.dropped.match(line):
+def _scrubbed(line: str, noise: Noise) -> str:
+    if noise.dropped.match(line):
         return ""
-    for pattern, instead in family.scrubbed:
+    for pattern, instead in noise.scrubbed:
         line = pattern.sub(instead, line)
     return line.rstrip()
 
@@ -65,7 +87,7 @@ class _Numbers:
         return f"{base}.{self.counts[base] - 1}"
 
 
-def _renamed(lines: Sequence[str], names: families.Names) -> list[str]:
+def _renamed(lines: Sequence[str], names: Names) -> list[str]:
     numbers, new = _Numbers(Counter()), dict[str, str]()
     for line in lines:
         for name, base in names.made(line):
