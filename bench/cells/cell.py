@@ -21,7 +21,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Cell:
-    """Workload x configuration x phase x (B, T, S) x dtype x backend x ops set x target, with its seeds."""
+    """Workload x configuration x phase x (B, T, S) x dtype x variant x backend x ops set x target x toolchain."""
 
     case: Case
     dtype: str
@@ -31,6 +31,9 @@ class Cell:
     weights: Weights | None = None
     weight_seed: int = 0
     input_seed: int = 1
+    toolchain: str | None = None  # the versions that were asked for: "torch-2.12"; None: those that are installed
+    variant: str | None = None  # a compression of the weights: "w8a16"; None: as they are
+    sharding: str | None = None  # how arrays lie over the target's mesh: "tp"; None: as the workload's arrays say
 
     @property
     def subject(self) -> str:
@@ -42,7 +45,7 @@ class Cell:
     @property
     def question(self) -> str:
         """A hash of everything that fixes the right answer."""
-        where = ("backend", "ops_set", "target")
+        where = ("backend", "ops_set", "target", "toolchain", "sharding")
         return digest({key: value for key, value in self.keys().items() if key not in where})
 
     @property

@@ -80,6 +80,8 @@ def _verdict(old: Record, new: Record) -> dict[str, Any]:
     if old.status is Status.COMPILED:
         differ = _stages_that_differ(old, new)
         return result | {"stages_differ": differ, "agrees": not differ, "exit_code": 1 if differ else 0}
+    if old.status is Status.DISTURBED:
+        return result | {"agrees": None, "exit_code": 2}  # neither has a time that is evidence
     if old.status is not Status.PASSED:
         return result | {"agrees": True, "exit_code": 0}
     comparison = compare(old, new)

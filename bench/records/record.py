@@ -1,6 +1,8 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
-Schema history, newest first:
+Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
+6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
+   machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
 5  neuron_calls of facts: NKI kernels; the status "simulated". Absent in 4.
 4  tir_calls of facts: the functions of TVM. Absent in 3.
 3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
@@ -18,11 +20,11 @@ from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.compilers import Stage
 from oneblock.compilers.api.facts import Facts, Memory
-from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.kind import Kind, Reported
 from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 
-SCHEMA: Literal[5] = 5
+SCHEMA: Literal[6] = 6
 TUNED = "tuned_sha256"  # of the software: a hash of the schedules that searches have found
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
@@ -32,9 +34,11 @@ class Status(StrEnum):
 
     PASSED = "passed"  # it ran, was right, and was timed
     FAILED = "failed"  # it ran, and was wrong
+    OVERFLOW = "overflow"  # it ran, and a value left the range of the dtype, as it does for eager NumPy too
     COMPILED = "compiled"  # for a device that is not here
     INTERPRETED = "interpreted"  # its kernels were run by an interpreter, and were right
     SIMULATED = "simulated"  # the same by the vendor's simulator
+    DISTURBED = "disturbed"  # it ran and was right, while something else had the machine: its times are no evidence
     INVALID = "invalid"  # faster than the machine can be, or judged by a check that accepts wrong answers
     UNSUPPORTED = "unsupported"  # it is here and cannot do this
     UNAVAILABLE = "unavailable"  # the toolchain or the device is not here
@@ -45,8 +49,12 @@ class Status(StrEnum):
 
 # Right, and without times by their nature.
 WITHOUT_TIMES = (Status.COMPILED, Status.INTERPRETED, Status.SIMULATED)
+# It gave an answer, and a wrong one.
+WRONG = (Status.FAILED, Status.OVERFLOW)
 # What another run of the same cell could not change: such a cell is done.
-ANSWERS = frozenset(Status) - {Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY}
+ANSWERS = frozenset(Status) - {
+    Status.DISTURBED, Status.UNAVAILABLE, Status.CRASHED, Status.TIMED_OUT, Status.OUT_OF_MEMORY,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,18 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class MachineIdentity:
+    """What of a processor decides which code it runs: two of one brand may differ in it."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    cpu_family: int | None
+    cpu_model: int | None
+    cpu_stepping: int | None
+    instruction_sets: tuple[str, ...]  # "avx2", "avx512f", as the processor states them
+    restricted_by: dict[str, str]  # variables that keep libraries from some of them: ATEN_CPU_CAPABILITY
+
+
+@dataclass(frozen=True)
 class Environment:
     """Where a record was made. `machine` and `software` are identity; the rest may differ between two runs."""
 
@@ -118,6 +138,7 @@ class Environment:
     machine: dict[str, str | int | None]
     software: dict[str, str | None]
     state: dict[str, str | float | int | None]
+    machine_identity: MachineIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +146,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    schema: Literal[1, 2, 3, 4, 5]
+    schema: Literal[6]
     created: str  # UTC
     cell: Cell
     tier: str
@@ -147,6 +168,9 @@ class Record:
     compile_s: float | None = None  # of a cell that was only compiled; a launch has its own
     facts: Facts | None = None  # read off the compiler's output; None where nothing was compiled or counted
     memory: Memory | None = None  # of a program that does not fit
+    model: str | None = None  # that the workload is a part of: "meta-llama/Llama-3.2-1B"
+    family: str | None = None  # of models: "llama"
+    reported: Reported | None = None  # whose numbers these are, and of the kind "reported" alone
 
     def comparable_keys(self) -> dict[str, Any]:
         """What must agree before this record's numbers are compared with another's."""

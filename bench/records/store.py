@@ -19,8 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
 from oneblock.compilers import Artifact
+from oneblock.compilers.api.kind import Kind
 
 LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
 
@@ -66,15 +68,25 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        head = json.loads(raw)
+        found = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not JSON ({error}); truncated, or no record: delete it or move it away") from error
-    version = head.get("schema") if isinstance(head, dict) else None
-    if type(version) is not int:
+    version = found.get("schema") if isinstance(found, dict) else None
+    if type(version) is not int or version < 1:
         raise StoreError(f"{path}: JSON without a schema number: not a record of oneblock; move it away")
     if version > SCHEMA:
         raise StoreError(f"{path}: schema {version}, and this oneblock reads up to {SCHEMA}: upgrade oneblock")
-    return _validate(path, raw)
+    return _validate(path, raw if version == SCHEMA else _upgraded(path, found))
+
+
+def _upgraded(path: Path, found: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(upgraded(found)).encode()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path}: expected the fields of schema {found['schema']}, which it says it is of, got others ({error!r}): "
+            "no record of oneblock; move it away"
+        ) from error
 
 
 def _validate(path: Path, raw: bytes) -> Record:
@@ -93,6 +105,11 @@ def _validate(path: Path, raw: bytes) -> Record:
     untimed = not all(launch.cold_s and launch.warm_s and launch.fresh_s for launch in record.launches)
     if untimed or not all(0 < s < math.inf for s in samples) or (record.status == "passed" and not record.launches):
         raise StoreError(f"{path}: expected samples of seconds above 0, got none or others: no record of a measurement")
+    if (record.kind is Kind.REPORTED) != (record.reported is not None):
+        raise StoreError(
+            f"{path}: expected a source of a reported number and of no other, got the kind {record.kind} and the "
+            f"source {record.reported}: a number without its source is hearsay"
+        )
     return record
 
 

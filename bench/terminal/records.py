@@ -12,7 +12,7 @@ from rich.text import Text
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.stats import centre
-from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
+from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
 from oneblock.bench.terminal.neuron import has_calls, programs
 from oneblock.bench.terminal.programs import compiled, split
 from oneblock.compilers.api.kind import Kind
@@ -87,7 +87,7 @@ def _row(record: Record) -> list[str | Text]:
         cold = [launch.compile_s for launch in record.launches if launch.cold_compile]
         row.append(seconds(median(cold)) if record.artifacts and cold else "-")  # without stages, nothing was compiled
     check = record.check
-    if check is None or record.status is Status.FAILED:
+    if check is None or record.status in WRONG:
         return [*row, "", ""]
     used = check.budget_used
     worst = max((output.relative_l2 or 0.0) for output in check.outputs)

@@ -575,7 +575,7 @@ def test_what_is_not_known_is_no_doubt() -> None:
 
 
 def test_records_keep_the_evidence_and_show_prints_it(tmp_path: Path) -> None:
-    made = replace(record(), schema=SCHEMA, launches=on_device(GOOD))
+    made = replace(record(), launches=on_device(GOOD))
     (tmp_path / "r.json").write_bytes(to_json(made))
     found = read_record(tmp_path / "r.json")
     assert found.launches[0].evidence == GOOD
@@ -608,7 +608,7 @@ def test_show_prints_the_launches_of_a_record_with_gpu_kernels(tmp_path: Path) -
     facts = Facts(
         **nothing | {"operations": {}, "fusions": {}, "custom_calls": {}, "steps": (), "gpu_kernels": (kernel,)}
     )
-    made = replace(record(), schema=SCHEMA, launches=on_device(GOOD), facts=facts)
+    made = replace(record(), launches=on_device(GOOD), facts=facts)
     path = tmp_path / "r.json"
     path.write_bytes(to_json(made))
     done = CliRunner().invoke(SHOW, [str(path)])
@@ -616,20 +616,6 @@ def test_show_prints_the_launches_of_a_record_with_gpu_kernels(tmp_path: Path) -
     assert re.search(r"qkv\s.*linear_kernel.*BM=128.*8x4.*168.*25%, 2 by registers.*4 wgmma", done.output)
     path.write_bytes(to_json(replace(made, facts=None)))
     assert "launches in order" not in CliRunner().invoke(SHOW, [str(path)]).output
-
-
-@pytest.mark.parametrize("schema", [1, 2])
-def test_older_records_load_and_print(schema: int, tmp_path: Path) -> None:
-    raw = json.loads(to_json(replace(record(), schema=SCHEMA)))
-    raw["schema"] = schema
-    for each in raw["launches"]:
-        del each["evidence"]
-        if schema == 1:
-            del each["device_s"]
-    (tmp_path / "old.json").write_text(json.dumps(raw))
-    found = read_record(tmp_path / "old.json")
-    assert (found.schema, found.launches[0].evidence) == (schema, None)
-    assert "process 0" in "\n".join(_details(found))
 
 
 def test_newer_records_are_refused(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def store(folder: Path, made: Record | None = None, **texts: str) -> Path:
         records.add_artifact(Artifact(stages.get(dialect, Stage.MACHINE), dialect.replace("_", "-"), text))
         for dialect, text in texts.items()
     ]
-    return records.add(replace(made, schema=5, artifacts=tuple(refs)))
+    return records.add(replace(made, artifacts=tuple(refs)))
 
 
 def run(command: click.Command, *words: object) -> tuple[int, str]:

@@ -26,7 +26,7 @@ from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.figures import whole
 from oneblock.bench.judge.moved import Against
 from oneblock.bench.judge.stats import centre, interval
-from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.record import WRONG, Record, Status
 from oneblock.bench.records.store import Problem, Store, to_json
 from oneblock.bench.report.exports.stages import programs, traces
 from oneblock.compilers.api.kind import Kind
@@ -127,7 +127,7 @@ def row(record: Record) -> dict[str, Value]:
         "hint": record.hint, "doubts": "; ".join(record.doubts) or None, "flops_modelled": record.costs.flops,
         "compulsory_bytes_modelled": record.costs.compulsory_bytes,
     }  # fmt: skip
-    if record.check is not None and record.status is not Status.FAILED:
+    if record.check is not None and record.status not in WRONG:
         errors = [output.relative_l2 for output in record.check.outputs if output.relative_l2 is not None]
         found |= {"relative_l2": max(errors, default=None), "error_budget_used": record.check.budget_used}
     return found | _times(record) | _counts(record)

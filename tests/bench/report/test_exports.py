@@ -65,7 +65,7 @@ def test_json_has_rows_records_and_what_was_left_out(tmp_path: Path) -> None:
     assert found["against"] is None
     (cell,) = found["cells"]
     assert tuple(cell["row"]) == COLUMNS
-    assert adapter().validate_python(cell["record"] | {"schema": 5}, strict=False).cell.backend == "jax_xla"
+    assert adapter().validate_python(cell["record"], strict=False).cell.backend == "jax_xla"
     assert "broken.json" in found["left_out"][0]["path"]
 
 

@@ -14,7 +14,7 @@ import pytest
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.costs import costs
-from oneblock.bench.records.record import Environment, Launch, Limits, Record, Status
+from oneblock.bench.records.record import SCHEMA, Environment, Launch, Limits, Record, Status
 from oneblock.bench.records.store import Problem, adapter
 from oneblock.bench.report.page import render
 from oneblock.bench.report.plots.plots import policy_hash, script
@@ -50,7 +50,7 @@ def record(backend: str = "reference", ops_set: str = "plain", T: int = 16, cold
     cell = Cell(Case("block", preset("tiny"), Phase.PREFILL, B=1, T=T, S=T), "float32", backend, ops_set, "cpu")
     output = OutputCheck("y", True, None, 1e-7, 1e-6, Allowance(1e-7, 1e-6, 1e-5), 2e-7, 3.0, (0,), 1.0, 1.0)
     return Record(
-        schema=1, created="2026-01-01T00:00:00.000Z", cell=cell, tier="smoke", status=Status.PASSED,
+        schema=SCHEMA, created="2026-01-01T00:00:00.000Z", cell=cell, tier="smoke", status=Status.PASSED,
         kind=Kind.MEASURED, device="cpu", reason=None, hint=None, log_tail=(), check=Check((output,)),
         wrong_answers_rejected=13, costs=costs(cell), limits=Limits(4e11, "torch_eager", 1.4e10),
         launches=(launch(cold_s=cold_s), launch(1, cold_s)), doubts=(), artifacts=(),

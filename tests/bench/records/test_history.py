@@ -1,0 +1,118 @@
+"""Records that earlier versions wrote are read as before; those of no version are refused, and failures show no number.
+
+The records of schema N in fixtures/records were written by the last commit of that schema, and those in fixtures/page
+by that of schema 5; samples were cut, and nothing else was changed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneblock.bench.commands.reproduce import _verdict
+from oneblock.bench.commands.show import COMMAND as SHOW
+from oneblock.bench.judge.compare import compare
+from oneblock.bench.records.record import ANSWERS, SCHEMA, Status
+from oneblock.bench.records.store import StoreError, read_record, to_json
+from oneblock.bench.report.exports.tables import row
+from oneblock.bench.report.page import render
+from oneblock.compilers.api.kind import Kind, Reported
+from tests.bench.report.test_report import ended, record
+from tests.helpers.stage_records import run
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+OLD = sorted([*(FIXTURES / "records").glob("*.json"), *(FIXTURES / "page").glob("*.json")])
+NEW = (Status.DISTURBED, Status.OVERFLOW)
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem[-40:])
+def test_a_record_of_an_older_schema_says_what_it_said(path: Path) -> None:
+    old, found = json.loads(path.read_text()), read_record(path)
+    assert old["schema"] < SCHEMA == found.schema
+    assert (found.cell.name, found.status, found.created) == (path_name(old), old["status"], old["created"])
+    assert [list(launch.cold_s) for launch in found.launches] == [each["cold_s"] for each in old["launches"]]
+    assert found.family == old["cell"]["case"]["config"]["family"], "what is known of a new field is kept"
+    assert (found.model, found.reported, found.environment.machine_identity) == (None, None, None)
+    assert (found.cell.toolchain, found.cell.variant, found.cell.sharding) == (None, None, None)
+
+
+def path_name(old: dict[str, Any]) -> str:
+    cell, case = old["cell"], old["cell"]["case"]
+    size = f"{case['workload']}-{case['config']['name']}-{case['phase']}-B{case['B']}-T{case['T']}-{cell['dtype']}"
+    return f"{size}-{cell['backend']}-{cell['ops_set']}-{cell['target'].replace(':', '_')}"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("schema-1", r"reference\s+│ plain │ cpu\s+│ passed"),
+        ("schema-2", r"process 0"),
+        ("schema-3", r"mlp\s.*swiglu_kernel\s.*100%, 8 by warps"),
+        ("schema-4", r"norm1\s.*fused_mean_add_tir_sqrt_divide_multiply1\s.*520 arithmetic scalar"),
+    ],
+)
+def test_the_commands_show_it(name: str, says: str) -> None:
+    code, said = run(SHOW, FIXTURES / "records" / f"{name}.json")
+    assert code == 0
+    assert re.search(says, said), said
+
+
+def test_what_was_read_is_written_as_one_of_today(tmp_path: Path) -> None:
+    for path in OLD:
+        (tmp_path / "again.json").write_bytes(to_json(read_record(path)))
+        assert read_record(tmp_path / "again.json") == read_record(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cell": None}, {"cell": {}}, {"launches": None}, {"schema": 0}, {"schema": -1}, {"surprise": 1}, {"status": "?"}],
+)
+def test_an_older_record_with_other_fields_is_none(change: dict[str, Any], tmp_path: Path) -> None:
+    raw = json.loads((FIXTURES / "records/schema-1.json").read_text()) | change
+    (tmp_path / "old.json").write_text(json.dumps(raw))
+    with pytest.raises(StoreError, match=r"old\.json"):
+        read_record(tmp_path / "old.json")
+
+
+def test_a_reported_number_needs_its_source_and_no_other_has_one(tmp_path: Path) -> None:
+    source = Reported("NVIDIA H100", "vLLM", "0.33", "a table of 2026-08-01")
+    path = tmp_path / "r.json"
+    path.write_bytes(to_json(replace(record(), kind=Kind.REPORTED, reported=source)))
+    assert read_record(path).reported == source
+    for wrong in (replace(record(), kind=Kind.REPORTED), replace(record(), reported=source)):
+        path.write_bytes(to_json(wrong))
+        with pytest.raises(StoreError, match="hearsay"):
+            read_record(path)
+
+
+@pytest.mark.parametrize("status", NEW)
+def test_a_failure_is_no_number_anywhere(status: Status, tmp_path: Path) -> None:
+    made = ended(status, "torch_eager")
+    assert {name: v for name, v in row(made).items() if name.endswith("_s") and v is not None} == {}
+    page = render([(Path("r.json"), made)], [], "A report")
+    assert "12.3" not in page
+    assert f'<span class="word bad">1 {status}</span>' in page
+    assert "torch_eager ended so" in page
+    refused = compare(record("torch_eager"), made).refused
+    assert refused is not None
+    assert f"B is {status}" in refused
+    (tmp_path / "r.json").write_bytes(to_json(made))
+    code, said = run(SHOW, "-o", tmp_path)
+    assert code == 0
+    assert re.search(rf"torch_eager .* {status}", said)
+    assert "12.3" not in said
+
+
+def test_an_overflow_is_an_answer_and_a_disturbance_is_none() -> None:
+    assert Status.OVERFLOW in ANSWERS
+    assert Status.DISTURBED not in ANSWERS
+    disturbed = ended(Status.DISTURBED, "torch_eager")
+    assert _verdict(disturbed, disturbed)["agrees"] is None
+    wrong = row(ended(Status.OVERFLOW, "torch_eager"))
+    assert wrong["relative_l2"] is None
+    assert row(record("torch_eager"))["relative_l2"] is not None, "so it would be there"
