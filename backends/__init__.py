@@ -3,48 +3,51 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from oneblock.backends.api.backend import Backend, Unavailable
+from oneblock.backends.api.declared import wrong
 from oneblock.workloads.ops.nearest import unknown
+from oneblock.workloads.ops.third_party import Refused, Registered, found
 
 ENTRY_POINTS = "oneblock.backends"
 
 
-def _third_party() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+def _own() -> set[str]:
+    return {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
 
 
 def names() -> list[str]:
     """Every backend there is: the files of this folder without a leading underscore, and what others registered."""
-    own = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
-    return sorted(own | _third_party().keys())
+    return sorted(_own() | registered().points.keys())
+
+
+def registered() -> Registered:
+    """What other packages registered, and what of it is refused: a name of ours, say."""
+    return found(ENTRY_POINTS, _own())
+
+
+def ops_sets() -> list[str]:
+    """Every ops set that a backend of this folder declares, in the order in which they are compared."""
+    return list(dict.fromkeys(ops_set for name in sorted(_own()) for ops_set in load(name).ops_sets))
 
 
 def load(name: str) -> Backend:
-    """The backend of that name, importing its toolchain.
+    """The backend of that name, which says what it offers; its toolchain is imported when it is asked for more.
 
-    LookupError offers the nearest names; Unavailable says that the toolchain is not installed, or is and does not load.
+    LookupError offers the nearest names; Unavailable says what is wrong with one that somebody else registered.
     """
-    third_party = _third_party()
-    if name not in names():
+    if name in _own():
+        backend: Backend = importlib.import_module(f"oneblock.backends.{name}").BACKEND
+        return backend
+    points = registered().points
+    if name not in points:
         raise LookupError(unknown("backend", name, names()))
-    extra = f"oneblock[{name.replace('_', '-')}]"  # pip before 23.3 finds extras by this spelling alone
     try:
-        if name in third_party:
-            backend = third_party[name].load()
-        else:
-            backend = importlib.import_module(f"oneblock.backends.{name}").BACKEND
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("oneblock"):
-            raise  # a typo of ours must not look like a missing toolchain
-        raise Unavailable(f"{error.name} is not installed", f"pip install '{extra}'") from error
-    except (ImportError, OSError) as error:
-        reason = f"its toolchain is installed and does not load: {error}"
-        raise Unavailable(reason, f"pip install --force-reinstall '{extra}'") from error
-    if not isinstance(backend, Backend):
-        raise Unavailable(
-            f"{name} defines {type(backend).__name__}, which is not a Backend", "see backends/api/backend.py"
-        )
-    return backend
+        given = points[name].load()
+    except Refused as error:
+        raise Unavailable(error.reason, error.hint) from error
+    fault = wrong(given, name)
+    if fault is not None:
+        raise Unavailable(f"{points[name]} {fault}", "see backends/api/backend.py")
+    return given  # type: ignore[no-any-return]  # held against the seam just now

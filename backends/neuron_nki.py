@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from oneblock.backends._nki import script as scripts
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
-from oneblock.backends.api.host import NumpyExecutable
+from oneblock.backends.api.deferred import Deferred
 from oneblock.backends.api.target import ARCHITECTURES, Target
-from oneblock.backends.neuron_torch import TRACED
 from oneblock.backends.neuron_torch import check as check_traced
-from oneblock.compilers import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import pins
 from oneblock.compilers.nki import RealNkiHere, install
 from oneblock.compilers.nki.kernel import specialisations
-from oneblock.compilers.nki.lowering import lowering
 from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.definitions import OPS
 
-_ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")
 
-
-class NeuronNki:
+class NeuronNki(Deferred):
     """The block with hand-written kernels. What ran them is the kind of the record: nothing steps down silently."""
 
     name = "neuron_nki"
-    ops_sets = ("kernels",)
+    ops_sets: Mapping[str, tuple[str, ...]] = {"kernels": OPS}
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 
@@ -42,9 +39,9 @@ class NeuronNki:
                 "update the driver: a record names it",
             )
         if pins.devices() > 0 and here == architecture:
-            wrong = pins.missing(*_ON_DEVICE)
+            wrong = pins.missing(*pins.ON_DEVICE)
             if wrong is not None:  # with a device here, an interpreter would be less than what was asked for
-                raise Unavailable(f"a Neuron device is here, and {wrong}", pins.mend(*_ON_DEVICE))
+                raise Unavailable(f"a Neuron device is here, and {wrong}", pins.mend(*pins.ON_DEVICE))
             check_traced(architecture)
             return Device(Kind.MEASURED, f"AWS {core}")
         if pins.real("nki"):
@@ -52,20 +49,9 @@ class NeuronNki:
         return Device(Kind.INTERPRETED, f"{core}, by oneblock's interpreter of NKI 0.6")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        kind = self.probe(target).kind
-        architecture = _architecture(target)
-        if kind is Kind.MEASURED:
-            from oneblock.backends._nki.on_device import compile_for
-
-            return compile_for(workload, case, arrays, architecture, device=True)
-        if kind is Kind.INTERPRETED:
-            install()
-        from oneblock.backends._nki import on_host
-
-        if kind is Kind.SIMULATED:
-            return _simulated(workload, case, arrays, architecture)
-        executable, calls = on_host.interpreted(workload, case, arrays, pins.CORES[architecture])
-        return Compiled(executable, lambda detail: lowering(calls, detail))
+        kind, architecture = self.probe(target).kind, _architecture(target)
+        compiled: Compiled = self.loaded.compile(workload, case, arrays, architecture, kind)
+        return compiled
 
     def compilations(self) -> int:
         return specialisations()
@@ -79,24 +65,12 @@ class NeuronNki:
         except RealNkiHere as error:
             raise Unavailable(str(error), "run the script itself") from error
 
+    def family(self) -> Any:
+        if not pins.real("nki"):
+            install()  # the kernels import `nki`: from here on it is our interpreter
+        from oneblock.backends._nki.programs import Programs
 
-def _simulated(workload: Workload, case: Case, arrays: Arrays, architecture: str) -> Compiled:
-    """By AWS's simulator; the NEFF is a stage where its compiler and framework are here, too."""
-    from oneblock.backends._nki import on_host
-
-    executable = NumpyExecutable(workload, case, on_host.SimulatedOps(architecture))
-
-    def capture(detail: Detail) -> Lowering:
-        wrong = pins.missing(*_ON_DEVICE)
-        if wrong is None and architecture not in TRACED:
-            wrong = f"torch-neuronx is for {', '.join(TRACED)}"
-        if wrong is not None:
-            return Lowering((Artifact(Stage.MACHINE, "neff", f"none was made: {wrong}\n"),))
-        from oneblock.backends._nki.on_device import compile_for
-
-        return compile_for(workload, case, arrays, architecture, device=False).capture(detail)
-
-    return Compiled(executable, capture)
+        return Programs()
 
 
 def _architecture(target: Target) -> str:

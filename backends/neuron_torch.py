@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.deferred import Deferred
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import pins
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 PACKAGES = ("neuronx-cc", "torch-neuronx")
-TRACED = ("inf2", "trn1", "trn2")  # what the last torch-neuronx is for
 
 
-class NeuronTorch:
+class NeuronTorch(Deferred):
     """The torch program traced by torch-neuronx and compiled by neuronx-cc. Nothing of AWS's is imported to probe."""
 
     name = "neuron_torch"
-    ops_sets = ("plain", "native")
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "plain": (),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+    }
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 
@@ -25,7 +31,7 @@ class NeuronTorch:
             check(target.architecture)
         wrong = pins.missing(*PACKAGES)
         if wrong is None:
-            wrong = _loads()
+            wrong = self._lacks()
         if wrong is not None:
             raise Unavailable(wrong, pins.mend(*PACKAGES))
         architecture = _architecture(target)
@@ -36,25 +42,22 @@ class NeuronTorch:
         self.probe(target)
         if target.mesh is not None:
             raise Unsupported(f"{target}: neuron_torch compiles for one NeuronCore: leave out @{target.mesh}")
-        from oneblock.backends._neuron import traced
-
-        ops = traced.NeuronNativeOps() if ops_set == "native" else traced.NeuronOps()
         architecture = _architecture(target)
-        return traced.compile_for(workload, case, arrays, ops, architecture, device=_here(architecture))
+        compiled: Compiled = self.loaded.compile(workload, case, arrays, ops_set, architecture, _here(architecture))
+        return compiled
 
-    def compilations(self) -> int:
-        from oneblock.compilers.neuron import tracing as neuron
+    def family(self) -> Any:
+        from oneblock.backends._neuron.programs import Programs
 
-        return neuron.compilations()
+        return Programs()
 
-
-def _loads() -> str | None:
-    """What is wrong with a toolchain that is installed, by loading it and looking at what it has."""
-    try:
-        from oneblock.compilers.neuron import tracing as neuron
-    except (ImportError, OSError) as error:
-        return f"its toolchain is installed and does not load: {error}"
-    return neuron.lacks()
+    def _lacks(self) -> str | None:
+        """What is wrong with a toolchain that is installed, by loading it and looking at what it has."""
+        try:
+            lacks: str | None = self.family().lacks()
+        except (ImportError, OSError) as error:
+            return f"its toolchain is installed and does not load: {error}"
+        return lacks
 
 
 def _architecture(target: Target) -> str:
@@ -74,10 +77,10 @@ def _architecture(target: Target) -> str:
 
 def check(architecture: str) -> None:
     """Unsupported for what the last torch-neuronx cannot be asked for."""
-    if architecture not in TRACED:
+    if architecture not in pins.TRACED:
         raise Unsupported(
-            f"torch_neuronx.trace ended with PyTorch 2.9 and is for {', '.join(TRACED)}; for {architecture} AWS has "
-            "TorchNeuron, a closed beta, and NKI: --backend neuron_nki"
+            f"torch_neuronx.trace ended with PyTorch 2.9 and is for {', '.join(pins.TRACED)}; for {architecture} AWS "
+            "has TorchNeuron, a closed beta, and NKI: --backend neuron_nki"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from oneblock.backends.api.backend import Compiled, Device, no_lowering
 from oneblock.backends.api.host import NumpyExecutable
 from oneblock.backends.api.target import Target
@@ -15,7 +17,7 @@ class Reference:
     """NumPy, which has nothing to compile."""
 
     name = "reference"
-    ops_sets = ("plain",)
+    ops_sets: Mapping[str, tuple[str, ...]] = {"plain": ()}  # each set with the operations that it replaces
     dtypes = tuple(DTYPES)
     platforms = ("cpu",)
 

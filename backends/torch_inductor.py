@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-
-from oneblock.backends._torch.executable import Program, TorchExecutable
-from oneblock.backends.api.backend import Compiled
-from oneblock.backends.api.target import Target
-from oneblock.backends.torch_eager import TorchEager
-from oneblock.compilers import Capture, Detail, Stage
-from oneblock.compilers.api.passes import Passes
-from oneblock.compilers.inductor import cpu as inductor
-from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.backends.api.deferred import Bisects
+from oneblock.workloads.ops.dtypes import DTYPES
 
 
-class TorchInductor(TorchEager):
-    """The same program, compiled whole: a graph break is an error."""
+class TorchInductor(Bisects):
+    """The same program as `torch_eager`, compiled whole: a graph break is an error."""
 
     name = "torch_inductor"
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "plain": (),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+    }
+    dtypes = tuple(DTYPES)
+    platforms = ("cpu", "cuda")
 
-    def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
-        args = eager.put(arrays)  # outside: Dynamo would guard on arguments that were made in inference mode
-        with torch.inference_mode():  # as in call(): Dynamo guards on that too
-            return inductor.compile_and_capture(program, args)
+    def family(self) -> Any:
+        from oneblock.backends._torch.inductor import Inductor
 
-    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
-        from oneblock.compilers.inductor.passes import InductorPasses
-
-        def compile() -> tuple[Any, Callable[[], str]]:
-            made = self.compile(workload, case, arrays, ops_set, target)
-            return made.executable, lambda: _source(made)
-
-        return InductorPasses(compile)
-
-    def compilations(self) -> int:
-        return inductor.compilations()
-
-
-def _source(made: Compiled) -> str:
-    """What Inductor wrote."""
-    return next(one.text for one in made.capture(Detail.BRIEF).artifacts if one.stage is Stage.KERNEL)
+        return Inductor()
 
 
 BACKEND = TorchInductor()

@@ -2,128 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from oneblock.backends._torch.arrays import _to_numpy, _to_torch
-from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
-from oneblock.backends.api.host import HostCache
-from oneblock.backends.api.target import Target
-from oneblock.compilers import Detail, Lowering
-from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.topology import topology
-from oneblock.compilers.xla import lazy_tensor as torchxla
-from oneblock.compilers.xla import tpu_env as _libtpu
-from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
-from oneblock.workloads.ops.definitions import STEPS
+from oneblock.backends.api.deferred import Deferred
 
 
-class LazyOps(TorchOps):
-    """The plain definitions over lazy tensors; a step becomes a scope, and so part of every operation's metadata."""
-
-    def step(self, name: str) -> AbstractContextManager[Any]:
-        return torchxla.scope(name)
-
-
-class LazyNativeOps(TorchNativeOps):
-    """PyTorch's own fused operations as PyTorch/XLA lowers them."""
-
-    step = LazyOps.step
-
-
-class LazyExecutable:
-    """A recorded program on PyTorch/XLA's CPU client. A call runs what was compiled, and records nothing."""
-
-    timer = "perf_counter"
-
-    def __init__(self, run: Callable[[Mapping[str, Any]], Outputs]) -> None:
-        self.run = run
-        self.cache = HostCache()
-
-    def put(self, arrays: Arrays) -> dict[str, Any]:
-        return _put(arrays)
-
-    def call(self, args: Mapping[str, Any]) -> Outputs:
-        return self.run(args)
-
-    def wait(self, out: Outputs) -> None:
-        torchxla.wait()  # `torch_xla.sync(wait=True)` would not wait for what a compiled program computes
-
-    def get(self, out: Outputs) -> dict[str, np.ndarray]:
-        return {name: _to_numpy(x) for name, x in out.items()}
-
-    def flush(self, nbytes: int) -> None:
-        self.cache.flush(nbytes)
-
-    def peak_bytes(self) -> int | None:
-        return None
-
-
-class TorchXla:
+class TorchXla(Deferred):
     """The torch program recorded by PyTorch/XLA: run by its own XLA:CPU, or compiled for a TPU by JAX's libtpu."""
 
     name = "torchxla"
-    ops_sets = ("plain", "native")
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "plain": (),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+    }
     dtypes = ("float32", "bfloat16")  # its XLA:CPU sums a float16 product in float16: 40 times the error of rounding
     platforms = ("cpu", "tpu")
 
-    def probe(self, target: Target) -> Device:
-        if target.platform == "cpu":
-            return Device(Kind.MEASURED, "cpu")
-        wrong = _libtpu.missing()
-        if wrong is not None:
-            raise Unavailable(*wrong)
-        if target.architecture is None:
-            reason = "PyTorch/XLA is frozen at 2.9 (November 2025), and oneblock only compiles its programs for a TPU"
-            raise Unavailable(reason, "name what to compile for, e.g. --target tpu:v5e")
-        return Device(Kind.COMPILED, f"TPU {target.architecture}")
+    def family(self) -> Any:
+        from oneblock.backends._torch.lazy_tensors import LazyTensors
 
-    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        if target.mesh is not None:
-            raise Unsupported(f"{target}: torchxla compiles for one device: leave out @{target.mesh}")
-        ops = LazyNativeOps() if ops_set == "native" else LazyOps()
-
-        def program(args: Mapping[str, Any]) -> Outputs:
-            return workload.program(ops, case, args)
-
-        if target.platform == "tpu":
-            return _for_tpu(program, arrays, target)
-        recorded = torchxla.Recorded(program, _put(arrays))
-        run = recorded.compile()
-
-        def capture(detail: Detail) -> Lowering:
-            return Lowering(recorded.artifacts(STEPS))
-
-        return Compiled(LazyExecutable(run), capture)
-
-    def compilations(self) -> int:
-        return torchxla.compilations()
-
-
-def _put(arrays: Arrays) -> dict[str, Any]:
-    placed = {name: _to_torch(array).to(torchxla.DEVICE, copy=True) for name, array in arrays.items()}
-    torchxla.wait()
-    return placed
-
-
-def _for_tpu(program: Any, arrays: Arrays, target: Target) -> Compiled:
-    from oneblock.compilers.xla import tpu
-
-    try:
-        where = topology(str(target.architecture), target.topology)
-    except LookupError as error:
-        raise Unsupported(str(error)) from error
-    empty = {name: torchxla.placeholder(a.shape, _dtype(a)) for name, a in arrays.items()}
-    *before, stablehlo = torchxla.Recorded(program, empty).artifacts(STEPS)
-    return Compiled(None, tpu.capture_stablehlo(stablehlo.text, before, where, STEPS))
-
-
-def _dtype(array: np.ndarray) -> Any:
-    return _to_torch(np.empty(0, array.dtype)).dtype
+        return LazyTensors()
 
 
 BACKEND = TorchXla()

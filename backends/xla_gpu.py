@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
-from oneblock.backends.api.target import Target
-from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.nvidia_gpus import Gpu, gpu
-from oneblock.compilers.xla import gpu_env as _gpu_env
-from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import STEPS
+from collections.abc import Mapping
+from typing import Any
+
+from oneblock.backends.api.deferred import Deferred
+from oneblock.compilers.xla import gpu_env
 from oneblock.workloads.ops.dtypes import DTYPES
 
-with _gpu_env.quiet():
-    from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
-    from oneblock.backends._jax.placement import shape
-    from oneblock.compilers.xla import gpu as compiler
-    from oneblock.compilers.xla import lowering as xla
 
-
-class XlaGpu:
-    """The block through XLA's compiler for NVIDIA GPUs, studied and not run: `jax_xla` measures where there is one."""
+class XlaGpu(Deferred):
+    """Studied and not run: `jax_xla` measures where there is a GPU."""
 
     name = "xla_gpu"
-    ops_sets = ("plain", "native")
+    ops_sets: Mapping[str, tuple[str, ...]] = {"plain": (), "native": ("linear", "attention", "swiglu", "gelu")}
     dtypes = tuple(DTYPES)
     platforms = ("cuda",)
 
-    def probe(self, target: Target) -> Device:
-        wrong = _gpu_env.missing()
-        if wrong is not None:
-            raise Unavailable(*wrong)
-        if target.architecture is None:
-            raise Unavailable(
-                "xla_gpu only compiles, for a GPU that is named",
-                "name one, e.g. --target cuda:sm_90; on a GPU that is here, jax_xla with --target cuda measures",
-            )
-        refused = _gpu_env.refused_flags()
-        if refused is not None:
-            raise Unavailable(f"XLA refuses the environment's flags: {refused}", "unset or mend XLA_FLAGS")
-        return Device(Kind.COMPILED, _named(target).name)
+    def family(self) -> Any:
+        with gpu_env.quiet():
+            from oneblock.backends._jax.gpu import Gpu
 
-    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        self.probe(target)
-        ops = JaxNativeOps("cuda") if ops_set == "native" else JaxOps()
-        program = xla.named(workload.program, ops, case, workload.name)
-        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
-        try:
-            lowered, graph = xla.lower(program, shapes, xla.on(compiler.device(_named(target))))
-        except (ValueError, NotImplementedError) as error:
-            raise Unsupported(f"does not lower for {target}: {error}") from error
-        where = [part for part in (target.architecture, target.topology) if part is not None]
-        return Compiled(None, compiler.compile_and_capture(lowered, graph, where, STEPS))
-
-    def compilations(self) -> int:
-        return xla.compilations()
-
-
-def _named(target: Target) -> Gpu:
-    """The GPU that a target names; Unsupported offers those there are."""
-    if target.mesh is not None:
-        raise Unsupported(f"{target}: xla_gpu compiles for one GPU: leave out @{target.mesh}")
-    try:
-        return gpu(str(target.architecture), target.topology)
-    except LookupError as error:
-        raise Unsupported(str(error)) from error
+        return Gpu()
 
 
 BACKEND = XlaGpu()

@@ -14,8 +14,9 @@ from oneblock.workloads.ops.definitions import Array, Ops
 class JaxOps(Ops):
     """The plain definitions over jax.numpy; a step becomes a named scope, and so part of every operation's metadata."""
 
-    def __init__(self) -> None:
+    def __init__(self, platform: str = "cpu") -> None:
         super().__init__(jnp)
+        self.platform = platform
 
     def step(self, name: str) -> AbstractContextManager[Any]:
         scope: AbstractContextManager[Any] = jax.named_scope(name)
@@ -24,10 +25,6 @@ class JaxOps(Ops):
 
 class JaxNativeOps(JaxOps):
     """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `layout`."""
-
-    def __init__(self, platform: str) -> None:
-        super().__init__()
-        self.platform = platform
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         rows = x.reshape(-1, x.shape[-1])  # (R, I)

@@ -15,6 +15,8 @@ from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, TaskState, Tell
 from oneblock.workloads._workload import Arrays, Case, Workload
 
+TUNED = "tuned"  # the ops set whose programs a search has to be made for
+
 
 class Unavailable(Exception):
     """The toolchain or the device is not here; `hint` is how to get it."""
@@ -89,7 +91,10 @@ class Backend(Protocol):
     """One way to compile and run a workload. A file in backends/ defines one, as BACKEND."""
 
     name: str  # the file's stem
-    ops_sets: tuple[str, ...]  # of "plain", "native", "kernels", "tuned"; the last is the fastest without a search
+    # Each set by its name, with the operations (workloads/ops/definitions.py) that it replaces; the others stay as the
+    # text has them. "plain" replaces none and comes first; only a backend that is kernels of its own has no such
+    # set. The last is the fastest without a search. TUNED takes one, and is run only where it is asked for.
+    ops_sets: Mapping[str, tuple[str, ...]]
     dtypes: tuple[str, ...]
     platforms: tuple[str, ...]  # of the targets it may be asked for; the first is its default
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from oneblock.compilers.api.kind import Kind
 
@@ -17,7 +18,7 @@ class Probed:
     kind: Kind | None
     reason: str | None
     hint: str | None
-    ops_sets: tuple[str, ...] = ()
+    ops_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # each with the operations that it replaces
     dtypes: tuple[str, ...] = ()
     compiles_for: tuple[str, ...] = ()  # targets of the platform, without a device
     interprets_for: tuple[str, ...] = ()  # the same, whose kernels an interpreter or a simulator runs

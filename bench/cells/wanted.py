@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
 
-from oneblock import workloads
+from oneblock import backends, workloads
+from oneblock.backends.api.backend import TUNED
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.cells.probed import Probed
@@ -18,8 +19,6 @@ from oneblock.workloads.answers.checkpoint import fingerprint
 from oneblock.workloads.models.config import preset
 from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.nearest import unknown
-
-OPS_SETS = ("plain", "native", "kernels", "tuned")
 
 
 @dataclass(frozen=True)
@@ -91,17 +90,19 @@ def _override(text: str) -> tuple[str, str]:
 
 def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]]:
     """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
+    known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
     for ops_set in wanted.ops_sets:
-        if ops_set not in OPS_SETS:
-            raise LookupError(unknown("ops set", ops_set, list(OPS_SETS)))
+        if ops_set not in known and (probed or not backends.registered()):  # before the probes others' are not known
+            raise LookupError(unknown("ops set", ops_set, known))
     targets = [str(Target.parse(text)) for text in wanted.targets]
     found: list[tuple[str, str, str]] = []
     for name, rows in groupby(probed, key=lambda row: row.backend):
         first, *more = rows
         if not wanted.backends and not _fits([first, *more], targets):
             continue  # nobody asked for it, and it would answer nothing but why not
-        by_itself = tuple(ops_set for ops_set in first.ops_sets if ops_set != "tuned")  # which takes a search
-        chosen = wanted.ops_sets or by_itself or ("plain",)  # of what is not here its record will say so
+        chosen = wanted.ops_sets or [ops_set for ops_set in first.ops_sets if ops_set != TUNED]
+        if not chosen:
+            raise Refused(f"{name} does not say which ops it has: {first.reason}; {first.hint}")
         found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))]
     if probed and not found:
         raise Refused("no backend that is here does what was asked; `oneblock doctor` says why, --backend asks for one")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import click
@@ -20,6 +22,7 @@ from oneblock.bench.runs.limits import LimitsBook, as_rows
 from oneblock.bench.runs.probes import probe
 from oneblock.bench.terminal.records import console
 from oneblock.bench.worker.jobs import LimitsJob
+from oneblock.workloads.ops.definitions import OPS
 
 
 @click.command("doctor")
@@ -40,9 +43,9 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
     if limits:
         _measure(book, found)
     if as_json:
-        answer({"backends": found, "environment": here, "limits": as_rows(book.rates)})
+        answer({"backends": found, "environment": here, "limits": as_rows(book.rates), "refused": _refused()})
     else:
-        _print(found, here, as_rows(book.rates))
+        _print(found, here, as_rows(book.rates), offers=bool(chosen))
     raise SystemExit(0 if any(row.device is not None or row.elsewhere for row in found) else 1)
 
 
@@ -53,20 +56,55 @@ def _measure(book: Any, found: list[Probed]) -> None:
     book.measure(LimitsJob(None, "cpu", ("read",), book.bounds.threads))
 
 
-def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]]) -> None:
+def _alike(found: list[Probed]) -> list[list[Probed]]:
+    """The rows of a backend that differ in their platform alone, such as all of a toolchain that is not installed."""
+    groups = groupby(found, lambda row: replace(row, platform=""))
+    return [list(rows) for _, rows in groups]
+
+
+def _refused() -> list[str]:
+    """What other packages registered and is not taken, each with the reason."""
+    return [str(one) for one in backends.registered().refused]
+
+
+def _offers(found: list[Probed]) -> Table:
+    """What each backend declares, whether its toolchain is here or not."""
+    table = Table(title="offers", title_justify="left", title_style="bold")
+    for column in ("backend", "dtypes", "ops", "replaced", "as the text has them"):
+        table.add_column(column, overflow="fold")
+    for row in {row.backend: row for row in found}.values():
+        for ops_set, replaced in row.ops_sets.items():
+            plain = (operation for operation in OPS if operation not in replaced)
+            table.add_row(row.backend, " ".join(row.dtypes), ops_set, " ".join(replaced), " ".join(plain))
+    return table
+
+
+def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]], *, offers: bool) -> None:
     out = console()
     table = Table(title="backends", title_justify="left", title_style="bold")
     for column in ("", "backend", "target", "ops", "here", "what to do"):
         table.add_column(column, overflow="fold")
-    for row in found:
+    for rows in _alike(found):
+        row = rows[0]
         works = row.device is not None
         mark = Text("+", style="bold green") if works or row.elsewhere else Text("-", style="yellow")
         what = f"{row.device} ({row.kind})" if works else row.reason or ""
         for does, targets in (("interprets", row.interprets_for), ("compiles", row.compiles_for)):
             if targets:
                 what = f"{does} for {', '.join(targets)}; {what}"
-        table.add_row(mark, row.backend, row.platform, " ".join(row.ops_sets), Text(what), Text(row.hint or ""))
+        table.add_row(
+            mark,
+            row.backend,
+            " ".join(row.platform for row in rows),
+            " ".join(row.ops_sets),
+            Text(what),
+            Text(row.hint or ""),
+        )
     out.print(table)
+    if offers:
+        out.print(_offers(found))
+    for sentence in _refused():
+        out.print(Text(f"refused   {sentence}", style="yellow"))
     for line in _about(here, limits):
         out.print(line)
 

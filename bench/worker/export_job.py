@@ -25,7 +25,7 @@ def export(job: ExportJob) -> Outcome:
     """Lower, write, read back, run and check; a module whose answers are wrong is a failure."""
     cell = job.cell
     say("phase", name="importing")
-    backends.load(cell.backend)  # which says what to install
+    backends.load(cell.backend).compilations()  # which says what to install
     from oneblock.backends._jax.ops import JaxOps
     from oneblock.compilers.xla import export as neuron_hlo
     from oneblock.compilers.xla import lowering as xla

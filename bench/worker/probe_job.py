@@ -32,30 +32,30 @@ def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
     nothing = {"backend": name, "platform": "", "device": None, "kind": None, "reason": None, "hint": None, **asked}
     try:
         backend = backends.load(name)
-        targets = [Target(platform) for platform in backend.platforms] if target is None else [target]
-        return [nothing | _probe_target(backend, one) for one in targets]
     except Unavailable as error:
         return [nothing | {"reason": error.reason, "hint": error.hint}]
-    except Exception as error:  # noqa: BLE001  the doctor reports what is broken, whatever it is
-        return [nothing | {"reason": f"its probe failed: {type(error).__name__}: {error}"}]
+    offered = {"ops_sets": backend.ops_sets, "dtypes": backend.dtypes}
+    targets = [Target(platform) for platform in backend.platforms] if target is None else [target]
+    return [nothing | offered | {"platform": one.platform} | _probe_target(backend, one) for one in targets]
 
 
 def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
     if target.platform not in backend.platforms:
-        return {"reason": f"{backend.name} has no target {target.platform}"}
-    row = {"platform": target.platform, "ops_sets": backend.ops_sets, "dtypes": backend.dtypes}
+        return {"reason": f"{backend.name} has no target {target.platform} (it has {', '.join(backend.platforms)})"}
     try:
         device = backend.probe(target)
-        return row | {"device": device.name, "kind": device.kind}
+        return {"device": device.name, "kind": device.kind}
     except Unsupported as error:
-        return row | {"reason": str(error)}
+        return {"reason": str(error)}
     except Unavailable as error:
         known = ARCHITECTURES[target.platform] if target.architecture is None else ()
         kinds = {str(t): _kind(backend, t) for t in (Target(target.platform, a) for a in known)}
         compiles = [name for name, kind in kinds.items() if kind is Kind.COMPILED]
         interprets = [name for name, kind in kinds.items() if kind in (Kind.INTERPRETED, Kind.SIMULATED)]
         found = {"compiles_for": compiles, "interprets_for": interprets}
-        return row | {"reason": error.reason, "hint": error.hint} | found
+        return {"reason": error.reason, "hint": error.hint} | found
+    except Exception as error:  # noqa: BLE001  the doctor reports what is broken, whatever it is
+        return {"reason": f"its probe failed: {type(error).__name__}: {error}"}
 
 
 def _kind(backend: Backend, target: Target) -> Kind | None:

@@ -35,7 +35,7 @@ def child(backend_name: str, config: str, S: int, dtype: str, batches: int, call
     case, workload = Case("block", preset(config), Phase.DECODE, 1, 1, S), workloads.load("block")
     arrays = make_weights(workload, case, dtype, 0) | make_inputs(workload, case, dtype, 1)
     backend = backends.load(backend_name)
-    ops_set = backend.ops_sets[-1]
+    ops_set = [*backend.ops_sets][-1]
     executable = backend.compile(workload, case, arrays, ops_set, Target("cpu")).executable
     assert executable is not None
     args = executable.put(arrays)

@@ -24,6 +24,9 @@ PINS = {
 }
 CORES = {"inf2": "v2", "trn1": "v2", "trn2": "v3", "trn3": "v4"}  # the NeuronCore of each target
 
+TRACED = ("inf2", "trn1", "trn2")  # what the last torch-neuronx is for
+ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")  # what a kernel takes to be run on a device
+
 # The module of each package, and the first version to be taken: of nki the first with its simulator.
 _MODULES = {
     "neuronx-cc": ("neuronxcc", (2,)),

@@ -374,7 +374,7 @@ def on_fake(cuda: FakeCuda, nvml: Callable[..., Nvml], monkeypatch: pytest.Monke
     from oneblock import backends
 
     try:
-        backends.load("torch_eager")
+        backends.load("torch_eager").compilations()
     except backends.Unavailable as error:
         if "torch_eager" in REQUIRED:
             pytest.fail(f"required, and not here: {error}; {error.hint}")
@@ -506,10 +506,10 @@ def test_energy_is_for_tiers_that_take_their_time() -> None:
 def test_on_a_real_device_the_hold_holds_and_the_timers_agree() -> None:
     import torch
 
-    from oneblock.backends.torch_eager import BACKEND
+    from oneblock.backends._torch.eager import Eager
 
     x = torch.randn(4096, 4096, device="cuda", dtype=torch.bfloat16)
-    executable: Any = BACKEND.executable(lambda args: {"y": args["x"] @ args["x"]}, torch.device("cuda"))
+    executable: Any = Eager().executable(lambda args: {"y": args["x"] @ args["x"]}, torch.device("cuda"))
     cold, warm = (executable.device_seconds({"x": x}, 10, flush_bytes) for flush_bytes in (2**28, 0))
     assert 0 < min(warm) <= max(cold) < 1e-2
     timers = executable.timers({"x": x})

@@ -34,10 +34,12 @@ def absent(error: Unavailable | str) -> None:
 @pytest.fixture(scope="module")
 def pallas() -> Backend:
     try:
-        return backends.load("pallas_tpu")
+        loaded = backends.load("pallas_tpu")
+        loaded.compilations()  # which imports its toolchain
     except Unavailable as error:
         absent(error)
         raise
+    return loaded
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_loading_it_leaves_the_environment_as_it_was(way: str) -> None:
     load(way, "cpu")
     code = (
         "import os; before = dict(os.environ); from oneblock import backends;"
-        f"backends.load({way!r}); changed = dict(before.items() ^ os.environ.items());"
+        f"backends.load({way!r}).compilations(); changed = dict(before.items() ^ os.environ.items());"
         "quiet = __import__('oneblock.compilers.xla.tpu_env', fromlist=['_']).QUIET; print(*(changed.keys() - quiet))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
@@ -117,7 +117,7 @@ def test_loading_it_leaves_the_environment_as_it_was(way: str) -> None:
 def test_torchaxs_own_layer_norm_is_wrong_and_so_it_is_not_used() -> None:
     """When this fails, torchax is mended: let TorchaxNativeOps use it."""
     backend: Any = load("torch_tpu", "cpu")
-    from oneblock.backends import torch_tpu
+    from oneblock.backends._jax import torch_functions
 
     workload, c = workloads.load("norm"), case("norm", TINY_GPT2)
     weights, inputs = make_weights(workload, c, "bfloat16", 0), make_inputs(workload, c, "bfloat16", 1)
@@ -129,7 +129,7 @@ def test_torchaxs_own_layer_norm_is_wrong_and_so_it_is_not_used() -> None:
 
     assert golden.check(answer(), 0).passed
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_tpu.TorchaxNativeOps, "layer_norm", torch_tpu.TorchNativeOps.layer_norm)
+        patch.setattr(torch_functions.TorchaxNativeOps, "layer_norm", torch_functions.TorchNativeOps.layer_norm)
         assert not golden.check(answer(), 0).passed
 
 

@@ -17,8 +17,9 @@ import torch  # noqa: E402
 import triton  # noqa: E402
 
 from oneblock import workloads  # noqa: E402
-from oneblock.backends import triton_kernels  # noqa: E402
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch  # noqa: E402
+from oneblock.backends._triton import ops as triton_ops  # noqa: E402
+from oneblock.backends._triton import programs  # noqa: E402
 from oneblock.backends._triton.runners import Interpreted  # noqa: E402
 from oneblock.backends.api.backend import Unavailable, Unsupported  # noqa: E402
 from oneblock.backends.api.target import Target  # noqa: E402
@@ -48,14 +49,14 @@ class Way(Interpreted):
         triton_interpreter.run(call.kernel, call.grid(config), call.args(config), constants)
 
 
-def all_ways(compute: Callable[[triton_kernels.TritonOps], Any]) -> list[np.ndarray]:
+def all_ways(compute: Callable[[triton_ops.TritonOps], Any]) -> list[np.ndarray]:
     """The answer of each way, on a GPU with tensor cores and on one without."""
     answers = []
     for tensor_cores in (True, False):
         n, ways = 0, 1
         while n < ways:
             runner = Way(n, sms=3, tensor_cores=tensor_cores)
-            answers.append(_to_numpy(triton_kernels.array(compute(triton_kernels.TritonOps(runner)))))
+            answers.append(_to_numpy(triton_ops.array(compute(triton_ops.TritonOps(runner)))))
             n, ways = n + 1, runner.ways
     return answers
 
@@ -119,7 +120,7 @@ def test_a_projection_is_right_with_what_follows_it(M: int, C: int, F: int, epil
     want = EXACT.gelu(want) if "gelu" in epilogue else want
     want = want + wide(residual)[0] if "residual" in epilogue else want
 
-    def compute(ops: triton_kernels.TritonOps) -> Any:
+    def compute(ops: triton_ops.TritonOps) -> Any:
         y = ops.linear(_to_torch(x), _to_torch(weight), _to_torch(bias) if "bias" in epilogue else None)
         y = ops.gelu(y) if "gelu" in epilogue else y
         return _to_torch(residual) + y if "residual" in epilogue else y
@@ -155,7 +156,7 @@ def test_attention_is_right_to_its_first_and_last_row(shape: tuple[int, ...], dt
 
 def test_a_thousand_positions_of_96_are_right() -> None:
     arrays = qkv(1, 1000, 1000, 1, 1, 96, "bfloat16")
-    got = triton_kernels.TritonOps(Interpreted()).attention(*map(_to_torch, arrays))
+    got = triton_ops.TritonOps(Interpreted()).attention(*map(_to_torch, arrays))
     assert worst(_to_numpy(got), attention64(*arrays)) < TOLERANCE["bfloat16"]
 
 
@@ -306,6 +307,6 @@ def test_other_targets_are_refused(target: Target, error: type[Exception], says:
 
 
 def test_a_device_whose_numbers_are_not_known_is_refused_and_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triton_kernels, "_here", lambda platform: "sm_89")
+    monkeypatch.setattr(programs, "_here", lambda platform: "sm_89")
     with pytest.raises(Unsupported, match=r"no specification of cuda:sm_89.*cuda:sm_90"):
         BACKEND.probe(Target("cuda"))

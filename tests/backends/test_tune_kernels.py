@@ -135,8 +135,7 @@ def test_on_a_device_times_are_measured_and_the_default_stays_the_models(
     triton: Backend, launches: Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The device is made up: the later in the model's ranking, the faster."""
-    from oneblock.backends import triton_kernels
-    from oneblock.backends._triton import tuning
+    from oneblock.backends._triton import programs, tuning
     from oneblock.compilers.triton import choice as _gpu_choice
 
     def measured(one: Any) -> Any:
@@ -146,7 +145,7 @@ def test_on_a_device_times_are_measured_and_the_default_stays_the_models(
 
     monkeypatch.setattr(tuning, "measured", measured)
     workload = workloads.load(MLP.workload)
-    _, recorder = triton_kernels._recorded(workload, MLP, nothing(MLP), MI300X, Kind.COMPILED)
+    _, recorder = programs._recorded(workload, MLP, nothing(MLP), MI300X, Kind.COMPILED)
     found = tuning.tune(recorder.started, "gfx942", None, Kind.MEASURED, lambda state: None)
     assert found.kind is Kind.MEASURED
     for task, modelled in zip(found.tasks, launches.found.tasks, strict=True):
@@ -166,10 +165,12 @@ def test_an_interpreter_of_gpu_kernels_has_nothing_to_tune(triton: Backend) -> N
 @pytest.fixture(scope="module")
 def pallas() -> Backend:
     try:
-        return backends.load("pallas_tpu")
+        loaded = backends.load("pallas_tpu")
+        loaded.compilations()  # which imports its toolchain
     except Unavailable as error:
         absent(error)
         raise
+    return loaded
 
 
 def absent(error: Unavailable) -> None:

@@ -37,7 +37,7 @@ except Unavailable as error:
 import tvm  # noqa: E402
 import tvm_ffi  # noqa: E402
 
-from oneblock.backends import tvm_relax  # noqa: E402
+from oneblock.backends._relax import programs  # noqa: E402
 from oneblock.backends._relax.ops import trace  # noqa: E402
 from oneblock.compilers.tvm import lowering as relax  # noqa: E402
 from oneblock.compilers.tvm import measure as tvm_measure  # noqa: E402
@@ -229,12 +229,12 @@ def test_a_database_replayed_gives_the_same_schedules(kept: Found) -> None:
     """And TVM's own reader of its format reads our files."""
 
     def scheduled(database: Any) -> int:
-        fused, _ = TVM._fused(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), native=False)
+        fused, _ = TVM.loaded._fused(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), native=False)
         return int(tvm_ffi.structural_hash(relax.schedule(fused, database)))
 
     def ours() -> Any:
-        fused, _ = TVM._fused(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), native=False)
-        return TVM._tuned(fused, "")
+        fused, _ = TVM.loaded._fused(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), native=False)
+        return TVM.loaded._tuned(fused, "")
 
     class Theirs:
         database = tvm.s_tir.meta_schedule.database.JSONDatabase(work_dir=str(kept.folder))
@@ -393,7 +393,7 @@ def test_a_cost_model_whose_library_is_absent_is_refused(
 
     real = importlib.util.find_spec
     absent = lambda name, *rest: None if name == needs else real(name, *rest)  # noqa: E731
-    monkeypatch.setattr(tvm_relax.importlib.util, "find_spec", absent)
+    monkeypatch.setattr(programs.importlib.util, "find_spec", absent)
     with pytest.raises(Unavailable, match=f"needs {needs}") as error:
         TVM.tune(workloads.load("mlp"), MLP, arrays(MLP), Target("cpu"), Search(2, 0, model), lambda _: None)
     assert "--cost-model random" in error.value.hint
@@ -457,11 +457,11 @@ def test_schedules_come_along_and_say_of_which_machine_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, phase: Phase
 ) -> None:
     monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
-    monkeypatch.setattr(tvm_relax, "cpu_name", lambda: "another processor")
+    monkeypatch.setattr(programs, "cpu_name", lambda: "another processor")
     size = {"tiny": (16, 64)}.get(preset, (128, 512))[phase is Phase.DECODE]
     c = case(config=PRESETS[preset], phase=phase, n=size)
-    fused, _ = TVM._fused(workloads.load("block"), c, arrays(c), Target("cpu"), native=False)
-    tuned = TVM._tuned(fused, "")
+    fused, _ = TVM.loaded._fused(workloads.load("block"), c, arrays(c), Target("cpu"), native=False)
+    tuned = TVM.loaded._tuned(fused, "")
     assert tuned.missing == ()
     assert "and this is" in tuned.caveats[0]
     assert "another processor" in tuned.caveats[0]

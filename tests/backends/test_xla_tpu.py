@@ -311,7 +311,7 @@ def test_a_target_that_is_refused_does_not_stop_the_search_for_another(tpu: Back
 
 def test_a_mesh_of_virtual_cpus_gives_the_unsharded_answer(tmp_path: Path) -> None:
     try:
-        backends.load("jax_xla")
+        backends.load("jax_xla").compilations()
     except Unavailable as error:
         pytest.skip(f"jax_xla: {error}; {error.hint}")
     size = ("--set", "heads=8", "--set", "kv_heads=8", "-B", "2", "-T", "48", "--phase", "prefill", "--ops", "plain")

@@ -103,7 +103,7 @@ def test_a_call_leaves_its_arguments_and_ours_alone(backend: Backend, phase: Pha
 def test_an_output_outlives_the_next_call(backend: Backend) -> None:
     must_run(backend)
     made = Made(case(), "float32")
-    executable = made.compile(backend, backend.ops_sets[-1])
+    executable = made.compile(backend, [*backend.ops_sets][-1])
     weights = executable.put(made.weights)
     outs = [executable.call({**weights, **executable.put(inputs)}) for inputs in made.inputs]
     for i, out in enumerate(outs):
@@ -115,7 +115,7 @@ def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> Non
     made = Made(case(n=29), "float32")
     before = backend.compilations()
     compiled = backend.compile(
-        made.workload, made.case, {**made.weights, **made.inputs[0]}, backend.ops_sets[0], TARGET
+        made.workload, made.case, {**made.weights, **made.inputs[0]}, next(iter(backend.ops_sets)), TARGET
     )
     stages = compiled.capture(Detail.DEFAULT).artifacts
     assert (backend.compilations() > before) == bool(stages), "a backend with stages compiles, and one without does not"
@@ -128,7 +128,7 @@ def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
         try:
             compiled = backend.compile(made.workload, made.case, arrays, ops_set, TARGET)
         except lacking(ops_set):
-            assert ops_set != backend.ops_sets[0]  # a kernel may ask for longer sequences
+            assert ops_set != next(iter(backend.ops_sets))  # a kernel may ask for longer sequences
             continue
         stages = compiled.capture(Detail.DEFAULT).artifacts
         if not stages:
@@ -156,5 +156,4 @@ def test_what_is_not_here_says_why(backend: Backend) -> None:
 
 def test_the_seam_is_as_declared(backend: Backend) -> None:
     assert backend.name in backends.names()
-    assert backend.ops_sets[0] == "plain" or "kernels" in backend.ops_sets
     assert set(backend.dtypes) <= {"float32", "bfloat16", "float16"}

@@ -18,12 +18,14 @@ from tests.conftest import REQUIRED
 def load(name: str = "triton_kernels") -> Backend:
     """That backend, or a skip that says why not."""
     try:
-        return backends.load(name)
+        loaded = backends.load(name)
+        loaded.compilations()  # which imports its toolchain
     except Unavailable as error:
         sentence = f"{name}: {error}; {error.hint}"
         if name in REQUIRED:
             pytest.fail(f"required, and not here: {sentence}")
         pytest.skip(sentence, allow_module_level=True)
+    return loaded
 
 
 def altered(module: ModuleType, folder: Path, changes: Sequence[tuple[str, str]]) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from oneblock import backends
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.records.record import Launch, Limits
 from oneblock.bench.report.plots.vega import INK, Spec, digits, layer, log, mark, name, quantity, rank
@@ -125,7 +126,7 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
     x = quantity("x", title="arithmetic intensity, FLOP per byte (log)", scale=log(nice=False, padding=12))
     y = quantity("y", title="FLOP per second (log)", scale=log(padding=12), axis={"format": "~s", "tickCount": 6})
     colour = name("backend", scale={"domain": list(backends)})
-    shape = name("ops set", scale={"domain": ["plain", "native", "kernels", "tuned"]})
+    shape = name("ops set", scale={"domain": _in_order({point["ops set"] for point in points})})
     tips = [name(field) for field in points[0] if field not in ("x", "y")]
     of = mark("point", filled=True, size=80, opacity=0.9)
     layers = [layer(points, of, x=x, y=y, color=colour, shape=shape, tooltip=tips)]
@@ -133,6 +134,12 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
         line, *words = _roof(points, limits.flops_per_s, limits.read_bytes_per_s, {"x": x, "y": y})
         layers = [line, *layers, *words]
     return {"layer": layers, "height": 340}
+
+
+def _in_order(ops_sets: set[str]) -> list[str]:
+    """Ours in the order in which they are compared, each with the same shape on every page; then others' own."""
+    ours = backends.ops_sets()
+    return [*ours, *sorted(ops_sets - {*ours})]
 
 
 def _roof(points: Sequence[dict[str, Any]], peak: float, rate: float, at: Spec) -> list[Spec]:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import pytest
 
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 
 HERE = [
-    Probed("measured", "cpu", "cpu", Kind.MEASURED, None, None, ("plain",)),
-    Probed("interpreted", "cpu", "cpu", Kind.INTERPRETED, None, None, ("kernels",)),
-    Probed("elsewhere", "tpu", None, None, "no TPU", "name one", ("plain",), compiles_for=("tpu:v5e", "tpu:v6e")),
-    Probed("absent", "", None, None, "not installed", "pip install it"),
+    Probed("measured", "cpu", "cpu", Kind.MEASURED, None, None, {"plain": ()}),
+    Probed("interpreted", "cpu", "cpu", Kind.INTERPRETED, None, None, {"kernels": ("rope",)}),
+    Probed("elsewhere", "tpu", None, None, "no TPU", "name one", {"plain": ()}, compiles_for=("tpu:v5e", "tpu:v6e")),
+    Probed(
+        "absent", "cuda", None, None, "not installed", "pip install it", {"plain": (), "own": ("rope",), "tuned": ()}
+    ),
+    Probed("broken", "", None, None, "it does not load", "mend it"),
 ]
 
 
-def ways(backends: tuple[str, ...] = (), targets: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    wanted = Wanted(("norm",), ("tiny",), ("prefill",), 1, 8, 8, ("float32",), backends, (), targets)
+def found(backends: tuple[str, ...] = (), targets: tuple[str, ...] = (), ops_sets: tuple[str, ...] = ()) -> list[Cell]:
+    wanted = Wanted(("norm",), ("tiny",), ("prefill",), 1, 8, 8, ("float32",), backends, ops_sets, targets)
     rows = [row for row in HERE if row.backend in backends or not backends]
-    return [(cell.backend, cell.target) for cell in cells(wanted, rows)]
+    return cells(wanted, rows)
+
+
+def ways(*asked: tuple[str, ...], **named: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(cell.backend, str(cell.target)) for cell in found(*asked, **named)]
 
 
 def test_without_names_only_what_is_timed_here_takes_part() -> None:
@@ -39,5 +47,18 @@ def test_a_compiler_that_is_named_compiles_for_all_it_knows() -> None:
 
 
 def test_what_is_named_and_not_here_gets_a_record_that_says_so() -> None:
-    assert ways(("absent",)) == [("absent", "cpu")]
+    assert ways(("absent",)) == [("absent", "cuda"), ("absent", "cuda")]
     assert ways(("measured",), ("tpu:v5e",)) == [("measured", "tpu:v5e")]
+
+
+def test_the_ops_sets_of_a_backend_that_is_not_here_are_those_that_it_declares() -> None:
+    assert [cell.ops_set for cell in found(("absent",))] == ["plain", "own"], "tuned takes a search"
+    assert [cell.ops_set for cell in found(("absent",), ops_sets=("tuned",))] == ["tuned"]
+    with pytest.raises(LookupError, match=r"unknown ops set 'onw'.*did you mean 'own'"):
+        found(("absent",), ops_sets=("onw",))
+
+
+def test_what_does_not_say_its_ops_sets_is_refused_and_not_guessed_at() -> None:
+    with pytest.raises(Refused, match="broken does not say which ops it has: it does not load; mend it"):
+        found(("broken",))
+    assert [cell.ops_set for cell in found(("broken",), ops_sets=("plain",))] == ["plain"]

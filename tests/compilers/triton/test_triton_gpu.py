@@ -22,7 +22,8 @@ import triton  # noqa: E402
 import triton.language as tl  # noqa: E402
 
 from oneblock import workloads  # noqa: E402
-from oneblock.backends import triton_kernels  # noqa: E402
+from oneblock.backends._triton import ops as triton_ops  # noqa: E402
+from oneblock.backends._triton import programs  # noqa: E402
 from oneblock.backends._triton.plan import Planned, plan  # noqa: E402
 from oneblock.backends._triton.runners import Recorder, Started, options  # noqa: E402
 from oneblock.backends.api.backend import Unsupported  # noqa: E402
@@ -58,7 +59,7 @@ class First(Recorder):
 
 def everything(recorder: Recorder, dtype: torch.dtype) -> None:
     """All kernels, prefill and decode, with every epilogue, on shapes like llama-1b's."""
-    ops = triton_kernels.TritonOps(recorder)
+    ops = triton_ops.TritonOps(recorder)
 
     def array(*shape: int) -> torch.Tensor:
         return torch.empty(*shape, dtype=dtype, device="meta")
@@ -68,13 +69,13 @@ def everything(recorder: Recorder, dtype: torch.dtype) -> None:
         ops.rms_norm(x, array(2048), 1e-5)
         ops.layer_norm(x, array(2048), array(2048), 1e-5)
         ops.rope(array(1, 128, 32, 64), array(128, 32), array(128, 32))
-        triton_kernels.array(ops.gelu(ops.linear(x, up, array(8192))))
+        triton_ops.array(ops.gelu(ops.linear(x, up, array(8192))))
         x + ops.linear(array(1, 128, 8192), down)
         ops.swiglu(array(1, 128, 8192), array(1, 128, 8192))
         ops.gelu(array(1, 128, 8192))
         ops.attention(array(1, 128, 32, 64), array(1, 128, 8, 64), array(1, 128, 8, 64))
         ops.attention(array(1, 1, 32, 64), array(1, 512, 8, 64), array(1, 512, 8, 64))
-        triton_kernels.array(ops.linear(array(1, 1, 2048), up))
+        triton_ops.array(ops.linear(array(1, 1, 2048), up))
 
 
 def ways(one: Planned, architecture: str) -> list[tuple[KernelCall, Built]]:
@@ -122,7 +123,7 @@ def lowered(target: Target, detail: Detail, phase: Phase = Phase.PREFILL, **size
     workload, c = workloads.load("block"), case(phase=phase, **sizes)
     arrays = {name: np.broadcast_to(np.zeros((), ml_dtypes.bfloat16), s.shape) for name, s in workload.specs(c).items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(triton_kernels, "Recorder", First)
+        patch.setattr(programs, "Recorder", First)
         compiled = BACKEND.compile(workload, c, arrays, "kernels", target)
     assert compiled.executable is None
     return compiled.capture(detail)

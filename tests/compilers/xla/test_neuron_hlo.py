@@ -46,7 +46,7 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.fixture
 def jax_here() -> None:
     try:
-        backends.load("jax_xla")
+        backends.load("jax_xla").compilations()
     except Unavailable as error:
         if "jax_xla" in REQUIRED:
             pytest.fail(f"required, and not here: {error}; {error.hint}")

@@ -1,0 +1,68 @@
+"""JAX through XLA, on the CPU, a CUDA device or a TPU."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from oneblock.backends._jax.executable import JaxExecutable, TpuExecutable
+from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
+from oneblock.backends._jax.placement import _architecture, _devices, place, shape
+from oneblock.backends.api import mesh as _mesh
+from oneblock.backends.api.backend import Compiled, Device, Unsupported
+from oneblock.backends.api.target import Target
+from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.passes import Passes
+from oneblock.compilers.xla import lowering as xla
+from oneblock.compilers.xla.passes import XlaPasses
+from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.ops.definitions import STEPS
+
+
+class Here:
+    """The program traced by JAX and compiled by XLA, ahead of its first call."""
+
+    OPS: ClassVar = {"plain": JaxOps, "native": JaxNativeOps}
+
+    def probe(self, target: Target) -> Device:
+        devices = _devices(target)
+        if target.platform == "cpu":
+            virtual = Device(Kind.INTERPRETED, f"{len(devices)} virtual CPU devices")  # that share the cores
+            return virtual if target.mesh is not None else Device(Kind.MEASURED, "cpu")
+        found = _architecture(devices[0])
+        if target.architecture not in (None, found):
+            raise Unsupported(f"{target} was asked for and the device here is {devices[0].device_kind}")
+        return Device(Kind.MEASURED, devices[0].device_kind)
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        ops = self.OPS[ops_set](target.platform)
+        _mesh.check(case, target)
+        return self.compile_program(xla.named(workload.program, ops, case, workload.name), arrays, ops_set, target)
+
+    def compile_program(self, program: Any, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        """Any traceable function of named arrays, compiled for the devices that are here."""
+        devices = _devices(target)
+        where = place(target, devices, ops_set)
+        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
+        try:
+            lowered, graph = xla.lower(program, shapes, where)
+            compiled, capture = xla.compile_and_capture(lowered, graph, STEPS)
+        except ValueError as error:
+            if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
+                raise
+            raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
+        made = TpuExecutable if target.platform == "tpu" else JaxExecutable
+        return Compiled(made(compiled, devices[0], ops_set, where), capture)
+
+    def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
+        if target.mesh is not None:
+            raise Unsupported(f"{target}: passes are searched on one device: leave out @{target.mesh}")
+        (device,) = _devices(target)[:1]
+        where = xla.on(device)
+        ops = self.OPS[ops_set](target.platform)
+        program = xla.named(workload.program, ops, case, workload.name)
+        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
+        lowered, _ = xla.lower(program, shapes, where)
+        return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, ops_set, where), STEPS)
+
+    def compilations(self) -> int:
+        return xla.compilations()

@@ -1,0 +1,70 @@
+"""The operations as our Pallas kernels where there are any, and as JAX's own elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from oneblock.backends._jax.ops import JaxNativeOps
+from oneblock.backends._pallas import tuning
+from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.kernels.pallas.flash_attention import flash_attention
+from oneblock.backends.kernels.pallas.paged_attention import cached_attention
+from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
+from oneblock.workloads.ops.definitions import Array
+
+
+@dataclass(frozen=True)
+class Normed:
+    """An RMSNorm that waits for the projections that read it, each of which does it in its own kernel."""
+
+    x: Array  # (..., C)
+    weight: Array  # (C,)
+    eps: float
+    step: str  # in which it was asked for
+
+
+class PallasOps(JaxNativeOps):
+    """Attention, and RMSNorm with the projections after it, as kernels of ours; the other operations as native."""
+
+    def __init__(self, platform: str) -> None:
+        super().__init__(platform)
+        self.interpret = platform == "cpu"
+        self.current = ""
+        self.called: list[tuple[tuning.Call, tuple[str, ...]]] = []  # kernels, as a program is traced, with their steps
+
+    def step(self, name: str) -> AbstractContextManager[Any]:
+        self.current = name
+        return super().step(name)
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Normed:
+        return Normed(x, weight, eps, self.current)
+
+    def linear(self, x: Array | Normed, weight: Array, bias: Array | None = None) -> Array:
+        if not isinstance(x, Normed) or bias is not None:
+            return super().linear(array(self, x), weight, bias)
+        *outer, C = x.x.shape
+        y = _start(self, rms_matmul, x.x.reshape(-1, C), x.weight, weight, x.eps, steps=(x.step, self.current))
+        return y.reshape(*outer, weight.shape[0])
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        T, S = q.shape[1], k.shape[1]
+        if T not in (1, S):
+            raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")
+        return _start(self, cached_attention if T == 1 else flash_attention, q, k, v, steps=(self.current,))
+
+
+def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tuple[str, ...]) -> Array:
+    """Call a kernel of ours, which does these steps' work, and note it down."""
+    ops.called.append((tuning.call(kernel, args), steps))
+    return kernel(*args, interpret=ops.interpret)
+
+
+def array(ops: PallasOps, x: Array | Normed) -> Array:
+    """x (..., C) as an array, its norm taken where no projection follows, such as the answer of the workload `norm`."""
+    if not isinstance(x, Normed):
+        return x
+    with ops.step(x.step):
+        return JaxNativeOps.rms_norm(ops, x.x, x.weight, x.eps)

@@ -1,0 +1,58 @@
+"""PyTorch, operation by operation, on the CPU or a CUDA device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.fx.traceback
+
+from oneblock.backends._torch.executable import Program, TorchExecutable
+from oneblock.backends._torch.gpu_executable import CudaExecutable
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported, no_lowering
+from oneblock.backends.api.target import Target
+from oneblock.compilers import Capture
+from oneblock.compilers.api.kind import Kind
+from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
+
+
+class Eager:
+    """PyTorch as it comes: each operation a call into its library."""
+
+    OPS: ClassVar = {"plain": TorchOps, "native": TorchNativeOps}
+
+    def probe(self, target: Target) -> Device:
+        if target.platform == "cpu":
+            return Device(Kind.MEASURED, "cpu")
+        if not torch.cuda.is_available():
+            raise Unavailable("no CUDA device is visible to PyTorch", "run on a machine with an NVIDIA GPU and driver")
+        major, minor = torch.cuda.get_device_capability()
+        if target.architecture not in (None, f"sm_{major}{minor}"):
+            raise Unsupported(f"{target} was asked for and the device here is cuda:sm_{major}{minor}")
+        return Device(Kind.MEASURED, torch.cuda.get_device_name())
+
+    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        ops = self.OPS[ops_set]()
+        device = torch.device(target.platform)
+        pack = ops_set == "native" and device.type == "cpu" and torch.backends.mkldnn.is_available()
+
+        def program(args: Mapping[str, Any]) -> Outputs:
+            return workload.program(ops, case, args)
+
+        compiled, capture = self.build(program, TorchExecutable(program, device, pack=pack), arrays)
+        return Compiled(self.executable(compiled, device, pack=pack), capture)
+
+    def executable(self, program: Program, device: torch.device, *, pack: bool = False) -> TorchExecutable:
+        """A program on a device; on a GPU with the GPU's own clock. For whoever runs through PyTorch."""
+        if device.type != "cuda":
+            return TorchExecutable(program, device, pack=pack)
+        return CudaExecutable(program, device)
+
+    def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
+        """What makes one family member differ from another: here, nothing is compiled."""
+        return program, no_lowering
+
+    def compilations(self) -> int:
+        return 0

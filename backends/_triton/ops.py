@@ -1,0 +1,88 @@
+"""The seven operations as calls of our Triton kernels, whoever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from oneblock.backends._torch.ops import TorchOps
+from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder
+from oneblock.backends.kernels.triton.decode_attention import decode_attention
+from oneblock.backends.kernels.triton.flash_attention import flash_attention
+from oneblock.backends.kernels.triton.gelu import gelu
+from oneblock.backends.kernels.triton.layer_norm import layer_norm
+from oneblock.backends.kernels.triton.linear import linear
+from oneblock.backends.kernels.triton.rms_norm import rms_norm
+from oneblock.backends.kernels.triton.rope import rope
+from oneblock.backends.kernels.triton.swiglu import swiglu
+from oneblock.workloads.ops.definitions import Array
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A projection that waits for what follows it: GELU and a residual addition are done in its own kernel."""
+
+    ops: TritonOps
+    x: Array  # (..., I)
+    weight: Array  # (I, O)
+    bias: Array | None
+    step: str | None  # in which it was asked for
+    activation: str | None = None
+
+    def array(self, residual: Array | None = None) -> Array:
+        """Its answer (..., O), with a residual of the same shape added."""
+        with self.ops.step(self.step):
+            return linear(self.ops.runner, self.x, self.weight, self.bias, residual, self.activation)
+
+    def reshape(self, *shape: int) -> Array:
+        """Its answer (..., C) in another shape (...)."""
+        return self.array().reshape(*shape)
+
+    def __radd__(self, residual: Array) -> Array:
+        return self.array(residual)
+
+
+def array(x: Array | Projection) -> Array:
+    """x (..., C) as an array: a deferred projection is carried out."""
+    return x.array() if isinstance(x, Projection) else x
+
+
+class TritonOps(TorchOps):
+    """All seven operations as kernels of ours."""
+
+    def __init__(self, runner: Interpreted | Recorder | OnDevice) -> None:
+        super().__init__()
+        self.runner = runner
+
+    @contextmanager
+    def step(self, name: str | None) -> Iterator[None]:
+        if not isinstance(self.runner, Recorder):
+            yield
+            return
+        before, self.runner.step = self.runner.step, name
+        yield
+        self.runner.step = before
+
+    def linear(self, x: Array | Projection, weight: Array, bias: Array | None = None) -> Projection:
+        step = self.runner.step if isinstance(self.runner, Recorder) else None
+        return Projection(self, array(x), weight, bias, step)
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        return rms_norm(self.runner, x, weight, eps)
+
+    def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
+        return layer_norm(self.runner, x, weight, bias, eps)
+
+    def rope(self, x: Array, cos: Array, sin: Array) -> Array:
+        return rope(self.runner, x, cos, sin)
+
+    def attention(self, q: Array, k: Array, v: Array) -> Array:
+        kernel = decode_attention if q.shape[1] == 1 else flash_attention
+        return kernel(self.runner, q, k, v)
+
+    def swiglu(self, gate: Array | Projection, up: Array | Projection) -> Array:
+        return swiglu(self.runner, array(gate), array(up))
+
+    def gelu(self, x: Array | Projection) -> Array | Projection:
+        return replace(x, activation="gelu") if isinstance(x, Projection) else gelu(self.runner, x)
