@@ -9,6 +9,7 @@ are left out. Of GpSimd no cost is documented but that of rsqrt, 4 N; it is coun
 
 from __future__ import annotations
 
+from oneblock.compilers.nki.elements import elements
 from oneblock.compilers.nki.memory import NkiTensor
 from oneblock.compilers.nki.operands import free
 
@@ -32,7 +33,7 @@ def product(moving_columns: int, *, float32: bool) -> float:
 
 def _strided(tensor: NkiTensor) -> bool:
     steps = [step for step, n in zip(tensor.strides, tensor.shape, strict=True) if n > 1]
-    return bool(tensor.ndim > 1 and tensor.shape[-1] > 1 and steps[-1] * tensor._data.itemsize > _WIDE_STRIDE_BYTES)
+    return bool(tensor.ndim > 1 and tensor.shape[-1] > 1 and steps[-1] * elements(tensor).itemsize > _WIDE_STRIDE_BYTES)
 
 
 def runs(tensor: NkiTensor) -> int:

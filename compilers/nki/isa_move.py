@@ -9,8 +9,9 @@ import numpy as np
 
 from oneblock.compilers.nki import costs
 from oneblock.compilers.nki.dtypes import FLOATS, converted
+from oneblock.compilers.nki.elements import elements, read, states, write
 from oneblock.compilers.nki.enums import DgeMode, Engine, OobMode
-from oneblock.compilers.nki.machine import Machine, instruction, read, write
+from oneblock.compilers.nki.machine import Machine, instruction
 from oneblock.compilers.nki.memory import PSUM, NkiTensor
 from oneblock.compilers.nki.operands import alike, free, on_engine
 from oneblock.compilers.nki.rules import require
@@ -64,7 +65,7 @@ def dma_transpose(
 def _by_hardware(machine: Machine, src: NkiTensor) -> None:
     """What a transpose by the hardware's descriptor engine asks of its source."""
     require(machine.generation.number >= 3, "dge_mode hwdge", "v3 or later", machine.generation.name)
-    require(src._data.itemsize == 2, "dtype of a hardware DGE transpose", "2 bytes", src.dtype)
+    require(elements(src).itemsize == 2, "dtype of a hardware DGE transpose", "2 bytes", src.dtype)
     require(src.shape[-1] <= 128, "last dimension of a hardware DGE transpose", "at most 128", src.shape[-1])
     rows, what = src.shape[0], "first dimension of a hardware DGE transpose"
     if src.ndim == 2:
@@ -82,7 +83,7 @@ def _by_dma(machine: Machine, dst: NkiTensor, src: NkiTensor) -> None:
 
 
 def _issue(machine: Machine, dst: NkiTensor, src: NkiTensor) -> None:
-    size = max(dst.size * dst._data.itemsize, src.size * src._data.itemsize)
+    size = max(dst.size * elements(dst).itemsize, src.size * elements(src).itemsize)
     machine.issue("dma", [src], [dst], 0.0, dma_bytes=size, dma_runs=max(costs.runs(dst), costs.runs(src)))
 
 
@@ -114,7 +115,7 @@ def memset(machine: Machine, dst: NkiTensor, value: float, engine: Any = Engine.
     by = ("vector" if dst.buffer == PSUM else "gpsimd") if engine is Engine.unknown else str(engine.name)
     require(by in ("vector", "gpsimd"), "engine", "vector or gpsimd", by)
     require(by != "gpsimd" or dst.buffer != PSUM, "GpSimd reads and writes SBUF only", "no operand in PSUM", PSUM)
-    write(dst, np.full(dst.shape, value).astype(dst._data.dtype))
+    write(dst, np.full(dst.shape, value).astype(elements(dst).dtype))
     machine.issue(by, [], [dst], costs.streamed(dst))
 
 
@@ -127,7 +128,7 @@ def nc_stream_shuffle(machine: Machine, dst: NkiTensor, src: NkiTensor, shuffle_
     require(dst.dtype == src.dtype, "dtype of dst", src.dtype, dst.dtype)
     require(free(dst) == free(src), "elements of dst", free(src), free(dst))
     values, partitions = read(src).reshape(src.shape[0], -1), dst.shape[0]
-    moved, state = dst._data.copy().reshape(partitions, -1), dst._state.copy().reshape(partitions, -1)
+    moved, state = elements(dst).copy().reshape(partitions, -1), states(dst).copy().reshape(partitions, -1)
     for i in range(partitions):
         source = shuffle_mask[i % _QUADRANT]
         if source == _UNCHANGED:
@@ -137,5 +138,5 @@ def nc_stream_shuffle(machine: Machine, dst: NkiTensor, src: NkiTensor, shuffle_
         require(inside, f"source of partition {i}", f"a partition of src, of {src.shape[0]}", at)
         moved[i], state[i] = values[at], 1
     write(dst, moved)
-    dst._state[...] = state.reshape(dst.shape)
+    states(dst)[...] = state.reshape(dst.shape)
     machine.issue("vector", [src], [dst], costs.streamed(src, dst))

@@ -9,9 +9,10 @@ import numpy as np
 
 from oneblock.compilers.nki import costs
 from oneblock.compilers.nki.dtypes import FLOATS, converted
+from oneblock.compilers.nki.elements import elements, read, states, write
 from oneblock.compilers.nki.enums import ReduceCmd
 from oneblock.compilers.nki.isa_reduce import accumulate, read_out
-from oneblock.compilers.nki.machine import Machine, instruction, read, write
+from oneblock.compilers.nki.machine import Machine, instruction
 from oneblock.compilers.nki.memory import SBUF, NkiTensor
 from oneblock.compilers.nki.operands import (
     ARITHMETIC,
@@ -57,7 +58,7 @@ def iota(
     on_engine("dst", dst, (SBUF,))
     _fits(pattern, dst)
     values = affine(dst.shape[0], pattern, offset, channel_multiplier)
-    write(dst, values.astype(dst._data.dtype))
+    write(dst, values.astype(elements(dst).dtype))
     machine.issue("gpsimd", [], [dst], costs.streamed(dst), flops=0)
 
 
@@ -129,9 +130,9 @@ def tensor_copy_predicated(
         values = read(src).reshape(dst.shape)
     chosen = (read(predicate) != 0).reshape(dst.shape) ^ reverse_pred
     if not chosen.all():  # what stays as it is has to be something
-        kept = dst._state[~chosen]
+        kept = states(dst)[~chosen]
         require(bool(kept.all()), "read before it is written", "elements that stay were written", "unwritten ones")
-    write(dst, np.where(chosen, values, dst._data).astype(dst._data.dtype))
+    write(dst, np.where(chosen, values, elements(dst)).astype(elements(dst).dtype))
     machine.issue("vector", reads_of(src, predicate, dst), [dst], costs.streamed(dst, inputs=2))
 
 

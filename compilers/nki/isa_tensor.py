@@ -8,8 +8,9 @@ import numpy as np
 
 from oneblock.compilers.chips.neuron_cores import PARTITIONS, PSUM_BANK_BYTES, STATIONARY_FREE
 from oneblock.compilers.nki import costs
+from oneblock.compilers.nki.elements import elements, read, states, write
 from oneblock.compilers.nki.enums import Engine, MatmulPerfMode
-from oneblock.compilers.nki.machine import Machine, instruction, read, write
+from oneblock.compilers.nki.machine import Machine, instruction
 from oneblock.compilers.nki.memory import PRODUCT, PSUM, SBUF, UNWRITTEN, WRITTEN, NkiTensor
 from oneblock.compilers.nki.operands import free, on_engine, store, wide
 from oneblock.compilers.nki.rules import NotInterpreted, require
@@ -53,7 +54,7 @@ def nc_matmul(
     if kept is not None:
         values = kept + values
     store(dst, values)
-    dst._state[...] = PRODUCT
+    states(dst)[...] = PRODUCT
     cycles = costs.product(N, float32=moving.dtype == "float32")
     machine.issue(
         "tensor", [stationary, moving, *([dst] if kept is not None else [])], [dst], cycles, flops=2 * K * M * N
@@ -61,7 +62,7 @@ def nc_matmul(
 
 
 def _within_a_bank(dst: NkiTensor) -> None:
-    size, span = dst._data.itemsize, dst.span()
+    size, span = elements(dst).itemsize, dst.span()
     first, last = span.low * size // PSUM_BANK_BYTES, (span.high * size - 1) // PSUM_BANK_BYTES
     what = f"bytes {span.low * size} to {span.high * size}, which are in {last - first + 1}"
     require(first == last, "PSUM banks of a product", f"1 of {PSUM_BANK_BYTES} bytes", what)
@@ -71,18 +72,18 @@ def _kept(machine: Machine, dst: NkiTensor, accumulate: bool | None) -> np.ndarr
     """What dst holds and is added to; None where it is overwritten. What the documents leave undefined is refused."""
     if accumulate is False:
         return None
-    states = set(np.unique(dst._state).tolist())
-    if accumulate is None and states == {UNWRITTEN}:
+    found = set(np.unique(states(dst)).tolist())
+    if accumulate is None and found == {UNWRITTEN}:
         return None
     if accumulate:
         got = "elements without one"
-        require(UNWRITTEN not in states, "accumulate on unwritten PSUM", "a product there before", got)
-    by_others = WRITTEN in states and machine.generation.number < 4
+        require(UNWRITTEN not in found, "accumulate on unwritten PSUM", "a product there before", got)
+    by_others = WRITTEN in found and machine.generation.number < 4
     require(not by_others, "accumulate on PSUM", f"what a product wrote, on {machine.generation.name}",
             "what another instruction (memset, tensor_copy) wrote", "leave it out: the first product overwrites",
             )  # fmt: skip
-    held = np.asarray(dst._data, dtype=np.float32)
-    return np.where(dst._state == UNWRITTEN, np.float32(0.0), held).reshape(dst.shape[0], -1)
+    held = np.asarray(elements(dst), dtype=np.float32)
+    return np.where(states(dst) == UNWRITTEN, np.float32(0.0), held).reshape(dst.shape[0], -1)
 
 
 @instruction

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from oneblock.compilers.nki import costs
+from oneblock.compilers.nki.elements import elements, read, write
 from oneblock.compilers.nki.enums import Engine
-from oneblock.compilers.nki.machine import Machine, instruction, read, write
+from oneblock.compilers.nki.machine import Machine, instruction
 from oneblock.compilers.nki.memory import PSUM, NkiTensor
 from oneblock.compilers.nki.operands import (
     ARITHMETIC,
@@ -62,7 +63,7 @@ def tensor_tensor(
                 integers(role, one)
         function = BITS.get(name) or ARITHMETIC[name]
         values = function(read(data1).reshape(dst.shape), read(data2).reshape(dst.shape))
-        write(dst, np.asarray(values).astype(dst._data.dtype))
+        write(dst, np.asarray(values).astype(elements(dst).dtype))
     else:
         store(dst, apply(name, wide(data1), wide(data2)))
     machine.issue(by, [data1, data2], [dst], costs.streamed(dst, data1, data2, inputs=2), flops=dst.size)

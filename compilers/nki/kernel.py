@@ -16,6 +16,7 @@ from oneblock.compilers.chips.neuron_cores import Generation, generation
 from oneblock.compilers.nki import machine as machines
 from oneblock.compilers.nki import occupancy, restricted
 from oneblock.compilers.nki.dtypes import FLOATS, INTEGERS
+from oneblock.compilers.nki.elements import elements, states
 from oneblock.compilers.nki.machine import Machine, running
 from oneblock.compilers.nki.memory import SHARED_HBM, NkiTensor
 from oneblock.compilers.nki.occupancy import Occupancy
@@ -152,11 +153,11 @@ def _output(tensor: Any, place: Place) -> np.ndarray:
         raise RuleError("output", f"expected tensors, got {type(tensor).__name__}", None, place)
     if tensor.buffer != SHARED_HBM:
         raise RuleError("output", f"expected buffer=nl.shared_hbm, got {tensor!r}", None, place)
-    if not tensor._state.all():
-        missing = int((tensor._state == 0).sum())
+    if not states(tensor).all():
+        missing = int((states(tensor) == 0).sum())
         said = f"expected every element written, got {missing} of {tensor.size} unwritten of {tensor!r}"
         raise RuleError("output", said, None, place)
-    return np.array(tensor._data)
+    return np.array(elements(tensor))
 
 
 def source(kernel: Kernel) -> str:

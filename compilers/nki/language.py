@@ -15,11 +15,12 @@ from oneblock.compilers.chips.neuron_cores import (
 )
 from oneblock.compilers.nki import isa
 from oneblock.compilers.nki.dtypes import FLOATS, INTEGERS, NOT_INTERPRETED
+from oneblock.compilers.nki.elements import elements
 from oneblock.compilers.nki.isa_scalar import FUNCTIONS
 from oneblock.compilers.nki.machine import current
 from oneblock.compilers.nki.memory import MemoryRegion, NkiTensor
 from oneblock.compilers.nki.operands import ARITHMETIC, BITS
-from oneblock.compilers.nki.rules import NotInterpreted, caller, require
+from oneblock.compilers.nki.rules import NotInterpreted, caller, issuing, require
 
 sbuf, psum = MemoryRegion.sbuf, MemoryRegion.psum
 hbm = private_hbm = MemoryRegion.private_hbm
@@ -65,12 +66,13 @@ def ndarray(
     """A new tensor (P, F) on the chip or (...) in HBM, which nobody has written."""
     if address is not None:
         raise NotInterpreted("nl.ndarray(address=...): the interpreter places tensors itself")
-    with current().within("nl.ndarray", caller()):
+    machine = current()
+    with issuing("nl.ndarray", caller()):
         require(isinstance(buffer, MemoryRegion), "buffer", "nl.sbuf, nl.psum, nl.hbm or nl.shared_hbm", repr(buffer))
         if dtype in NOT_INTERPRETED:
             raise NotInterpreted(f"dtype {dtype}: this interpreter has {', '.join([*FLOATS, *INTEGERS])}")
         require(dtype in FLOATS or dtype in INTEGERS, "dtype", ", ".join([*FLOATS, *INTEGERS]), repr(dtype))
-        return current().allocate(shape, dtype, buffer, name)
+        return machine.allocate(shape, dtype, buffer, name)
 
 
 def full(shape: Sequence[int], fill_value: float, dtype: str, buffer: Any = sbuf, name: str = "") -> NkiTensor:
@@ -140,7 +142,7 @@ def num_programs(axes: int = 0) -> int:
 
 def device_print(print_prefix: str, tensor: NkiTensor) -> None:
     """Print a tensor's elements (...), as they are when the instruction runs."""
-    print(print_prefix, tensor._data)
+    print(print_prefix, elements(tensor))
 
 
 class Operator:

@@ -13,11 +13,11 @@ from typing import Concatenate, ParamSpec
 import numpy as np
 
 from oneblock.compilers.chips.neuron_cores import PARTITIONS, PSUM_BYTES, Generation
+from oneblock.compilers.nki.elements import forget
 from oneblock.compilers.nki.memory import (
     PRIVATE_HBM,
     PSUM,
     SBUF,
-    UNWRITTEN,
     WRITTEN,
     MemoryRegion,
     NkiTensor,
@@ -25,7 +25,7 @@ from oneblock.compilers.nki.memory import (
     Storage,
     new_storage,
 )
-from oneblock.compilers.nki.rules import Place, RuleError, caller, require
+from oneblock.compilers.nki.rules import Place, RuleError, caller, instruction_being_issued, issuing, require
 
 _P = ParamSpec("_P")
 # Parameters that take a member of an enumeration, and since NKI 0.3 no bare number.
@@ -79,7 +79,6 @@ class Machine:
     registers: dict[str, Registers] = field(
         default_factory=lambda: {"scalar": Registers("ScalarE"), "vector": Registers("VectorE")}
     )
-    issuing: tuple[str, Place] | None = None  # the instruction whose rules are being checked
 
     def allocate(self, shape: Sequence[int], dtype: str, buffer: MemoryRegion, name: str = "") -> NkiTensor:
         """New memory (P, F) on the chip or (...) in HBM; RuleError where such a tensor cannot exist."""
@@ -108,19 +107,10 @@ class Machine:
         self.storages.append(storage)
         return NkiTensor(storage, data, state)
 
-    @contextmanager
-    def within(self, name: str, place: Place) -> Iterator[None]:
-        """Errors and events within it are of the instruction of that name, on that line of the kernel."""
-        outer, self.issuing = self.issuing, (name, place)
-        try:
-            yield
-        finally:
-            self.issuing = outer
-
     def forget(self) -> None:
         """Let go of all elements; what was issued and allocated stays."""
         for storage in self.storages:
-            storage._data = storage._state = np.empty(0, np.uint8)
+            forget(storage)
 
     def issue(
         self,
@@ -134,8 +124,9 @@ class Machine:
         dma_runs: int = 0,
     ) -> None:
         """Note an instruction down, whose operands are tiles (P, F) or lie in HBM as (...)."""
-        assert self.issuing is not None
-        name, place = self.issuing
+        issued = instruction_being_issued()
+        assert issued is not None
+        name, place = issued
         read, written = (tuple(one.span() for one in many) for many in (reads, writes))
         index = len(self.events)
         for span in (*read, *written):
@@ -155,12 +146,6 @@ def current() -> Machine:
     if machine is None:
         raise RuleError("instructions run in a kernel", "expected a call within a function under @nki.jit, got none")
     return machine
-
-
-def issuing() -> str | None:
-    """The instruction that is being issued, for what an error says."""
-    machine = _MACHINE.get()
-    return machine.issuing[0] if machine is not None and machine.issuing is not None else None
 
 
 @contextmanager
@@ -183,7 +168,7 @@ def instruction(function: Callable[Concatenate[Machine, _P], None]) -> Callable[
     def issue(*args: _P.args, **kwargs: _P.kwargs) -> None:
         machine = current()
         kwargs.pop("name", None)  # a label, for the vendor's tools
-        with machine.within(f"nisa.{name}", caller()):
+        with issuing(f"nisa.{name}", caller()):
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
@@ -195,20 +180,3 @@ def instruction(function: Callable[Concatenate[Machine, _P], None]) -> Callable[
 
     issue.__signature__ = signature  # type: ignore[attr-defined]
     return issue
-
-
-def read(tensor: NkiTensor) -> np.ndarray:
-    """The elements (...) as they lie; RuleError if one of them was never written."""
-    if not tensor._state.all():
-        missing = int((tensor._state == UNWRITTEN).sum())
-        where = f"{tensor!r}, allocated at {tensor.storage.place}"
-        require(False, "read before it is written", "every element written", f"{missing} unwritten of {where}")
-    return tensor._data
-
-
-def write(tensor: NkiTensor, values: np.ndarray, state: int = WRITTEN) -> None:
-    """Put values of the tensor's dtype there, in its shape (P, F) or one of as many elements a partition."""
-    if not tensor._state.flags.writeable:
-        require(False, "arguments and broadcast views are not written", "an nl.ndarray of its own", repr(tensor))
-    tensor._data[...] = values.reshape(tensor.shape)
-    tensor._state[...] = state

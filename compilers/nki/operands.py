@@ -10,7 +10,8 @@ import numpy as np
 
 from oneblock.compilers.chips.neuron_cores import FREE_DIMENSIONS, PARTITIONS
 from oneblock.compilers.nki.dtypes import INTEGERS, converted
-from oneblock.compilers.nki.machine import current, read, write
+from oneblock.compilers.nki.elements import read, write
+from oneblock.compilers.nki.machine import current
 from oneblock.compilers.nki.memory import PSUM, SBUF, NkiTensor
 from oneblock.compilers.nki.rules import NotInterpreted, require
 

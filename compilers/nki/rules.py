@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +48,27 @@ class NotInterpreted(AttributeError):
     """
 
 
+_ISSUED: ContextVar[tuple[str, Place] | None] = ContextVar("issued", default=None)
+
+
+@contextmanager
+def issuing(name: str, place: Place) -> Iterator[None]:
+    """Errors and events within it are of the instruction of that name, on that line of the kernel."""
+    token = _ISSUED.set((name, place))
+    try:
+        yield
+    finally:
+        _ISSUED.reset(token)
+
+
+def instruction_being_issued() -> tuple[str, Place] | None:
+    """(its name, its line); None between instructions."""
+    return _ISSUED.get()
+
+
 def require(holds: bool, rule: str, expected: object, got: object, todo: str = "") -> None:
     """RuleError unless it holds, of the instruction that is being issued."""
     if not holds:
-        from oneblock.compilers.nki.machine import issuing
-
         then = f"; {todo}" if todo else ""
-        raise RuleError(rule, f"expected {expected}, got {got}{then}", issuing())
+        issued = _ISSUED.get()
+        raise RuleError(rule, f"expected {expected}, got {got}{then}", issued[0] if issued else None)
