@@ -19,6 +19,7 @@ from oneblock.bench.report.explorer.explorer import explore
 from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.exports.tables import Exported, export
 from oneblock.bench.report.page import render
+from oneblock.bench.report.study import Study
 
 
 @click.command("report")
@@ -49,7 +50,7 @@ def COMMAND(
         optional = {"exported": found.exported, "against": found.against}
         answer({"path": str(path), **found.counts, **{name: one for name, one in optional.items() if one is not None}})
         return
-    for problem in (*found.problems, *(found.exported.left_out if found.exported else ())):
+    for problem in dict.fromkeys((*found.problems, *(found.exported.left_out if found.exported else ()))):
         note(f"oneblock: left out: {problem}")
     click.echo(found.sentence)
     if found.against is not None:
@@ -60,7 +61,7 @@ def COMMAND(
 
 @dataclass(frozen=True)
 class Written:
-    """A page that was written, and the files that should have been records and are none."""
+    """A page that was written, and what is not on it: files that are no records, sections that could not be drawn."""
 
     path: Path
     records: int
@@ -100,19 +101,18 @@ def write(
     beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
     explorer = explore(latest, beside.name)
     held = _against(latest, against) if against is not None else None
-    page = render(latest, problems, title, moved=[held] if held else [], explorer=explorer)
+    study = Study(title, latest, problems, held, explorer)
+    page = render(study)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page.html, encoding="utf-8")
         nbytes = write_beside(explorer.beside, beside)
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}; give another with --to") from error
-    exported = None
-    if folder is not None:
-        exported = export(latest, problems, held, title, folder)
-    why = tuple(problem.why for problem in problems)
+    exported = export(study, folder) if folder is not None else None
+    why = tuple(problem.why for problem in (*problems, *page.left_out))
     folder_of = beside if explorer.beside else None
-    return Written(path, len(records), len(page.encode()), why, exported, held, folder_of, nbytes)
+    return Written(path, len(records), len(page.html.encode()), why, exported, held, folder_of, nbytes)
 
 
 def _against(records: list[tuple[Path, Record]], before: Path) -> Against:

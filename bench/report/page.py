@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from oneblock.bench.format.text import figures, plain
-from oneblock.bench.records.record import WITHOUT_TIMES, Record
 from oneblock.bench.records.store import Problem
-from oneblock.bench.report.explorer.explorer import Explorer
-from oneblock.bench.report.page_assets import own_script, own_style
-from oneblock.bench.report.plots.plots import Plots, policy_hash, script
-from oneblock.bench.report.plots.steps import ceilings, step_rooflines
-from oneblock.bench.report.programs import methods, subjects, unfit
-from oneblock.bench.report.rows.rows import Machine, Row, _groups, _rows
-from oneblock.compilers import Stage
+from oneblock.bench.report import sections
+from oneblock.bench.report.page_assets import has_script, own_script, own_style, policy_hash, vega
+from oneblock.bench.report.rows.rows import Row
+from oneblock.bench.report.section import Section
+from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
 
 KINDS = {
@@ -32,83 +29,72 @@ KINDS = {
 }
 
 
-def render(
-    records: Sequence[tuple[Path, Record]],
-    problems: Sequence[Problem],
-    title: str,
-    *,
-    moved: Sequence[Any] = (),
-    explorer: Explorer | None = None,
-) -> str:
+@dataclass(frozen=True)
+class Page:
+    """A page, and the sections that could not be drawn on it, each with why."""
+
+    html: str
+    left_out: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A section as it is drawn, under its heading."""
+
+    name: str
+    section: Section
+    html: str
+
+
+def render(study: Study) -> Page:
     """The page. Every text of a record is escaped, and the page's policy lets no script run but its own.
 
-    `moved` holds what another set of records was held against (_moved.Against); it is empty where there was none.
+    A section that is half-defined or fails is named at the page's head, and the others are drawn.
     """
-    rows = _rows(records)
-    groups, newest = _groups(rows), [row for row in rows if row.newest]
-    plots = Plots([row for row in newest if row.times])
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=plain)
-    page.filters |= {"figures": figures, "quoted": lambda path: shlex.quote(str(path)), "policy_hash": policy_hash}
-    template = page.from_string(Path(__file__).parent.joinpath("assets", "report.html").read_text(encoding="utf-8"))
-    return template.render(
-        title=title,
-        problems=problems,
-        rows=rows,
-        newest=newest,
-        statuses=Counter(row.record.status.value for row in newest),
-        machines=_machines(rows),
-        timers=list(dict.fromkeys(launch.timer for row in rows for launch in row.record.launches)),
-        kinds=_kinds(rows),
-        record_kinds=Counter(row.record.kind.value if row.record.kind else "no evidence" for row in rows),
-        failures=_failures([row for row in rows if not row.without_fault]),
-        columns=sorted({row.labels for row in newest}),
-        groups=groups,
-        rooflines=plots.rooflines([row for group in groups for row in group if row.times]),
-        strips=[plots.strips(group) for group in groups],
-        by_labels=[{row.labels: row for row in reversed(group)} for group in groups],
-        step_rooflines=step_rooflines(plots, groups),
-        ceilings=ceilings(newest),
-        explorer=explorer or Explorer(),
-        stage_names=[stage.value for stage in Stage],
-        moved=moved,
-        compiled=(compiled := subjects(groups, plots)),
-        methods=methods(compiled),
-        unfit=unfit(rows),
-        plots=plots,
-        bundle=script() if plots.specs else "",
-        own=own_script(),
-        style=own_style(),
+    environment = _environment()
+    found, refused = sections.load_all()
+    parts = []
+    for name, section in found.items():
+        try:
+            parts += _drawn(environment, study, name, section)
+        except Exception as error:  # noqa: BLE001  one section must not take the page with it: it is named there
+            refused.append(sections.refusal(name, error))
+    names = tuple(part.name for part in parts)
+    html = environment.get_template("assets/report.html").render(
+        study=study,
+        parts=parts,
+        left_out=refused,
+        kinds=_kinds(study.rows),
+        record_kinds=Counter(row.record.kind.value if row.record.kind else "no evidence" for row in study.rows),
+        bundle=vega() if study.plots.specs else "",
+        own=own_script(names),
+        style=own_style(names),
+        scripted=bool(study.plots.specs) or len(study.rows) > 1 or has_script(names),
     )
+    return Page(html, tuple(refused))
 
 
-def _failures(rows: Sequence[Row]) -> list[tuple[Record, list[Row]]]:
-    """(a record, all rows that ended as it did, their reasons apart), each told once; real faults first."""
-    found: dict[tuple[Any, ...], list[Row]] = {}
-    for record, row in ((row.record, row) for row in rows):
-        ended = (record.status in WITHOUT_TIMES, record.status, record.kind or "", record.hint or "", record.log_tail)
-        found.setdefault(ended, []).append(row)
-    return [(found[ended][0].record, found[ended]) for ended in sorted(found)]
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=plain,
+    )
+    made.filters |= {"figures": figures, "quoted": lambda path: shlex.quote(str(path)), "policy_hash": policy_hash}
+    return made
+
+
+def _drawn(environment: Environment, study: Study, name: str, section: Section) -> list[_Part]:
+    """The section as a part of the page; none where it has nothing to show of this study."""
+    data = section.build(study)
+    if data is None:
+        return []
+    template = environment.get_template(f"sections/{name}/section.html")
+    return [_Part(name, section, template.render(study=study, section=section, data=data))]
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, str]:
     seen = {row.record.kind for row in rows} | {row.record.costs.kind for row in rows}
     return {kind.value: words for kind, words in KINDS.items() if kind in seen}
-
-
-def _machines(rows: Sequence[Row]) -> list[Machine]:
-    found: dict[int, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.machine, []).append(row)
-    where = [[row.record.environment for row in found[number]] for number in sorted(found)]
-    return [(_merged(x.machine for x in e), _merged(x.software for x in e), _merged(x.state for x in e)) for e in where]
-
-
-def _merged(facts: Iterable[Mapping[str, str | float | None]]) -> dict[str, str]:
-    """Each fact once; one that differed between records shows all that it was, numbers as a span."""
-    seen: dict[str, dict[str | float, None]] = {}
-    for key, value in (item for fact in facts for item in fact.items()):
-        if value is not None:
-            seen.setdefault(key, {})[value] = None
-    numbers = {key: [value for value in values if not isinstance(value, str)] for key, values in seen.items()}
-    spans = {key: f"{min(n)} to {max(n)}" for key, n in numbers.items() if len(n) == len(seen[key]) > 1}
-    return {key: ", ".join(map(str, values)) for key, values in seen.items()} | spans

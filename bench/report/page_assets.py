@@ -1,26 +1,76 @@
-"""The page's own script and style: files beside this one, joined, so that the page needs no other file."""
+"""The page's scripts and style: files beside this one and of sections, joined, so that the page needs no other file."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
+import os
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
-# In this order: what comes later uses what comes before.
-SCRIPTS = ("tables", "stages", "syntax", "diff", "pane", "views", "explorer", "draw")
+from platformdirs import user_cache_path
+
+HERE = Path(__file__).parent
+# In this order, the sections' own before the last: what comes later uses what comes before.
+SCRIPTS = ("tables", "stages", "syntax", "diff", "pane", "views")
+_DIGITS = 64  # of the SHA-256 that stands before a kept script
 
 
 @cache
-def own_script() -> str:
-    """All of it, to be one <script>: a policy names each by its hash, and one hash is enough.
+def own_script(names: tuple[str, ...]) -> str:
+    """All of it for a page of these sections, to be one <script>: a policy names each by its hash, and one is enough.
 
     In a function of its own, since the plots' script has names of one and two letters for itself.
     """
-    here = Path(__file__).parent / "assets"
-    parts = [(here / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    files = [HERE / "assets" / f"{name}.js" for name in SCRIPTS]
+    parts = [file.read_text(encoding="utf-8") for file in (*files, *_of(names, "section.js"), HERE / "assets/draw.js")]
     return "\n".join(['(() => { "use strict";', *parts, "})();"])
 
 
+def has_script(names: tuple[str, ...]) -> bool:
+    """Whether any of these sections has a script of its own."""
+    return bool(_of(names, "section.js"))
+
+
 @cache
-def own_style() -> str:
-    """The style of the parts that the script builds."""
-    return (Path(__file__).parent / "assets" / "page.css").read_text(encoding="utf-8")
+def own_style(names: tuple[str, ...]) -> str:
+    """The style of a page of these sections."""
+    files = (HERE / "assets" / "page.css", *_of(names, "section.css"))
+    return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def _of(names: tuple[str, ...], file: str) -> list[Path]:
+    return [path for name in names if (path := HERE / "sections" / name / file).is_file()]
+
+
+@cache
+def vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one text, so that a page needs no network.
+
+    To join them takes seconds, so the text is kept in the user's cache folder, under the version that made it.
+    """
+    kept = user_cache_path("oneblock") / f"vega-{version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # absent or damaged: made again
+        text = kept.read_text(encoding="utf-8")
+        if text.startswith(digest := hashlib.sha256(text[_DIGITS:].encode()).hexdigest()) and digest:
+            return text[_DIGITS:]
+    return _joined(kept)
+
+
+def _joined(kept: Path) -> str:
+    import vl_convert  # a library of 60 MB: only where the text is not kept yet
+
+    text = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):  # a cache that cannot be kept is made again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(hashlib.sha256(text.encode()).hexdigest() + text, encoding="utf-8")
+        temporary.replace(kept)
+    return text
+
+
+def policy_hash(text: str) -> str:
+    """The name by which a page's policy lets one script run: any other, however it came there, is refused."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

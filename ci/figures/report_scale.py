@@ -18,6 +18,7 @@ from oneblock.bench.records.find import newest
 from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer.explorer import explore
 from oneblock.bench.report.page import render
+from oneblock.bench.report.study import Study
 
 FIXTURE = Path(__file__).parents[2] / "tests/fixtures/page"
 NUMBERS = {500: 3.0, 5000: 30.0}  # records: seconds
@@ -47,7 +48,7 @@ def timed(count: int, source: Path) -> Iterator[tuple[str, float]]:
         yield "read", (read := perf_counter()) - start
         explorer = explore(records)
         yield "explorer", (explored := perf_counter()) - read
-        page = render(records, problems, "scale", explorer=explorer)
+        page = render(Study("scale", records, problems, explorer=explorer)).html
         yield "page", perf_counter() - explored
         yield "all", perf_counter() - start
         yield "processor", process_time() - used
@@ -58,7 +59,7 @@ def main() -> int:
     """Print the figures; 1 if any is beyond what is to be held."""
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else FIXTURE
     late = 0
-    render([], [], "warm")  # imports are no part of the figure
+    render(Study("warm", []))  # imports are no part of the figure
     for count, most in NUMBERS.items():
         found = dict(timed(count, source))
         parts = ", ".join(f"{what} {found[what]:.2f} s" for what in ("read", "explorer", "page"))

@@ -22,7 +22,7 @@ from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer.files import name_beside
-from oneblock.bench.report.explorer.shares import shares
+from oneblock.bench.report.explorer.shares import Attribution, shares
 from oneblock.compilers import Stage
 from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, find, lexer, read
 from oneblock.workloads.ops.definitions import STEPS
@@ -43,12 +43,9 @@ class Explorer:
     beside: dict[str, str] = field(default_factory=dict)  # file name: text, of the folder beside the page
 
     @property
-    def attribution(self) -> list[dict[str, Any]]:
+    def attribution(self) -> list[Attribution]:
         """Of each cell, by stage: the share of the operations that a step claims."""
-        return [
-            {"label": cell["label"], "subject": cell["subject"], "stages": shares(cell["stages"])}
-            for cell in self.cells
-        ]
+        return [Attribution(cell["label"], cell["subject"], shares(cell["stages"])) for cell in self.cells]
 
     @property
     def json(self) -> str:

@@ -18,6 +18,15 @@ class Share:
     unread: dict[str, int]  # why texts were not read: how many
 
 
+@dataclass(frozen=True)
+class Attribution:
+    """The shares of one cell, by the name of the stage."""
+
+    label: str
+    subject: str
+    stages: dict[str, list[Share]]
+
+
 def shares(stages: Sequence[dict[str, Any]]) -> dict[str, list[Share]]:
     """By the name of the stage, in the order in which its families come."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}

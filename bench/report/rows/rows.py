@@ -17,8 +17,6 @@ from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.answers.verdict import Check
 
-Machine = tuple[dict[str, str], dict[str, str], dict[str, str]]  # its own facts, its software's, and its state's
-
 
 @dataclass(frozen=True)
 class Times:
@@ -73,7 +71,8 @@ class Row:
         return run_command(self.record)
 
 
-def _rows(records: Sequence[tuple[Path, Record]]) -> list[Row]:
+def rows_of(records: Sequence[tuple[Path, Record]]) -> list[Row]:
+    """A row for each record, by the name of its cell."""
     machines = list(dict.fromkeys(digest(record.environment.machine) for _, record in records))
     rows: list[Row] = []
     seen = set()
@@ -105,7 +104,7 @@ def _times(record: Record) -> Times | None:
     )
 
 
-def _groups(rows: Sequence[Row]) -> list[list[Row]]:
+def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
     """The newest rows by subject, tier and machine: only within these may numbers stand side by side; fastest first."""
     found: dict[tuple[Any, ...], list[Row]] = {}
     for row in (row for row in rows if row.newest):

@@ -19,10 +19,10 @@ from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.judge.compare import compare
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Status
 from oneblock.bench.records.store import StoreError, read_record, to_json
-from oneblock.bench.report.exports.tables import row
-from oneblock.bench.report.page import render
+from oneblock.bench.report.rows.cells import cell_row
+from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind, Reported
-from tests.bench.report.test_report import ended, record
+from tests.bench.report.test_report import drawn, ended, record
 from tests.helpers.stage_records import run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -93,8 +93,8 @@ def test_a_reported_number_needs_its_source_and_no_other_has_one(tmp_path: Path)
 @pytest.mark.parametrize("status", NEW)
 def test_a_failure_is_no_number_anywhere(status: Status, tmp_path: Path) -> None:
     made = ended(status, "torch_eager")
-    assert {name: v for name, v in row(made).items() if name.endswith("_s") and v is not None} == {}
-    page = render([(Path("r.json"), made)], [], "A report")
+    assert {name: v for name, v in cell_row(made).items() if name.endswith("_s") and v is not None} == {}
+    page = drawn(Study("A report", [(Path("r.json"), made)]))
     assert "12.3" not in page
     assert f'<span class="word bad">1 {status}</span>' in page
     assert "torch_eager ended so" in page
@@ -113,6 +113,6 @@ def test_an_overflow_is_an_answer_and_a_disturbance_is_none() -> None:
     assert Status.DISTURBED not in ANSWERS
     disturbed = ended(Status.DISTURBED, "torch_eager")
     assert _verdict(disturbed, disturbed)["agrees"] is None
-    wrong = row(ended(Status.OVERFLOW, "torch_eager"))
+    wrong = cell_row(ended(Status.OVERFLOW, "torch_eager"))
     assert wrong["relative_l2"] is None
-    assert row(record("torch_eager"))["relative_l2"] is not None, "so it would be there"
+    assert cell_row(record("torch_eager"))["relative_l2"] is not None, "so it would be there"

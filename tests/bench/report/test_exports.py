@@ -15,7 +15,7 @@ from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import adapter
 from oneblock.bench.report.exports.stages import joined, safe
-from oneblock.bench.report.exports.tables import COLUMNS, row
+from oneblock.bench.report.rows.cells import COLUMNS, cell_row
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, record
 from tests.conftest import REQUIRED
@@ -95,7 +95,7 @@ def test_no_text_is_a_formula_for_a_spreadsheet(tmp_path: Path) -> None:
     reasons = {one["backend"]: one["reason"] for one in rows_of(exported(tmp_path, *((one, {}) for one in made)))}
     assert reasons["jax_xla"].startswith("'=")
     assert reasons["torch_eager"] == f'a,"b"\n{HOSTILE}', "commas, quotes and lines survive"
-    assert row(made[0])["reason"] == '=HYPERLINK("http://evil.example")'
+    assert cell_row(made[0])["reason"] == '=HYPERLINK("http://evil.example")'
 
 
 def test_timelines_are_one_trace_whose_calls_follow_each_other(tmp_path: Path) -> None:

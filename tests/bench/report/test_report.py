@@ -17,7 +17,8 @@ from oneblock.bench.judge.costs import costs
 from oneblock.bench.records.record import SCHEMA, Environment, Launch, Limits, Record, Status
 from oneblock.bench.records.store import Problem, adapter
 from oneblock.bench.report.page import render
-from oneblock.bench.report.plots.plots import policy_hash, script
+from oneblock.bench.report.page_assets import policy_hash, vega
+from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.verdict import Allowance, Check, OutputCheck
@@ -64,7 +65,14 @@ def ended(status: Status, backend: str, **others: Any) -> Record:
 
 
 def page_of(*records: Record, problems: tuple[Problem, ...] = ()) -> str:
-    return render([(Path(f"records/{n}.json"), each) for n, each in enumerate(records)], problems, "A report")
+    return drawn(Study("A report", [(Path(f"records/{n}.json"), each) for n, each in enumerate(records)], problems))
+
+
+def drawn(study: Study) -> str:
+    """The page of a study, from which no section is left out."""
+    page = render(study)
+    assert page.left_out == ()
+    return page.html
 
 
 class Page(HTMLParser):
@@ -125,7 +133,7 @@ def test_the_policy_names_the_scripts_of_the_page_and_no_other(everything: str) 
 
 
 def test_the_javascript_is_there_once(everything: str) -> None:
-    assert everything.count(script()) == 1
+    assert everything.count(vega()) == 1
     assert [tag for tag, _ in Page(everything).tags].count("script") == 3
 
 
@@ -133,7 +141,7 @@ def test_hostile_text_is_shown_as_text() -> None:
     timed = replace(record(), doubts=(HOSTILE,), environment=replace(ENVIRONMENT, software={HOSTILE: HOSTILE}))
     timed = replace(timed, cell=replace(timed.cell, backend=HOSTILE, weights=Weights(HOSTILE, 0, HOSTILE)))
     crash = replace(ended(Status.CRASHED, "c"), reason=HOSTILE, hint=HOSTILE, log_tail=(HOSTILE,))
-    text = render([(Path(HOSTILE), timed), (Path("c.json"), crash)], [Problem(Path(HOSTILE), HOSTILE)], HOSTILE)
+    text = drawn(Study(HOSTILE, [(Path(HOSTILE), timed), (Path("c.json"), crash)], [Problem(Path(HOSTILE), HOSTILE)]))
     tags = [tag for tag, _ in Page(text).tags]
     assert tags.count("script") == 3
     assert "img" not in tags

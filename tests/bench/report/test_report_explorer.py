@@ -22,11 +22,11 @@ from oneblock.bench.records.store import Store, adapter
 from oneblock.bench.report.explorer import explorer as _explorer
 from oneblock.bench.report.explorer.explorer import Explorer, explore
 from oneblock.bench.report.explorer.files import write_beside
-from oneblock.bench.report.page import render
+from oneblock.bench.report.study import Study
 from oneblock.compilers import Artifact, Stage
 from oneblock.compilers.api.facts import GpuKernel, NeuronCall, StepFacts, TirCall
 from oneblock.compilers.dialects import read
-from tests.bench.report.test_report import HOSTILE, Page, page_of, record
+from tests.bench.report.test_report import HOSTILE, Page, drawn, page_of, record
 from tests.bench.report.test_report_compiled import FACTS, compiled, section
 
 FX = """class GraphModule(torch.nn.Module):
@@ -122,7 +122,7 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
     facts = replace(FACTS, gpu_kernels=(GpuKernel(HOSTILE, HOSTILE, HOSTILE, *[None] * 6, {}, {"static": 1e-6}),))  # type: ignore[arg-type]
     made = replace(made, facts=facts)
     found = explore([(path, made)])
-    text = render([(path, made)], [], "A report", explorer=found, moved=[Against((Moved(*[HOSTILE] * 6),))])
+    text = drawn(Study("A report", [(path, made)], (), Against((Moved(*[HOSTILE] * 6),)), found))
     assert not {"img"} & {tag for tag, _ in Page(text).tags}
     assert [tag for tag, _ in Page(text).tags].count("script") == 4
     assert "\x1b" not in text
@@ -132,8 +132,8 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
 
 def test_numbers_that_moved_have_a_section_only_where_there_are_any() -> None:
     assert 'id="moved"' not in page_of(record())
-    moved = [Against((Moved("block-x", "cold", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"),))]
-    text = section(render([(Path("r.json"), record())], [], "A report", moved=moved), "moved")
+    moved = Against((Moved("block-x", "cold", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"),))
+    text = section(drawn(Study("A report", [(Path("r.json"), record())], against=moved)), "moved")
     for words in ("block-x", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"):
         assert words in text
 
@@ -190,4 +190,4 @@ def test_records_of_the_first_schema_have_their_place(tmp_path: Path) -> None:
     found = explore(records)
     assert found.cells[0]["table"] is None
     assert found.cells[0]["stages"][0]["lines"] == len(FX.splitlines())
-    assert re.search(r"fx\s+<span[^>]*>100", render(records, [], "Old", explorer=found))
+    assert re.search(r"fx\s+<span[^>]*>100", drawn(Study("Old", records, explorer=found)))

@@ -13,17 +13,17 @@ from oneblock.bench.report.explorer import explorer as _explorer
 from oneblock.bench.report.explorer.explorer import explore
 from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.explorer.shares import Share, shares
-from oneblock.bench.report.page import render
+from oneblock.bench.report.study import Study
 from oneblock.compilers.api.facts import StepFacts
 from oneblock.compilers.dialects import Lines
-from tests.bench.report.test_report import page_of
+from tests.bench.report.test_report import drawn, page_of
 from tests.bench.report.test_report_compiled import FACTS, compiled, section
 from tests.bench.report.test_report_explorer import FX, kept
 
 
 def table(found: Any, *records: Any) -> str:
     """The words of the table of shares."""
-    return " ".join(section(render(records, [], "A page", explorer=found), "explorer").split())
+    return " ".join(section(drawn(Study("A page", records, explorer=found)), "explorer").split())
 
 
 def test_the_share_of_a_text_without_room_is_still_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The report's rooflines by step: each step of the block by formula, and as each compiler counted it."""
+"""Rooflines: of measured cells, and of the steps of a block by formula and as each compiler counted them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oneblock import backends
 from oneblock.bench.format.text import figures, plain
-from oneblock.bench.judge.limits import stated_limits
 from oneblock.bench.judge.steps import StepRow, by_step
 from oneblock.bench.records.record import Limits
 from oneblock.bench.report.plots.plots import Plot, Plots
 from oneblock.bench.report.plots.vega import INK, Spec, layer, log, mark, name, quantity
 from oneblock.bench.report.rows.rows import Row
-from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.definitions import STEPS
 
 FORMULA = "formula"
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The rows of one target and dtype, and their roof: that of the newest row, with what it does not know None."""
+
+    rows: tuple[Row, ...]
+    newest: Row
+    roofs: int  # how many different ones the rows have
+    plot: Plot
 
 
 @dataclass(frozen=True)
@@ -31,15 +40,19 @@ class StepRoofline:
     undrawn: dict[str, list[str]]  # why steps are not drawn, since both axes are logarithmic: "STEP of BACKEND OPS"
 
 
-@dataclass(frozen=True)
-class Ceiling:
-    """What one target reaches in one dtype: as measured, and as its maker states it; None where that is not known."""
+def rooflines(plots: Plots, rows: Sequence[Row]) -> list[Roofline]:
+    """One plot for each target and dtype of a machine, of rows that have times."""
+    found: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.record.cell.target, row.record.cell.dtype, row.machine), []).append(row)
+    return [_of_one(plots, found[key]) for key in sorted(found)]
 
-    target: str
-    dtype: str
-    measured: Limits | None
-    when: str  # the date of the record that holds what was measured
-    stated: Limits | None
+
+def _of_one(plots: Plots, rows: list[Row]) -> Roofline:
+    newest = max(rows, key=lambda row: row.record.created)
+    words = f"FLOP per second against FLOP per byte, {len(rows)} cells; every rate is in the tables below"
+    plot = plots.add(_roofline(rows, newest.record.limits, plots.backends), words)
+    return Roofline(tuple(rows), newest, len({row.record.limits for row in rows}), plot)
 
 
 def step_rooflines(plots: Plots, groups: Sequence[Sequence[Row]]) -> list[StepRoofline]:
@@ -58,30 +71,6 @@ def step_rooflines(plots: Plots, groups: Sequence[Sequence[Row]]) -> list[StepRo
             plot = plots.add(_chart(points, limits, ridge), words)
             made.append(StepRoofline(rows[0], limits, ridge, plot, _undrawn(rows)))
     return made
-
-
-def ceilings(rows: Sequence[Row]) -> list[Ceiling]:
-    """Of each target and dtype of the page, the newest measured limits beside the maker's."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda one: one.record.created):
-        if row.record.limits is not None:
-            found.setdefault((row.record.cell.target, row.record.cell.dtype), []).append(row)
-    made = []
-    for (target, dtype), having in sorted(found.items()):
-        measured = [row for row in having if row.record.limits and row.record.limits.kind is Kind.MEASURED]
-        newest = measured[-1].record if measured else None
-        stated = _stated(having[-1])
-        limits, when = (newest.limits, newest.created[:10]) if newest else (None, "")
-        made.append(Ceiling(target, dtype, limits, when, stated))
-    return made
-
-
-def _stated(row: Row) -> Limits | None:
-    try:
-        return stated_limits(row.record.cell)
-    except (LookupError, ValueError):  # a target that this version does not know
-        limits = row.record.limits
-        return limits if limits is not None and limits.kind is not Kind.MEASURED else None
 
 
 def _known(limits: Limits | None) -> bool:
@@ -154,3 +143,61 @@ def _placed(point: dict[str, Any], peak: float, rate: float) -> dict[str, Any]:
     said = {"FLOPs": f"{figures(point['flops'], 1e-6)} M", "bytes": f"{figures(point['bytes'], 1e-6)} MB"}
     said |= {"intensity": f"{figures(intensity)} FLOP per byte", "modelled time": point.get("time", "–")}
     return {"x": intensity, "y": min(peak, intensity * rate), "step": point["step"], "by": point["by"], **said}
+
+
+def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str]) -> Spec:
+    points = [_point(row) for row in rows]
+    x = quantity("x", title="arithmetic intensity, FLOP per byte (log)", scale=log(nice=False, padding=12))
+    y = quantity("y", title="FLOP per second (log)", scale=log(padding=12), axis={"format": "~s", "tickCount": 6})
+    colour = name("backend", scale={"domain": list(backends)})
+    shape = name("ops set", scale={"domain": _in_order({point["ops set"] for point in points})})
+    tips = [name(field) for field in points[0] if field not in ("x", "y")]
+    of = mark("point", filled=True, size=80, opacity=0.9)
+    layers = [layer(points, of, x=x, y=y, color=colour, shape=shape, tooltip=tips)]
+    if limits is not None and limits.flops_per_s and limits.read_bytes_per_s:
+        line, *words = _roof(points, limits.flops_per_s, limits.read_bytes_per_s, {"x": x, "y": y})
+        layers = [line, *layers, *words]
+    return {"layer": layers, "height": 340}
+
+
+def _in_order(ops_sets: set[str]) -> list[str]:
+    """Ours in the order in which they are compared, each with the same shape on every page; then others' own."""
+    ours = backends.ops_sets()
+    return [*ours, *sorted(ops_sets - {*ours})]
+
+
+def _roof(points: Sequence[dict[str, Any]], peak: float, rate: float, at: Spec) -> list[Spec]:
+    """The line of the roof, and the words on its two sides."""
+    ridge = peak / rate
+    places = [ridge, *(point["x"] for point in points)]
+    left, right = min(places) / 2, max(places) * 4
+    corners = [
+        {"x": left, "y": left * rate, "roof": f"{figures(rate, 1e-9)} GB/s"},
+        {"x": ridge, "y": peak, "roof": ""},
+        {"x": right, "y": peak, "roof": f"{figures(peak, 1e-9)} GFLOP/s"},
+    ]
+    line = layer(corners, mark("line", color="var(--soft)", strokeWidth=1.5, strokeDash=[5, 3]), **at)
+    read = layer(corners[:1], mark("text", align="left", dx=20, dy=12), **at, text=name("roof"))
+    compute = layer(corners[2:], mark("text", align="right", dy=-9), **at, text=name("roof"))
+    return [line, read, compute]
+
+
+def _point(row: Row) -> dict[str, Any]:
+    record, times = row.record, row.times
+    assert times is not None  # only rows that have times are plotted
+    low, high = (figures(end, 1e3) for end in times.interval_s)
+    flops, read = record.costs.flops, max(1, record.costs.compulsory_bytes)
+    words = {
+        "cell": record.cell.subject,
+        "backend": record.cell.backend,
+        "ops set": record.cell.ops_set,
+        "tier": record.tier,
+        "rate": f"{figures(flops / times.cold_s, 1e-9)} GFLOP/s",
+        "intensity": f"{figures(flops / read)} FLOP per byte",
+        "cold": f"{figures(times.cold_s, 1e3)} ms (99 %: {low} to {high})",
+        "warm": f"{figures(times.warm_s, 1e3)} ms",
+        "of limit": f"{times.limit.seconds / times.cold_s:.0%} {times.limit.by}" if times.limit else "not known",
+        "measured": f"{times.samples} samples",
+        "doubts": "; ".join(record.doubts) or "none",
+    }
+    return {"x": flops / read, "y": flops / times.cold_s} | {name: plain(text) for name, text in words.items()}

@@ -1,4 +1,4 @@
-"""The report's view of what was compiled for a device that is elsewhere, and of programs that do not fit one."""
+"""What was compiled for a device that is elsewhere: counts of its program, and estimates of its time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from oneblock.bench.format.text import plain
 from oneblock.bench.report.plots.plots import Plot, Plots
-from oneblock.bench.report.plots.programs import occupancies, slots, times, traffic
 from oneblock.bench.report.rows.programs import Entry, Exchange, Method, _in_order, method
 from oneblock.bench.report.rows.rows import Row
+from oneblock.bench.report.section import Section
+from oneblock.bench.report.sections.compiled.plots import occupancies, slots, times, traffic
+from oneblock.bench.report.study import Study
 from oneblock.bench.terminal.programs import ESTIMATES, ledger
-from oneblock.compilers.api.facts import Memory
+from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,17 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Unfit:
-    """A row whose program does not fit its target."""
+class Compiled:
+    """The page's subjects with compiled rows, and every method of theirs once."""
 
-    row: Row
-    memory: Memory
+    subjects: list[Subject]
+    methods: list[Method]
 
-    @property
-    def times_over(self) -> float | None:
-        """Needed as a multiple of available."""
-        needed, available = self.memory.needed_bytes, self.memory.available_bytes
-        return needed / available if needed is not None and available else None
+
+def build(study: Study) -> Compiled | None:
+    """The compiled programs; None where no row is one with facts."""
+    found = subjects(study.groups, study.plots)
+    return Compiled(found, methods(found)) if found else None
 
 
 def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
@@ -73,11 +75,6 @@ def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
         having = tuple((entry, heat) for entry, heat in zip(entries, heats, strict=True) if heat)
         made.append(Subject(number, entries, *pair, having, occupancies(plots, entries)))
     return made
-
-
-def unfit(rows: Sequence[Row]) -> list[Unfit]:
-    """The newest rows that ran out of memory and say of how much."""
-    return [Unfit(row, row.record.memory) for row in rows if row.newest and row.record.memory is not None]
 
 
 def methods(found: Sequence[Subject]) -> list[Method]:
@@ -105,3 +102,6 @@ def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for text, label in pairs:
         found.setdefault(text, []).append(label)
     return found
+
+
+SECTION = Section("Compiled, not run", "compiled", 40, build, kinds=(Kind.COMPILED, Kind.MODELLED))

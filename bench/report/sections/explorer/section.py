@@ -1,0 +1,29 @@
+"""Each compiler's stages side by side, with the lines of a step marked in all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oneblock.bench.report.explorer.explorer import Attribution
+from oneblock.bench.report.section import Section
+from oneblock.bench.report.study import Study
+from oneblock.compilers import Stage
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages that a program passes in order, and of each cell the shares of its operations by stage."""
+
+    stages: list[str]
+    attribution: list[Attribution]
+    json: str
+
+
+def build(study: Study) -> Stages | None:
+    """The Explorer's stages; None where no record has any."""
+    if not study.explorer.cells:
+        return None
+    return Stages([stage.value for stage in Stage], study.explorer.attribution, study.explorer.json)
+
+
+SECTION = Section("Explorer", "explorer", 70, build)
