@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneblock.bench.report.explorer.explorer import Attribution
+from oneblock.bench.report.explorer.shares import Attribution
 from oneblock.bench.report.section import Section
 from oneblock.bench.report.study import Study
 from oneblock.compilers import Stage
