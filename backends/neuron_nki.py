@@ -8,11 +8,13 @@ from typing import Any
 
 from oneblock.backends._nki import script as scripts
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.deferred import Deferred
-from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.backends.api.target import Target, known_targets
 from oneblock.backends.neuron_torch import check as check_traced
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.neuron import pins
+from oneblock.compilers.chips.chip import NeuronCore
+from oneblock.compilers.neuron import driver, pins
 from oneblock.compilers.nki import RealNkiHere, install
 from oneblock.compilers.nki.kernel import specialisations
 from oneblock.workloads._workload import Arrays, Case, Workload
@@ -31,14 +33,14 @@ class NeuronNki(Deferred):
         if target.mesh is not None:
             raise Unsupported(f"{target}: a kernel of ours is a program for one NeuronCore")
         architecture = _architecture(target)
-        core = f"{architecture} (NeuronCore-{pins.CORES[architecture]})"
-        here = pins.architecture() if pins.devices() else architecture
+        core = chip_of(Target("neuron", architecture), NeuronCore).name
+        here = driver.architecture() if driver.count() else architecture
         if here is None:
             raise Unavailable(
                 "a Neuron device is here, and its driver does not say what it is",
                 "update the driver: a record names it",
             )
-        if pins.devices() > 0 and here == architecture:
+        if driver.count() > 0 and here == architecture:
             wrong = pins.missing(*pins.ON_DEVICE)
             if wrong is not None:  # with a device here, an interpreter would be less than what was asked for
                 raise Unavailable(f"a Neuron device is here, and {wrong}", pins.mend(*pins.ON_DEVICE))
@@ -58,8 +60,9 @@ class NeuronNki(Deferred):
 
     def run_script(self, script: Path, arguments: Sequence[str], target: Target) -> scripts.NkiScript:
         if target.platform != "neuron" or target.architecture is None:
-            *most, last = (f"neuron:{architecture}" for architecture in ARCHITECTURES["neuron"])
+            *most, last = known_targets("neuron")
             raise Unsupported(f"expected {', '.join(most)} or {last}, got {str(target)!r}")
+        chip_of(target, NeuronCore)
         try:
             return scripts.run(script, arguments, target.architecture)
         except RealNkiHere as error:
@@ -77,7 +80,7 @@ def _architecture(target: Target) -> str:
     """What is named, or the device that is here; there is no default."""
     if target.architecture is not None:
         return target.architecture
-    here = pins.architecture() if pins.devices() else None
+    here = driver.architecture() if driver.count() else None
     if here is None:
         raise Unavailable("there is no Neuron device here", "name one to interpret for, e.g. --target neuron:trn2")
     return here

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.deferred import Deferred
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.neuron import pins
+from oneblock.compilers.chips.chip import NeuronCore
+from oneblock.compilers.neuron import driver, pins
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 PACKAGES = ("neuronx-cc", "torch-neuronx")
@@ -35,7 +37,7 @@ class NeuronTorch(Deferred):
         if wrong is not None:
             raise Unavailable(wrong, pins.mend(*PACKAGES))
         architecture = _architecture(target)
-        core = f"{architecture} (NeuronCore-{pins.CORES[architecture]})"
+        core = chip_of(Target("neuron", architecture), NeuronCore).name
         return Device(Kind.MEASURED, f"AWS {core}") if _here(architecture) else Device(Kind.COMPILED, f"AWS {core}")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
@@ -64,9 +66,9 @@ def _architecture(target: Target) -> str:
     """What to compile for: what is named, or the device that is here."""
     if target.architecture is not None:
         return target.architecture
-    if not pins.devices():
+    if not driver.count():
         raise Unavailable("there is no Neuron device here", "name what to compile for, e.g. --target neuron:trn1")
-    here = pins.architecture()
+    here = driver.architecture()
     if here is None:
         raise Unavailable(
             "the driver does not say what the Neuron device here is", "name it, e.g. --target neuron:trn1"
@@ -86,7 +88,7 @@ def check(architecture: str) -> None:
 
 def _here(architecture: str) -> bool:
     """Whether this machine has a device of that architecture; what is compiled for another leaves it alone."""
-    return pins.devices() > 0 and pins.architecture() == architecture
+    return driver.count() > 0 and driver.architecture() == architecture
 
 
 BACKEND = NeuronTorch()

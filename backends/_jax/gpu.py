@@ -7,9 +7,10 @@ from typing import ClassVar
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import shape
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips import nvidia_gpus
+from oneblock.compilers.chips import chip
 from oneblock.compilers.xla import gpu as compiler
 from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.compilers.xla import lowering as xla
@@ -38,25 +39,22 @@ class Gpu:
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         self.probe(target)
+        of = _named(target)
         ops = self.OPS[ops_set]("cuda")
         program = xla.named(workload.program, ops, case, workload.name)
         shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
         try:
-            lowered, graph = xla.lower(program, shapes, xla.on(compiler.device(_named(target))))
+            lowered, graph = xla.lower(program, shapes, xla.on(compiler.device(of)))
         except (ValueError, NotImplementedError) as error:
             raise Unsupported(f"does not lower for {target}: {error}") from error
-        where = [part for part in (target.architecture, target.topology) if part is not None]
-        return Compiled(None, compiler.compile_and_capture(lowered, graph, where, STEPS))
+        return Compiled(None, compiler.compile_and_capture(lowered, graph, of, STEPS))
 
     def compilations(self) -> int:
         return xla.compilations()
 
 
-def _named(target: Target) -> nvidia_gpus.Gpu:
+def _named(target: Target) -> chip.Gpu:
     """The GPU that a target names; Unsupported offers those there are."""
     if target.mesh is not None:
         raise Unsupported(f"{target}: xla_gpu compiles for one GPU: leave out @{target.mesh}")
-    try:
-        return nvidia_gpus.gpu(str(target.architecture), target.topology)
-    except LookupError as error:
-        raise Unsupported(str(error)) from error
+    return chip_of(target, chip.Gpu)

@@ -11,6 +11,8 @@ import numpy as np
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Unavailable, Unsupported
 from oneblock.backends.api.target import MESH_AXES, Target
+from oneblock.compilers.chips import every
+from oneblock.compilers.chips.chip import Tpu
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays
 from oneblock.workloads.models import sharding
@@ -62,8 +64,11 @@ def _devices(target: Target) -> list[Any]:
 
 
 def _architecture(device: Any) -> str:
-    """The architecture as targets spell it: "sm_90" from compute capability 9.0, "v5e" from "TPU v5 lite"."""
+    """The architecture as targets spell it: "sm_90" from compute capability 9.0, "v5e" from "TPU v5 lite".
+
+    Of a kind that no chip names it is the kind itself.
+    """
     if device.platform == "gpu":
         return "sm_" + str(device.compute_capability).replace(".", "")
-    spoken = str(device.device_kind).lower().replace("tpu", "").replace(" lite", "e").replace(" ", "")
-    return {"v5": "v5p", "v6e": "v6e", "7x": "v7x"}.get(spoken, spoken)
+    kind = str(device.device_kind)
+    return next((tpu.architecture for tpu in every(Tpu) if kind in tpu.device_kinds), kind)

@@ -12,7 +12,7 @@ import numpy as np
 
 from oneblock.backends._nki.ops import Kernels
 from oneblock.backends.api.host import NumpyExecutable
-from oneblock.compilers.nki import generation, run
+from oneblock.compilers.nki import Generation, run
 from oneblock.compilers.nki.kernel import PLATFORM
 from oneblock.compilers.nki.lowering import Call
 from oneblock.workloads._workload import Arrays, Case, Workload
@@ -22,9 +22,9 @@ from oneblock.workloads.ops.numpy_ops import NumpyOps
 class InterpretedOps(Kernels, NumpyOps):
     """Each kernel interpreted on a generation; with `keep`, its run is noted down."""
 
-    def __init__(self, core: str, *, keep: bool = False) -> None:
+    def __init__(self, core: Generation, *, keep: bool = False) -> None:
         super().__init__()
-        self.core, self.keep = generation(core), keep
+        self.core, self.keep = core, keep
         self.calls: list[Call] = []
         self.current: str | None = None
 
@@ -57,7 +57,7 @@ class SimulatedOps(Kernels, NumpyOps):
         return np.asarray(nki.simulate(kernel)(*args))
 
 
-def interpreted(workload: Workload, case: Case, arrays: Arrays, core: str) -> tuple[NumpyExecutable, list[Call]]:
+def interpreted(workload: Workload, case: Case, arrays: Arrays, core: Generation) -> tuple[NumpyExecutable, list[Call]]:
     """(the program, the calls of its kernels): it runs once, which holds every kernel to the core's rules."""
     ops = InterpretedOps(core, keep=True)
     workload.program(ops, case, arrays)

@@ -8,9 +8,12 @@ from typing import ClassVar
 from oneblock.backends._nki import on_host
 from oneblock.backends._nki.ops import Kernels
 from oneblock.backends.api.backend import Compiled
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.host import NumpyExecutable
+from oneblock.backends.api.target import Target
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.chips.chip import NeuronCore
 from oneblock.compilers.neuron import pins
 from oneblock.compilers.nki.lowering import lowering
 from oneblock.workloads._workload import Arrays, Case, Workload
@@ -27,7 +30,8 @@ class Programs:
             return compiled
         if kind is Kind.SIMULATED:
             return _simulated(workload, case, arrays, architecture)
-        executable, calls = on_host.interpreted(workload, case, arrays, pins.CORES[architecture])
+        core = chip_of(Target("neuron", architecture), NeuronCore)
+        executable, calls = on_host.interpreted(workload, case, arrays, core.generation)
         return Compiled(executable, lambda detail: lowering(calls, detail))
 
 

@@ -16,7 +16,6 @@ from oneblock.backends.api.backend import Compiled, Device, Found, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, Tell
-from oneblock.compilers.chips.tpus import TPUS
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
@@ -42,7 +41,7 @@ class Programs:
             what = "an interpreter's time says nothing of a block size" if target.platform == "cpu" else "not timed yet"
             raise Unsupported(f"{target}: {what}; sizes are ranked for a TPU elsewhere, e.g. --target tpu:v5e:2x2")
         at = tpu.where(target)
-        if TPUS[at.generation.name].clock_hz is None:
+        if at.chip.clock_hz is None:
             raise Unsupported(f"{target}: its clock is not known, so that simulated cycles are no seconds")
         ops = PallasOps("tpu")
         shapes = {name: jax.ShapeDtypeStruct(shape(name, a.shape, "kernels"), a.dtype) for name, a in arrays.items()}

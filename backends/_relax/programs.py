@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from oneblock.backends._relax.executable import RelaxExecutable
 from oneblock.backends._relax.ops import RelaxNativeOps, RelaxOps, trace
 from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
-from oneblock.compilers.chips.amd_gpus import AMD_GPUS
-from oneblock.compilers.chips.nvidia_gpus import gpu
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.tvm import lowering as relax
 from oneblock.compilers.tvm import measure, rocm, search, stages, store
 from oneblock.compilers.tvm import tuned as tuned_schedules
@@ -164,12 +164,7 @@ def _name(target: Target) -> str:
     if target.architecture is None:
         example = "cuda:sm_90" if target.platform == "cuda" else "rocm:gfx942"
         raise Unavailable("tvm_relax compiles for a GPU that is named", f"name one, e.g. --target {example}")
-    try:
-        if target.platform == "cuda":
-            return gpu(target.architecture, target.topology).name
-        return AMD_GPUS[target.architecture].name
-    except LookupError as error:
-        raise Unsupported(str(error)) from error
+    return chip_of(target, Gpu).name
 
 
 def threads() -> int:

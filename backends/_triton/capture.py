@@ -17,7 +17,7 @@ from oneblock.compilers.triton.choice import Candidate
 from oneblock.compilers.triton.lowering import Built, Source
 
 
-def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) -> Capture:
+def of(planned: Sequence[Planned], *, measure: bool = False) -> Capture:
     """The capture of a plan; with `measure`, every configuration is timed on the device that is here."""
 
     def capture(detail: Detail) -> Lowering:
@@ -42,7 +42,7 @@ def of(planned: Sequence[Planned], architecture: str, *, measure: bool = False) 
         ]
         order = list(Stage)
         stages = sorted([*tables, *texts, *passes], key=lambda a: order.index(a.stage))
-        return Lowering(tuple(stages), _facts(plan, architecture))
+        return Lowering(tuple(stages), _facts(plan))
 
     return capture
 
@@ -83,7 +83,7 @@ def _choices(plan: Sequence[Planned]) -> str:
     )
 
 
-def _facts(plan: Sequence[Planned], architecture: str) -> Facts:
+def _facts(plan: Sequence[Planned]) -> Facts:
     """Counts of the launches. FLOPs and bytes are the kernels' own formulas, and stand with each kernel, not here."""
     kernels = tuple(one.facts() for one in plan)
     operations: dict[str, int] = {}

@@ -20,9 +20,10 @@ from oneblock.backends._torch.executable import TorchExecutable
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends._triton.runners import interpreter_fits
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.nvidia_gpus import GPUS
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.inductor import gemm_templates
 from oneblock.compilers.inductor import gpu as inductor_gpu
 from oneblock.compilers.inductor import kernels as inductor_kernels
@@ -30,7 +31,7 @@ from oneblock.compilers.inductor import stages as inductor_stages
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
-_INTERPRETED_AS = "sm_90"  # for which the code that the CPU interprets is generated
+_INTERPRETED_AS = Target("cuda", "sm_90")  # for which the code that the CPU interprets is generated
 
 
 class InductorGpu:
@@ -43,18 +44,14 @@ class InductorGpu:
             raise Unsupported(f"{target}: inductor_gpu compiles for one GPU: leave out @{target.mesh}")
         if target.platform == "cpu":
             interpreter_fits()
-            return Device(
-                Kind.INTERPRETED, f"cpu, {_INTERPRETED_AS} code by the interpreter of Triton {triton.__version__}"
-            )
+            code = f"{_INTERPRETED_AS.architecture} code"
+            return Device(Kind.INTERPRETED, f"cpu, {code} by the interpreter of Triton {triton.__version__}")
         if target.architecture is None:
             raise Unavailable(
                 "inductor_gpu only compiles, for a GPU that is named",
                 "name one, e.g. --target cuda:sm_90; on a GPU that is here, torch_inductor with --target cuda measures",
             )
-        try:
-            return Device(Kind.COMPILED, triton_gpu.device(target.architecture, target.topology).name)
-        except LookupError as error:
-            raise Unsupported(str(error)) from error
+        return Device(Kind.COMPILED, chip_of(target, Gpu).name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
@@ -64,14 +61,13 @@ class InductorGpu:
             return workload.program(ops, case, args)
 
         interpreted = kind is Kind.INTERPRETED
-        where = (_INTERPRETED_AS, None) if interpreted else (str(target.architecture), target.topology)
-        gpu = GPUS[where]
+        gpu = chip_of(_INTERPRETED_AS if interpreted else target, Gpu)
         pick = gemm_templates.fewest if interpreted else gemm_templates.modelled(gpu)
         shapes = without_data(arrays)
         try:
             generated = inductor_gpu.generate(program, shapes, gpu, pick if ops_set == "kernels" else None)
             launches = inductor_stages.started(generated, shapes)
-            kernels = {} if interpreted else inductor_stages.build(launches, *where)
+            kernels = {} if interpreted else inductor_stages.build(launches, gpu)
         except (NotImplementedError, triton_gpu.CannotBuild) as error:
             raise Unsupported(f"{workload.name} for {target}: {error}") from error
         capture = inductor_stages.of(generated, launches, kernels)

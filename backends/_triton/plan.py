@@ -11,6 +11,7 @@ from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.kernels.triton.launch import Config, KernelCall
 from oneblock.compilers.api.facts import GpuKernel
 from oneblock.compilers.chips import launch_model as _gpu_model
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.compilers.triton.choice import Candidate
@@ -54,7 +55,7 @@ class Planned:
         )  # fmt: skip
 
 
-def plan(started: Sequence[Started], architecture: str, product: str | None) -> list[Planned]:
+def plan(started: Sequence[Started], gpu: Gpu) -> list[Planned]:
     """Build every way of every launch, as many at once as there are cores, and choose; Unsupported if none can be."""
     sources: dict[str, Source] = {}
     keys: list[list[str]] = []
@@ -63,7 +64,7 @@ def plan(started: Sequence[Started], architecture: str, product: str | None) -> 
         for i, config in _ways(one):
             call = one.alternatives[i]
             given = call.args(config), options(call, config)
-            source = triton_gpu.as_launched(call.kernel, *given, architecture, product)
+            source = triton_gpu.as_launched(call.kernel, *given, gpu)
             keys[-1].append(source.key)
             sources.setdefault(source.key, source)
     built = triton_gpu.build_all(sources.values())

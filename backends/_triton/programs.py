@@ -15,15 +15,17 @@ from oneblock.backends._triton import capture, plan, tuning
 from oneblock.backends._triton.ops import TritonOps, array
 from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder, interpreter_fits
 from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported, no_lowering
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.compilers.triton.passes import TritonPasses
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
-_WITHOUT_TENSOR_CORES = ("sm_75",)  # it has some; Triton uses those from sm_80 on
+_TENSOR_CORES_FROM = (8, 0)  # the compute capability: Turing has some, and Triton uses none of them
 
 
 class Programs:
@@ -43,10 +45,7 @@ class Programs:
                 f"no {target.platform} device is visible to PyTorch",
                 f"run on a machine with one, or name what to compile for, e.g. --target {_example(target.platform)}",
             )
-        try:
-            known = triton_gpu.device(target.architecture or str(here), target.topology)
-        except LookupError as error:  # and of one that is here: no configuration can be chosen without its numbers
-            raise Unsupported(str(error)) from error
+        known = _gpu(target)  # of one that is here, too: no configuration can be chosen without its numbers
         if here is not None and target.architecture in (None, here) and target.topology is None:
             return Device(Kind.MEASURED, torch.cuda.get_device_name())
         return Device(Kind.COMPILED, known.name)
@@ -56,14 +55,14 @@ class Programs:
         if kind is Kind.INTERPRETED:
             executable = TorchExecutable(_program(workload, case, Interpreted()), torch.device("cpu"), pack=False)
             return Compiled(executable, no_lowering)
-        architecture, recorder = _recorded(workload, case, arrays, target, kind)
-        planned = plan.plan(recorder.started, architecture, target.topology)
+        gpu, recorder = _recorded(workload, case, arrays, target, kind)
+        planned = plan.plan(recorder.started, gpu)
         if kind is Kind.COMPILED:
-            return Compiled(None, capture.of(planned, architecture))
+            return Compiled(None, capture.of(planned))
         runner = OnDevice(plan.choices(planned), recorder)
         executable = Eager().executable(_program(workload, case, runner), torch.device("cuda"))
         executable.wait(executable.call(executable.put(arrays)))  # Triton loads a kernel as it is first called
-        return Compiled(executable, capture.of(planned, architecture, measure=True))
+        return Compiled(executable, capture.of(planned, measure=True))
 
     def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
         kind = self.probe(target).kind
@@ -72,16 +71,16 @@ class Programs:
                 f"{target}: an interpreter's time says nothing of a configuration; "
                 f"name a GPU, here or not, e.g. --target {_example('cuda')}"
             )
-        architecture, recorder = _recorded(workload, case, arrays, target, kind)
+        gpu, recorder = _recorded(workload, case, arrays, target, kind)
         of_trials = Kind.MEASURED if kind is Kind.MEASURED else Kind.MODELLED
-        return tuning.tune(recorder.started, architecture, target.topology, of_trials, tell)
+        return tuning.tune(recorder.started, gpu, of_trials, tell)
 
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         kind = self.probe(target).kind
         if kind is Kind.INTERPRETED:
             raise Unsupported(f"{target}: an interpreter runs no pass; name a GPU, e.g. --target {_example('cuda')}")
-        architecture, recorder = _recorded(workload, case, arrays, target, kind)
-        planned = plan.plan(recorder.started, architecture, target.topology)
+        gpu, recorder = _recorded(workload, case, arrays, target, kind)
+        planned = plan.plan(recorder.started, gpu)
         distinct = {one.source.key: one.source for one in planned if one.source is not None}
         return TritonPasses(list(distinct.values()))
 
@@ -98,16 +97,22 @@ def _program(workload: Workload, case: Case, runner: Interpreted | Recorder | On
     return program
 
 
-def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind) -> tuple[str, Recorder]:
-    """(the architecture that a target comes to, all that the program starts there)."""
-    architecture = target.architecture or str(_here(target.platform))
-    sms = triton_gpu.device(architecture, target.topology).sms
+def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind) -> tuple[Gpu, Recorder]:
+    """(the GPU that a target comes to, all that the program starts there)."""
+    gpu = _gpu(target)
+    sms = gpu.sms.value
     if kind is Kind.MEASURED:
         sms = torch.cuda.get_device_properties().multi_processor_count
-    recorder = Recorder(sms, tensor_cores=architecture not in _WITHOUT_TENSOR_CORES)
+    recorder = Recorder(sms, tensor_cores=gpu.platform == "rocm" or gpu.capability >= _TENSOR_CORES_FROM)
     with torch.inference_mode(), recorder.listening():
         _program(workload, case, recorder)(without_data(arrays))
-    return architecture, recorder
+    return gpu, recorder
+
+
+def _gpu(target: Target) -> Gpu:
+    """What is named, or what is here."""
+    named = target.architecture is not None
+    return chip_of(target if named else Target(target.platform, _here(target.platform)), Gpu)
 
 
 def _here(platform: str) -> str | None:

@@ -13,6 +13,7 @@ from oneblock.backends._triton.runners import Started
 from oneblock.backends.api.backend import Found
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import TaskState, Tell, Trial
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton.choice import Candidate
 
@@ -22,12 +23,12 @@ _MODELLED = (
 _MEASURED = "the median of a few calls by CUDA events, each with a cold L2; the default is the static model's choice"
 
 
-def tune(started: Sequence[Started], architecture: str, product: str | None, kind: Kind, tell: Tell) -> Found:
+def tune(started: Sequence[Started], gpu: Gpu, kind: Kind, tell: Tell) -> Found:
     """One task of all launches whose configurations the model ranks alike; their trials are in its order."""
     measuring = kind is Kind.MEASURED
     tasks: dict[tuple[Candidate, ...], TaskState] = {}
     for one in started:
-        (planned,) = plan.plan([one], architecture, product)
+        (planned,) = plan.plan([one], gpu)
         if not planned.candidates:
             continue
         known = tasks.get(planned.candidates)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oneblock.backends.api.backend import Backend
-from oneblock.backends.api.target import ARCHITECTURES
+from oneblock.backends.api.target import platforms
 from oneblock.workloads.ops.definitions import OPS
 from oneblock.workloads.ops.dtypes import DTYPES
 
@@ -31,7 +31,7 @@ def _faults(backend: Any, name: str) -> Iterator[str]:
         strange = [operation for operation in replaced if operation not in OPS]
         if strange:
             yield f"says that {ops_set} replaces {strange}: expected some of {', '.join(OPS)}"
-    for what, given, known in (("dtypes", backend.dtypes, DTYPES), ("platforms", backend.platforms, ARCHITECTURES)):
+    for what, given, known in (("dtypes", backend.dtypes, DTYPES), ("platforms", backend.platforms, platforms())):
         strange = [one for one in given if one not in known]
         if strange or not given:
             yield f"declares the {what} {given!r}: expected some of {', '.join(known)}"

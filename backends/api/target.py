@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oneblock.compilers import chips
+from oneblock.compilers.chips.chip import Chip, Tpu
 from oneblock.workloads.ops.nearest import unknown
 
-# The architectures of each platform. A platform alone (`cuda`) means the device that is here.
-ARCHITECTURES: dict[str, tuple[str, ...]] = {
-    "cpu": (),
-    "cuda": ("sm_75", "sm_80", "sm_90", "sm_100"),
-    "rocm": ("gfx942",),
-    "opencl": (),
-    "metal": (),
-    "webgpu": (),
-    "tpu": ("v4", "v5e", "v5p", "v6e", "v7x"),
-    "neuron": ("inf2", "trn1", "trn2", "trn3"),
-}
-
-
-# What may follow an architecture: a product of that architecture other than its usual one.
-PRODUCTS = {"sm_90": ("h200",)}
+_WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu")  # compiled for as such; a CPU's figures are measured
 MESH_AXES = ("dp", "tp")  # data- and tensor-parallel
 
 
@@ -38,6 +26,17 @@ class Target:
         return where if self.mesh is None else f"{where}@{self.mesh}"
 
     @property
+    def chip_name(self) -> str:
+        """The chip that it names, as `oneblock.compilers.chips` has it: without a topology and a mesh."""
+        product = None if self.platform == "tpu" else self.topology
+        return ":".join(part for part in (self.platform, self.architecture, product) if part is not None)
+
+    @property
+    def chip(self) -> Chip | None:
+        """What is known of the chip that it names; None for a platform alone, and where nothing is."""
+        return None if self.architecture is None else chips.find(self.chip_name)
+
+    @property
     def axes(self) -> dict[str, int]:
         """How many devices lie along each axis of the mesh: {"dp": 2, "tp": 4}; empty for one device."""
         return {} if self.mesh is None else {part[:2]: int(part[2:]) for part in self.mesh.split(",")}
@@ -47,15 +46,10 @@ class Target:
         """`platform[:architecture[:topology]][@mesh]`; LookupError offers the nearest names."""
         where, at, mesh = text.partition("@")
         platform, *rest = where.split(":")
-        if platform not in ARCHITECTURES or (rest and rest[0] not in ARCHITECTURES[platform]):
-            raise LookupError(unknown("target", text, known_targets()))
-        products = PRODUCTS.get(rest[0], ()) if rest else ()
-        wrong_product = bool(products and rest[1:] and rest[1] not in products)
-        if len(rest) > (2 if platform == "tpu" or products else 1) or wrong_product:
-            raise LookupError(
-                f"target {text!r}: expected platform[:architecture], for a TPU with a topology as in tpu:v5e:2x4, and "
-                f"for {rest[0]} none or one of {list(products)}"
-            )
+        chip = chips.find(":".join((platform, rest[0]))) if rest else None
+        with_topology = isinstance(chip, Tpu) and len(rest) == 2
+        if where not in platforms() and not with_topology and chips.find(where) is None:
+            raise LookupError(_not_known(text) if chip is None else _too_long(text, chip))
         if at and not _is_mesh(mesh):
             raise LookupError(f"target {text!r}: expected a mesh such as @tp8 or @dp2,tp4 after '@', got {mesh!r}")
         architecture, topology, *_ = [*rest, None, None]
@@ -70,6 +64,30 @@ def _is_mesh(text: str) -> bool:
     )
 
 
-def known_targets() -> list[str]:
-    """Every platform, and every architecture of it."""
-    return [":".join((p, *a)) for p, known in ARCHITECTURES.items() for a in [(), *((arch,) for arch in known)]]
+def _not_known(text: str) -> str:
+    return "; ".join((unknown("target", text, known_targets()), *chips.third_party().refused))
+
+
+def _too_long(text: str, chip: Chip) -> str:
+    if isinstance(chip, Tpu):
+        return f"target {text!r}: expected {chip.target}, or with a topology as in tpu:v5e:2x4"
+    same = [one.target for one in chips.every(Chip) if one.architecture == chip.architecture]
+    return f"target {text!r}: expected {' or '.join(same)}; a topology is a TPU's, as in tpu:v5e:2x4"
+
+
+def platforms() -> list[str]:
+    """What a target starts with. A platform alone (`cuda`) means the device that is here."""
+    return [*_WITHOUT_CHIPS, *chips.platforms()]
+
+
+def architectures(platform: str) -> list[str]:
+    """The architectures of a platform for which a chip is known."""
+    return list(dict.fromkeys(chip.architecture for chip in chips.every(Chip) if chip.platform == platform))
+
+
+def known_targets(platform: str | None = None) -> list[str]:
+    """Every platform, and every chip of it; or the chips of one platform."""
+    known = chips.every(Chip)
+    if platform is not None:
+        return [chip.target for chip in known if chip.platform == platform]
+    return [*platforms(), *(chip.target for chip in known)]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
@@ -120,7 +120,7 @@ def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
 
 def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -> list[Cell]:
     """The cells that are meant, all of them in JAX's plain operations."""
-    there_are = [f"neuron:{architecture}" for architecture in ARCHITECTURES["neuron"]]
+    there_are = known_targets("neuron")
     if not targets:
         raise Refused(f"--target is missing: expected one or more of {', '.join(there_are)}")
     for text in targets:

@@ -8,11 +8,6 @@ from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Limits, Record
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.amd_gpus import AMD_GPUS
-from oneblock.compilers.chips.neuron_cores import GENERATIONS
-from oneblock.compilers.chips.nvidia_gpus import GPUS
-from oneblock.compilers.chips.tpus import TPUS
-from oneblock.compilers.neuron.pins import CORES
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 
@@ -31,22 +26,9 @@ def too_fast(record: Record) -> str | None:
 
 def stated_limits(cell: Cell) -> Limits | None:
     """What the maker states of the cell's target; None where nothing is known of it."""
-    target = Target.parse(cell.target)
-    if target.platform == "cuda" and target.architecture is not None:
-        card = GPUS.get((target.architecture, target.topology))
-        if card is None:
-            return None
-        peak = None if cell.dtype == "float32" else card.flops_per_s
-        return Limits(peak, f"NVIDIA's data sheet of {card.name}", card.memory_bytes_per_s, Kind.MODELLED)
-    amd = AMD_GPUS.get(target.architecture or "") if target.platform == "rocm" else None
-    if amd is not None:
-        peak = None if cell.dtype == "float32" else amd.flops_per_s
-        return Limits(peak, f"AMD's data sheet of the {amd.name}", amd.memory_bytes_per_s, Kind.MODELLED)
-    core = GENERATIONS.get(CORES.get(target.architecture or "", "")) if target.platform == "neuron" else None
-    if core is not None:
-        peak = core.flops_per_s / (4 if cell.dtype == "float32" else 1)
-        return Limits(peak, f"AWS's architecture guide of NeuronCore-{core.name}", core.dma_bytes_per_s, Kind.MODELLED)
-    chip = TPUS.get(target.architecture or "") if target.platform == "tpu" else None
+    chip = Target.parse(cell.target).chip
     if chip is None:
         return None
-    return Limits(chip.flops_per_s(cell.dtype), chip.source, chip.hbm_bytes_per_s, Kind.MODELLED)
+    peak = chip.peaks.get(cell.dtype)
+    source = chip.memory_bytes_per_s.source if peak is None else peak.source
+    return Limits(None if peak is None else peak.value, str(source), chip.memory_bytes_per_s.value, Kind.MODELLED)

@@ -6,7 +6,7 @@ from typing import Any
 
 from oneblock import backends
 from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
-from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.backends.api.target import Target, architectures
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import say
 from oneblock.bench.worker.jobs import Outcome, ProbeJob
@@ -48,7 +48,7 @@ def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
     except Unsupported as error:
         return {"reason": str(error)}
     except Unavailable as error:
-        known = ARCHITECTURES[target.platform] if target.architecture is None else ()
+        known = architectures(target.platform) if target.architecture is None else ()
         kinds = {str(t): _kind(backend, t) for t in (Target(target.platform, a) for a in known)}
         compiles = [name for name, kind in kinds.items() if kind is Kind.COMPILED]
         interprets = [name for name, kind in kinds.items() if kind in (Kind.INTERPRETED, Kind.SIMULATED)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 
-from oneblock.compilers.neuron import pins
+from oneblock.compilers.neuron import driver, pins
 
 INSTALLED = ("neuronx-cc", "nki", "torch-neuronx")
 BROUGHT = ("libneuronxla",)  # by torch-neuronx, at the version that it wants
@@ -20,15 +20,16 @@ def wrong(words: list[str]) -> str | None:
         return f"{packages}\n{pins.mend(*INSTALLED)}"
     if "compile-only" in words:
         return None
-    if pins.driver() is None:
+    if driver.version() is None:
         return (
-            f"the Neuron driver is not loaded: expected {pins.DRIVER}; install aws-neuronx-dkms as ci/aws/user-data.sh "
-            "does, or compile alone: nox -s neuron -- compile-only"
+            f"the Neuron driver is not loaded: expected {driver.VERSION}; install aws-neuronx-dkms as "
+            "ci/aws/user-data.sh does, or compile alone: nox -s neuron -- compile-only"
         )
-    if not pins.devices():
+    if not driver.count():
         return (
-            f"driver {pins.driver()} is loaded and there is no Neuron device: expected {pins.DEVICE_FILES}/neuron0; "
-            "run on an inf2, trn1 or trn2 instance, or compile alone: nox -s neuron -- compile-only"
+            f"driver {driver.version()} is loaded and there is no Neuron device: expected "
+            f"{driver.DEVICE_FILES}/neuron0; run on an inf2, trn1 or trn2 "
+            "instance, or compile alone: nox -s neuron -- compile-only"
         )
     return None
 
@@ -39,7 +40,7 @@ def main(words: list[str]) -> None:
         sys.exit(sentence)
     print(", ".join(f"{package} {version(package)}" for package in (*INSTALLED, *BROUGHT)))
     if "compile-only" not in words:
-        print(f"Neuron devices: {pins.devices()} of {pins.architecture()}, driver {pins.driver()}")
+        print(f"Neuron devices: {driver.count()} of {driver.architecture()}, driver {driver.version()}")
 
 
 if __name__ == "__main__":

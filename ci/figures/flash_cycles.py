@@ -23,7 +23,6 @@ from _figure import Conditions, answer, ask, asked, options, publish
 
 from oneblock.backends.kernels.pallas._blocks import LANES, round_up
 from oneblock.compilers.chips.topology import topology
-from oneblock.compilers.chips.tpus import TPUS
 from oneblock.compilers.xla import llo as _llo
 
 GENERATION = "v5e"
@@ -91,9 +90,9 @@ def floor(sizes: tuple[int, ...], block: int) -> float:
     """The cycles in which all matrix units, 128 wide, can do the products of the blocks that hold visible pairs."""
     B, N, _, T, D = sizes
     n = -(-T // block)
-    macs = TPUS[GENERATION].macs_per_cycle
+    macs = topology(GENERATION, None).chip.macs_per_cycle
     assert macs is not None
-    return B * N * n * (n + 1) / 2 * block**2 * 2 * round_up(D, LANES) / macs
+    return B * N * n * (n + 1) / 2 * block**2 * 2 * round_up(D, LANES) / macs.value
 
 
 def simulate(name: str, sizes: tuple[int, ...], blocks: tuple[int, ...]) -> dict[str, Any] | None:

@@ -19,8 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from oneblock.compilers.chips.amd_gpus import AmdGpu
-from oneblock.compilers.chips.nvidia_gpus import Gpu
+from oneblock.compilers.chips.chip import Gpu
 
 PORT_BYTES_PER_CLOCK = 64
 LATENCY_S = 700e-9
@@ -37,17 +36,18 @@ class Demand:
     in_flight_bytes: float  # of one program
 
 
-def seconds(demand: Demand, resident: int, of: Gpu | AmdGpu, *, matrix_units: bool) -> float:
+def seconds(demand: Demand, resident: int, of: Gpu, *, matrix_units: bool) -> float:
     """The formula, with `resident` programs on a multiprocessor at once.
 
     `matrix_units`: whether tensor (matrix) cores compute its products; the float32 units do otherwise.
     """
-    peak = of.flops_per_s if matrix_units else of.float32_flops_per_s
-    busy = demand.programs / (of.sms * ceil(demand.programs / of.sms))
-    in_flight_bytes = min(demand.programs, resident * of.sms) * demand.in_flight_bytes
-    fed = min(1.0, in_flight_bytes / (of.memory_bytes_per_s * LATENCY_S))
+    peak = of.peaks["float16"].value if matrix_units else of.float32_flops_per_s
+    sms, memory_bytes_per_s = of.sms.value, of.memory_bytes_per_s.value
+    busy = demand.programs / (sms * ceil(demand.programs / sms))
+    in_flight_bytes = min(demand.programs, resident * sms) * demand.in_flight_bytes
+    fed = min(1.0, in_flight_bytes / (memory_bytes_per_s * LATENCY_S))
     return max(
         demand.flops / (peak * busy),
-        demand.asked_bytes / (of.sms * PORT_BYTES_PER_CLOCK * of.clock_hz * busy),
-        demand.compulsory_bytes / (of.memory_bytes_per_s * fed),
+        demand.asked_bytes / (sms * PORT_BYTES_PER_CLOCK * of.clock_hz.value * busy),
+        demand.compulsory_bytes / (memory_bytes_per_s * fed),
     )

@@ -1,4 +1,4 @@
-"""TPU topologies by name: what `tpu:v5e:2x4` means to the compiler, and what each generation's chip is."""
+"""TPU topologies by name: what `tpu:v5e:2x4` means to the compiler."""
 
 from __future__ import annotations
 
@@ -7,37 +7,15 @@ from itertools import product
 from math import prod
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Generation:
-    """One TPU generation as its compiler knows it."""
-
-    name: str  # as in a target: "v5e"
-    prefix: str  # as in a topology's name: "tpu7x:2x2x1"
-    axes: int  # of its torus
-    host: tuple[int, ...]  # the chips of one host: the smallest topology every version of the compiler accepts
-    devices_per_chip: int  # as JAX counts them
-    options: tuple[tuple[str, str], ...] = ()
-
-
-# v4's two TensorCores are one device ("megacore"), as cloud users get them; of v7x each is a device of its own.
-GENERATIONS = {
-    generation.name: generation
-    for generation in (
-        Generation("v4", "v4", 3, (2, 2, 1), 1, (("chip_config_name", "megacore"),)),
-        Generation("v5e", "v5e", 2, (2, 2), 1),
-        Generation("v5p", "v5p", 3, (2, 2, 1), 1),
-        Generation("v6e", "v6e", 2, (2, 2), 1),
-        Generation("v7x", "tpu7x", 3, (2, 2, 1), 2),
-    )
-}
+from oneblock.compilers.chips import load
+from oneblock.compilers.chips.chip import Tpu
 
 
 @dataclass(frozen=True)
 class Topology:
     """Chips in a torus, all of one generation."""
 
-    generation: Generation
+    chip: Tpu
     shape: tuple[int, ...]
 
     @property
@@ -48,37 +26,37 @@ class Topology:
     @property
     def devices(self) -> int:
         """How many devices JAX sees in it."""
-        return self.chips * self.generation.devices_per_chip
+        return self.chips * self.chip.devices_per_chip
 
     def query(self) -> dict[str, Any]:
         """The arguments of `jax.experimental.topologies.get_topology_desc`."""
-        name = f"{self.generation.prefix}:{'x'.join(map(str, self.shape))}"
-        return {"platform": "tpu", "topology_name": name, **dict(self.generation.options)}
+        name = f"{self.chip.prefix}:{'x'.join(map(str, self.shape))}"
+        return {"platform": "tpu", "topology_name": name, **dict(self.chip.options)}
 
 
 def topology(architecture: str, shape: str | None) -> Topology:
     """The topology of that generation and shape ("2x4"; None: one host); LookupError offers those there are."""
-    generation = GENERATIONS[architecture]
+    chip = load(f"tpu:{architecture}", Tpu)
     if shape is None:
-        return Topology(generation, generation.host)
+        return Topology(chip, chip.host)
     try:
         sides = tuple(int(side) for side in shape.split("x"))
     except ValueError:
         sides = ()
-    if len(sides) != generation.axes or sides not in shapes(generation):
-        axes = "x".join("abc"[: generation.axes])
-        known = ", ".join("x".join(map(str, s)) for s in shapes(generation))
+    if len(sides) != chip.axes or sides not in shapes(chip):
+        axes = "x".join("abc"[: chip.axes])
+        known = ", ".join("x".join(map(str, s)) for s in shapes(chip))
         raise LookupError(f"unknown topology {shape!r} of TPU {architecture}: expected {axes}, one of: {known}")
-    return Topology(generation, sides)
+    return Topology(chip, sides)
 
 
-def shapes(generation: Generation) -> list[tuple[int, ...]]:
+def shapes(chip: Tpu) -> list[tuple[int, ...]]:
     """The shapes up to 256 chips: whole hosts, each side a power of two, in ascending order as clouds sell them."""
     sides = (1, 2, 4, 8, 16)
     found = []
-    for shape in product(sides, repeat=generation.axes):
-        whole = all(side % host == 0 for side, host in zip(shape, generation.host, strict=True))
-        ordered = list(shape) == sorted(shape) if generation.axes == 2 else list(shape[::-1]) == sorted(shape)
+    for shape in product(sides, repeat=chip.axes):
+        whole = all(side % host == 0 for side, host in zip(shape, chip.host, strict=True))
+        ordered = list(shape) == sorted(shape) if chip.axes == 2 else list(shape[::-1]) == sorted(shape)
         if whole and prod(shape) <= 256 and ordered:
             found.append(shape)
     return sorted(found, key=lambda shape: (prod(shape), shape))
@@ -86,5 +64,5 @@ def shapes(generation: Generation) -> list[tuple[int, ...]]:
 
 def all_of(architecture: str) -> list[Topology]:
     """Every topology of a generation that is offered, the smallest first."""
-    generation = GENERATIONS[architecture]
-    return [Topology(generation, shape) for shape in shapes(generation)]
+    chip = load(f"tpu:{architecture}", Tpu)
+    return [Topology(chip, shape) for shape in shapes(chip)]

@@ -13,7 +13,7 @@ from math import ceil, inf, prod
 from typing import Any
 
 from oneblock.compilers.chips import launch_model as _gpu_model
-from oneblock.compilers.chips.nvidia_gpus import Gpu
+from oneblock.compilers.chips.chip import Gpu
 
 Pick = Callable[[Sequence[Any]], list[Any]]
 
@@ -48,14 +48,15 @@ class Tiling:
     def seconds(self, gpu: Gpu) -> float:
         """By the static model; infinite where a block would not fit."""
         (rows, columns, depth), size = self.tile, self.itemsize
+        unit = gpu.multiprocessor
         tile_bytes = (rows + columns) * depth * size
         shared = tile_bytes * max(self.stages, 1)
         accumulators = rows * columns // (32 * self.warps)
-        if shared > gpu.architecture.shared_bytes_of_block or accumulators > _MOST_ACCUMULATORS:
+        if shared > unit.shared_bytes_of_block or accumulators > _MOST_ACCUMULATORS:
             return inf
-        by_shared = gpu.architecture.shared_bytes // (shared + gpu.architecture.reserved_bytes_of_block)
+        by_shared = unit.shared_bytes // (shared + unit.reserved_bytes_of_block)
         by_registers = _REGISTERS // (32 * self.warps * (accumulators + _OTHER_REGISTERS))
-        resident = max(1, min(by_shared, by_registers, gpu.architecture.threads // (32 * self.warps)))
+        resident = max(1, min(by_shared, by_registers, unit.threads // (32 * self.warps)))
         demand = _gpu_model.Demand(
             self.programs,
             flops=2.0 * self.iterations * rows * columns * depth,

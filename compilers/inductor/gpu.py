@@ -19,7 +19,7 @@ from unittest.mock import patch
 import torch
 from torch.utils._pytree import tree_unflatten
 
-from oneblock.compilers.chips.nvidia_gpus import Gpu
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.inductor import sdpa_on_gpu
 from oneblock.compilers.inductor import steps as inductor_steps
 from oneblock.compilers.inductor.gemm_templates import Pick
@@ -91,10 +91,10 @@ def _must_do(gpu: Gpu, args: Mapping[str, torch.Tensor], templates: Pick | None)
 
         if templates is not None and not is_big_gpu():
             raise NotImplementedError(
-                f"Inductor takes its GEMM templates on larger GPUs alone: {gpu.name} has {gpu.sms} multiprocessors; "
-                "ask for the plain or native ops, or for a larger GPU, e.g. cuda:sm_90"
+                f"Inductor takes its GEMM templates on larger GPUs alone: {gpu.name} has {gpu.sms.value} "
+                "multiprocessors; ask for the plain or native ops, or for a larger GPU, e.g. cuda:sm_90"
             )
-    if gpu.architecture.major < 8 and any(a.dtype == torch.bfloat16 for a in args.values()):
+    if gpu.capability < (8, 0) and any(a.dtype == torch.bfloat16 for a in args.values()):
         raise NotImplementedError(
             f"{gpu.name} has no bfloat16, and Inductor compiles none for it; "
             "expected float16 or float32, or a GPU from cuda:sm_80 on"

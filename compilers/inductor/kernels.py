@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import torch
 
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.inductor.gpu import Generated
 from oneblock.compilers.inductor.pretended_gpu import pretended
 from oneblock.compilers.inductor.sdpa_on_gpu import OnCpu
@@ -79,10 +80,10 @@ class Kernel:
         written = dict(_WRITTEN.findall(self.text))
         return Way(config, meta["constants"], meta["signature"], meta["configs"][0], options, written)
 
-    def source(self, way: Way, architecture: str, product: str | None = None) -> Source:
+    def source(self, way: Way, gpu: Gpu) -> Source:
         """All that fixes its machine code at one configuration."""
         given = way.signature, way.constants, way.attrs, way.options
-        return triton_gpu.specialised(self.function, *given, architecture, product)
+        return triton_gpu.specialised(self.function, *given, gpu)
 
     def given(self, args: Sequence[Any]) -> dict[str, Any]:
         """The arguments of one run by name; the last of them may be of the grid and not of the function."""

@@ -17,10 +17,10 @@ from unittest.mock import patch
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oneblock.compilers.chips.nvidia_gpus import Gpu
+from oneblock.compilers.chips.chip import Gpu
 
 DEVICE = torch.device("cuda", 0)
-_TOOLKIT = "12.8"  # as compilers/chips/nvidia_gpus.py has it for XLA
+_TOOLKIT = "12.8"  # as compilers/xla/gpu_target.py has it for XLA
 _KEPT = ("lazy_init",)  # registers patterns: emptied, it would register them once more
 
 
@@ -56,13 +56,12 @@ class Driver:
 @contextmanager
 def pretended(gpu: Gpu) -> Iterator[None]:
     """Inside, PyTorch believes that it has this GPU."""
-    capability = gpu.architecture.major, gpu.architecture.minor
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ))  # Inductor names Triton's cache there
         _initialise()
         stack.callback(_forget)
         _forget()
-        for owner, answers in _answers(properties(gpu), capability):
+        for owner, answers in _answers(properties(gpu), gpu.capability):
             for name, answer in answers.items():
                 stack.enter_context(patch.object(owner, name, answer))
         stack.enter_context(_inside())
@@ -71,13 +70,14 @@ def pretended(gpu: Gpu) -> Iterator[None]:
 
 def properties(gpu: Gpu) -> Any:
     """What `torch.cuda.get_device_properties` would say of it, where Inductor reads it."""
-    own = gpu.architecture
+    own, (major, minor) = gpu.multiprocessor, gpu.capability
     return SimpleNamespace(
-        name=gpu.name, major=own.major, minor=own.minor, multi_processor_count=gpu.sms, total_memory=gpu.memory_bytes,
-        L2_cache_size=gpu.l2_bytes, warp_size=32, regs_per_multiprocessor=65536, max_threads_per_block=1024,
-        max_threads_per_multi_processor=own.threads, shared_memory_per_block=49152,
+        name=gpu.name, major=major, minor=minor, multi_processor_count=gpu.sms.value,
+        total_memory=gpu.memory_bytes.value, L2_cache_size=gpu.l2_bytes, warp_size=own.lanes,
+        regs_per_multiprocessor=65536, max_threads_per_block=1024, max_threads_per_multi_processor=own.threads,
+        shared_memory_per_block=49152,
         shared_memory_per_block_optin=own.shared_bytes_of_block, shared_memory_per_multiprocessor=own.shared_bytes,
-        clock_rate=int(gpu.clock_hz / 1e3), gcnArchName="", is_integrated=0, is_multi_gpu_board=0, uuid="none",
+        clock_rate=int(gpu.clock_hz.value / 1e3), gcnArchName="", is_integrated=0, is_multi_gpu_board=0, uuid="none",
     )  # fmt: skip
 
 

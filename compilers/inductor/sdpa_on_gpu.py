@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oneblock.compilers.chips.nvidia_gpus import Gpu
+from oneblock.compilers.chips.chip import Gpu
 
 _ATEN = torch.ops.aten
 FLASH, EFFICIENT = (
@@ -29,7 +29,7 @@ _WIDEST_FLASH = 256
 
 def choose(gpu: Gpu, dtype: torch.dtype, head_width: int, *, masked: bool, grouped: bool) -> Any:
     """The operation that PyTorch calls; None where it decomposes attention into products and a softmax."""
-    recent = gpu.architecture.major >= 8
+    recent = gpu.capability >= (8, 0)
     if recent and dtype in _HALF and not masked and head_width <= _WIDEST_FLASH:
         return FLASH
     known = dtype in (torch.float32, *_HALF) and (recent or dtype != torch.bfloat16)

@@ -8,6 +8,7 @@ from typing import Any
 
 from oneblock.compilers.api.facts import Facts, GpuKernel
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.dialects.launches import table
 from oneblock.compilers.inductor.gpu import Generated, Launch
 from oneblock.compilers.inductor.kernels import Kernel, Way, recorded
@@ -44,14 +45,10 @@ def started(generated: Generated, args: Mapping[str, Any]) -> list[Started]:
     return found
 
 
-def build(launches: Sequence[Started], architecture: str, product: str | None) -> dict[str, list[Tried]]:
+def build(launches: Sequence[Started], gpu: Gpu) -> dict[str, list[Tried]]:
     """Each kernel by name at every configuration of Inductor's; CannotBuild where none can be had."""
     kernels = {one.kernel.name: one.kernel for one in launches if one.kernel is not None}
-    ways = [
-        (name, way, kernel.source(way, architecture, product))
-        for name, kernel in kernels.items()
-        for way in kernel.ways
-    ]
+    ways = [(name, way, kernel.source(way, gpu)) for name, kernel in kernels.items() for way in kernel.ways]
     built = triton_gpu.build_all(source for _, _, source in ways)
     found: dict[str, list[Tried]] = {name: [] for name in kernels}
     for name, way, source in ways:

@@ -1,4 +1,4 @@
-"""Which of AWS's Neuron packages are here, and how to get them, without importing one.
+"""Which of AWS's Neuron packages are here, and how to get them, without importing one; `noxfile.py` reads it, too.
 
 PyPI has packages of these names that are empty: an import of them works, and proves nothing. The real ones are in AWS's
 own index, which a user names in an environment variable.
@@ -22,7 +22,6 @@ PINS = {
     "libneuronxla": "3.0.5356.0",  # JAX's; torch-neuronx brings a 2.2 of its own, so the two share no environment
     "jax-neuronx": "0.10.0.1.0.11459",
 }
-CORES = {"inf2": "v2", "trn1": "v2", "trn2": "v3", "trn3": "v4"}  # the NeuronCore of each target
 
 TRACED = ("inf2", "trn1", "trn2")  # what the last torch-neuronx is for
 ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")  # what a kernel takes to be run on a device
@@ -35,11 +34,6 @@ _MODULES = {
     "libneuronxla": ("libneuronxla", (2,)),
     "jax-neuronx": ("jax_neuronx", (0, 1)),
 }
-
-# Where the driver tells of itself and of its devices.
-DEVICE_FILES = Path("/dev")
-DRIVER = Path("/sys/module/neuron/version")
-SYSFS = Path("/sys/devices/virtual/neuron_device")
 
 
 def real(package: str) -> bool:
@@ -58,28 +52,6 @@ def mend(*packages: str) -> str:
     pinned = " ".join(f"{package}=={PINS[package]}" for package in packages)
     where = f'{INDEX_VARIABLE} is AWS\'s index: see "Install" in the Neuron documentation'
     return f'pip install --extra-index-url "${INDEX_VARIABLE}" {pinned}  # {where}'
-
-
-def devices() -> int:
-    """How many Neuron devices this machine has."""
-    return sum(re.fullmatch(r"neuron\d+", path.name) is not None for path in DEVICE_FILES.glob("neuron*"))
-
-
-def driver() -> str | None:
-    """The version of the kernel's module; None where it is not loaded."""
-    try:
-        return DRIVER.read_text().strip() or None
-    except OSError:
-        return None
-
-
-def architecture() -> str | None:
-    """The target that the first device here is of, e.g. "trn1"; None where the driver does not say it."""
-    for path in sorted(SYSFS.glob("neuron*/info/architecture/instance_type")):
-        said = re.match("|".join(CORES), path.read_text().strip().lower())
-        if said is not None:
-            return said[0]
-    return None
 
 
 def _wrong(package: str) -> str | None:

@@ -8,13 +8,14 @@ What it does not have raises `NotInterpreted`: several cores, indirect addressin
 packed products, collectives. What a kernel may not do raises `RuleError`.
 """
 
-from oneblock.compilers.chips.neuron_cores import GENERATIONS, Generation, generation
+from oneblock.compilers.chips.chip import Generation
+from oneblock.compilers.nki.generations import generation
 from oneblock.compilers.nki.kernel import Kernel, Run, run, watched
 from oneblock.compilers.nki.rules import NotInterpreted, RuleError
 from oneblock.compilers.nki.shim import RealNkiHere, install
 from oneblock.compilers.nki.timeline import Timeline, perfetto, timeline
 
 __all__ = [
-    "GENERATIONS", "Generation", "Kernel", "NotInterpreted", "RealNkiHere", "RuleError", "Run", "Timeline",
+    "Generation", "Kernel", "NotInterpreted", "RealNkiHere", "RuleError", "Run", "Timeline",
     "generation", "install", "perfetto", "run", "timeline", "watched",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.compilers.chips.neuron_cores import BN_STATS_FREE
+from oneblock.compilers.chips.makers.neuron_cores import BN_STATS_FREE
 from oneblock.compilers.nki import costs
 from oneblock.compilers.nki.enums import ReduceCmd
 from oneblock.compilers.nki.machine import Machine, instruction

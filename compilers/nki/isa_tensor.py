@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.compilers.chips.neuron_cores import PARTITIONS, PSUM_BANK_BYTES, STATIONARY_FREE
+from oneblock.compilers.chips.makers.neuron_cores import PARTITIONS, PSUM_BANK_BYTES, STATIONARY_FREE
 from oneblock.compilers.nki import costs
 from oneblock.compilers.nki.elements import elements, read, states, write
 from oneblock.compilers.nki.enums import Engine, MatmulPerfMode

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.compilers.chips.neuron_cores import Generation, generation
+from oneblock.compilers.chips.chip import Generation
 from oneblock.compilers.nki import machine as machines
 from oneblock.compilers.nki import occupancy, restricted
 from oneblock.compilers.nki.dtypes import FLOATS, INTEGERS
 from oneblock.compilers.nki.elements import elements, states
+from oneblock.compilers.nki.generations import generation, generations
 from oneblock.compilers.nki.machine import Machine, running
 from oneblock.compilers.nki.memory import SHARED_HBM, NkiTensor
 from oneblock.compilers.nki.occupancy import Occupancy
@@ -54,8 +55,9 @@ class Kernel:
         named = os.environ.get(PLATFORM)
         if not named:
             place = Place(self.function.__code__.co_filename, self.function.__code__.co_firstlineno)
-            raise RuleError("generation", f"expected {PLATFORM} to be trn1, inf2, trn2 or trn3, got nothing: "
-                            "there is no default", None, place)  # fmt: skip
+            known = " or ".join(name for names in generations().values() for name in names)
+            raise RuleError("generation", f"expected {PLATFORM} to be {known}, got nothing: there is no default", None,
+                            place)  # fmt: skip
         try:
             done = run(self, generation(named), *args, **kwargs)
         except (RuleError, NotInterpreted) as error:

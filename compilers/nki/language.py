@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from oneblock.compilers.chips.neuron_cores import (
+from oneblock.compilers.chips.makers.neuron_cores import (
     BN_STATS_FREE,
     PARTITIONS,
     PSUM_BANK_BYTES,

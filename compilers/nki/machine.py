@@ -12,7 +12,8 @@ from typing import Concatenate, ParamSpec
 
 import numpy as np
 
-from oneblock.compilers.chips.neuron_cores import PARTITIONS, PSUM_BYTES, Generation
+from oneblock.compilers.chips.chip import Generation
+from oneblock.compilers.chips.makers.neuron_cores import PARTITIONS, PSUM_BYTES
 from oneblock.compilers.nki.elements import forget
 from oneblock.compilers.nki.memory import (
     PRIVATE_HBM,

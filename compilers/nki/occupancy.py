@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from math import ceil
 
-from oneblock.compilers.chips.neuron_cores import PSUM_BANK_BYTES, PSUM_BANKS
+from oneblock.compilers.chips.makers.neuron_cores import PSUM_BANK_BYTES, PSUM_BANKS
 from oneblock.compilers.nki.machine import Machine
 from oneblock.compilers.nki.memory import PSUM, SBUF, Storage
 from oneblock.compilers.nki.rules import RuleError

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.compilers.chips.neuron_cores import FREE_DIMENSIONS, PARTITIONS
+from oneblock.compilers.chips.makers.neuron_cores import FREE_DIMENSIONS, PARTITIONS
 from oneblock.compilers.nki.dtypes import INTEGERS, converted
 from oneblock.compilers.nki.elements import read, write
 from oneblock.compilers.nki.machine import current

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from oneblock.compilers.chips.neuron_cores import DMA_LATENCY_S, PSUM_BANKS
+from oneblock.compilers.chips.makers.neuron_cores import DMA_LATENCY_S, PSUM_BANKS
 from oneblock.compilers.nki.costs import SETTLE
 from oneblock.compilers.nki.machine import Event, Machine
 from oneblock.compilers.nki.memory import PSUM, SBUF, MemoryRegion, Span, Storage

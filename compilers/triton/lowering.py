@@ -28,9 +28,8 @@ from triton.runtime.jit import create_function_from_signature
 
 from oneblock.compilers.api.facts import GpuKernel, Occupancy
 from oneblock.compilers.api.stages import Artifact, Detail, Stage
-from oneblock.compilers.chips import occupancy as _occupancy
-from oneblock.compilers.chips.amd_gpus import AMD_GPUS, AmdGpu
-from oneblock.compilers.chips.nvidia_gpus import Gpu, gpu
+from oneblock.compilers.chips.chip import Gpu
+from oneblock.compilers.chips.occupancy import occupancy
 from oneblock.compilers.dialects import amdgcn, sass
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.triton import machine_code as triton_code
@@ -69,13 +68,12 @@ class Source:
 
     ast: Any  # triton.compiler.ASTSource
     options: Mapping[str, Any]
-    of: Gpu | AmdGpu
-    architecture: str  # "sm_90", "gfx942"
+    of: Gpu
 
     @property
     def key(self) -> str:
         """The same for sources that give the same machine code."""
-        return f"{self.ast.hash()} {sorted(self.options.items(), key=str)} {self.architecture}"
+        return f"{self.ast.hash()} {sorted(self.options.items(), key=str)} {self.of.architecture}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Built:
 
     name: str
     texts: Mapping[str, str]
-    of: Gpu | AmdGpu
+    of: Gpu
     num_warps: int  # as built: warp specialisation adds some
     registers: int  # of one thread
     spill_bytes: int  # of one thread, stored and loaded
@@ -102,10 +100,7 @@ class Built:
     @property
     def occupancy(self) -> Occupancy:
         """How many of its blocks live on one multiprocessor."""
-        needs = self.num_warps, self.registers, self.shared_bytes
-        if isinstance(self.of, AmdGpu):
-            return _occupancy.on_amd(self.of.unit, *needs)
-        return _occupancy.on_nvidia(self.of.architecture, *needs)
+        return occupancy(self.of.multiprocessor, self.num_warps, self.registers, self.shared_bytes)
 
 
 def compilations() -> int:
@@ -113,37 +108,28 @@ def compilations() -> int:
     return len(_built)
 
 
-def device(architecture: str, product: str | None = None) -> Gpu | AmdGpu:
-    """The GPU that a target's architecture stands for; LookupError offers those there are."""
-    if architecture in AMD_GPUS and product is None:
-        return AMD_GPUS[architecture]
-    return gpu(architecture, product)
-
-
-def as_launched(
-    kernel: Any, args: Sequence[Any], options: Mapping[str, Any], architecture: str, product: str | None = None
-) -> Source:
+def as_launched(kernel: Any, args: Sequence[Any], options: Mapping[str, Any], gpu: Gpu) -> Source:
     """The kernel as `kernel[grid](*args, **options)` would specialise it on that GPU.
 
     `args` may be tensors on the device "meta". `options` are compile-time arguments, num_warps and num_stages.
     """
-    backend = make_backend(_gpu_target(architecture))
+    backend = make_backend(_gpu_target(gpu))
     binder = create_function_from_signature(kernel.signature, kernel.params, backend)
     # Said here, since what Triton takes by default changes from 3.9 to 3.10.
     options = {"enable_fp_fusion": True, **options}
     bound, specialization, rest = binder(*args, **options)
     parsed, signature, constants, attrs = kernel._pack_args(backend, options, bound, specialization, rest)
     ast = _OneAtATime(kernel, signature, constants, attrs)
-    return Source(ast, vars(parsed), device(architecture, product), architecture)
+    return Source(ast, vars(parsed), gpu)
 
 
 def specialised(
     kernel: Any, signature: Mapping[str, str], constants: Mapping[str, Any], attrs: Mapping[Any, Any],
-    options: Mapping[str, Any], architecture: str, product: str | None = None,
+    options: Mapping[str, Any], gpu: Gpu,
 ) -> Source:  # fmt: skip
     """A kernel whose specialisation is known already, as that of a kernel which Inductor wrote."""
     ast = _OneAtATime(kernel, dict(signature), dict(constants), dict(attrs))
-    return Source(ast, {"enable_fp_fusion": True, **options}, device(architecture, product), architecture)
+    return Source(ast, {"enable_fp_fusion": True, **options}, gpu)
 
 
 def build(source: Source) -> Built:
@@ -184,14 +170,14 @@ def _reader() -> str:
 
 def _compile(source: Source) -> dict[str, Any]:
     """The fields of a Built, but for its GPU."""
-    target = _gpu_target(source.architecture)
+    target = _gpu_target(source.of)
     try:
         compiled = triton.compile(source.ast, target=target, options=dict(source.options))
         _must_fit(compiled.metadata, source.of)
-        return triton_code.amd(compiled) if isinstance(source.of, AmdGpu) else triton_code.nvidia(compiled, target.arch)
+        return triton_code.amd(compiled) if target.backend == "hip" else triton_code.nvidia(compiled, target.arch)
     # RuntimeError: a pass failed, or the assembler; ValueError: the language's; KeyError: an option that is unknown
     except (TritonError, OutOfResources, RuntimeError, ValueError, NotImplementedError) as error:
-        raise CannotBuild(f"{source.ast.name} for {source.architecture}: {_reason(error)}") from error
+        raise CannotBuild(f"{source.ast.name} for {source.of.architecture}: {_reason(error)}") from error
 
 
 def artifacts(kernels: Mapping[str, Built], detail: Detail) -> list[Artifact]:
@@ -212,7 +198,7 @@ def facts(built: Built, name: str, step: str | None, kind: str, grid: tuple[int,
         kind=kind,
         entry=built.name,
         grid=grid,
-        threads=built.num_warps * (64 if isinstance(built.of, AmdGpu) else 32),
+        threads=built.num_warps * built.of.multiprocessor.lanes,
         shared_bytes=built.shared_bytes,
         registers=built.registers,
         spill_bytes=built.spill_bytes,
@@ -226,15 +212,15 @@ def facts(built: Built, name: str, step: str | None, kind: str, grid: tuple[int,
 
 
 @cache
-def _gpu_target(architecture: str) -> GPUTarget:
-    if architecture.startswith("gfx"):
-        return GPUTarget("hip", architecture, 64)
-    return GPUTarget("cuda", int(architecture.removeprefix("sm_")), 32)
+def _gpu_target(gpu: Gpu) -> GPUTarget:
+    if gpu.platform == "rocm":
+        return GPUTarget("hip", gpu.architecture, gpu.multiprocessor.lanes)
+    return GPUTarget("cuda", int(gpu.architecture.removeprefix("sm_")), gpu.multiprocessor.lanes)
 
 
-def _must_fit(metadata: Any, of: Gpu | AmdGpu) -> None:
+def _must_fit(metadata: Any, of: Gpu) -> None:
     """Refuse what a launch would: Triton looks at these limits as it loads a kernel, and the compiler does not."""
-    most = of.unit.lds_bytes if isinstance(of, AmdGpu) else of.architecture.shared_bytes_of_block
+    most = of.multiprocessor.shared_bytes_of_block
     if metadata.shared > most:
         raise OutOfResources(metadata.shared, most, "shared memory")
     columns = getattr(metadata, "tmem_size", None) or 0

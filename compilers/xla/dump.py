@@ -49,7 +49,7 @@ def _no_room(error: OSError) -> str:
 
 
 def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> Dumped:
-    target = ("tpu", topology.generation.name, "x".join(map(str, topology.shape)))
+    target = ("tpu", topology.chip.architecture, "x".join(map(str, topology.shape)))
     with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
         hlo, llo = Path(scratch, "hlo"), Path(scratch, "llo")
         passes = _pass_flags(hlo) if everything else {}
@@ -60,7 +60,7 @@ def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything:
             simulated, why = {}, f"the static simulation ended the compiler: {ended}"
             ended = _child(stablehlo, target, hlo, llo, passes, _llo.flags(llo, everything=everything, simulate=False))
         elif simulated and not any(one.cycles for one in simulated.values()):
-            simulated, why = {}, f"the static simulation counts no cycles for TPU {topology.generation.name}"
+            simulated, why = {}, f"the static simulation counts no cycles for TPU {topology.chip.architecture}"
         caveats = (f"no bundles: the compiler that dumps them ended: {ended}",) if ended else ()
         kernels = _llo.kernels(llo, counts.step_of, simulated, counts.cycles_of)
         names = None if everything else [kernel.name for kernel in kernels[:_KEPT]]

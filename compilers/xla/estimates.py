@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from oneblock.compilers.api.facts import Estimate
-from oneblock.compilers.chips.tpus import Chip
+from oneblock.compilers.chips.chip import Tpu
 
 
 def xla(optimal_seconds: float | None) -> Estimate:
@@ -23,7 +23,7 @@ def xla(optimal_seconds: float | None) -> Estimate:
     return Estimate("xla", optimal_seconds + missing, how)
 
 
-def hlo(cycles: float | None, chip: Chip) -> Estimate:
+def hlo(cycles: float | None, chip: Tpu) -> Estimate:
     """The sum of the cost model's `estimated_cycles` of each operation."""
     if cycles is None:
         return Estimate("hlo", None, "the compiler gave no cycles, or not of every operation: see the caveats")
@@ -33,11 +33,11 @@ def hlo(cycles: float | None, chip: Chip) -> Estimate:
     return Estimate("hlo", cycles / chip.clock_hz, f"{cycles:.0f} estimated cycles of XLA's operations at {clock}")
 
 
-def llo(cycles: float | None, hbm_bytes: float | None, chip: Chip, why: str) -> Estimate:
+def llo(cycles: float | None, hbm_bytes: float | None, chip: Tpu, why: str) -> Estimate:
     """max(static LLO cycles / clock, HBM bytes / bandwidth): the simulation does not see prefetches from HBM."""
     if cycles is None or hbm_bytes is None:
         return Estimate("llo", None, why or "the traffic is not known")
-    memory_s = hbm_bytes / chip.hbm_bytes_per_s
+    memory_s = hbm_bytes / chip.memory_bytes_per_s.value
     if chip.clock_hz is None:
         return Estimate("llo", None, f"{cycles:.0f} cycles, {memory_s * 1e6:.1f} us of HBM; no clock for {chip.name}")
     compute_s = cycles / chip.clock_hz

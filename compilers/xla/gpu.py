@@ -1,7 +1,6 @@
 """XLA:GPU through JAX's CUDA plugin, which compiles for any NVIDIA GPU on a machine without one; nothing runs here.
 
-Run as `python -m oneblock.compilers.xla.gpu STABLEHLO ARCHITECTURE [PRODUCT]` it compiles that text for its flags'
-dumps.
+Run as `python -m oneblock.compilers.xla.gpu STABLEHLO TARGET` it compiles that text for its flags' dumps.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ from typing import Any
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Buffer, Facts, Memory
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
-from oneblock.compilers.chips.nvidia_gpus import Gpu, gpu
+from oneblock.compilers.chips import load
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.hlo import counts as _hlo_facts
 from oneblock.compilers.hlo import parser as _hlo
 from oneblock.compilers.xla import errors as _xla_errors
 from oneblock.compilers.xla import gpu_dump as _gpu_dump
 from oneblock.compilers.xla import gpu_thunks as _gpu_facts
 from oneblock.compilers.xla.gpu_env import PLUGINS, quiet
+from oneblock.compilers.xla.gpu_target import target_config
 
 with quiet():  # JAX loads the plugin's libraries as it is imported
     import jax
@@ -39,7 +40,7 @@ def device(of: Gpu) -> Any:
     """One such GPU, to compile for."""
     from jax.experimental import topologies
 
-    question = {"platform": "cuda", "target_config": of.target_config(), "topology": "1x1x1"}
+    question = {"platform": "cuda", "target_config": target_config(of), "topology": "1x1x1"}
     with quiet():
         _let_it_register()
         try:
@@ -66,10 +67,8 @@ def _module() -> str:
     return next(name for name in names if find_spec(name) is not None)
 
 
-def compile_and_capture(
-    lowered: jax.stages.Lowered, graph: Artifact, target: Sequence[str], steps: Sequence[str]
-) -> Capture:
-    """Compile now for the GPU of `target`, an architecture and perhaps a product, that the program was lowered for.
+def compile_and_capture(lowered: jax.stages.Lowered, graph: Artifact, of: Gpu, steps: Sequence[str]) -> Capture:
+    """Compile now for the GPU that the program was lowered for.
 
     Its stages and facts are made when asked for. OutOfMemory where it needs more than the GPU has.
     """
@@ -77,7 +76,7 @@ def compile_and_capture(
     with _xla_errors.typed(before[1].text):
         compiled = lowered.compile()
     memory, text = compiled.memory_analysis(), compiled.as_text() or ""
-    _must_fit(memory, gpu(*target))
+    _must_fit(memory, of)
     module = _hlo.parse(text)
     uses_triton = _gpu_facts.default_tiles(module)
 
@@ -87,7 +86,7 @@ def compile_and_capture(
         final = Artifact(Stage.OPTIMIZED, "hlo", text)
         if detail is Detail.BRIEF:
             return Lowering((graph, *before, final), _facts(counts, memory, caveats))
-        dumped = _gpu_dump.dump(before[0].text, target, steps, everything=detail is Detail.ALL)
+        dumped = _gpu_dump.dump(before[0].text, of.target, steps, everything=detail is Detail.ALL)
         facts = _facts(counts, memory, (*caveats, *dumped.caveats))
         second: tuple[Artifact, ...] = ()
         estimates = [] if dumped.estimate is None else [dumped.estimate]
@@ -111,9 +110,9 @@ def _must_fit(memory: Any, of: Gpu) -> None:
         "results": memory.output_size_in_bytes - memory.alias_size_in_bytes,
     }
     needed = sum(parts.values())
-    if needed > of.memory_bytes:
+    if needed > of.memory_bytes.value:
         listed = tuple(Buffer(size, what) for what, size in sorted(parts.items(), key=lambda p: -p[1]))
-        raise OutOfMemory(Memory("hbm", needed, of.memory_bytes, listed), "")
+        raise OutOfMemory(Memory("hbm", needed, of.memory_bytes.value, listed), "")
 
 
 def _facts(counts: _hlo_facts.Counts, memory: Any, caveats: tuple[str, ...]) -> Facts:
@@ -122,8 +121,8 @@ def _facts(counts: _hlo_facts.Counts, memory: Any, caveats: tuple[str, ...]) -> 
 
 def main() -> None:
     """Compile; what is wanted is in the files that the compiler leaves."""
-    path, *target = sys.argv[1:]
-    xla.compile_stablehlo(Path(path).read_text(encoding="utf-8"), device(gpu(*target)))
+    path, target = sys.argv[1:]
+    xla.compile_stablehlo(Path(path).read_text(encoding="utf-8"), device(load(target, Gpu)))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ class GpuDumped:
     caveats: tuple[str, ...] = ()
 
 
-def dump(stablehlo: str, target: Sequence[str], steps: Sequence[str], *, everything: bool) -> GpuDumped:
-    """Compile StableHLO for `target`, an architecture and perhaps a product, and read what is left behind.
+def dump(stablehlo: str, target: str, steps: Sequence[str], *, everything: bool) -> GpuDumped:
+    """Compile StableHLO for a target such as "cuda:sm_90:h200", and read what is left behind.
 
     With `everything` also the module after each pass, and of each Triton kernel what XLA hands to Triton: that takes a
     minute or more, for XLA then writes down every pass of LLVM too, of which nothing is kept.
@@ -65,13 +65,13 @@ def dump(stablehlo: str, target: Sequence[str], steps: Sequence[str], *, everyth
         return found
 
 
-def _child(stablehlo: str, target: Sequence[str], scratch: Path, flags: dict[str, str]) -> str:
+def _child(stablehlo: str, target: str, scratch: Path, flags: dict[str, str]) -> str:
     """How it ended if badly, in the compiler's own words."""
     program = scratch / "program.mlir"
     program.write_text(stablehlo, encoding="utf-8")
     added = [os.environ.get("XLA_FLAGS", ""), *(f"--{key}={value}" for key, value in flags.items())]
     environment = {**os.environ, "XLA_FLAGS": " ".join(added).strip(), "JAX_PLATFORMS": "cpu"}
-    return run_module(["oneblock.compilers.xla.gpu", str(program), *target], environment)
+    return run_module(["oneblock.compilers.xla.gpu", str(program), target], environment)
 
 
 def _read(folder: Path, steps: Sequence[str]) -> GpuDumped:

@@ -11,7 +11,6 @@ import jax
 from oneblock.compilers.api.facts import Estimate
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers.chips.topology import Topology
-from oneblock.compilers.chips.tpus import TPUS
 from oneblock.compilers.hlo import counts as _hlo_facts
 from oneblock.compilers.hlo import parser as _hlo
 from oneblock.compilers.xla import dump as _dump_job
@@ -61,7 +60,7 @@ def simulate_kernel(lowered: jax.stages.Lowered, topology: Topology) -> Estimate
     counts = _hlo_facts.count(module, ())
     dumped = _dump_job.dump_tpu(xla.inputs(lowered)[0].text, topology, counts, everything=False)
     cycles = next((one.cycles for one in dumped.kernels if one.name == kernel.name), None)
-    return _estimates.llo(cycles, kernel.declared["bytes_accessed"], TPUS[topology.generation.name], dumped.why)
+    return _estimates.llo(cycles, kernel.declared["bytes_accessed"], topology.chip, dumped.why)
 
 
 def capture_stablehlo(text: str, graph: Sequence[Artifact], topology: Topology, steps: Sequence[str]) -> Capture:
@@ -85,7 +84,7 @@ class _Program:
         self.stages, self.stablehlo, self.hlo, self.costs, self.memory = stages, stablehlo, hlo, costs, memory
 
     def capture(self, topology: Topology, steps: Sequence[str]) -> Capture:
-        chip = TPUS[topology.generation.name]
+        chip = topology.chip
 
         def capture(detail: Detail) -> Lowering:
             counts = _hlo_facts.count(_hlo.parse(self.hlo), steps)

@@ -14,7 +14,8 @@ from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupp
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.nvidia_gpus import GPUS
+from oneblock.compilers.chips import load
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_golden
@@ -23,7 +24,7 @@ from oneblock.workloads.ops.dtypes import DTYPES
 from tests.conftest import REQUIRED
 from tests.helpers.cases import RAGGED, TINY, TINY_GPT2, case
 
-H100 = GPUS["sm_90", None]
+H100 = load("cuda:sm_90", Gpu)
 
 
 def absent(error: Unavailable | str) -> None:
@@ -129,7 +130,7 @@ def test_attention_goes_to_the_kernel_that_pytorch_takes_on_that_gpu(backend: Ba
     assert choose(H100, single, 64, **plain) is EFFICIENT
     assert choose(H100, single, 64, masked=False, grouped=True) is None
     assert choose(H100, single, 10, **plain) is None, "rows that are no multiple of 16 bytes"
-    assert choose(GPUS["sm_75", None], half, 64, **plain) is EFFICIENT
+    assert choose(load("cuda:sm_75", Gpu), half, 64, **plain) is EFFICIENT
     launches = texts(compiled(backend, ops_set="native", c=case("attention")).capture(Detail.DEFAULT))["launches"]
     assert "_scaled_dot_product_flash_attention" in launches
 

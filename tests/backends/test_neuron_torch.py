@@ -21,7 +21,7 @@ from oneblock.backends.api.target import Target
 from oneblock.backends.neuron_torch import BACKEND
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.neuron import pins
+from oneblock.compilers.neuron import driver, pins
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_golden
@@ -127,12 +127,12 @@ def test_every_pin_is_recent_enough_for_what_is_asked_of_it(here: Here, tmp_path
 
 def test_the_devices_are_what_the_driver_shows(here: Here) -> None:
     here(device="Trn1")
-    assert (pins.devices(), pins.driver(), pins.architecture()) == (1, "2.30.2.0", "trn1")
+    assert (driver.count(), driver.version(), driver.architecture()) == (1, "2.30.2.0", "trn1")
 
 
 def test_without_a_driver_there_is_nothing(here: Here) -> None:
     here()
-    assert (pins.devices(), pins.driver(), pins.architecture()) == (0, None, None)
+    assert (driver.count(), driver.version(), driver.architecture()) == (0, None, None)
 
 
 # ---------------------------------------------------------------- what the backend says is here

@@ -11,7 +11,7 @@ import pytest
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
-from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.backends.api.target import Target, architectures
 from oneblock.backends.kernels.pallas import _blocks
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
@@ -20,7 +20,7 @@ from tests.conftest import REQUIRED
 from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, worst
 from tests.helpers.cases import case
 
-GENERATIONS = ARCHITECTURES["tpu"]
+GENERATIONS = architectures("tpu")
 DTYPES = ("float32", "bfloat16")
 
 

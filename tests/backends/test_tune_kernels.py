@@ -145,8 +145,8 @@ def test_on_a_device_times_are_measured_and_the_default_stays_the_models(
 
     monkeypatch.setattr(tuning, "measured", measured)
     workload = workloads.load(MLP.workload)
-    _, recorder = programs._recorded(workload, MLP, nothing(MLP), MI300X, Kind.COMPILED)
-    found = tuning.tune(recorder.started, "gfx942", None, Kind.MEASURED, lambda state: None)
+    gpu, recorder = programs._recorded(workload, MLP, nothing(MLP), MI300X, Kind.COMPILED)
+    found = tuning.tune(recorder.started, gpu, Kind.MEASURED, lambda state: None)
     assert found.kind is Kind.MEASURED
     for task, modelled in zip(found.tasks, launches.found.tasks, strict=True):
         assert [t.config for t in task.trials] == [t.config for t in modelled.trials]

@@ -17,10 +17,12 @@ from oneblock.backends.api.target import Target
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.nvidia_gpus import GPUS, gpu
+from oneblock.compilers.chips import every, load
+from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.compilers.xla import gpu_thunks as _gpu_facts
+from oneblock.compilers.xla.gpu_target import target_config
 from oneblock.workloads._workload import Case
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
@@ -137,7 +139,7 @@ def test_two_products_of_one_architecture_differ_in_what_they_hold(xla_gpu: Back
     with pytest.raises(OutOfMemory, match=r"largest: .* temporaries") as caught:
         lowering(xla_gpu, H100, Detail.BRIEF, big)
     memory = caught.value.memory
-    assert memory.available_bytes == gpu("sm_90").memory_bytes
+    assert memory.available_bytes == load("cuda:sm_90", Gpu).memory_bytes.value
     assert memory.needed_bytes is not None
     assert memory.needed_bytes > memory.available_bytes
 
@@ -168,7 +170,7 @@ def test_another_process_compiles_the_same_bytes_and_says_nothing(xla_gpu: Backe
 @pytest.mark.parametrize("wrong", ["sm_90:h300", "sm_42", "sm_100:h200"])
 def test_a_gpu_without_a_specification_is_refused_by_name(wrong: str) -> None:
     with pytest.raises(LookupError, match=rf"cuda:{wrong}: expected one of cuda:sm_75, .*cuda:sm_90:h200"):
-        gpu(*wrong.split(":"))
+        load(f"cuda:{wrong}", Gpu)
 
 
 def test_what_it_cannot_compile_for_says_what_to_do(xla_gpu: Backend) -> None:
@@ -277,9 +279,11 @@ def test_a_line_that_is_no_launch_is_shown() -> None:
 
 
 def test_every_gpu_is_described_with_all_that_sets_it_apart() -> None:
-    configs = {key: one.target_config() for key, one in GPUS.items()}
-    assert len(set(configs.values())) == len(GPUS)
-    for (architecture, _), config in configs.items():
+    gpus = [gpu for gpu in every(Gpu) if gpu.platform == "cuda"]
+    configs = {gpu.target: target_config(gpu) for gpu in gpus}
+    assert len(set(configs.values())) == len(gpus)
+    for target, config in configs.items():
+        architecture = target.split(":")[1]
         major, minor = architecture.removeprefix("sm_")[:-1], architecture[-1]
         assert f"major: {major} minor: {minor}" in config
         assert config.count("{") == config.count("}")

@@ -16,7 +16,7 @@ import pytest
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupported
-from oneblock.backends.api.target import ARCHITECTURES, Target
+from oneblock.backends.api.target import Target, architectures
 from oneblock.compilers import Detail, Lowering, Stage
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
@@ -27,7 +27,7 @@ from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
 from tests.helpers.cases import case
 
-GENERATIONS = ARCHITECTURES["tpu"]
+GENERATIONS = architectures("tpu")
 SMALL = Config("small", "llama", 512, 8, 8, 64, 1024, rope_theta=10_000.0)  # divides over eight devices
 
 

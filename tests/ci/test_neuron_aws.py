@@ -138,7 +138,7 @@ def test_shellcheck_has_no_complaint() -> None:
 
 
 def test_no_address_of_aws_is_written_down() -> None:
-    for path in (*AWS.iterdir(), ROOT / "noxfile.py", ROOT / "compilers" / "_neuron_pins.py"):
+    for path in (*AWS.iterdir(), ROOT / "noxfile.py", ROOT / "compilers" / "neuron" / "pins.py"):
         if path.is_file():
             assert "amazonaws" not in path.read_text(), path
 

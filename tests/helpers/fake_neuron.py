@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from oneblock.compilers.neuron import pins
+from oneblock.compilers.neuron import driver, pins
 
 PLACEHOLDERS = {"nki": "0.0.1", "neuronx-cc": "1.0.post1", "torch-neuronx": "1.0", "libneuronxla": "1.0"}
 IMPORTED = (
@@ -127,9 +127,9 @@ def device(folder: Path, instance_type: str | None) -> None:
 def here(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
     """The folder's packages come first, and its devices are the machine's; modules imported meanwhile are forgotten."""
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(pins, "DEVICE_FILES", folder / "dev")
-    monkeypatch.setattr(pins, "DRIVER", folder / "version")
-    monkeypatch.setattr(pins, "SYSFS", folder / "sys")
+    monkeypatch.setattr(driver, "DEVICE_FILES", folder / "dev")
+    monkeypatch.setattr(driver, "VERSION", folder / "version")
+    monkeypatch.setattr(driver, "SYSFS", folder / "sys")
     monkeypatch.delenv("NEURON_SET_BY_ITSELF", raising=False)
     before = _forget()
     try:

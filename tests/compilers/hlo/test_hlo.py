@@ -10,8 +10,9 @@ import pytest
 
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.errors import OutOfMemory
+from oneblock.compilers.chips import load
+from oneblock.compilers.chips.chip import Tpu
 from oneblock.compilers.chips.topology import topology
-from oneblock.compilers.chips.tpus import TPUS
 from oneblock.compilers.hlo.counts import Counts, count
 from oneblock.compilers.hlo.flops import flops
 from oneblock.compilers.hlo.parser import Array, HloError, arrays, parse
@@ -251,7 +252,7 @@ def test_an_estimate_is_repaired_and_says_so() -> None:
 
 
 def test_simulated_cycles_never_beat_the_memory_and_without_a_clock_there_is_no_time() -> None:
-    v5e, v7x = TPUS["v5e"], TPUS["v7x"]
+    v5e, v7x = load("tpu:v5e", Tpu), load("tpu:v7x", Tpu)
     bound_by_memory = _estimates.llo(1000, 819e6, v5e, "")
     assert bound_by_memory.seconds == pytest.approx(1e-3)
     assert "HBM" in bound_by_memory.how

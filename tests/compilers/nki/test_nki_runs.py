@@ -28,7 +28,7 @@ import nki.language as nl  # noqa: E402
 from oneblock.backends.kernels.nki import staged_linear  # noqa: E402
 from tests.helpers import nki_timed_kernels as timed  # noqa: E402
 
-GENERATIONS = [_nki.GENERATIONS[name] for name in ("v2", "v3", "v4")]
+GENERATIONS = [_nki.generation(name) for name in ("v2", "v3", "v4")]
 V2, V3, V4 = GENERATIONS
 DMA_S, SETTLE = 1.3e-6, 100  # what a DMA takes besides its bytes, and an engine's result besides its cycles
 

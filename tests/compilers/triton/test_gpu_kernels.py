@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from oneblock.compilers.chips import launch_model as _gpu_model
-from oneblock.compilers.chips.amd_gpus import AMD_GPUS
+from oneblock.compilers.chips import load
+from oneblock.compilers.chips.chip import Gpu, Multiprocessor, Source
 from oneblock.compilers.chips.launch_model import Demand
-from oneblock.compilers.chips.nvidia_gpus import GPUS, Architecture
-from oneblock.compilers.chips.occupancy import on_amd, on_nvidia
+from oneblock.compilers.chips.occupancy import occupancy
 from oneblock.compilers.dialects import amdgcn as _amdgcn
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.dialects import sass as _sass
@@ -17,9 +17,13 @@ from oneblock.compilers.triton import mlir_text as _mlir_passes
 from oneblock.compilers.triton import text as _triton_text
 from oneblock.compilers.triton.choice import Candidate
 
-VOLTA = Architecture(7, 0, 2048, 32, 64, 96 * 1024, 96 * 1024, 0, False)
-A100, H100 = (GPUS[f"sm_{n}", None] for n in (80, 90))
-MI300X = AMD_GPUS["gfx942"]
+VOLTA = Multiprocessor(
+    source=Source("CUDA C++ Programming Guide"), lanes=32, schedulers=4, warps_of_scheduler=16, registers_of_lane=512,
+    register_granule=8, deals_evenly=False, blocks=32, shared_bytes=96 * 1024, shared_bytes_of_block=96 * 1024,
+    reserved_bytes_of_block=0, shared_granule=256, float32_units=64,
+)  # fmt: skip
+A100, H100, MI300X = (load(target, Gpu) for target in ("cuda:sm_80", "cuda:sm_90", "rocm:gfx942"))
+SMS = H100.sms.value
 
 
 # ---------------------------------------------------------------- occupancy
@@ -27,9 +31,9 @@ MI300X = AMD_GPUS["gfx942"]
 
 def test_occupancy_is_as_nvidias_best_practices_guide_has_it() -> None:
     """CUDA C++ Best Practices Guide, "Calculating Occupancy": 37 registers on compute capability 7.0."""
-    small = on_nvidia(VOLTA, warps=4, registers=37, shared_bytes=0)
+    small = occupancy(VOLTA, warps=4, registers=37, shared_bytes=0)
     assert (small.blocks, small.share, small.limited_by) == (12, 0.75, "registers")
-    large = on_nvidia(VOLTA, warps=10, registers=37, shared_bytes=0)
+    large = occupancy(VOLTA, warps=10, registers=37, shared_bytes=0)
     assert (large.blocks, round(large.share, 2)) == (4, 0.62)  # 63 % there
 
 
@@ -45,7 +49,7 @@ def test_occupancy_is_as_nvidias_best_practices_guide_has_it() -> None:
     ],
 )
 def test_the_scarcest_resource_limits(warps: int, registers: int, shared_bytes: int, blocks: int, by: str) -> None:
-    found = on_nvidia(H100.architecture, warps, registers, shared_bytes)
+    found = occupancy(H100.multiprocessor, warps, registers, shared_bytes)
     assert (found.blocks, found.warps, found.limited_by, found.kind) == (blocks, blocks * warps, by, "modelled")
 
 
@@ -63,7 +67,7 @@ def test_the_scarcest_resource_limits(warps: int, registers: int, shared_bytes: 
 def test_amds_waves_are_dealt_out_to_four_simds(
     waves: int, registers: int, lds_bytes: int, blocks: int, by: str
 ) -> None:
-    found = on_amd(MI300X.unit, waves, registers, lds_bytes)
+    found = occupancy(MI300X.multiprocessor, waves, registers, lds_bytes)
     assert (found.blocks, found.limited_by) == (blocks, by)
 
 
@@ -78,7 +82,7 @@ def test_the_peaks_are_those_of_the_data_sheets() -> None:
 
 
 def test_the_model_is_the_roofline_where_nothing_is_wasted() -> None:
-    many = H100.sms * 1000
+    many = SMS * 1000
     memory = Demand(many, 1.0, 3.35e9, 3.35e9, 64e3)
     assert _gpu_model.seconds(memory, 4, H100, matrix_units=True) == pytest.approx(1e-3)
     compute = Demand(many, 989.4e9, 1.0, 1.0, 64e3)
@@ -88,11 +92,11 @@ def test_the_model_is_the_roofline_where_nothing_is_wasted() -> None:
 
 
 def test_what_wastes_the_machine_takes_longer() -> None:
-    full = Demand(H100.sms, 1e12, 1.0, 1.0, 64e3)
-    one_more = Demand(H100.sms + 1, 1e12, 1.0, 1.0, 64e3)  # all wait for a second wave of one program
-    starved = Demand(H100.sms, 1.0, 3.35e9, 3.35e9, 64.0)
-    fed = Demand(H100.sms, 1.0, 3.35e9, 3.35e9, 64e3)
-    rereads = Demand(H100.sms, 1.0, 1.0, 1e12, 64e3)
+    full = Demand(SMS, 1e12, 1.0, 1.0, 64e3)
+    one_more = Demand(SMS + 1, 1e12, 1.0, 1.0, 64e3)  # all wait for a second wave of one program
+    starved = Demand(SMS, 1.0, 3.35e9, 3.35e9, 64.0)
+    fed = Demand(SMS, 1.0, 3.35e9, 3.35e9, 64e3)
+    rereads = Demand(SMS, 1.0, 1.0, 1e12, 64e3)
 
     def seconds(demand: Demand, resident: int = 1) -> float:
         return _gpu_model.seconds(demand, resident, H100, matrix_units=True)

@@ -32,6 +32,8 @@ from oneblock.backends.kernels.triton.launch import KernelCall, Work, config  # 
 from oneblock.compilers import Detail  # noqa: E402
 from oneblock.compilers.api.kind import Kind  # noqa: E402
 from oneblock.compilers.api.stages import Lowering  # noqa: E402
+from oneblock.compilers.chips import load  # noqa: E402
+from oneblock.compilers.chips.chip import Gpu  # noqa: E402
 from oneblock.compilers.dialects import ptx as _ptx  # noqa: E402
 from oneblock.compilers.triton import lowering as triton_gpu  # noqa: E402
 from oneblock.compilers.triton.lowering import Built, CannotBuild  # noqa: E402
@@ -78,12 +80,16 @@ def everything(recorder: Recorder, dtype: torch.dtype) -> None:
         triton_ops.array(ops.linear(array(1, 1, 2048), up))
 
 
+def gpu(architecture: str) -> Gpu:
+    return load(f"{'rocm' if architecture.startswith('gfx') else 'cuda'}:{architecture}", Gpu)
+
+
 def ways(one: Planned, architecture: str) -> list[tuple[KernelCall, Built]]:
     """All that a launch may be, built."""
     found = []
     for number, way in one.ways:
         call = one.started.alternatives[number]
-        source = triton_gpu.as_launched(call.kernel, call.args(way), options(call, way), architecture)
+        source = triton_gpu.as_launched(call.kernel, call.args(way), options(call, way), gpu(architecture))
         found.append((call, triton_gpu.build(source)))
     return found
 
@@ -98,7 +104,7 @@ def test_every_kernel_compiles_without_spills_and_products_use_the_generations_t
 ) -> None:
     recorder = First(100, tensor_cores=architecture != "sm_75")
     everything(recorder, dtype)
-    planned = plan(recorder.started, architecture, None)
+    planned = plan(recorder.started, gpu(architecture))
     assert len(planned) == 11
     for one in planned:
         assert one.built is not None
@@ -209,7 +215,7 @@ LAUNCH = {"num_warps": 4, "num_stages": 2}
 
 
 def build(kernel: Any, args: tuple[Any, ...], architecture: str = "sm_80", **given: int) -> Built:
-    return triton_gpu.build(triton_gpu.as_launched(kernel, args, LAUNCH | given, architecture))
+    return triton_gpu.build(triton_gpu.as_launched(kernel, args, LAUNCH | given, gpu(architecture)))
 
 
 def test_a_kernel_is_specialised_by_the_very_arguments_of_the_launch() -> None:
@@ -240,7 +246,7 @@ def test_what_cannot_be_built_is_refused_in_the_compilers_own_words(
 
     call = KernelCall(kernel, (config(4, 2, **constants),), lambda _: args, lambda _: (1,), work)
     with pytest.raises(Unsupported, match=says):
-        plan([Started("mlp", (call,))], "sm_80", None)
+        plan([Started("mlp", (call,))], gpu("sm_80"))
 
 
 def test_float8_is_built_where_the_gpu_has_it() -> None:
@@ -267,8 +273,8 @@ def test_occupancy_is_what_llvm_says_for_an_amd_gpu() -> None:
 
 
 def triton_gpu_text(n: int) -> str:
-    source = triton_gpu.as_launched(square, (meta(n, n), meta(n, n)), {"N": n} | LAUNCH, "gfx942")
-    target = triton_gpu._gpu_target("gfx942")
+    source = triton_gpu.as_launched(square, (meta(n, n), meta(n, n)), {"N": n} | LAUNCH, gpu("gfx942"))
+    target = triton_gpu._gpu_target(gpu("gfx942"))
     text: str = triton.compile(source.ast, target=target, options=dict(source.options)).asm["amdgcn"]
     return text
 

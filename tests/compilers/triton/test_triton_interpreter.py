@@ -22,6 +22,8 @@ from triton.runtime import interpreter as shipped  # noqa: E402
 from triton.runtime.jit import JITFunction  # noqa: E402
 from triton.tools.tensor_descriptor import TensorDescriptor  # noqa: E402
 
+from oneblock.compilers.chips import load  # noqa: E402
+from oneblock.compilers.chips.chip import Gpu  # noqa: E402
 from oneblock.compilers.triton import interpreter as triton_interpreter  # noqa: E402
 from oneblock.compilers.triton import lowering as triton_gpu  # noqa: E402
 from oneblock.compilers.triton.interpreter_numerics import OutOfBounds  # noqa: E402
@@ -197,7 +199,8 @@ def passing() -> None:
 
 def compiled() -> str:
     arguments = *(torch.empty(9, device="meta"),) * 3, 9
-    source = triton_gpu.as_launched(pointwise, arguments, {"BLOCK": 256, "num_warps": 4, "num_stages": 1}, "sm_90")
+    options = {"BLOCK": 256, "num_warps": 4, "num_stages": 1}
+    source = triton_gpu.as_launched(pointwise, arguments, options, load("cuda:sm_90", Gpu))
     return triton_gpu.build(source).texts["ptx"]
 
 

@@ -1,0 +1,208 @@
+"""A chip: one shape for every maker's, in which each figure has its source, and what a GPU, a TPU, a NeuronCore adds.
+
+What the constructors refuse, with a sentence, is not half a chip: a third party's fails here or is whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Generic, TypeVar
+
+N = TypeVar("N", int, float)
+_TARGET = re.compile(r"[a-z]+(:[a-z0-9_]+){1,2}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a figure is stated, and the day, release or commit of what was read there; None if it was not read anew."""
+
+    title: str
+    as_of: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise ValueError("a source without a title: expected the document that states the figure")
+
+    def __str__(self) -> str:
+        return f"{self.title}, {self.as_of or 'not re-read'}"
+
+
+@dataclass(frozen=True)
+class Figure(Generic[N]):
+    """A positive number, and who states it."""
+
+    value: N
+    source: Source
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, Source):
+            raise ValueError(f"a figure of {self.value!r}: expected a Source beside it, got {self.source!r}")
+        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
+            raise ValueError(f"a figure by {self.source.title}: expected a number, got {self.value!r}")
+        if not (isfinite(self.value) and self.value > 0):
+            raise ValueError(f"a figure by {self.source.title}: expected a positive number, got {self.value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """One device as a program is given it: a GPU, a TPU as JAX counts them, one NeuronCore."""
+
+    target: str  # "cuda:sm_90"; of a product beside its architecture's usual one "cuda:sm_90:h200"
+    name: str  # as its driver or its maker's documents spell it
+    peaks: Mapping[str, Figure[float]] = field(hash=False)  # FLOP/s of dense matrix products by their dtype
+    memory_bytes: Figure[int]
+    memory_bytes_per_s: Figure[float]
+    on_chip_bytes: Figure[int] | None = None  # of a GPU its L2, of a TPU its VMEM, of a NeuronCore its SBUF
+    link_bytes_per_s: Figure[float] | None = None  # to all its neighbours together, as its source counts directions
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target, str) or not _TARGET.fullmatch(self.target):
+            raise ValueError(
+                f"target {self.target!r}: expected PLATFORM:ARCHITECTURE or PLATFORM:ARCHITECTURE:PRODUCT in small "
+                "letters, e.g. cuda:sm_90 or cuda:sm_90:h200"
+            )
+        if not isinstance(self.peaks, Mapping) or not self.peaks:
+            raise ValueError(f"{self.target}: expected the peak of one dtype or more, got {self.peaks!r}")
+        self.check(**{f"the peak of {dtype}": peak for dtype, peak in self.peaks.items()})
+        self.check(memory_bytes=self.memory_bytes, memory_bytes_per_s=self.memory_bytes_per_s)
+        optional = {"on_chip_bytes": self.on_chip_bytes, "link_bytes_per_s": self.link_bytes_per_s}
+        self.check(**{name: figure for name, figure in optional.items() if figure is not None})
+
+    def check(self, **stated: object) -> None:
+        """ValueError names the first that is no figure."""
+        for what, figure in stated.items():
+            if not isinstance(figure, Figure):
+                raise ValueError(f"{self.target}: {what}: expected a Figure(value, source), got {figure!r}")
+
+    @property
+    def platform(self) -> str:
+        """The first part of its target: "cuda"."""
+        return self.target.split(":")[0]
+
+    @property
+    def architecture(self) -> str:
+        """The second part of its target: "sm_90"."""
+        return self.target.split(":")[1]
+
+    @property
+    def product(self) -> str | None:
+        """The third part of its target: "h200"; None of the architecture's usual product."""
+        return (*self.target.split(":"), None)[2]
+
+
+@dataclass(frozen=True)
+class Multiprocessor:
+    """A GPU's multiprocessor (NVIDIA: SM, AMD: CU), which all products of an architecture share."""
+
+    source: Source
+    lanes: int  # of a warp (AMD: wave)
+    schedulers: int  # AMD: SIMDs
+    warps_of_scheduler: int  # resident at once
+    registers_of_lane: int  # for all warps of a scheduler together; AMD: vector registers, accumulators included
+    register_granule: int  # registers of a lane are given out in pieces of so many
+    deals_evenly: bool  # a block's warps are dealt out to the schedulers, and do not fill one after another
+    blocks: int  # resident at once (AMD: work-groups)
+    shared_bytes: int  # AMD: LDS
+    shared_bytes_of_block: int  # the most that one block may ask for
+    reserved_bytes_of_block: int  # of shared memory, taken by the system
+    shared_granule: int
+    float32_units: int
+
+    @property
+    def warps(self) -> int:
+        """Resident at once."""
+        return self.schedulers * self.warps_of_scheduler
+
+    @property
+    def threads(self) -> int:
+        """Resident at once."""
+        return self.warps * self.lanes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu(Chip):
+    """A GPU, as occupancy, the static model and compilers for one that is not here need to know it."""
+
+    multiprocessor: Multiprocessor
+    sms: Figure[int]  # multiprocessors
+    clock_hz: Figure[float]  # boost
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check(sms=self.sms, clock_hz=self.clock_hz)
+        if "float16" not in self.peaks:
+            raise ValueError(f"{self.target}: expected the peak of float16, by which configurations are ranked")
+        if self.platform == "cuda":
+            self.check(on_chip_bytes=self.on_chip_bytes)  # NVIDIA's compilers ask for the size of L2
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """NVIDIA's compute capability: (9, 0) of sm_90."""
+        digits = self.architecture.removeprefix("sm_")
+        return int(digits[:-1]), int(digits[-1])
+
+    @property
+    def l2_bytes(self) -> int:
+        """Of an NVIDIA GPU, which has to state it."""
+        assert self.on_chip_bytes is not None, f"{self.target} was checked as it was made"
+        return self.on_chip_bytes.value
+
+    @property
+    def float32_flops_per_s(self) -> float:
+        """What the float32 units do at the boost clock, a multiply-add being 2."""
+        return 2.0 * self.sms.value * self.multiprocessor.float32_units * self.clock_hz.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tpu(Chip):
+    """A TPU as JAX counts devices, and the torus in which its chips lie."""
+
+    device_kinds: tuple[str, ...]  # as JAX may call such a device that is here
+    prefix: str  # as in a topology's name: "tpu7x:2x2x1"
+    axes: int  # of its torus
+    host: tuple[int, ...]  # the chips of one host: the smallest topology every version of the compiler accepts
+    devices_per_chip: int  # as JAX counts them
+    options: tuple[tuple[str, str], ...] = ()  # to ask the compiler for this topology by
+    macs_per_cycle: Figure[int] | None  # of the matrix units together; None where no source and no tool agrees
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.product is not None:
+            raise ValueError(f"target {self.target!r}: expected tpu:GENERATION, after which a topology is named")
+        if self.macs_per_cycle is not None:
+            self.check(macs_per_cycle=self.macs_per_cycle)
+        if len(self.host) != self.axes:
+            raise ValueError(f"{self.target}: expected a host of {self.axes} sides, got {self.host}")
+
+    @property
+    def clock_hz(self) -> float | None:
+        """The clock that the peak implies: FLOP/s = 2 * MACs per cycle * clock. Google publishes none."""
+        peak = self.peaks.get("bfloat16")
+        return None if self.macs_per_cycle is None or peak is None else peak.value / (2 * self.macs_per_cycle.value)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generation of the NeuronCore as a kernel meets it. Clocks by engine; the DMA figure is of all 16 engines."""
+
+    source: Source
+    number: int
+    sbuf_bytes: int  # of a partition
+    clock_hz: Mapping[str, float] = field(hash=False)
+    dma_bytes_per_s: float
+    moving_free: Mapping[str, int] = field(hash=False)  # the widest moving operand, by the dtype of the product
+
+    @property
+    def name(self) -> str:
+        """As AWS writes it: "v2"."""
+        return f"v{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronCore(Chip):
+    """One NeuronCore of an instance's chips, and the generation that it is of."""
+
+    generation: Generation

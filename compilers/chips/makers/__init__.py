@@ -1,0 +1,1 @@
+"""The makers: a file for each, whose `CHIPS` are data."""
