@@ -22,7 +22,8 @@ from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
 from oneblock.bench.terminal.records import console
-from oneblock.bench.worker.jobs import BisectJob
+from oneblock.bench.worker.bisect_job import Bisected, BisectJob
+from oneblock.bench.worker.jobs import Outcome
 from oneblock.workloads.ops.nearest import unknown
 
 
@@ -70,18 +71,18 @@ def COMMAND(
         note("oneblock: interrupted: nothing is kept of a search")
         raise SystemExit(130) from None
     if as_json:
-        answer(outcome)
+        answer(outcome.named("bisected"))
     else:
         _show(outcome)
-    raise SystemExit(0 if outcome.bisected is not None and outcome.bisected.finding.found else 1)
+    raise SystemExit(0 if outcome.result is not None and outcome.result.finding.found else 1)
 
 
-def _show(outcome: Any) -> None:
-    if outcome.bisected is None:
+def _show(outcome: Outcome[Bisected]) -> None:
+    if outcome.result is None:
         note(f"oneblock: {outcome.status}: {outcome.reason}" + (f"; {outcome.hint}" if outcome.hint else ""))
         return
     out = console()
-    for part in parts(outcome.bisected):
+    for part in parts(outcome.result):
         out.print(part, soft_wrap=isinstance(part, Text))  # a flag is copied whole
 
 

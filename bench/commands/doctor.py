@@ -21,7 +21,7 @@ from oneblock.bench.records.record import Environment
 from oneblock.bench.runs.limits import LimitsBook, as_rows
 from oneblock.bench.runs.probes import probe
 from oneblock.bench.terminal.records import console
-from oneblock.bench.worker.jobs import LimitsJob
+from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.workloads.ops.definitions import OPS
 
 

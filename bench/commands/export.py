@@ -20,8 +20,8 @@ from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.export import hand_over, parts, result
 from oneblock.bench.terminal.records import console
-from oneblock.bench.worker.jobs import TrnJob
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.trn_job import TrnJob
 from oneblock.compilers.neuron.operators import OperatorsError, operators
 
 
@@ -105,16 +105,15 @@ def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bo
 def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
     _make(directory)
     outcome = launch(TrnJob(), within)
-    path = None if outcome.trn is None else write(outcome.trn, directory)
+    path = None if outcome.result is None else write(outcome.result, directory)
     if as_json:
         where = None if path is None else str(path)
-        ended = {"status": outcome.status, "reason": outcome.reason, "hint": outcome.hint, "log_tail": outcome.log_tail}
-        answer({"label": LABEL, "page": where, **ended, "trn": outcome.trn})
-    elif outcome.trn is None:
+        answer({"label": LABEL, "page": where, **outcome.named("trn")})
+    elif outcome.result is None:
         hint = f"; {outcome.hint}" if outcome.hint else ""
         note(f"oneblock: no page was written: {outcome.reason}{hint}")
     else:
-        click.echo(f"{path}: {LABEL}; emitted by TVM {outcome.trn.tvm}")
+        click.echo(f"{path}: {LABEL}; emitted by TVM {outcome.result.tvm}")
     return path is not None
 
 

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.jobs import BisectJob, GoldenJob, Outcome
+from oneblock.bench.worker.bisect_job import Bisected, BisectJob
+from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.pass_search import Seen
 
@@ -26,7 +28,7 @@ class Bisection:
     known: dict[tuple[str, ...], Seen] = field(default_factory=dict)
     trying: tuple[str, ...] | None = None
 
-    def run(self, folder: Path, *, quiet: bool) -> Outcome:
+    def run(self, folder: Path, *, quiet: bool) -> Outcome[Bisected]:
         """How it ended; numbers are checked against a reference that is computed first."""
         with Console(stderr=True, quiet=quiet).status("starting") as status:
 
@@ -40,7 +42,7 @@ class Bisection:
                 golden = GoldenJob(self.job.cell, str(folder / "golden.npz"), 2)
                 made = launch(golden, self.within, listen=listen)
                 if made.status is not Status.PASSED:
-                    return made
+                    return made.ending()
                 self.job = replace(self.job, golden=golden.path)
             for _ in range(_DEATHS):
                 outcome = launch(replace(self.job, known=tuple(self.known.items())), self.within, listen=listen)

@@ -17,7 +17,9 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import size
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.jobs import ExportJob, GoldenJob, HloModule, Outcome
+from oneblock.bench.worker.export_job import ExportJob, HloModule
+from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.compilers.neuron.operators import COMPILER, TARGETS, TARGETS_SOURCE, Mark, Operators
 
@@ -47,7 +49,7 @@ class Handed:
     """One program: how its export ended, and what was written; nothing where the answers were wrong."""
 
     subject: str
-    outcome: Outcome
+    outcome: Outcome[HloModule]
     module: str | None = None
     text: str | None = None
     targets: tuple[ForTarget, ...] = ()
@@ -64,14 +66,15 @@ def hand_over(cells: Sequence[Cell], directory: Path, within: Bounds, listen: Li
     module, text = directory / f"{cell.subject}.hlo.pb", directory / f"{cell.subject}.hlo.txt"
     with tempfile.TemporaryDirectory(prefix=".oneblock-export-", dir=directory) as scratch:
         golden, unchecked, its_text = (str(Path(scratch) / name) for name in ("golden.npz", module.name, text.name))
-        outcome = launch(GoldenJob(cell, golden, _INPUTS), within, listen=listen)
-        if outcome.status is Status.PASSED:
-            outcome = launch(ExportJob(cell, golden, unchecked, its_text), within, listen=listen)
-        if outcome.status is not Status.PASSED or outcome.module is None:
+        made = launch(GoldenJob(cell, golden, _INPUTS), within, listen=listen)
+        if made.status is not Status.PASSED:
+            return Handed(cell.subject, made.ending())
+        outcome = launch(ExportJob(cell, golden, unchecked, its_text), within, listen=listen)
+        if outcome.status is not Status.PASSED or outcome.result is None:
             return Handed(cell.subject, outcome)
         os.replace(unchecked, module)
         os.replace(its_text, text)
-    targets = tuple(_for_target(one, module, outcome.module) for one in cells)
+    targets = tuple(_for_target(one, module, outcome.result) for one in cells)
     return Handed(cell.subject, outcome, str(module), str(text), targets)
 
 
@@ -120,8 +123,8 @@ def result(handed: Sequence[Handed], operators: Operators) -> dict[str, Any]:
             "log_tail": one.outcome.log_tail,
             "module": one.module,
             "text": one.text,
-            "written": one.outcome.module,
-            "opcodes": marked(one.outcome.module, operators) if one.outcome.module is not None else [],
+            "written": one.outcome.result,
+            "opcodes": marked(one.outcome.result, operators) if one.outcome.result is not None else [],
             "targets": one.targets,
         }
         for one in handed
@@ -131,7 +134,7 @@ def result(handed: Sequence[Handed], operators: Operators) -> dict[str, Any]:
 
 def parts(one: Handed, operators: Operators) -> list[Table | Text]:
     """What is printed of one program."""
-    written, outcome = one.outcome.module, one.outcome
+    written, outcome = one.outcome.result, one.outcome
     if written is None or not one.good:
         hint = f"; {outcome.hint}" if outcome.hint else ""
         return [Text(f"{one.subject}: nothing was handed over: {outcome.reason}{hint}", style="red")]

@@ -9,8 +9,8 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs.probes import not_run_here
-from oneblock.bench.worker.jobs import MeasureJob
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.measure_job import MeasureJob
 from oneblock.workloads._workload import Phase
 
 _STEP = {"batch": 1, "context": 128}  # a context is tried in whole tiles of a TPU's matrix unit
@@ -64,8 +64,9 @@ def fit(cell: Cell, axis: str, bounds: Bounds, tell: Tell) -> Fit:
 def _fits(cell: Cell, bounds: Bounds, tell: Tell) -> bool | None:
     """Whether it fits the target; None where that is not what the compiler had to say."""
     tell(cell, "does it fit?")
-    job = MeasureJob(cell, "smoke", golden=None, index=0, cold_compile=True, flush_bytes=0, artifacts=None)
+    job = MeasureJob(cell, "smoke", golden=None, index=0, cold_compile=True, flush_bytes=0, records=None)
     outcome = launch(job, bounds)
-    if outcome.status is Status.OUT_OF_MEMORY and outcome.memory is not None:  # the target's, and not this machine's
+    memory = outcome.result.memory if outcome.result is not None else None
+    if outcome.status is Status.OUT_OF_MEMORY and memory is not None:  # the target's, and not this machine's
         return False
     return True if outcome.status is Status.COMPILED else None

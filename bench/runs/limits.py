@@ -9,8 +9,8 @@ from typing import Any
 
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.bench.records.record import TUNED, Environment, Limits, Status
-from oneblock.bench.worker.jobs import LimitsJob
 from oneblock.bench.worker.launch import Bounds, Listener, launch
+from oneblock.bench.worker.limits_job import LimitsJob
 
 _METHOD = 3  # of `_ceilings.py`: limits found by another are measured again
 
@@ -61,10 +61,10 @@ class LimitsBook:
     def measure(self, job: LimitsJob, listen: Listener | None = None) -> None:
         """Measure in a process of its own, and keep what beats what was known."""
         outcome = launch(job, self.bounds, listen=listen)
-        if outcome.status is not Status.PASSED or outcome.rates is None:
+        if outcome.status is not Status.PASSED or outcome.result is None:
             return  # the backend's own cells will say what is wrong with it
         for dtype in job.dtypes:
-            key, reached = _key(job.target, job.backend or "", dtype), outcome.rates.get(dtype)
+            key, reached = _key(job.target, job.backend or "", dtype), outcome.result.get(dtype)
             self.rates[key] = max(reached or 0.0, self.rates.get(key) or 0.0) or None  # a limit is the best ever seen
         with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
             self.path.parent.mkdir(parents=True, exist_ok=True)

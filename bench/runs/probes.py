@@ -8,8 +8,8 @@ from typing import Any
 from oneblock import backends
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.records.store import adapter
-from oneblock.bench.worker.jobs import ProbeJob
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.probe_job import ProbeJob
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 

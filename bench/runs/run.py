@@ -19,13 +19,15 @@ from oneblock.bench.judge.costs import costs, reference_bytes
 from oneblock.bench.judge.doubts import doubts
 from oneblock.bench.judge.limits import stated_limits, too_fast
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
-from oneblock.bench.records.record import ANSWERS, SCHEMA, ArtifactRef, Environment, Record, Status, identity
+from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status, identity
 from oneblock.bench.records.store import Store, adapter, to_json
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.probes import not_run_here
-from oneblock.bench.worker.jobs import GoldenJob, MeasureJob, Outcome
+from oneblock.bench.worker.golden_job import GoldenJob, Proof
+from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, launch
-from oneblock.compilers import Artifact, Detail
+from oneblock.bench.worker.measure_job import Measured, MeasureJob
+from oneblock.compilers import Detail
 
 _POLL_S = 0.02
 Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
@@ -35,8 +37,8 @@ Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
 class Partial:
     """What one launch of an unfinished cell came to."""
 
-    outcome: Outcome
-    artifacts: tuple[ArtifactRef, ...]
+    outcome: Outcome[Measured]
+    wrong_tried: int  # wrong answers that the check of its reference rejected
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Run:
         self.finished: dict[Cell, Record] = {}
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
-        self._goldens: dict[str, Outcome] = {}
+        self._goldens: dict[str, Outcome[Proof]] = {}
         self._elsewhere: set[tuple[str, str]] = set()  # (backend, target) that run nothing here
 
     def go(self, tell: Tell) -> list[Record]:
@@ -143,10 +145,12 @@ class Run:
 
     def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
         elsewhere = self._is_elsewhere(cell)
-        golden = Outcome(Status.PASSED) if elsewhere else self._golden(cell, scratch, tell)
-        if golden.status is not Status.PASSED:
-            return Partial(golden, ())
-        stages = Path(tempfile.mkdtemp(dir=scratch)) if index == 0 else None
+        proof = Proof(0)  # of what is not run here, no answer is checked
+        if not elsewhere:
+            golden = self._golden(cell, scratch, tell)
+            if golden.result is None:
+                return Partial(golden.ending(), 0)
+            proof = golden.result
         caches = scratch / self._identity(cell)
         cold = index < self.tier.processes  # the first round: nothing compiled before may help
         if cold:
@@ -158,15 +162,13 @@ class Run:
             index=index,
             cold_compile=cold or not caches.exists(),
             flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
-            artifacts=None if stages is None else str(stages),
+            records=str(self.store.directory.resolve()) if index == 0 else None,
             detail=self.detail,
         )
         outcome = launch(job, self.bounds, caches, lambda said: tell(cell, said.get("name", "")))
-        texts = (Artifact(s.stage, s.dialect, Path(s.path).read_text(encoding="utf-8")) for s in outcome.stages)
-        kept = tuple(self.store.add_artifact(text) for text in texts)
-        return Partial(replace(outcome, stages=(), wrong_tried=golden.wrong_tried), kept)
+        return Partial(outcome, proof.wrong_tried)
 
-    def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome:
+    def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome[Proof]:
         """The reference of a cell's subject, computed once a run for all backends."""
         if cell.question not in self._goldens:
             needed = reference_bytes(cell)
@@ -175,7 +177,7 @@ class Run:
                     f"the float64 reference alone needs {needed / 2**30:.1f} GiB, "
                     f"and {self.bounds.memory_bytes / 2**30:.1f} GiB may be used"
                 )
-                outcome = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
+                outcome: Outcome[Proof] = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
             else:
                 job = GoldenJob(cell, str(scratch / f"{cell.question}.npz"), answers=1 + max(1, self.tier.rechecks))
                 outcome = launch(job, self.bounds, listen=lambda said: tell(cell, said.get("name", "")))
@@ -183,8 +185,9 @@ class Run:
         return self._goldens[cell.question]
 
     def _finish(self, cell: Cell, partials: list[Partial], book: LimitsBook) -> None:
-        first = partials[0].outcome
-        launches = tuple(p.outcome.launch for p in partials if p.outcome.launch is not None)
+        first, measured = partials[0].outcome, partials[0].outcome.result or Measured()
+        results = [partial.outcome.result for partial in partials]
+        launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
         record = Record(
             schema=SCHEMA,
             created=now(),
@@ -196,18 +199,18 @@ class Run:
             reason=first.reason,
             hint=first.hint,
             log_tail=first.log_tail,
-            check=first.check,
-            wrong_answers_rejected=first.wrong_tried,
+            check=measured.check,
+            wrong_answers_rejected=partials[0].wrong_tried,
             costs=costs(cell),
-            limits=book.limits(cell) if launches else stated_limits(cell) if first.facts else None,
+            limits=book.limits(cell) if launches else stated_limits(cell) if measured.facts else None,
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
-            artifacts=partials[0].artifacts,
+            artifacts=measured.artifacts,
             environment=self.environment,
             order_seed=self.seed,
-            compile_s=first.compile_s,
-            facts=first.facts,
-            memory=first.memory,
+            compile_s=measured.compile_s,
+            facts=measured.facts,
+            memory=measured.memory,
         )
         if too_fast(record) is not None and book.doubt(cell):
             record = replace(record, limits=book.limits(cell))

@@ -21,8 +21,11 @@ from oneblock.bench.format.units import seconds as spoken
 from oneblock.bench.records.environment import last_level_cache_bytes, load_average
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal.records import console
-from oneblock.bench.worker.jobs import GoldenJob, Outcome, TuneJob, VersusJob
+from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.timing_job import InterleavedTimingJob, Samples
+from oneblock.bench.worker.tune_job import TuneJob
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, TaskState
 
@@ -37,8 +40,8 @@ class Tuning:
     within: Bounds
     asked: Sequence[Search]
     found: dict[int, Found] = field(default_factory=dict)  # by seed
-    ended: list[Outcome] = field(default_factory=list)  # what did not end well
-    timed: Outcome | None = None  # the winner beside what runs without a search
+    ended: list[Outcome[Found]] = field(default_factory=list)  # what did not end well
+    timed: Outcome[Samples] | None = None  # the winner beside what runs without a search
 
     @property
     def good(self) -> bool:
@@ -55,11 +58,11 @@ class Tuning:
             shown = Live(console=console, get_renderable=watch.table, refresh_per_second=2, transient=True)
             with shown if console.is_terminal else nullcontext():
                 outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
-            if outcome.status is not Status.PASSED or outcome.found is None:
+            if outcome.status is not Status.PASSED or outcome.result is None:
                 self.ended.append(outcome)
                 return
-            self.found[asked.seed] = outcome.found
-            if outcome.found.folder is None:  # all ways were ranked: another seed would find the same
+            self.found[asked.seed] = outcome.result
+            if outcome.result.folder is None:  # all ways were ranked: another seed would find the same
                 return
 
     def versus(self, folder: Path, rounds: int, *, quiet: bool) -> None:
@@ -75,14 +78,15 @@ class Tuning:
 
             made = launch(GoldenJob(self.cell, str(golden), 2), self.within, listen=listen)
             flush = 2 * last_level_cache_bytes()
-            job = VersusJob(self.cell, ("plain", "tuned"), str(golden), rounds, flush)
-            self.timed = launch(job, self.within, listen=listen) if made.status is Status.PASSED else made
+            job = InterleavedTimingJob(self.cell, ("plain", "tuned"), str(golden), rounds, flush)
+            self.timed = launch(job, self.within, listen=listen) if made.status is Status.PASSED else made.ending()
 
     def result(self) -> dict[str, Any]:
         """All of it as data: raw seconds, every trial."""
         return {
             "cell": self.cell, "found": {str(seed): found for seed, found in self.found.items()},
-            "ended": self.ended, "timed": self.timed, "load_average": load_average(),
+            "ended": self.ended, "timed": None if self.timed is None else self.timed.named("seconds"),
+            "load_average": load_average(),
         }  # fmt: skip
 
     def show(self) -> None:
@@ -94,7 +98,8 @@ class Tuning:
                 out.print(Text(f"kept in {found.folder}"))
         if len(self.found) > 1:
             out.print(_spread(self.found))
-        for outcome in [*self.ended, *([self.timed] if self.timed is not None else [])]:
+        ended: list[Outcome[Any]] = [*self.ended, *([self.timed] if self.timed is not None else [])]
+        for outcome in ended:
             if outcome.status is not Status.PASSED:
                 hint = f"; {outcome.hint}" if outcome.hint else ""
                 out.print(Text(f"{outcome.status}: {outcome.reason}{hint}", style="red"))
@@ -102,8 +107,8 @@ class Tuning:
             out.print(
                 Text("not timed anew: the winner is for another host, and only its functions were measured there")
             )
-        if self.timed is not None and self.timed.seconds is not None:
-            for line in _verdict(self.timed.seconds, self.found):
+        if self.timed is not None and self.timed.result is not None:
+            for line in _verdict(self.timed.result, self.found):
                 out.print(Text(line))
 
 

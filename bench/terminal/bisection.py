@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.bench.worker.jobs import Bisected
+from oneblock.bench.worker.bisect_job import Bisected
 from oneblock.bench.worker.pass_search import Finding, Seen, Verdict
 
 _OF_COUNTS = {Verdict.GOOD: "as none", Verdict.BAD: "as all", Verdict.CANNOT: "cannot run"}

@@ -1,9 +1,9 @@
-"""The worker's part of `oneblock bisect`: each run compiled, checked or counted, and said as it is seen."""
+"""The job of `oneblock bisect`: each run compiled, checked or counted, and said as it is seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from difflib import unified_diff
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Bisectable, Executable, Unsupported
 from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.channel import say
-from oneblock.bench.worker.jobs import Bisected, BisectJob, Outcome
+from oneblock.bench.worker.admit import admit
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.pass_search import Ends, Finding, Seen, search
 from oneblock.bench.worker.subject import Subject
 from oneblock.compilers.api.kind import Kind
@@ -28,33 +30,55 @@ NUMBERS = "numbers"
 _DIFF_LINES = 40
 
 
-def bisect(job: BisectJob) -> Outcome:
-    """Find the passes, then the one of them."""
-    cell = job.cell
-    say("phase", name="importing")
-    backend, target = backends.load(cell.backend), Target.parse(cell.target)
-    if not isinstance(backend, Bisectable):
-        raise Unsupported(f"{cell.backend} has no passes that can be switched off one by one")
-    if target.platform not in backend.platforms:
-        raise Unsupported(f"{cell.backend} has no target {target.platform} (it has {', '.join(backend.platforms)})")
-    if cell.ops_set not in backend.ops_sets:
-        raise Unsupported(f"{cell.backend} has no {cell.ops_set} ops (it has {', '.join(backend.ops_sets)})")
-    kind, workload = backend.probe(target).kind, workloads.load(cell.case.workload)
-    weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
-    arrays: Arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed)}
-    if kind is Kind.COMPILED:
-        arrays = without_data(workload, cell.case, cell.dtype)
-    say("phase", name="looking for the passes")
-    try:
-        passes = backend.passes(workload, cell.case, arrays, cell.ops_set, target)
-    except CannotRun as error:
-        raise Unsupported(f"with every pass on it does not compile: {error}") from error
-    _must_have(passes, job)
-    say("phase", name="trying without passes")
-    judge = _Judge(job, passes, workload, weights)
-    names = [name for name in passes.names if name not in job.left_out]
-    finding = search(names, judge.measure, partial(bad, job), linear=job.linear)
-    return Outcome(Status.PASSED, kind, bisected=_told(job, passes, finding))
+@dataclass(frozen=True)
+class Bisected:
+    """What a search for a pass came to."""
+
+    of: str
+    finding: Finding
+    how: str  # how passes are switched off, and what never is
+    diff: tuple[str, ...]  # of what people read, without the found pass and with it
+    diff_left_out: int  # lines of it beyond those
+    good_by_hand: str | None  # how anyone has the run that is good
+    bad_by_hand: str | None  # and the one that is bad
+
+
+@dataclass(frozen=True)
+class BisectJob(Job[Bisected]):
+    """Search for the compiler's pass that changed a cell's numbers or a count of what was compiled."""
+
+    cell: Cell
+    of: str  # "numbers", or a count that the backend has
+    golden: str | None  # the file that a GoldenJob wrote; None for a count
+    drift: float | None = None  # numbers are bad from this factor of the error without passes on; None: by the check
+    left_out: tuple[str, ...] = ()  # passes that are off throughout
+    linear: bool = False
+    known: tuple[tuple[tuple[str, ...], Seen], ...] = ()  # what earlier workers saw, with which passes off
+
+    def do(self) -> Outcome[Bisected]:
+        """Find the passes, then the one of them."""
+        cell = self.cell
+        emit("phase", name="importing")
+        backend, target = backends.load(cell.backend), Target.parse(cell.target)
+        if not isinstance(backend, Bisectable):
+            raise Unsupported(f"{cell.backend} has no passes that can be switched off one by one")
+        admit(backend, target, cell.ops_set, cell.dtype)
+        kind, workload = backend.probe(target).kind, workloads.load(cell.case.workload)
+        weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
+        arrays: Arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed)}
+        if kind is Kind.COMPILED:
+            arrays = without_data(workload, cell.case, cell.dtype)
+        emit("phase", name="looking for the passes")
+        try:
+            passes = backend.passes(workload, cell.case, arrays, cell.ops_set, target)
+        except CannotRun as error:
+            raise Unsupported(f"with every pass on it does not compile: {error}") from error
+        _must_have(passes, self)
+        emit("phase", name="trying without passes")
+        judge = _Judge(self, passes, workload, weights)
+        names = [name for name in passes.names if name not in self.left_out]
+        finding = search(names, judge.measure, partial(bad, self), linear=self.linear)
+        return Outcome(Status.PASSED, kind, result=_told(self, passes, finding))
 
 
 def _must_have(passes: Passes, job: BisectJob) -> None:
@@ -97,13 +121,13 @@ class _Judge:
     def measure(self, what: str, off: tuple[str, ...]) -> Seen:
         if off in self.known:
             return self.known[off]
-        say("trying", what=what, off=off)
+        emit("trying", what=what, off=off)
         try:
             made = self.passes.make(ordered(self.passes, [*off, *self.job.left_out]))
             seen = Seen(True, made.counts.get(self.job.of)) if self.golden is None else self._number(made.program)
         except CannotRun as error:
             seen = Seen(False, why=str(error))
-        say("tried", what=what, off=off, seen=asdict(seen))
+        emit("tried", what=what, off=off, seen=asdict(seen))
         return seen
 
     def _number(self, program: Executable | None) -> Seen:
@@ -136,7 +160,7 @@ def _told(job: BisectJob, passes: Passes, finding: Finding) -> Bisected:
     """The finding with the difference that it makes, and the two runs by hand."""
     if not finding.found:
         return Bisected(job.of, finding, passes.how, (), 0, None, None)
-    say("phase", name="comparing the program before and after")
+    emit("phase", name="comparing the program before and after")
     last = finding.found[-1]
     good, with_found = (ordered(passes, [*off, *job.left_out]) for off in (finding.off_before, finding.off_after))
     without, with_it = (passes.make(off).text(last).splitlines() for off in (good, with_found))

@@ -1,14 +1,37 @@
-"""What a worker tells its parent while it works: JSON lines on descriptor 3."""
+"""The worker's end of the pipe: a job comes as one line of JSON on standard input, events go as lines on descriptor 3.
+
+{"event": "phase", ...} while it works, then one {"event": "outcome", ...}. Standard output and error are the log.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Any
+
+from oneblock.compilers.api.process import die_with_parent
 
 _ANSWERS = 3
 
 
-def say(event: str, **fields: Any) -> None:
+def receive() -> dict[str, Any]:
+    """The job, read before any toolchain is imported: from now on the worker dies with its parent, on its own CPUs."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        data = os.read(0, 65536)
+        if not data:
+            sys.exit("the job never came")
+        line += data
+    request = json.loads(line)
+    assert isinstance(request, dict)
+    die_with_parent(lifeline=0)
+    if request["cpus"] is not None:
+        os.sched_setaffinity(0, request["cpus"])
+    return request
+
+
+def emit(event: str, **fields: Any) -> None:
     """One line to the parent; a parent that is gone is not waited for."""
     line = json.dumps({"event": event, **fields}) + "\n"
     with open(_ANSWERS, "w", encoding="utf-8", closefd=False) as answers:

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from oneblock import workloads
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.channel import say
-from oneblock.bench.worker.jobs import GoldenJob, Outcome
-from oneblock.bench.worker.weights import _weights
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.subject import cell_weights
 from oneblock.workloads.answers.reference import make_golden
 
 
-def _golden(job: GoldenJob) -> Outcome:
-    cell = job.cell
-    workload = workloads.load(cell.case.workload)
-    say("phase", name="computing the reference")
-    golden = make_golden(workload, cell.case, cell.dtype, _weights(workload, cell), cell.input_seed, job.answers)
-    if golden.wrong_accepted:
-        lets_pass = ", ".join(golden.wrong_accepted)
-        reason = f"the check of {cell.subject} accepts wrong answers ({lets_pass}), so its verdict would prove nothing"
-        return Outcome(Status.INVALID, reason=reason, hint="choose another size or dtype, or seeded weights")
-    golden.save(Path(job.path))
-    return Outcome(Status.PASSED, wrong_tried=len(golden.wrong_tried))
+@dataclass(frozen=True)
+class Proof:
+    """That the reference is written, and of how many wrong answers its check rejected each."""
+
+    wrong_tried: int
+
+
+@dataclass(frozen=True)
+class GoldenJob(Job[Proof]):
+    """Compute the reference of a cell's subject and prove that its check bites."""
+
+    cell: Cell
+    path: str  # where to write it
+    answers: int
+
+    def do(self) -> Outcome[Proof]:
+        """Invalid where the check accepts a wrong answer."""
+        cell = self.cell
+        workload = workloads.load(cell.case.workload)
+        emit("phase", name="computing the reference")
+        weights = cell_weights(workload, cell)
+        golden = make_golden(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
+        if golden.wrong_accepted:
+            lets_pass = ", ".join(golden.wrong_accepted)
+            reason = (
+                f"the check of {cell.subject} accepts wrong answers ({lets_pass}), so its verdict would prove nothing"
+            )
+            return Outcome(Status.INVALID, reason=reason, hint="choose another size or dtype, or seeded weights")
+        golden.save(Path(self.path))
+        return Outcome(Status.PASSED, result=Proof(len(golden.wrong_tried)))

@@ -11,15 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from oneblock.bench.records.record import Status
-from oneblock.bench.records.store import adapter
-from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.compilers.api.process import telling
+from oneblock.bench.worker.jobs import Job, Outcome, Result, read_outcome, to_data
+from oneblock.compilers.api.process import kill_session, resident_bytes, telling
 
 _TICK_S = 0.25  # between looks at the clock and the memory: looking costs the measured process 1 % of a core at most
 _LOG_LINES = 20
@@ -39,8 +38,13 @@ class Bounds:
     memory_bytes: int
 
 
-def launch(job: Job, bounds: Bounds, caches: Path | None = None, listen: Listener | None = None) -> Outcome:
-    """Run one job and say how it ended. `caches` is the folder for compilers' caches, thrown away if it is None."""
+def launch(
+    job: Job[Result], bounds: Bounds, caches: Path | None = None, listen: Listener | None = None
+) -> Outcome[Result]:
+    """Run one job and say how it ended; `listen` is told what the worker says before.
+
+    `caches` is the folder for compilers' caches, thrown away if it is None.
+    """
     with tempfile.TemporaryDirectory(prefix="oneblock-worker-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         ended = _Ended()
@@ -48,8 +52,7 @@ def launch(job: Job, bounds: Bounds, caches: Path | None = None, listen: Listene
             ended = _watch(process, answers, bounds, listen or (lambda _: None))
         tail = _tail(folder / "log")
     if ended.outcome is not None:
-        outcome = adapter(Outcome).validate_python(ended.outcome)
-        assert isinstance(outcome, Outcome)
+        outcome = read_outcome(job, ended.outcome)
         return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
     return _died(ended, process.returncode, bounds, tail)
 
@@ -66,11 +69,11 @@ class _Ended:
 
 
 @contextlib.contextmanager
-def _process(job: Job, bounds: Bounds, caches: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _process(job: Job[Any], bounds: Bounds, caches: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A worker that has its job, and the descriptor of its answers; its whole session is killed at the end."""
     read_end, write_end = os.pipe()
     cpus = sorted(os.sched_getaffinity(0))[: bounds.threads] if hasattr(os, "sched_getaffinity") else None
-    request = json.dumps({"kind": type(job).__name__, "job": asdict(job), "cpus": cpus}).encode() + b"\n"
+    request = json.dumps(to_data(job) | {"cpus": cpus}).encode() + b"\n"
     with log.open("wb") as log_file:
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", _START, str(write_end)],
@@ -89,16 +92,17 @@ def _process(job: Job, bounds: Bounds, caches: Path, log: Path) -> Iterator[tupl
             process.stdin.flush()
         yield process, read_end
     finally:
-        _kill_session(process)
+        kill_session(process)
         os.close(read_end)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
 
 
-# The descriptor's number is the parent's choice; the worker knows it as 3.
+# The descriptor's number is the parent's choice; the worker knows it as 3. What `main` imports comes after the ties.
 _START = (
     "import os, sys; fd = int(sys.argv[1]); fd == 3 or (os.dup2(fd, 3), os.close(fd)); "
-    "from oneblock.bench.worker.main import main; main()"
+    "from oneblock.bench.worker.channel import receive; request = receive(); "
+    "from oneblock.bench.worker.main import main; main(request)"
 )
 
 
@@ -136,7 +140,7 @@ def _watch(process: subprocess.Popen[bytes], answers: int, bounds: Bounds, liste
             if monotonic() > deadline:
                 ended.timed_out = True
                 return ended
-            used = _session_bytes(process.pid)
+            used = resident_bytes(process.pid)
             if used > bounds.memory_bytes:
                 ended.over_bytes = used
                 return ended
@@ -154,25 +158,10 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 def _hear(answer: dict[str, Any], ended: _Ended, listen: Listener) -> None:
     if answer["event"] == "outcome":
         ended.outcome = answer["outcome"]
-    elif answer["event"] == "phase":
+        return
+    if answer["event"] == "phase":
         ended.phase = answer["name"]
     listen(answer)
-
-
-def _session_bytes(pid: int) -> int:
-    """Resident memory of the worker and its children.
-
-    An address-space limit (RLIMIT_AS) will not do: CUDA, XLA and sanitizers reserve far more than they touch.
-    """
-    import psutil
-
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        worker = psutil.Process(pid)
-        for process in (worker, *worker.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
-    return total
 
 
 def _kernel_kills() -> int | None:
@@ -184,20 +173,13 @@ def _kernel_kills() -> int | None:
     return None
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    """The worker leads its own session, so that what it started dies with it."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def _tail(log: Path) -> tuple[str, ...]:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 16384))
         return tuple(file.read().decode("utf-8", "replace").splitlines()[-_LOG_LINES:])
 
 
-def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Outcome:
+def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Outcome[Any]:
     """The outcome of a worker that gave no answer."""
     during = f"while {ended.phase}"
     if ended.timed_out:

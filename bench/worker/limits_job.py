@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.channel import say
-from oneblock.bench.worker.jobs import LimitsJob, Outcome
+from oneblock.bench.worker import ceilings
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 
 
-def _limits(job: LimitsJob) -> Outcome:
-    from oneblock.bench.worker import ceilings as _ceilings
+@dataclass(frozen=True)
+class LimitsJob(Job[dict[str, float]]):
+    """Find the fastest matrix product of a backend, by dtype; and with a None backend, how fast memory is read."""
 
-    say("phase", name="measuring the machine's limits")
-    if job.backend is None:
-        return Outcome(Status.PASSED, rates={"read": _ceilings.host_read_bytes_per_s(job.threads)})
-    backend = backends.load(job.backend)
-    target = Target.parse(job.target)
-    device = backend.probe(target)
-    measured = device.kind is Kind.MEASURED  # how fast an interpreter multiplies is nobody's limit
-    rates = _ceilings.rates(backend, target, [d for d in job.dtypes if d in backend.dtypes]) if measured else {}
-    return Outcome(Status.PASSED, device.kind, device.name, rates=rates)
+    backend: str | None
+    target: str
+    dtypes: tuple[str, ...]
+    threads: int
+
+    def do(self) -> Outcome[dict[str, float]]:
+        """FLOP/s by dtype, or {"read": bytes/s}; what lacks is left out."""
+        emit("phase", name="measuring the machine's limits")
+        if self.backend is None:
+            return Outcome(Status.PASSED, result={"read": ceilings.host_read_bytes_per_s(self.threads)})
+        backend, target = backends.load(self.backend), Target.parse(self.target)
+        device = backend.probe(target)
+        known = [dtype for dtype in self.dtypes if dtype in backend.dtypes]
+        measured = device.kind is Kind.MEASURED  # how fast an interpreter multiplies is nobody's limit
+        rates = ceilings.rates(backend, target, known) if measured else {}
+        return Outcome(Status.PASSED, device.kind, device.name, result=rates)

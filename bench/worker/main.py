@@ -1,68 +1,51 @@
-"""The worker: one process, one job. Started by `_launch.py`; told its job on standard input, answers on descriptor 3.
-
-A job arrives as one JSON line; every answer is a JSON line: {"event": "phase", ...} while it works, then one
-{"event": "outcome", ...}. Standard output and standard error are the log. The worker dies with its parent: the
-pipe's end is its lifeline.
+"""The worker: one process, one job, started by `launch.py`. What goes wrong becomes a status of the outcome, except
+what kills the process, which the parent sees.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
+import traceback
 from typing import Any
 
-from oneblock.bench.worker.channel import say
+from oneblock.backends.api.backend import Unavailable, Unsupported
+from oneblock.bench.records.record import Status
+from oneblock.bench.records.store import to_json
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.jobs import Outcome, from_data
+from oneblock.compilers.api.errors import OutOfMemory
+from oneblock.workloads.answers.checkpoint import CheckpointError
+
+# How toolchains spell that an allocation failed: NumPy's and the interpreter's MemoryError, PyTorch, CUDA and XLA.
+_NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "Unable to allocate", "bad_alloc")
 
 
-def _die_with_parent() -> None:
-    """Kill this process group when the parent is gone, however it went.
-
-    The thread sees the pipe close; the kernel's signal (Linux) also reaches a process that is deep in a compiler and
-    lets no other thread run.
-    """
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True, name="lifeline").start()
-    if sys.platform == "linux":
-        import ctypes
-
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _read_job() -> dict[str, Any]:
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 65536)
-        if not byte:
-            sys.exit("the job never came")
-        line += byte
-    job = json.loads(line)
-    assert isinstance(job, dict)
-    return job
-
-
-def main() -> None:
-    """Do the job; what goes wrong becomes a status, except what kills the process, which the parent sees."""
-    raw = _read_job()
-    _die_with_parent()
-    if raw["cpus"] is not None:
-        os.sched_setaffinity(0, raw["cpus"])
-    from oneblock.bench.worker import dispatch
-
-    outcome = dispatch.do(raw["kind"], raw["job"])
-    say("outcome", outcome=outcome)
+def main(request: dict[str, Any]) -> None:
+    """Do the job, tell its outcome, and end the process at once: a toolchain's own farewell takes seconds."""
+    emit("outcome", outcome=json.loads(to_json(_outcome(request))))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # all is said; a toolchain's own farewell takes seconds
+    os._exit(0)
 
 
-if __name__ == "__main__":
-    main()
+def _outcome(request: dict[str, Any]) -> Outcome[Any]:
+    try:
+        return from_data(request).do()
+    except Unavailable as error:
+        return Outcome(Status.UNAVAILABLE, reason=error.reason, hint=error.hint)
+    except Unsupported as error:
+        return Outcome(Status.UNSUPPORTED, reason=str(error), hint="choose another backend, ops set, dtype or target")
+    except CheckpointError as error:
+        return Outcome(Status.UNAVAILABLE, reason=str(error), hint="give a checkpoint that fits the preset")
+    except Exception as error:  # noqa: BLE001  a toolchain may raise anything: it becomes a status, and the log has it all
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Outcome[Any]:
+    traceback.print_exc(file=sys.stderr)
+    reason = f"{type(error).__name__}: {error}".strip()
+    if isinstance(error, MemoryError | OutOfMemory) or any(sign in reason for sign in _NO_MEMORY):
+        return Outcome(Status.OUT_OF_MEMORY, reason=reason[:500], hint="choose a smaller size or a narrower dtype")
+    return Outcome(Status.CRASHED, reason=reason[:500], hint="the log's last lines are in the record")

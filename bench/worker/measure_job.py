@@ -1,103 +1,209 @@
-"""What a worker does: the jobs of `_jobs.py`, in the worker's own process."""
+"""The job that measures a cell: compiled, checked, timed, and checked within and after; and what its compiler did."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import resource
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from time import perf_counter
+from typing import Any
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Compiled, Device, Unsupported
+from oneblock.backends.api.backend import Backend, Compiled, Device, DeviceClock
+from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Witness
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.records.record import Status
-from oneblock.bench.worker.channel import say
-from oneblock.bench.worker.jobs import MeasureJob, Outcome, StageFile
-from oneblock.bench.worker.subject import Subject, time_launch
-from oneblock.bench.worker.weights import _weights
-from oneblock.compilers import Artifact
+from oneblock.bench.cells.tiers import Tier
+from oneblock.bench.cells.tiers import tier as find_tier
+from oneblock.bench.records import environment
+from oneblock.bench.records.record import ArtifactRef, Launch, Status
+from oneblock.bench.records.store import Store
+from oneblock.bench.worker.admit import admit
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.sampling import calls_for, quiet, series, time_calls, warm_up
+from oneblock.bench.worker.subject import Fresh, Subject, cell_weights
+from oneblock.compilers import Detail
+from oneblock.compilers.api.errors import OutOfMemory
+from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import make_inputs, without_data
 from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.verdict import Check
 
 
-def _prepare(cell: Cell) -> tuple[Backend, Device, float]:
-    """Load the backend and look for its device: (backend, device, seconds of loading)."""
-    start = perf_counter()
-    backend = backends.load(cell.backend)
-    target = Target.parse(cell.target)
-    if target.platform not in backend.platforms:
-        raise Unsupported(f"{cell.backend} has no target {target.platform} (it has {', '.join(backend.platforms)})")
-    if cell.ops_set not in backend.ops_sets:
-        raise Unsupported(f"{cell.backend} has no {cell.ops_set} ops (it has {', '.join(backend.ops_sets)})")
-    if cell.dtype not in backend.dtypes:
-        raise Unsupported(f"{cell.backend} does not compute in {cell.dtype} (but in {', '.join(backend.dtypes)})")
-    return backend, backend.probe(target), perf_counter() - start
+@dataclass(frozen=True)
+class Measured:
+    """What came of compiling, checking and timing a cell once, as far as it came."""
+
+    artifacts: tuple[ArtifactRef, ...] = ()
+    facts: Facts | None = None
+    check: Check | None = None
+    launch: Launch | None = None
+    compile_s: float | None = None  # of what is only compiled
+    memory: Memory | None = None  # of what does not fit its target
 
 
-def _measure(job: MeasureJob) -> Outcome:
+@dataclass(frozen=True)
+class MeasureJob(Job[Measured]):
+    """Compile, check and time a cell once."""
+
+    cell: Cell
+    tier: str
+    golden: str | None  # the file that a GoldenJob wrote; None for what is not run here
+    index: int
+    cold_compile: bool
+    flush_bytes: int
+    records: str | None  # the directory of records, where lowering stages are kept; None: they are not wanted
+    detail: Detail = Detail.DEFAULT
+
+    def do(self) -> Outcome[Measured]:
+        """Passed with a launch, or how far it came."""
+        try:
+            return _measure(self)
+        except OutOfMemory as error:
+            hint = "choose a smaller size; `oneblock run --fit batch|context` finds the largest that fits"
+            return Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, result=Measured(memory=error.memory))
+
+
+def _measure(job: MeasureJob) -> Outcome[Measured]:
     cell = job.cell
-    say("phase", name="importing")
-    backend, device, import_s = _prepare(cell)
+    emit("phase", name="importing")
+    start = perf_counter()
+    backend, target = backends.load(cell.backend), Target.parse(cell.target)
+    admit(backend, target, cell.ops_set, cell.dtype)
+    device, import_s = backend.probe(target), perf_counter() - start
     workload = workloads.load(cell.case.workload)
     if device.kind is Kind.COMPILED:
-        return _compile_only(job, backend, device, workload)
-    say("phase", name="weights")
-    weights = _weights(workload, cell)
+        return _compile_only(job, backend, target, device, workload)
+    emit("phase", name="weights")
+    weights = cell_weights(workload, cell)
     inputs = make_inputs(workload, cell.case, cell.dtype, cell.input_seed)
-    say("phase", name="compiling")
+    emit("phase", name="compiling")
     start = perf_counter()
-    compiled = backend.compile(workload, cell.case, {**weights, **inputs}, cell.ops_set, Target.parse(cell.target))
+    compiled = backend.compile(workload, cell.case, {**weights, **inputs}, cell.ops_set, target)
     compile_s = perf_counter() - start
-    lowered = _lowering(compiled, job)
+    measured = _lowered(compiled, job)
     compilations = backend.compilations()
+
+    def ended(status: Status, measured: Measured, reason: str | None = None) -> Outcome[Measured]:
+        return Outcome(status, device.kind, device.name, reason, result=measured)
+
     if compiled.executable is None:
-        reason = "no device here to run it on"
-        return replace(lowered, status=Status.COMPILED, kind=device.kind, device=device.name, reason=reason)
+        return ended(Status.COMPILED, measured, "no device here to run it on")
     assert job.golden is not None, "what is run needs a reference"
     subject = Subject(workload, cell, compiled.executable, Golden.read(Path(job.golden)), weights)
-    say("phase", name="checking")
+    emit("phase", name="checking")
     before = subject.check(0)
-    outcome = replace(lowered, kind=device.kind, device=device.name, check=before)
+    measured = replace(measured, check=before)
     if not before.passed:
-        return replace(outcome, status=Status.FAILED, reason=before.why)
+        return ended(Status.FAILED, measured, before.why)
     if device.kind in (Kind.INTERPRETED, Kind.SIMULATED):
-        return replace(outcome, status=Status(device.kind))  # their names are the same
+        return ended(Status(device.kind), measured)  # their names are the same
     launch, after = time_launch(job, subject, import_s, compile_s)
     launch = replace(launch, compilations_by_calls=backend.compilations() - compilations)
     if not after.passed:
         reason = f"right before the timed loop and wrong in it: {after.why}"
-        return replace(outcome, status=Status.FAILED, reason=reason, check=after)
-    return replace(outcome, launch=launch)
+        return ended(Status.FAILED, replace(measured, check=after), reason)
+    return ended(Status.PASSED, replace(measured, launch=launch))
 
 
-def _compile_only(job: MeasureJob, backend: Backend, device: Device, workload: Workload) -> Outcome:
+def _compile_only(
+    job: MeasureJob, backend: Backend, target: Target, device: Device, workload: Workload
+) -> Outcome[Measured]:
     """Compile for a device that is not here: of the arrays it needs the shapes alone."""
     cell = job.cell
-    say("phase", name="compiling")
+    emit("phase", name="compiling")
     arrays = without_data(workload, cell.case, cell.dtype)
     start = perf_counter()
-    compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, Target.parse(cell.target))
+    compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, target)
     compile_s = perf_counter() - start
-    say("phase", name="reading what the compiler did")
-    lowered = _lowering(compiled, job)
-    return replace(
-        lowered, status=Status.COMPILED, kind=device.kind, device=device.name, compile_s=compile_s,
-        reason="no device here to run it on",
-    )  # fmt: skip
+    emit("phase", name="reading what the compiler did")
+    measured = replace(_lowered(compiled, job), compile_s=compile_s)
+    return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", result=measured)
 
 
-def _lowering(compiled: Compiled, job: MeasureJob) -> Outcome:
-    """The stages, written to the job's folder, and the facts read off them; nothing where they are not wanted."""
-    if job.artifacts is None:
-        return Outcome(Status.PASSED)
-    folder, made = Path(job.artifacts), compiled.capture(job.detail)
+def _lowered(compiled: Compiled, job: MeasureJob) -> Measured:
+    """The stages, kept beside the records, and the facts read off them; nothing where they are not wanted."""
+    if job.records is None:
+        return Measured()
+    made, store = compiled.capture(job.detail), Store(Path(job.records))
+    return Measured(tuple(map(store.add_artifact, made.artifacts)), made.facts)
 
-    def write(i: int, artifact: Artifact) -> StageFile:
-        path = folder / f"{i}.txt"
-        path.write_text(artifact.text, encoding="utf-8")
-        return StageFile(artifact.stage, artifact.dialect, str(path))
 
-    stages = tuple(write(i, artifact) for i, artifact in enumerate(made.artifacts))
-    return Outcome(Status.PASSED, stages=stages, facts=made.facts)
+def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
+    """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
+    tier, executable = find_tier(job.tier), subject.executable
+    started, load_before = environment.now(), environment.load_average()
+    args = subject.args(0)
+
+    def cold() -> float:
+        executable.flush(job.flush_bytes)
+        return time_calls(executable, args)[0]
+
+    fresh, witness = Fresh(subject, job.index, tier), executable if isinstance(executable, Witness) else None
+    with quiet():
+        emit("phase", name="warming up")
+        warmup_s = warm_up(executable, args, tier)
+        batch = calls_for(median(warmup_s))
+        before = witness.state(args) if witness is not None else None
+        emit("phase", name="timing")
+        cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
+        warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
+        fresh_s, _ = series(fresh.call, tier)
+        device_s: list[float] = []
+        if isinstance(executable, DeviceClock):
+            device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
+        after = witness.state(args) if witness is not None else None
+    emit("phase", name="checking again")
+    _, last = time_calls(executable, args)  # the very arguments that were timed: a call may not have changed them
+    verdicts = [*(subject.check(i, out) for i, out in fresh.timed), subject.check(0, last)]
+    peak_bytes = executable.peak_bytes()
+    evidence: DeviceEvidence | None = None
+    if witness is not None and before is not None and after is not None:
+        evidence = _evidence(witness, args, tier, before, after)
+    launch = Launch(
+        index=job.index,
+        started=started,
+        cold_compile=job.cold_compile,
+        import_s=import_s,
+        compile_s=compile_s,
+        warmup_s=tuple(warmup_s),
+        cold_s=tuple(cold_s),
+        warm_s=tuple(warm_s),
+        fresh_s=tuple(fresh_s),
+        calls_per_sample=batch,
+        rechecked=len(fresh.timed),
+        timer=executable.timer,
+        flushed_bytes=job.flush_bytes,
+        peak_rss_bytes=_peak_rss_bytes(),
+        device_peak_bytes=peak_bytes,
+        load_before=load_before,
+        load_after=environment.load_average(),
+        compilations_by_calls=0,
+        stopped_by=stopped_by,
+        device_s=tuple(device_s),
+        evidence=evidence,
+    )
+    return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
+
+
+def _evidence(
+    witness: Witness, args: dict[str, Any], tier: Tier, before: DeviceState, after: DeviceState
+) -> DeviceEvidence:
+    """What the device tells beside the series, after the answers are checked: nothing of it can spoil them."""
+    energy = None
+    if tier.energy_window_s is not None:
+        emit("phase", name=f"counting energy for {tier.energy_window_s:g} s")
+        energy = witness.energy(args, tier.energy_window_s)
+    emit("phase", name="timing by other clocks")
+    with quiet():
+        return DeviceEvidence(before, after, witness.timers(args), energy)
+
+
+def _peak_rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

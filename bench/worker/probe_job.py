@@ -1,29 +1,35 @@
-"""The worker's part of looking for what works here: every backend is asked, and answers as it is found."""
+"""The job that looks for what works here: every backend is asked, and answers as it is found."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from oneblock import backends
 from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import Target, architectures
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.channel import say
-from oneblock.bench.worker.jobs import Outcome, ProbeJob
+from oneblock.bench.worker.admit import admit
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 
 
-def probe(job: ProbeJob) -> Outcome:
-    """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
-    for name in job.backends:
-        say("probing", backend=name)
-        for found in _probe_one(name, None):
-            say("probed", **found)
-    for name, target in job.pairs:
-        say("probing", backend=name)
-        for found in _probe_one(name, Target.parse(target)):
-            say("probed", **found)
-    return Outcome(Status.PASSED)
+@dataclass(frozen=True)
+class ProbeJob(Job[None]):
+    """Say of each backend and each of its platforms what there is; and of pairs (backend, target)."""
+
+    backends: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def do(self) -> Outcome[None]:
+        """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
+        asked = [*((name, None) for name in self.backends), *((name, Target.parse(text)) for name, text in self.pairs)]
+        for name, target in asked:
+            emit("probing", backend=name)
+            for found in _probe_one(name, target):
+                emit("probed", **found)
+        return Outcome(Status.PASSED)
 
 
 def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
@@ -40,9 +46,8 @@ def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
 
 
 def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
-    if target.platform not in backend.platforms:
-        return {"reason": f"{backend.name} has no target {target.platform} (it has {', '.join(backend.platforms)})"}
     try:
+        admit(backend, target)
         device = backend.probe(target)
         return {"device": device.name, "kind": device.kind}
     except Unsupported as error:

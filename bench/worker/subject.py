@@ -1,27 +1,27 @@
-"""Measuring one executable: the series of `_sampling.py`, with its answers checked before, within and after."""
+"""An executable under measurement: its weights and inputs, and the verdicts on its answers."""
 
 from __future__ import annotations
 
 import random
-import resource
-import sys
-from statistics import median
+from pathlib import Path
 from typing import Any
 
-from oneblock.backends.api.backend import DeviceClock, Executable
-from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Witness
+from oneblock.backends.api.backend import Executable
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.cells.tiers import tier as find_tier
-from oneblock.bench.records import environment
-from oneblock.bench.records.record import Launch
-from oneblock.bench.worker.channel import say
-from oneblock.bench.worker.jobs import MeasureJob
-from oneblock.bench.worker.sampling import calls_for, quiet, series, time_calls, warm_up
+from oneblock.bench.worker.sampling import time_calls
 from oneblock.workloads._workload import Workload
-from oneblock.workloads.answers.arrays import Named, make_inputs
+from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
+from oneblock.workloads.answers.checkpoint import load_weights
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
+
+
+def cell_weights(workload: Workload, cell: Cell) -> Named:
+    """A cell's weights by name, in its dtype: seeded, or a layer of a checkpoint."""
+    if cell.weights is None:
+        return make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
+    return load_weights(workload, cell.case, cell.dtype, Path(cell.weights.path), cell.weights.layer)
 
 
 class Subject:
@@ -44,12 +44,12 @@ class Subject:
         return self.golden.check(self.executable.get(out), i)
 
 
-class _Fresh:
+class Fresh:
     """Calls of inputs never seen before; a few of them, chosen at random, have references and are kept."""
 
-    def __init__(self, subject: Subject, job: MeasureJob, tier: Tier) -> None:
-        self.subject, self.index = subject, job.index
-        self.kept = random.Random(f"{job.cell.input_seed}/{job.index}").sample(range(tier.least), tier.rechecks)
+    def __init__(self, subject: Subject, index: int, tier: Tier) -> None:
+        self.subject, self.index = subject, index
+        self.kept = random.Random(f"{subject.cell.input_seed}/{index}").sample(range(tier.least), tier.rechecks)
         self.timed: list[tuple[int, Any]] = []
         self.calls = 0
 
@@ -62,78 +62,3 @@ class _Fresh:
         if known is not None:
             self.timed.append((known, out))
         return seconds
-
-
-def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
-    """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
-    tier, executable = find_tier(job.tier), subject.executable
-    started, load_before = environment.now(), environment.load_average()
-    args = subject.args(0)
-
-    def cold() -> float:
-        executable.flush(job.flush_bytes)
-        return time_calls(executable, args)[0]
-
-    fresh, witness = _Fresh(subject, job, tier), executable if isinstance(executable, Witness) else None
-    with quiet():
-        say("phase", name="warming up")
-        warmup_s = warm_up(executable, args, tier)
-        batch = calls_for(median(warmup_s))
-        before = witness.state(args) if witness is not None else None
-        say("phase", name="timing")
-        cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
-        warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
-        fresh_s, _ = series(fresh.call, tier)
-        device_s: list[float] = []
-        if isinstance(executable, DeviceClock):
-            device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
-        after = witness.state(args) if witness is not None else None
-    say("phase", name="checking again")
-    _, last = time_calls(executable, args)  # the very arguments that were timed: a call may not have changed them
-    verdicts = [*(subject.check(i, out) for i, out in fresh.timed), subject.check(0, last)]
-    peak_bytes = executable.peak_bytes()
-    evidence: DeviceEvidence | None = None
-    if witness is not None and before is not None and after is not None:
-        evidence = _evidence(witness, args, tier, before, after)
-    launch = Launch(
-        index=job.index,
-        started=started,
-        cold_compile=job.cold_compile,
-        import_s=import_s,
-        compile_s=compile_s,
-        warmup_s=tuple(warmup_s),
-        cold_s=tuple(cold_s),
-        warm_s=tuple(warm_s),
-        fresh_s=tuple(fresh_s),
-        calls_per_sample=batch,
-        rechecked=len(fresh.timed),
-        timer=executable.timer,
-        flushed_bytes=job.flush_bytes,
-        peak_rss_bytes=_peak_rss_bytes(),
-        device_peak_bytes=peak_bytes,
-        load_before=load_before,
-        load_after=environment.load_average(),
-        compilations_by_calls=0,
-        stopped_by=stopped_by,
-        device_s=tuple(device_s),
-        evidence=evidence,
-    )
-    return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
-
-
-def _evidence(
-    witness: Witness, args: dict[str, Any], tier: Tier, before: DeviceState, after: DeviceState
-) -> DeviceEvidence:
-    """What the device tells beside the series, after the answers are checked: nothing of it can spoil them."""
-    energy = None
-    if tier.energy_window_s is not None:
-        say("phase", name=f"counting energy for {tier.energy_window_s:g} s")
-        energy = witness.energy(args, tier.energy_window_s)
-    say("phase", name="timing by other clocks")
-    with quiet():
-        return DeviceEvidence(before, after, witness.timers(args), energy)
-
-
-def _peak_rss_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

@@ -30,8 +30,10 @@ from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.judge.stats import difference
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs.run import _alone as alone
-from oneblock.bench.worker.jobs import GoldenJob, Job, MeasureJob, Outcome
+from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.bench.worker.jobs import Job, Result
 from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.measure_job import MeasureJob
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models.config import preset
 
@@ -57,12 +59,12 @@ def cell(side: str) -> Cell:
     return Cell(CASE, "float32", SIDES[side], "plain", "cpu")
 
 
-def do(job: Job, caches: Path) -> Outcome:
+def do(job: Job[Result], caches: Path) -> Result:
     with alone():
         outcome = launch(job, BOUNDS, caches)
-    if outcome.status is not Status.PASSED:
+    if outcome.status is not Status.PASSED or outcome.result is None:
         sys.exit(f"{outcome.status}: {outcome.reason}\n" + "\n".join(outcome.log_tail))
-    return outcome
+    return outcome.result
 
 
 def pair(number: int, golden: Path) -> dict[str, list[tuple[float, ...]]]:
@@ -73,9 +75,9 @@ def pair(number: int, golden: Path) -> dict[str, list[tuple[float, ...]]]:
         random.Random(f"{number}/{index}").shuffle(sides)
         for side in sides:
             job = MeasureJob(cell(side), "verdicts", str(golden), index, False, FLUSH_BYTES, None)
-            outcome = do(job, golden.parent / "caches")
-            assert outcome.launch is not None
-            found[side].append(outcome.launch.cold_s)
+            launched = do(job, golden.parent / "caches").launch
+            assert launched is not None
+            found[side].append(launched.cold_s)
     return found
 
 

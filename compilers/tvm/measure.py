@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from oneblock.compilers.api.process import cpu_seconds, die_with_parent
 from oneblock.compilers.api.search import SearchStopped
 
 CPU_LIMIT_S = 30.0  # of processor time on every thread, for building and running one candidate
@@ -83,15 +84,12 @@ class Measurer:
         return self.process
 
     def _answer(self, process: subprocess.Popen[bytes]) -> Measured:
-        import psutil
-
         assert process.stdout is not None
-        watched, began = psutil.Process(process.pid), monotonic()
-        used_before = _cpu_seconds(watched)
+        began, used_before = monotonic(), cpu_seconds(process.pid)
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while not selector.select(0.5):
-                used = _cpu_seconds(watched) - used_before
+                used = cpu_seconds(process.pid) - used_before
                 if used > self.limit_s * self.threads or monotonic() - began > _STUCK_S:
                     self.close()
                     return self._died(f"no end after {used:.0f} s of processor time")
@@ -120,20 +118,11 @@ class Measurer:
         )
 
 
-def _cpu_seconds(process: Any) -> float:
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        times = process.cpu_times()
-        return float(times.user + times.system)
-    return 0.0
-
-
 def main() -> None:
     """The process: a job a line on standard input, an answer a line on what was standard output."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a toolchain prints is no answer
-    _die_with_parent()
+    die_with_parent()  # a candidate without an end would keep a core for good if the search were killed
     import tvm  # noqa: F401
 
     answers.write("ready\n")
@@ -150,15 +139,6 @@ def main() -> None:
             answer["error"] = f"{type(error).__name__}: {str(error)[-300:]}"
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
-
-
-def _die_with_parent() -> None:
-    """A candidate without an end would keep a core for good if the search were killed."""
-    if sys.platform == "linux":
-        import ctypes
-
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class _HostGone(Exception):

@@ -30,8 +30,8 @@ from oneblock.bench.commands.show import _details
 from oneblock.bench.judge.doubts import doubts, timers_apart
 from oneblock.bench.records.record import SCHEMA, Launch
 from oneblock.bench.records.store import StoreError, adapter, read_record, to_json
-from oneblock.bench.worker.jobs import MeasureJob
-from oneblock.bench.worker.subject import Subject, time_launch
+from oneblock.bench.worker.measure_job import MeasureJob, time_launch
+from oneblock.bench.worker.subject import Subject
 from oneblock.compilers.api.facts import Facts, GpuKernel, Occupancy
 from oneblock.workloads.answers.arrays import make_weights
 from oneblock.workloads.answers.reference import make_golden
@@ -476,9 +476,9 @@ class Told:
 def test_a_launch_asks_for_what_its_tier_wants(
     window_s: float | None, energy: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneblock.bench.worker.subject.say", lambda *args, **fields: None)
+    monkeypatch.setattr("oneblock.bench.worker.measure_job.emit", lambda *args, **fields: None)
     monkeypatch.setattr(
-        "oneblock.bench.worker.subject.find_tier", lambda name: replace(SMOKE, energy_window_s=window_s)
+        "oneblock.bench.worker.measure_job.find_tier", lambda name: replace(SMOKE, energy_window_s=window_s)
     )
     cell = Cell(case("norm"), "float32", "reference", "plain", "cpu")
     workload = workloads.load("norm")

@@ -16,7 +16,7 @@ from oneblock.backends.api.target import Target
 from oneblock.backends.reference import Reference
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.worker import bisect_job as _bisect_job
-from oneblock.bench.worker.jobs import Bisected, BisectJob
+from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.compilers.api.passes import CannotRun, Made, Passes
 from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
 from oneblock.workloads.answers.reference import make_golden

@@ -16,8 +16,9 @@ from oneblock.bench.commands._app import cli
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
+from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.bench.worker.bisect_job import bad as by_job
-from oneblock.bench.worker.jobs import Bisected, BisectJob, Job, Outcome
+from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.launch import Bounds, Listener
 from oneblock.bench.worker.pass_search import Change, Ends, Finding, Seen, Verdict
 from oneblock.bench.worker.pass_search import search as find
@@ -161,7 +162,7 @@ def test_a_count_is_bad_from_half_of_the_whole_change_on() -> None:
 def test_a_worker_that_dies_of_a_try_is_one_that_cannot_run_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     jobs: list[BisectJob] = []
 
-    def launch(job: Job, within: Bounds, listen: Listener) -> Outcome:
+    def launch(job: Job[Bisected], within: Bounds, listen: Listener) -> Outcome[Bisected]:
         assert isinstance(job, BisectJob)
         jobs.append(job)
         if len(jobs) > 1:
@@ -182,9 +183,9 @@ def test_a_worker_that_dies_of_a_try_is_one_that_cannot_run_it(monkeypatch: pyte
 def test_a_worker_that_dies_of_something_else_is_not_asked_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    launched: list[Job] = []
+    launched: list[Job[Bisected]] = []
 
-    def launch(job: Job, within: Bounds, listen: Listener) -> Outcome:
+    def launch(job: Job[Bisected], within: Bounds, listen: Listener) -> Outcome[Bisected]:
         launched.append(job)
         return Outcome(Status.CRASHED, reason="killed by SIGSEGV while importing")
 

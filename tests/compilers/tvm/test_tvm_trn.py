@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.commands._trn_page import LABEL, illegal, render
-from oneblock.bench.worker.jobs import TrnSource
+from oneblock.bench.worker.trn_job import TrnSource
 from tests.conftest import REQUIRED
 from tests.helpers.oneblock_process import install, oneblock
 
