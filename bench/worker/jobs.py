@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import adapter
@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 class Outcome(Generic[Result]):
     """How a job ended, and what came of it."""
 
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
     status: Status
     kind: Kind | None = None
     device: str | None = None
