@@ -231,7 +231,7 @@ def test_an_answer_that_is_not_finite_is_bad_and_said_so(env: dict[str, str]) ->
     ("words", "code", "said"),
     [
         (("--backend", "reference"), 1, "reference has no passes that can be switched off"),
-        (("--backend", "needy"), 1, "a_toolchain_that_nobody_has is not installed; pip install"),
+        (("--backend", "needy"), 1, "needs; pip install a_toolchain_that_nobody_has"),
         (("--backend", "planted", "--of", "fusion"), 1, "did you mean 'fusions'"),
         (("--backend", "planted", "--off", "spoil"), 1, "did you mean 'spoils'"),
         (("--backend", "planed"), 2, "did you mean 'planted'"),
