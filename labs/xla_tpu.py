@@ -36,7 +36,7 @@ from typing import Any
 from IPython.display import HTML, Markdown, display
 
 SOURCE = os.environ.get("ONEBLOCK_SOURCE", "")  # file:///... of a checkout or wheel, or git+https://...
-PRESET = os.environ.get("ONEBLOCK_PRESET", "gpt2")  # tiny, gpt2, llama-1b, llama-8b
+PRESET = os.environ.get("ONEBLOCK_PRESET", "gpt2")  # any that `oneblock run --help` lists
 CACHE = 512  # S, the positions that a decode attends to
 STUDY = "oneblock-study"  # where records go; what is in it already is not run again
 

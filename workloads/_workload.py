@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from oneblock.workloads.models.config import Config
+from oneblock.workloads.models import Config
 from oneblock.workloads.ops.definitions import Array, Ops
 
 Arrays = Mapping[str, np.ndarray]  # what crosses every boundary: NumPy arrays in the cell's dtype, by name
@@ -58,7 +58,7 @@ class Spec:
     is_input: bool = False  # an input changes from call to call; the rest are weights and tables
     std: float = 1.0
     mean: float = 0.0
-    correlated: float = 0.0  # share of the variance drawn from a stream common to q and k; see `_weights.py`
+    correlated: float = 0.0  # share of the variance drawn from a stream common to q and k; see answers/arrays.py
     table: Callable[[Config, int, int], np.ndarray] | None = None  # computed instead of drawn, from (config, T, S)
 
 

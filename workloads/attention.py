@@ -1,4 +1,4 @@
-"""The attention part of a block: projections, RoPE (llama), causal grouped attention, and in decode the cache."""
+"""The attention part of a block: projections, RoPE if any, causal grouped attention, and in decode the cache."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
 from oneblock.workloads.mlp import linear_cost, linear_specs
-from oneblock.workloads.models.config import Config
-from oneblock.workloads.models.rope import cos_table, sin_table
+from oneblock.workloads.models import Config
+from oneblock.workloads.models._rope import cos_table, sin_table
 from oneblock.workloads.norm import input_spec
 from oneblock.workloads.ops.definitions import Array, Ops
 
@@ -38,12 +38,12 @@ def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
 
 def attention_specs(case: Case) -> dict[str, Spec]:
     """The four projections, the rotary tables, and in decode the cache."""
-    c, bias = case.config, case.config.family == "gpt2"
+    c, bias = case.config, case.config.qkv_bias
     C, ND, KD = c.width, c.heads * c.head_width, c.kv_heads * c.head_width
     shared = self_attention_share(c)
     specs = linear_specs("q", C, ND, bias=bias, correlated=shared)
     specs |= linear_specs("k", C, KD, bias=bias, correlated=shared)
-    specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=bias)
+    specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=c.proj_bias)
     if c.rope_theta is not None:
         table = (case.T, c.head_width // 2)
         specs |= {"rope_cos": Spec(table, table=cos_table), "rope_sin": Spec(table, table=sin_table)}
@@ -71,9 +71,9 @@ def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
     also writes both caches, since the program returns them.
     """
     c, B, T, S = case.config, case.B, case.T, case.S
-    C, N, K, D, bias = c.width, c.heads, c.kv_heads, c.head_width, c.family == "gpt2"
+    C, N, K, D = c.width, c.heads, c.kv_heads, c.head_width
     rows = B * T
-    projections = [linear_cost(case, C, width * D, itemsize, bias=bias) for width in (N, K, K)]
+    projections = [linear_cost(case, C, width * D, itemsize, bias=c.qkv_bias) for width in (N, K, K)]
     read_twice_too_often = 2 * rows * C * itemsize
     qkv = (sum(f for f, _ in projections), sum(b for _, b in projections) - read_twice_too_often)
     rotated = rows * (N + K) * D
@@ -84,7 +84,7 @@ def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
         costs.append(StepCost("rope", 3 * rotated, (2 * rotated + T * D) * itemsize))
     flops = B * N * pairs * (4 * D + 5) + rows * N * D
     costs.append(StepCost("attention", flops, (2 * rows * N * D + 2 * B * S * K * D + written) * itemsize))
-    return [*costs, StepCost("proj", *linear_cost(case, N * D, C, itemsize, bias=bias))]
+    return [*costs, StepCost("proj", *linear_cost(case, N * D, C, itemsize, bias=c.proj_bias))]
 
 
 def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:

@@ -1,4 +1,4 @@
-"""The feed-forward part of a block: SwiGLU (llama) or GELU (gpt2) between two projections."""
+"""The feed-forward part of a block: SwiGLU or GELU between projections."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from oneblock.workloads.ops.definitions import Array, Ops
 def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array:
     """h (B, T, C) -> (B, T, C), through F."""
     up = ops.linear(h, a["up_weight"], a.get("up_bias"))  # (B, T, F)
-    if case.config.family == "llama":
-        up = ops.swiglu(ops.linear(h, a["gate_weight"]), up)
+    if case.config.gated:
+        up = ops.swiglu(ops.linear(h, a["gate_weight"], a.get("gate_bias")), up)
     else:
         up = ops.gelu(up)
     return ops.linear(up, a["down_weight"], a.get("down_bias"))
@@ -39,10 +39,10 @@ def linear_cost(case: Case, width_in: int, width_out: int, itemsize: int, *, bia
 
 
 def mlp_specs(case: Case) -> dict[str, Spec]:
-    """The two (gpt2) or three (llama) projections."""
-    C, F, bias = case.config.width, case.config.ffn_width, case.config.family == "gpt2"
+    """The two projections, or with a gate three."""
+    C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
     specs = linear_specs("up", C, F, bias=bias) | linear_specs("down", F, C, bias=bias)
-    return specs if bias else specs | linear_specs("gate", C, F, bias=False)
+    return specs | linear_specs("gate", C, F, bias=bias) if case.config.gated else specs
 
 
 def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
@@ -51,13 +51,13 @@ def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
     SwiGLU: negate, exp, add, divide, multiply. GELU: x^3 and its scale 3, add, scale, tanh, add, two products.
     Bytes, as one kernel: h (B*T*C) in, y (B*T*C) out, and the weights; what passes through F stays on chip.
     """
-    C, F, bias = case.config.width, case.config.ffn_width, case.config.family == "gpt2"
+    C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
     rows = case.B * case.T
-    count, each = (1, 9) if bias else (2, 5)
+    count, each = (2, 5) if case.config.gated else (1, 9)
     up_flops, _ = linear_cost(case, C, F, itemsize, bias=bias)
     down_flops, _ = linear_cost(case, F, C, itemsize, bias=bias)
     flops = count * up_flops + down_flops + each * rows * F
-    elements = 2 * rows * C + (count + 1) * C * F + (F + C) * bias
+    elements = 2 * rows * C + (count + 1) * C * F + (count * F + C) * bias
     return [StepCost("mlp", flops, elements * itemsize)]
 
 

@@ -1,4 +1,4 @@
-"""The normalisation of a block: RMSNorm (llama) or LayerNorm (gpt2)."""
+"""The normalisation of a block: RMSNorm or LayerNorm."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from oneblock.workloads.ops.definitions import Array, Ops
 
 
 def normalise(ops: Ops, case: Case, a: Mapping[str, Array], name: str, x: Array) -> Array:
-    """x (B, T, C) -> (B, T, C), with the weights `name`_weight and, in gpt2, `name`_bias."""
-    if case.config.family == "llama":
+    """x (B, T, C) -> (B, T, C), with the weights `name`_weight and, of LayerNorm, `name`_bias."""
+    if case.config.norm == "rms_norm":
         return ops.rms_norm(x, a[f"{name}_weight"], case.config.norm_eps)
     return ops.layer_norm(x, a[f"{name}_weight"], a[f"{name}_bias"], case.config.norm_eps)
 
@@ -19,7 +19,7 @@ def norm_specs(case: Case, name: str) -> dict[str, Spec]:
     """The weights of one normalisation, near 1 and 0 as after training."""
     C = case.config.width
     specs = {f"{name}_weight": Spec((C,), std=0.1, mean=1.0)}
-    if case.config.family == "gpt2":
+    if case.config.norm == "layer_norm":
         specs[f"{name}_bias"] = Spec((C,), std=0.1)
     return specs
 
@@ -31,7 +31,7 @@ def norm_costs(case: Case, itemsize: int, step: str) -> list[StepCost]:
     a row (mean, eps, square root) are left out. Bytes: (2*B*T*C + weights) * itemsize.
     """
     C, elements = case.config.width, case.B * case.T * case.config.width
-    each, weights = (4, C) if case.config.family == "llama" else (7, 2 * C)
+    each, weights = (4, C) if case.config.norm == "rms_norm" else (7, 2 * C)
     return [StepCost(step, each * elements, (2 * elements + weights) * itemsize)]
 
 

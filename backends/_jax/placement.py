@@ -14,8 +14,8 @@ from oneblock.backends.api.target import MESH_AXES, Target
 from oneblock.compilers.chips import every
 from oneblock.compilers.chips.chip import Tpu
 from oneblock.compilers.xla import lowering as xla
+from oneblock.workloads import _sharding as sharding
 from oneblock.workloads._workload import Arrays
-from oneblock.workloads.models import sharding
 
 _PLATFORM = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}  # ours to JAX's
 

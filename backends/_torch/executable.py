@@ -13,8 +13,8 @@ import torch.fx.traceback
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
 from oneblock.backends._torch.ops import Packed
 from oneblock.backends.api.host import HostCache
+from oneblock.workloads._sharding import is_projection
 from oneblock.workloads._workload import Arrays, Outputs
-from oneblock.workloads.models.sharding import is_projection
 
 Program = Callable[[Mapping[str, Any]], Outputs]
 

@@ -16,7 +16,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.checkpoint import fingerprint
-from oneblock.workloads.models.config import preset
+from oneblock.workloads.models import preset
 from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.nearest import unknown
 

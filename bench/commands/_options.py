@@ -12,6 +12,9 @@ import psutil
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.worker.launch import Bounds
+from oneblock.workloads import models
+
+PRESETS = ", ".join(models.PRESETS)  # for the help; those that others registered are looked up when they are named
 
 
 def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:
@@ -37,7 +40,7 @@ def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads."),
         click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences."),
         click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]"),
-        click.option("--preset", "presets", multiple=True, help="tiny, gpt2, llama-1b, llama-8b.  [default: gpt2]"),
+        click.option("--preset", "presets", multiple=True, help=f"{PRESETS}.  [default: gpt2]"),
         click.argument("workload", nargs=-1),
     ):
         command = option(command)

@@ -17,7 +17,7 @@ from oneblock import backends
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import bounds, bounds_options
+from oneblock.bench.commands._options import PRESETS, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
@@ -29,7 +29,7 @@ from oneblock.workloads.ops.nearest import unknown
 
 @click.command("bisect")
 @click.argument("workload", default="block")
-@click.option("--preset", default="tiny", show_default=True, help="tiny, gpt2, llama-1b, llama-8b.")
+@click.option("--preset", default="tiny", show_default=True, help=f"{PRESETS}.")
 @click.option("--phase", default="prefill", show_default=True, help="prefill or decode.")
 @click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
 @click.option("-T", "--tokens", "T", type=int, default=16, show_default=True, help="Tokens a prefill reads.")

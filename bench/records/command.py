@@ -9,7 +9,7 @@ from typing import Any
 
 from oneblock.bench.records.record import Record
 from oneblock.workloads._workload import Phase
-from oneblock.workloads.models.config import PRESETS, Config
+from oneblock.workloads.models import PRESETS, Config
 
 
 def run_command(record: Record) -> str:

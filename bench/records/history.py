@@ -9,6 +9,12 @@ from typing import Any
 
 from oneblock.bench.records.record import SCHEMA
 
+# What a family stood for before a configuration said it by itself.
+_LLAMA = {"norm": "rms_norm", "activation": "silu", "gated": True}
+_GPT2 = {"norm": "layer_norm", "activation": "gelu", "gated": False}
+_BIASES = ("qkv_bias", "proj_bias", "mlp_bias")
+_FORMS = {"llama": _LLAMA | dict.fromkeys(_BIASES, False), "gpt2": _GPT2 | dict.fromkeys(_BIASES, True)}
+
 
 def upgraded(record: dict[str, Any]) -> dict[str, Any]:
     """A record of any schema up to today's, as it stands in JSON, as one of today's."""
@@ -19,5 +25,7 @@ def upgraded(record: dict[str, Any]) -> dict[str, Any]:
 
 def _six(record: dict[str, Any]) -> dict[str, Any]:
     """A record of schema 5 or older as one of 6."""
-    config = record["cell"]["case"]["config"]
-    return record | {"family": config.get("family")}
+    cell = record["cell"]
+    config = cell["case"]["config"]
+    config = config | _FORMS.get(config.get("family"), {})
+    return record | {"family": config.get("family"), "cell": cell | {"case": cell["case"] | {"config": config}}}

@@ -17,7 +17,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.worker.sampling import time_calls
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, Workload
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.models.config import Config
+from oneblock.workloads.models import Config
 from oneblock.workloads.ops.definitions import Ops
 
 SIZES = (512, 1024, 2048, 4096, 8192)  # of square matrices; the next is tried while a product is well below _SLOW_S

@@ -10,7 +10,7 @@ import torch
 from transformers.models.llama.modeling_llama import LlamaConfig, LlamaDecoderLayer
 
 from oneblock.backends._torch.arrays import _to_torch as to_torch
-from oneblock.workloads.models.config import preset
+from oneblock.workloads.models import preset
 
 CONFIG = preset("llama-1b")
 

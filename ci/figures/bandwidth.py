@@ -25,7 +25,7 @@ from oneblock.bench.worker.ceilings import host_read_bytes_per_s
 from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.models.config import preset
+from oneblock.workloads.models import preset
 
 WARMUPS = 10
 

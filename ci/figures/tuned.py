@@ -21,7 +21,7 @@ from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_golden
-from oneblock.workloads.models.config import PRESETS
+from oneblock.workloads.models import PRESETS
 
 TUNED = "tvm_relax tuned"
 SIDES = (TUNED, "tvm_relax plain", "torch_inductor plain", "torch_inductor native")

@@ -35,7 +35,7 @@ from oneblock.bench.worker.jobs import Job, Result
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.measure_job import MeasureJob
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models.config import preset
+from oneblock.workloads.models import preset
 
 TIER = TIERS["standard"]
 SIDES = {"A": "verdict_even", "A'": "verdict_even", "B": "verdict_slow"}

@@ -25,7 +25,7 @@ from oneblock.compilers.neuron import driver
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_golden
-from oneblock.workloads.models.config import PRESETS
+from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.helpers import nki_here

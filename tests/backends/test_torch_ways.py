@@ -22,7 +22,7 @@ from oneblock.compilers import Detail, Lowering
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_golden
-from oneblock.workloads.models.config import Config
+from oneblock.workloads.models import Config
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
 from tests.helpers.cases import TINY, TINY_GPT2, case

@@ -23,7 +23,7 @@ from oneblock.compilers.api.search import Search, SearchStopped, TaskState
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
 from oneblock.workloads.answers.reference import make_golden
-from oneblock.workloads.models.config import PRESETS
+from oneblock.workloads.models import PRESETS
 from tests.helpers import triton_here
 from tests.helpers.cases import case
 from tests.helpers.oneblock_process import install, oneblock, orphans, start

@@ -22,7 +22,7 @@ from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models.config import PRESETS, Config
+from oneblock.workloads.models import PRESETS, Config
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
 from tests.helpers.cases import case

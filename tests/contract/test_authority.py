@@ -11,9 +11,9 @@ import pytest
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.models.config import PRESETS, Config
+from oneblock.workloads.models import PRESETS, Config
 from oneblock.workloads.ops.numpy_ops import NumpyOps
-from tests.helpers.cases import TINY, TINY_GPT2, case
+from tests.helpers.cases import TINY, TINY_GPT2, TINY_QWEN2, case
 
 NARROW = Config("narrow-llama3", "llama", 64, 4, 2, 64, 96, 1e-5, 500_000.0, PRESETS["llama-1b"].rope_scaling)
 
@@ -40,16 +40,30 @@ def llama(transformers: ModuleType, c: Config) -> tuple[Any, Any]:
     return LlamaDecoderLayer(config, 0).eval(), LlamaRotaryEmbedding(config)
 
 
-@pytest.mark.parametrize("c", [TINY, NARROW], ids=lambda c: c.name)
-def test_the_llama_block_is_transformers_llama_decoder_layer(authority: ModuleType, c: Config) -> None:
+def qwen2(transformers: ModuleType, c: Config) -> tuple[Any, Any]:
+    from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer, Qwen2RotaryEmbedding
+
+    config = transformers.Qwen2Config(
+        hidden_size=c.width, num_attention_heads=c.heads, num_key_value_heads=c.kv_heads, rms_norm_eps=c.norm_eps,
+        intermediate_size=c.ffn_width, rope_parameters={"rope_type": "default", "rope_theta": c.rope_theta},
+        num_hidden_layers=1, attn_implementation="eager", max_position_embeddings=131072,
+    )  # fmt: skip
+    return Qwen2DecoderLayer(config, 0).eval(), Qwen2RotaryEmbedding(config)
+
+
+@pytest.mark.parametrize("c", [TINY, NARROW, TINY_QWEN2, PRESETS["qwen2-0.5b"]], ids=lambda c: c.name)
+def test_the_block_is_transformers_decoder_layer(authority: ModuleType, c: Config) -> None:
     import torch
 
     prefill = case(config=c, n=48)
     a, y = ours(prefill)
-    layer, rotary = llama(authority, c)
+    layer, rotary = (qwen2 if c.family == "qwen2" else llama)(authority, c)
     names = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "proj": "self_attn.o_proj"}
     names |= {"gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj"}
     state = {f"{theirs}.weight": torch.from_numpy(a[f"{our}_weight"].T.copy()) for our, theirs in names.items()}
+    biases = {f"{theirs}.bias": a[f"{our}_bias"] for our, theirs in names.items() if f"{our}_bias" in a}
+    assert len(biases) == (3 if c.qkv_bias else 0)
+    state |= {name: torch.from_numpy(bias) for name, bias in biases.items()}
     state["input_layernorm.weight"] = torch.from_numpy(a["norm1_weight"])
     state["post_attention_layernorm.weight"] = torch.from_numpy(a["norm2_weight"])
     layer.load_state_dict(state, strict=True)
@@ -92,7 +106,7 @@ def test_the_gpt2_block_is_transformers_gpt2_block(authority: ModuleType) -> Non
     np.testing.assert_allclose(theirs_y, y, rtol=2e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("c", [TINY, TINY_GPT2, PRESETS["gpt2"]], ids=lambda c: c.name)
+@pytest.mark.parametrize("c", [TINY, TINY_GPT2, TINY_QWEN2, PRESETS["gpt2"]], ids=lambda c: c.name)
 @pytest.mark.parametrize("phase", Phase)
 def test_flops_of_the_products_are_those_that_torch_counts(authority: ModuleType, c: Config, phase: Phase) -> None:
     """torch's own counter sees the matrix products, the masked half of the scores too, and nothing elementwise."""

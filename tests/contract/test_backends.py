@@ -15,15 +15,16 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import Golden, make_golden
-from oneblock.workloads.models.config import PRESETS
+from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import TARGET
-from tests.helpers.cases import ALL, RAGGED, case, name
+from tests.helpers.cases import ALL, RAGGED, TINY_QWEN2, case, name
 
 CASES = [
     *ALL,
     case(config=RAGGED, B=2, n=37),
     case(config=RAGGED, phase=Phase.DECODE, B=3, n=37),
+    case(config=TINY_QWEN2, n=16),
     case(config=PRESETS["gpt2"], n=16),
     case(config=PRESETS["gpt2"], phase=Phase.DECODE, n=64),
 ]

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models.config import PRESETS, Config
+from oneblock.workloads.models import PRESETS, Config
 
 TINY = PRESETS["tiny"]
-TINY_GPT2 = Config("tiny-gpt2", "gpt2", 48, 3, 3, 16, 96)
+TINY_GPT2 = replace(PRESETS["gpt2"], name="tiny-gpt2", width=48, heads=3, kv_heads=3, head_width=16, ffn_width=96)
+TINY_QWEN2 = replace(TINY, name="tiny-qwen2", family="qwen2", qkv_bias=True)
 RAGGED = replace(TINY, name="ragged", width=40, heads=6, kv_heads=3, head_width=10, ffn_width=52)
 
 

@@ -16,13 +16,14 @@ from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
 from oneblock.workloads.answers.checkpoint import CheckpointError, load_weights
-from oneblock.workloads.models.config import Config, preset
+from oneblock.workloads.models import Config, preset
 from oneblock.workloads.ops.dtypes import dtype_of
 
 LLAMA = preset("tiny")  # 4 query heads on 2 key/value heads
-GPT2 = replace(LLAMA, name="tiny-gpt2", family="gpt2", kv_heads=4, rope_theta=None)
+GPT2 = replace(preset("gpt2"), name="tiny-gpt2", width=64, heads=4, kv_heads=4, head_width=16, ffn_width=128)
 NORM = "model.layers.0.input_layernorm.weight"
-CONFIGS = pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
+QWEN2 = replace(LLAMA, name="tiny-qwen2", family="qwen2", qkv_bias=True)
+CONFIGS = pytest.mark.parametrize("config", [LLAMA, GPT2, QWEN2], ids=["llama", "gpt2", "qwen2"])
 Tensors = dict[str, np.ndarray]
 
 
@@ -37,7 +38,7 @@ def weights_of(config: Config, layer: int, dtype: str = "float32", workload: str
 def hugging_face(config: Config, layer: int, stored: str = "float32", prefix: bool = True) -> Tensors:
     """The block's weights under the names and in the layouts of Hugging Face, written out from its model code."""
     w = weights_of(config, layer)
-    if config.family == "llama":
+    if config.family in ("llama", "qwen2"):
         root = f"model.layers.{layer}." if prefix else f"layers.{layer}."
         tensors = {
             "input_layernorm.weight": w["norm1_weight"],
@@ -50,6 +51,7 @@ def hugging_face(config: Config, layer: int, stored: str = "float32", prefix: bo
             "mlp.up_proj.weight": w["up_weight"].T,
             "mlp.down_proj.weight": w["down_weight"].T,
         }
+        tensors |= {f"self_attn.{part}_proj.bias": w[f"{part}_bias"] for part in "qkv" if f"{part}_bias" in w}
     else:
         root = f"transformer.h.{layer}." if prefix else f"h.{layer}."
         fused = {kind: [w[f"{part}_{kind}"] for part in ("q", "k", "v")] for kind in ("weight", "bias")}

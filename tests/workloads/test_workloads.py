@@ -11,8 +11,8 @@ import pytest
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.models.config import PRESETS, Config, preset
-from oneblock.workloads.models.rope import frequencies
+from oneblock.workloads.models import PRESETS, Config, preset
+from oneblock.workloads.models._rope import frequencies
 from oneblock.workloads.ops.definitions import OPS, STEPS, Ops
 from oneblock.workloads.ops.dtypes import DTYPES, spacing, unit_roundoff
 from oneblock.workloads.ops.numpy_ops import NumpyOps
@@ -77,7 +77,9 @@ class Watching(NumpyOps):
         return watched
 
 
-@pytest.mark.parametrize("config", [PRESETS["tiny"], PRESETS["gpt2"], PRESETS["llama-1b"]], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "config", [PRESETS["tiny"], PRESETS["gpt2"], PRESETS["qwen2-0.5b"], PRESETS["llama-1b"]], ids=lambda c: c.name
+)
 @pytest.mark.parametrize("phase", Phase)
 def test_activations_neither_vanish_nor_explode(config: Config, phase: Phase) -> None:
     c = case(config=config, phase=phase, n=64)

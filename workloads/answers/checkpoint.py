@@ -12,7 +12,6 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from oneblock.workloads._workload import Case, Workload
-from oneblock.workloads.models.config import Config, Family
+from oneblock.workloads.models import FAMILIES, Config, Tensors
 from oneblock.workloads.ops.dtypes import dtype_of
 
 STORED = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales that lie elsewhere in the file
@@ -29,25 +28,6 @@ INDEX_LIMIT_BYTES = 100_000_000  # as much as safetensors allows a header; the i
 
 class CheckpointError(ValueError):
     """Why a checkpoint cannot be used, as a sentence for the person who named it."""
-
-
-@dataclass(frozen=True)
-class _Naming:
-    prefix: str  # absent from the files of a model saved without its head
-    layers: str
-    parts: Mapping[str, str]  # our name -> theirs
-    transposed: bool  # nn.Linear stores (out, in); GPT-2's Conv1D stores (in, out) as we do
-
-
-_LLAMA = {"norm1": "input_layernorm", "norm2": "post_attention_layernorm", "proj": "self_attn.o_proj"}
-_LLAMA |= {part: f"self_attn.{part}_proj" for part in ("q", "k", "v")}
-_LLAMA |= {part: f"mlp.{part}_proj" for part in ("gate", "up", "down")}
-_GPT2 = {"norm1": "ln_1", "norm2": "ln_2", "proj": "attn.c_proj", "up": "mlp.c_fc", "down": "mlp.c_proj"}
-_GPT2 |= dict.fromkeys(("q", "k", "v"), "attn.c_attn")
-_NAMINGS: dict[Family, _Naming] = {
-    "llama": _Naming("model.", "layers", _LLAMA, transposed=True),
-    "gpt2": _Naming("transformer.", "h", _GPT2, transposed=False),
-}
 
 
 def fingerprint(path: Path, layer: int) -> str:
@@ -70,7 +50,7 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
     """
     rounded = dtype_of(dtype)
     files = _files_by_tensor(path)
-    root = _root(path, files, case.config.family, layer)
+    root = _root(path, files, case.config, layer)
     specs = {name: spec for name, spec in workload.specs(case).items() if not spec.is_input}
     weights = {}
     for name, spec in specs.items():
@@ -84,41 +64,51 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if bias in files and name.replace("_weight", "_bias") not in specs:  # Qwen2, say: to drop it would be wrong
             raise CheckpointError(f"{path}: {bias} has no place in {workload.name}: this is another architecture")
         stored = _read(files[tensor], tensor, shape, columns, case.config)
-        stored = stored.T if _NAMINGS[case.config.family].transposed else stored
+        stored = stored.T if _tensors(case.config).transposed else stored
         weights[name] = _round(stored, rounded, f"{files[tensor]}: {tensor}")
     return weights
 
 
+def _tensors(config: Config) -> Tensors:
+    """How the checkpoints of a configuration's family name their tensors."""
+    if config.family not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise CheckpointError(f"{config.name}: expected a family of {known}, got {config.family!r}; use seeded weights")
+    return FAMILIES[config.family].tensors
+
+
 def _stored_as(config: Config, root: str, name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], slice]:
     """Where one of our arrays lies: the tensor, its stored shape, and which of its columns."""
-    naming = _NAMINGS[config.family]
+    naming = _tensors(config)
     part, _, kind = name.rpartition("_")
     if part not in naming.parts or kind not in ("weight", "bias"):
         raise CheckpointError(f"{name}: no tensor of a {config.family} checkpoint is known for it; use seeded weights")
     tensor = f"{root}{naming.parts[part]}.{kind}"
-    if naming.parts[part] != "attn.c_attn":
+    if naming.parts[part] != naming.fused:
         return tensor, shape[::-1] if naming.transposed else shape, slice(None)
     query, key = config.heads * config.head_width, config.kv_heads * config.head_width
     start = {"q": 0, "k": query, "v": query + key}[part]
     return tensor, (*shape[:-1], query + 2 * key), slice(start, start + shape[-1])
 
 
-def _root(path: Path, files: Mapping[str, Path], family: Family, layer: int) -> str:
+def _root(path: Path, files: Mapping[str, Path], config: Config, layer: int) -> str:
     """What the names of the layer's tensors begin with in this checkpoint."""
-    naming = _NAMINGS[family]
+    naming = _tensors(config)
     for root in (f"{naming.prefix}{naming.layers}.{layer}.", f"{naming.layers}.{layer}."):
         if layer >= 0 and any(tensor.startswith(root) for tensor in files):
             return root
     if here := _layers(files, naming):
         raise CheckpointError(f"{path}: expected a layer among {here}, got {layer}")
-    expected = f"{path}: expected tensors named {naming.prefix}{naming.layers}.{layer}.* as in the {family} family"
-    for other, theirs in _NAMINGS.items():
-        if _layers(files, theirs):
+    expected = (
+        f"{path}: expected tensors named {naming.prefix}{naming.layers}.{layer}.* as in the {config.family} family"
+    )
+    for other, theirs in FAMILIES.items():
+        if _layers(files, theirs.tensors):
             raise CheckpointError(f"{expected}, got the names of {other}; choose a --preset of that family")
     raise CheckpointError(f"{expected}, got {len(files)} of other names, the first {min(files, default='')[:80]!r}")
 
 
-def _layers(tensors: Iterable[str], naming: _Naming) -> str:
+def _layers(tensors: Iterable[str], naming: Tensors) -> str:
     pattern = re.compile(rf"({re.escape(naming.prefix)})?{naming.layers}\.(0|[1-9][0-9]{{0,5}})\.")
     found = sorted({int(match[2]) for match in map(pattern.match, tensors) if match})
     if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):

@@ -1,1 +1,51 @@
-"""What a block's properties are: configurations, rotary tables, how weights split over devices."""
+"""Which models: a family is a file here, the directory is the list; entry points `oneblock.configurations` add some."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from oneblock.workloads.models._config import Config, RopeScaling
+from oneblock.workloads.models._family import Family, Tensors
+from oneblock.workloads.ops.nearest import unknown
+from oneblock.workloads.ops.third_party import Refused, Registered, found
+
+__all__ = ["FAMILIES", "PRESETS", "Config", "Family", "RopeScaling", "Tensors", "names", "preset", "registered"]
+
+ENTRY_POINTS = "oneblock.configurations"
+FAMILIES: dict[str, Family] = {
+    path.stem: importlib.import_module(f"oneblock.workloads.models.{path.stem}").FAMILY
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py"))
+}
+# The smallest block first: the order in which they are offered.
+PRESETS: dict[str, Config] = {
+    config.name: config
+    for config in sorted((one for family in FAMILIES.values() for one in family.presets), key=lambda c: c.width)
+}
+
+
+def names() -> list[str]:
+    """Every configuration there is: the presets of our families, and what others registered."""
+    return [*PRESETS, *sorted(registered().points)]
+
+
+def registered() -> Registered:
+    """What other packages registered, and what of it is refused: a name of ours, say."""
+    return found(ENTRY_POINTS, PRESETS)
+
+
+def preset(name: str) -> Config:
+    """The configuration of that name; LookupError offers the nearest names, or says what is wrong with another's."""
+    if name in PRESETS:
+        return PRESETS[name]
+    points = registered().points
+    if name not in points:
+        raise LookupError(unknown("preset", name, names()))
+    given = points[name].load()
+    if not isinstance(given, Config):
+        what = f"{points[name]} names a {type(given).__name__}: expected a Config of oneblock.workloads.models"
+        raise Refused(what, f"mend {points[name].package}")
+    if given.name != name:
+        what = f"{points[name]} calls itself {given.name!r}: expected {name!r}, under which it is registered"
+        raise Refused(what, f"mend {points[name].package}")
+    return given

@@ -22,6 +22,7 @@ from oneblock.bench.records.store import StoreError, read_record, to_json
 from oneblock.bench.report.rows.cells import cell_row
 from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind, Reported
+from oneblock.workloads.models import PRESETS
 from tests.bench.report.test_report import drawn, ended, record
 from tests.helpers.stage_records import run
 
@@ -37,6 +38,8 @@ def test_a_record_of_an_older_schema_says_what_it_said(path: Path) -> None:
     assert (found.cell.name, found.status, found.created) == (path_name(old), old["status"], old["created"])
     assert [list(launch.cold_s) for launch in found.launches] == [each["cold_s"] for each in old["launches"]]
     assert found.family == old["cell"]["case"]["config"]["family"], "what is known of a new field is kept"
+    config = found.cell.case.config
+    assert config == PRESETS[config.name], "what its family stood for is said property by property"
     assert (found.model, found.reported, found.environment.machine_identity) == (None, None, None)
     assert (found.cell.toolchain, found.cell.variant, found.cell.sharding) == (None, None, None)
 

@@ -22,7 +22,7 @@ from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.verdict import Allowance, Check, OutputCheck
-from oneblock.workloads.models.config import preset
+from oneblock.workloads.models import preset
 
 HOSTILE = "\x1b[31m</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>\x1b[0m\x07\u202e"
 COLD_S = 0.0123456  # in the page as 12.3

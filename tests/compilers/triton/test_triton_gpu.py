@@ -38,7 +38,7 @@ from oneblock.compilers.dialects import ptx as _ptx  # noqa: E402
 from oneblock.compilers.triton import lowering as triton_gpu  # noqa: E402
 from oneblock.compilers.triton.lowering import Built, CannotBuild  # noqa: E402
 from oneblock.workloads._workload import Phase  # noqa: E402
-from oneblock.workloads.models.config import PRESETS  # noqa: E402
+from oneblock.workloads.models import PRESETS  # noqa: E402
 from tests.helpers.cases import TINY_GPT2, case  # noqa: E402
 
 TENSOR_CORES = {"sm_75": None, "sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from oneblock.workloads.models.config import Config
+from oneblock.workloads.models._config import Config
 
 
 def frequencies(config: Config) -> np.ndarray:

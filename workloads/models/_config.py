@@ -1,13 +1,15 @@
-"""Configurations: the dimensions of real models, as frozen presets."""
+"""Configurations: the dimensions and the properties of a block, whichever model it is of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from oneblock.workloads.ops.nearest import unknown
 
-Family = Literal["llama", "gpt2"]
+Norm = Literal["rms_norm", "layer_norm"]
+Activation = Literal["silu", "gelu"]
+FEED_FORWARDS = {("silu", True): "swiglu", ("gelu", False): "gelu"}  # (activation, gated): the operation that does it
 
 
 @dataclass(frozen=True)
@@ -27,24 +29,35 @@ class RopeScaling:
 
 @dataclass(frozen=True)
 class Config:
-    """The dimensions of one model's block; letters as in the axis legend of `_ops.py`.
+    """The dimensions and properties of one model's block; letters as in the axis legend of ops/definitions.py.
 
-    `family` chooses the block's form: "llama" is RMSNorm, RoPE, grouped heads and SwiGLU without biases; "gpt2" is
-    LayerNorm, GELU and biases everywhere.
+    `family` says whose names the tensors of a checkpoint have, and nothing else follows from it.
     """
 
     name: str
-    family: Family
+    family: str  # a file of workloads/models
     width: int  # C
     heads: int  # N
     kv_heads: int  # K
     head_width: int  # D
     ffn_width: int  # F
     norm_eps: float = 1e-5
-    rope_theta: float | None = None
+    rope_theta: float | None = None  # None: no rotary embedding
     rope_scaling: RopeScaling | None = None
+    norm: Norm = "rms_norm"
+    activation: Activation = "silu"
+    gated: bool = True  # the feed-forward part multiplies the activation with a projection of its own
+    qkv_bias: bool = False
+    proj_bias: bool = False
+    mlp_bias: bool = False
 
     def __post_init__(self) -> None:
+        if self.norm not in get_args(Norm):
+            raise ValueError(unknown(f"norm of {self.name}:", self.norm, list(get_args(Norm))))
+        if (self.activation, self.gated) not in FEED_FORWARDS:
+            known = ", ".join(f"activation={a} gated={g}" for a, g in FEED_FORWARDS)
+            got = f"activation={self.activation} gated={self.gated}"
+            raise ValueError(f"{self.name}: expected one of {known}, got {got}, which no operation does")
         for name in ("width", "heads", "kv_heads", "head_width", "ffn_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of {self.name}: expected at least 1, got {getattr(self, name)}")
@@ -69,25 +82,3 @@ class Config:
             except ValueError:
                 raise ValueError(f"{key}: expected a whole number, got {value!r}") from None
         return replace(self, **changed)
-
-
-PRESETS = {
-    config.name: config
-    for config in (
-        # For tests: every feature of the llama family, small enough for an interpreter.
-        Config("tiny", "llama", 64, 4, 2, 16, 128, rope_theta=10_000.0),
-        # GPT-2 small, 124M: 12 such blocks. https://huggingface.co/openai-community/gpt2/blob/main/config.json
-        Config("gpt2", "gpt2", 768, 12, 12, 64, 3072),
-        # Llama 3.2 1B: 16 such blocks. https://huggingface.co/meta-llama/Llama-3.2-1B/blob/main/config.json
-        Config("llama-1b", "llama", 2048, 32, 8, 64, 8192, 1e-5, 500_000.0, RopeScaling(32.0, 1.0, 4.0, 8192)),
-        # Llama 3.1 8B: 32 such blocks. https://huggingface.co/meta-llama/Llama-3.1-8B/blob/main/config.json
-        Config("llama-8b", "llama", 4096, 32, 8, 128, 14336, 1e-5, 500_000.0, RopeScaling(8.0, 1.0, 4.0, 8192)),
-    )
-}
-
-
-def preset(name: str) -> Config:
-    """The configuration of that name; LookupError offers the nearest names."""
-    if name not in PRESETS:
-        raise LookupError(unknown("preset", name, list(PRESETS)))
-    return PRESETS[name]

@@ -1,0 +1,81 @@
+"""Configurations have properties: each does what it says alone, and what no operation does is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneblock import workloads
+from oneblock.workloads import models
+from oneblock.workloads.models import FAMILIES, PRESETS, Config
+from tests.helpers.cases import TINY, TINY_GPT2, TINY_QWEN2, case
+
+
+def arrays(config: Config) -> set[str]:
+    return set(workloads.load("block").specs(case(config=config)))
+
+
+def flops(config: Config, step: str) -> int:
+    (cost,) = (cost for cost in workloads.load("block").costs(case(config=config), 4) if cost.step == step)
+    return cost.flops
+
+
+def test_the_directory_is_the_list_of_families_and_each_holds_what_it_says() -> None:
+    files = {path.stem for path in Path(models.__file__).parent.glob("[!_]*.py")}
+    assert FAMILIES.keys() == files == {family.name for family in FAMILIES.values()}
+    for name, family in FAMILIES.items():
+        assert family.presets
+        assert {config.family for config in family.presets} == {name}
+        weights = {array.rpartition("_")[0] for array in arrays(family.presets[0]) if array.endswith("_weight")}
+        assert weights == family.tensors.parts.keys(), "every weight has a name in its checkpoints, and nothing else"
+    assert [*PRESETS] == ["tiny", "gpt2", "qwen2-0.5b", "llama-1b", "llama-8b"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "fewer"),
+    [
+        ({"qkv_bias": True}, {"q_bias", "k_bias", "v_bias"}, set()),
+        ({"proj_bias": True}, {"proj_bias"}, set()),
+        ({"mlp_bias": True}, {"up_bias", "gate_bias", "down_bias"}, set()),
+        ({"norm": "layer_norm"}, {"norm1_bias", "norm2_bias"}, set()),
+        ({"activation": "gelu", "gated": False}, set(), {"gate_weight"}),
+        ({"rope_theta": None}, set(), {"rope_cos", "rope_sin"}),
+    ],
+)
+def test_a_property_changes_its_own_arrays_and_no_others(
+    changed: dict[str, Any], more: set[str], fewer: set[str]
+) -> None:
+    before, after = arrays(TINY), arrays(replace(TINY, **changed))
+    assert (after - before, before - after) == (more, fewer)
+
+
+def test_a_property_costs_what_it_computes() -> None:
+    rows = case().B * case().T
+    with_bias = replace(TINY, mlp_bias=True)
+    assert flops(with_bias, "mlp") - flops(TINY, "mlp") == rows * (2 * TINY.ffn_width + TINY.width)
+    heads = TINY.heads + 2 * TINY.kv_heads
+    assert flops(TINY_QWEN2, "qkv") - flops(TINY, "qkv") == rows * heads * TINY.head_width
+    assert flops(TINY_QWEN2, "proj") == flops(TINY, "proj")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"norm": "rmsnorm"}, "did you mean 'rms_norm'"),
+        ({"activation": "gelu"}, "expected one of activation=silu gated=True, .* got activation=gelu gated=True"),
+        ({"gated": False}, "got activation=silu gated=False, which no operation does"),
+        ({"activation": "relu", "gated": False}, "got activation=relu"),
+    ],
+)
+def test_what_is_not_modelled_is_refused_by_name(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(TINY, **changed)
+
+
+def test_a_family_decides_nothing_but_the_names_in_a_checkpoint() -> None:
+    for other in FAMILIES:
+        for config in (TINY, TINY_GPT2, TINY_QWEN2):
+            assert arrays(replace(config, family=other)) == arrays(config)

@@ -1,0 +1,23 @@
+"""Llama: RMSNorm, RoPE, grouped heads and SwiGLU, no biases."""
+
+from __future__ import annotations
+
+from oneblock.workloads.models._config import Config, RopeScaling
+from oneblock.workloads.models._family import Family, Tensors
+
+PARTS = {"norm1": "input_layernorm", "norm2": "post_attention_layernorm", "proj": "self_attn.o_proj"}
+PARTS |= {part: f"self_attn.{part}_proj" for part in ("q", "k", "v")}
+PARTS |= {part: f"mlp.{part}_proj" for part in ("gate", "up", "down")}
+
+FAMILY = Family(
+    "llama",
+    presets=(
+        # For tests: every feature of the family, small enough for an interpreter.
+        Config("tiny", "llama", 64, 4, 2, 16, 128, rope_theta=10_000.0),
+        # Llama 3.2 1B: 16 such blocks. https://huggingface.co/meta-llama/Llama-3.2-1B/blob/main/config.json
+        Config("llama-1b", "llama", 2048, 32, 8, 64, 8192, 1e-5, 500_000.0, RopeScaling(32.0, 1.0, 4.0, 8192)),
+        # Llama 3.1 8B: 32 such blocks. https://huggingface.co/meta-llama/Llama-3.1-8B/blob/main/config.json
+        Config("llama-8b", "llama", 4096, 32, 8, 128, 14336, 1e-5, 500_000.0, RopeScaling(8.0, 1.0, 4.0, 8192)),
+    ),
+    tensors=Tensors("model.", "layers", PARTS, transposed=True),
+)
