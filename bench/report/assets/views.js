@@ -32,7 +32,7 @@ function passList(cell) {
   return cell.passes.map((pass) => {
     const group = `${pass.family}:${pass.of}`, last = before.get(group);
     before.set(group, pass);
-    return { pass, last, name: `${pass.of} ${pass.pass}`.trim(), changed: !last || last.sha !== pass.sha };
+    return { pass, last, name: `${pass.of} ${pass.after}`.trim(), changed: !last || last.sha !== pass.sha };
   });
 }
 

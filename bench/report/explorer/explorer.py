@@ -11,7 +11,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from oneblock.bench.judge.steps import NONE, counted, table
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
+from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares
 from oneblock.compilers import Stage
@@ -36,7 +37,7 @@ MOST_READ = 40_000_000  # characters that are looked at in all: a page of thousa
 class Explorer:
     """What the page holds, as plain data, and the files that belong beside it."""
 
-    cells: list[dict[str, Any]] = field(default_factory=list)
+    cells: list[ExplorerCell] = field(default_factory=list)
     sets: list[Steps] = field(default_factory=lambda: [()])  # sets of steps, which lines name by their number
     lexers: list[Lexer] = field(default_factory=list)  # which stages name by their number
     blobs: list[str] = field(default_factory=list)
@@ -45,15 +46,20 @@ class Explorer:
     @property
     def attribution(self) -> list[Attribution]:
         """Of each cell, by stage: the share of the operations that a step claims."""
-        return [Attribution(cell["label"], cell["subject"], shares(cell["stages"])) for cell in self.cells]
+        return [Attribution(cell.label, cell.subject, shares(cell.stages)) for cell in self.cells]
 
     @property
     def json(self) -> str:
         """All as JSON, with no character that means something to HTML."""
         data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}
         data["lexers"] = [one.rules for one in self.lexers]
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False, default=_known)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _known(one: object) -> dict[str, Any]:
+    """A dataclass as JSON has it, without what is None."""
+    return {name: value for name, value in vars(one).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class _Job:
     """One artifact of one record, in the order in which it asks for room."""
 
     rank: tuple[int, int, int]
-    cell: dict[str, Any]
+    cell: ExplorerCell
     context: Context
     known: str  # of the context, to tell it from others
     ref: ArtifactRef
@@ -81,29 +87,33 @@ def explore(records: Sequence[tuple[Path, Record]], folder: str = "stages", budg
     for job in sorted(jobs, key=lambda one: one.rank):
         writer.add(job)
     for cell in made.cells:
-        cell["stages"].sort(key=lambda stage: stage["n"])
-        cell["passes"].sort(key=lambda stage: stage["n"])
+        cell.stages.sort(key=lambda stage: stage.n)
+        cell.passes.sort(key=lambda stage: stage.n)
     return made
 
 
-def _cell(number: int, path: Path, record: Record) -> dict[str, Any]:
+def _cell(number: int, path: Path, record: Record) -> ExplorerCell:
     cell, facts = record.cell, record.facts
-    return {
-        "id": number, "name": plain(cell.name), "subject": plain(cell.subject),
-        "label": plain(f"{cell.backend} · {cell.ops_set} · {cell.target}"), "path": plain(path.name),
-        "status": record.status.value, "kind": record.kind.value if record.kind else None,
-        "table": table(facts) if facts else None, "stages": [], "passes": [],
-    }  # fmt: skip
+    return ExplorerCell(
+        id=number,
+        name=plain(cell.name),
+        subject=plain(cell.subject),
+        label=plain(f"{cell.backend} · {cell.ops_set} · {cell.target}"),
+        path=plain(path.name),
+        status=record.status.value,
+        kind=record.kind.value if record.kind else None,
+        table=table(facts) if facts else None,
+    )
 
 
-def _jobs(cell: dict[str, Any], path: Path, record: Record) -> Iterator[_Job]:
+def _jobs(cell: ExplorerCell, path: Path, record: Record) -> Iterator[_Job]:
     store, stages = Store(path.parent), list(Stage)
     context = context_of(record, store)
     known = str(sorted(context.kernels.items()))
     for number, ref in enumerate(record.artifacts):
         name = StageName.parse(ref.dialect)
         rank = len(stages) if name.is_pass else stages.index(ref.stage)
-        yield _Job((rank, number, cell["id"]), cell, context, known, ref, name, store.artifact_path(ref.sha256))
+        yield _Job((rank, number, cell.id), cell, context, known, ref, name, store.artifact_path(ref.sha256))
 
 
 class _Writer:
@@ -114,43 +124,50 @@ class _Writer:
         self.full, self.little = False, budget // 50  # with so little left, the next that finds no room is the last
         self.sets: dict[Steps, int] = {(): 0}
         self.seen: dict[str, int] = {}  # SHA-256 of what a blob holds: its number
-        self.kept: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.kept: dict[tuple[str, str, str], Content] = {}
 
     def add(self, job: _Job) -> None:
         """One artifact; whatever happens to its text, the page names it."""
         ref, name = job.ref, job.name
-        stage = {"n": job.rank[1], "stage": ref.stage.value, "dialect": plain(ref.dialect), "bytes": ref.bytes}
-        stage |= {"sha": ref.sha256[:16], "family": plain(name.family), "lexer": self._lexer(ref.dialect)}
-        if name.is_pass:
-            stage |= {"of": plain(name.of), "pass": plain(f"{name.number:03d} {name.after_pass}")}
-        job.cell["passes" if name.is_pass else "stages"].append(stage)
         key = (ref.sha256, ref.dialect, job.known)
         if key not in self.kept:
             self.kept[key] = self._content(job)
-        stage |= self.kept[key]
+        stage = StageText(
+            n=job.rank[1],
+            stage=ref.stage.value,
+            dialect=plain(ref.dialect),
+            family=plain(name.family),
+            bytes=ref.bytes,
+            sha=ref.sha256[:16],
+            lexer=self._lexer(ref.dialect),
+            of=plain(name.of) if name.is_pass else None,
+            after=plain(f"{name.number:03d} {name.after_pass}") if name.is_pass else None,
+            **vars(self.kept[key]),
+        )
+        (job.cell.passes if name.is_pass else job.cell.stages).append(stage)
 
-    def _content(self, job: _Job) -> dict[str, Any]:
+    def _content(self, job: _Job) -> Content:
         path, absent = f"artifacts/{job.path.name}", "no room in the page: {} has it"
         if self.full or self.unread < job.ref.bytes:
-            return {"absent": absent.format(path), **_unread(job.ref, "no room")}
+            return Content(absent=absent.format(path), unread=_unread(job.ref, "no room"))
         try:
             text = job.path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             gone = f"{path} is not there: `oneblock run --again` writes it anew"
-            return {"absent": gone, **_unread(job.ref, "its file is gone")}
+            return Content(absent=gone, unread=_unread(job.ref, "its file is gone"))
         self.unread -= len(text)
         # What is shown of a pass is a difference, and no step.
         lines, found = text.splitlines(), None if job.name.is_pass else read(job.ref.dialect, text, job.context)
         codes = list(zip(found.steps, found.operations, strict=True)) if found else []
-        content = {"lines": len(lines), **(_told(found) if found else {})}  # known, room for the text or not
+        content = _told(len(lines), found)  # known, room for the text or not
         shown = _cut(lines)
         body, runs = plain("\n".join(lines[:shown])), json.dumps(self._runs(codes[:shown]), separators=(",", ":"))
         place, where = self._blob(body), self._blob(runs)
         if place is None or where is None:
-            return {"absent": absent.format(path), **content}
-        content |= {"text": place, "runs": where}
+            return replace(content, absent=absent.format(path))
+        content = replace(content, text=place, runs=where)
         if shown < len(lines):
-            content |= {"shown": shown, "beside": f"{self.folder}/{self._beside(job.ref, text)}"}
+            content = replace(content, shown=shown, beside=f"{self.folder}/{self._beside(job.ref, text)}")
         return content
 
     def _runs(self, codes: Sequence[tuple[Steps, bool]]) -> list[int]:
@@ -191,17 +208,19 @@ class _Writer:
         return name
 
 
-def _told(found: Lines) -> dict[str, Any]:
-    """What the lines of a text tell of steps; "by" only where it is not each operation that tells."""
-    codes = zip(found.steps, found.operations, strict=True)
-    told = {"share": found.attributed, "operations": sum(found.operations), "counts": counted(codes)}
-    return told if found.by == "operation" else told | {"by": found.by}
+def _told(lines: int, found: Lines | None) -> Content:
+    """What the lines of a text tell of steps, where they are read."""
+    if found is None:
+        return Content(lines=lines)
+    counts = counted(zip(found.steps, found.operations, strict=True))
+    by = None if found.by == "operation" else found.by
+    return Content(lines=lines, share=found.attributed, operations=sum(found.operations), counts=counts, by=by)
 
 
-def _unread(ref: ArtifactRef, why: str) -> dict[str, str]:
-    """Why a text was not read; nothing without step attribution for its dialect."""
+def _unread(ref: ArtifactRef, why: str) -> str | None:
+    """Why a text was not read; None without step attribution for its dialect."""
     known = find(ref.dialect)
-    return {"unread": why} if known is not None and known.reader is not None else {}
+    return why if known is not None and known.reader is not None else None
 
 
 def _cut(lines: Sequence[str]) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from oneblock.bench.report.explorer.cells import StageText
 
 
 @dataclass(frozen=True)
@@ -27,24 +29,21 @@ class Attribution:
     stages: dict[str, list[Share]]
 
 
-def shares(stages: Sequence[dict[str, Any]]) -> dict[str, list[Share]]:
+def shares(stages: Sequence[StageText]) -> dict[str, list[Share]]:
     """By the name of the stage, in the order in which its families come."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    found: dict[tuple[str, str], list[StageText]] = {}
     for stage in stages:
-        found.setdefault((stage["stage"], stage["family"]), []).append(stage)
+        found.setdefault((stage.stage, stage.family), []).append(stage)
     told: dict[str, list[Share]] = {}
     for (name, family), of in found.items():
         told.setdefault(name, []).append(_share(family, of))
     return told
 
 
-def _share(family: str, of: Sequence[dict[str, Any]]) -> Share:
-    known = [one for one in of if one.get("share") is not None]
-    total = sum(one["operations"] for one in known)
-    claimed = sum(one["share"] * one["operations"] for one in known)
-    by = "kernel" if any(one.get("by") == "kernel" for one in known) else "operation"
-    unread: dict[str, int] = {}
-    for one in of:
-        if "unread" in one:
-            unread[one["unread"]] = unread.get(one["unread"], 0) + 1
+def _share(family: str, of: Sequence[StageText]) -> Share:
+    known = [(one.share, one.operations or 0) for one in of if one.share is not None]
+    total = sum(operations for _, operations in known)
+    claimed = sum(share * operations for share, operations in known)
+    by = "kernel" if any(one.by == "kernel" and one.share is not None for one in of) else "operation"
+    unread = Counter(one.unread for one in of if one.unread is not None)
     return Share(family, claimed / total if total else None, total, by, unread)

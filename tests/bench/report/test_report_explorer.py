@@ -9,7 +9,6 @@ import shlex
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store, adapter
 from oneblock.bench.report.explorer import explorer as _explorer
+from oneblock.bench.report.explorer.cells import StageText
 from oneblock.bench.report.explorer.explorer import Explorer, explore
 from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.study import Study
@@ -52,27 +52,27 @@ def text_of(found: Explorer, number: int) -> str:
     return zlib.decompress(base64.b64decode(found.blobs[number])).decode()
 
 
-def steps_of(found: Explorer, stage: dict[str, Any]) -> list[tuple[str, ...]]:
-    flat = json.loads(text_of(found, stage["runs"]))
+def steps_of(found: Explorer, stage: StageText) -> list[tuple[str, ...]]:
+    flat = json.loads(text_of(found, stage.runs))
     return [found.sets[code >> 1] for count, code in zip(flat[::2], flat[1::2], strict=True) for _ in range(count)]
 
 
 def test_each_line_has_the_steps_that_the_reader_gives_it(tmp_path: Path) -> None:
     path, made = kept(tmp_path, ("fx", FX))
     found = explore([(path, made)])
-    (stage,) = found.cells[0]["stages"]
+    (stage,) = found.cells[0].stages
     lines = read("fx", FX, context_of(made, Store(path.parent)))
     assert lines is not None
     assert steps_of(found, stage) == list(lines.steps)
-    assert text_of(found, stage["text"]) == FX.rstrip("\n")
-    assert stage["share"] == lines.attributed
-    assert {"norm1", "mlp"} <= stage["counts"].keys()
+    assert text_of(found, stage.text) == FX.rstrip("\n")
+    assert stage.share == lines.attributed
+    assert {"norm1", "mlp"} <= stage.counts.keys()
 
 
 def test_an_identical_text_is_in_the_page_once(tmp_path: Path) -> None:
     one, two = kept(tmp_path, ("fx", FX)), kept(tmp_path, ("fx", FX), name="torch_eager")
     found = explore([one, two])
-    assert [cell["stages"][0]["text"] for cell in found.cells] == [0, 0]
+    assert [cell.stages[0].text for cell in found.cells] == [0, 0]
     assert len(found.blobs) == 2  # the text, and the steps of its lines
 
 
@@ -80,13 +80,13 @@ def test_a_long_text_is_cut_at_a_line_and_lies_whole_beside(tmp_path: Path, monk
     monkeypatch.setattr(_explorer, "LONGEST", 200)
     path, made = kept(tmp_path, ("fx", FX))
     found = explore([(path, made)], "page-stages")
-    (stage,) = found.cells[0]["stages"]
-    shown = text_of(found, stage["text"])
+    (stage,) = found.cells[0].stages
+    shown = text_of(found, stage.text)
     assert FX.startswith(shown + "\n")
     assert len(shown) <= 200
-    assert stage["shown"] == len(shown.split("\n")) < stage["lines"]
+    assert stage.shown == len(shown.split("\n")) < stage.lines
     write_beside(found.beside, tmp_path / "page-stages")
-    assert (tmp_path / stage["beside"]).read_text() == FX
+    assert (tmp_path / stage.beside).read_text() == FX
 
 
 def test_texts_stay_within_the_budget_and_small_ones_still_find_room(tmp_path: Path) -> None:
@@ -94,27 +94,27 @@ def test_texts_stay_within_the_budget_and_small_ones_still_find_room(tmp_path: P
     path, made = kept(tmp_path, ("fx", noise), ("jaxpr", "a = add b c"))
     found = explore([(path, made)], budget=2000)
     assert sum(map(len, found.blobs)) <= 2000
-    large, small = found.cells[0]["stages"]
-    assert "absent" in large
-    assert text_of(found, small["text"]) == "a = add b c"
+    large, small = found.cells[0].stages
+    assert large.absent is not None
+    assert text_of(found, small.text) == "a = add b c"
 
 
 def test_what_finds_no_room_is_named_and_a_text_that_is_gone_too(tmp_path: Path) -> None:
     path, made = kept(tmp_path, ("fx", FX), ("hlo", "HloModule m"))
     found = explore([(path, made)], budget=10)
-    for stage, ref in zip(found.cells[0]["stages"], made.artifacts, strict=True):
-        assert f"artifacts/{ref.sha256}.txt" in stage["absent"]
-        assert "text" not in stage
+    for stage, ref in zip(found.cells[0].stages, made.artifacts, strict=True):
+        assert f"artifacts/{ref.sha256}.txt" in stage.absent
+        assert stage.text is None
     Store(tmp_path).artifact_path(made.artifacts[0].sha256).unlink()
-    assert "is not there" in explore([(path, made)]).cells[0]["stages"][0]["absent"]
+    assert "is not there" in explore([(path, made)]).cells[0].stages[0].absent
 
 
 def test_texts_of_passes_are_a_list_of_their_own(tmp_path: Path) -> None:
     names = ("tvm:000.after.A", "mlir:k:003.after.B", "hlo:0012.x.after_y", "hlo", "mlir")
     path, made = kept(tmp_path, *((name, f"text of {name}") for name in names))
     (cell,) = explore([(path, made)]).cells
-    assert [one["dialect"] for one in cell["passes"]] == list(names[:3])
-    assert [one["dialect"] for one in cell["stages"]] == list(names[3:])
+    assert [one.dialect for one in cell.passes] == list(names[:3])
+    assert [one.dialect for one in cell.stages] == list(names[3:])
 
 
 def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
     assert not {"img"} & {tag for tag, _ in Page(text).tags}
     assert [tag for tag, _ in Page(text).tags].count("script") == 4
     assert "\x1b" not in text
-    assert "\x1b" not in text_of(found, found.cells[0]["stages"][0]["text"])
-    assert "alert(1)" in text_of(found, found.cells[0]["stages"][0]["text"])
+    assert "\x1b" not in text_of(found, found.cells[0].stages[0].text)
+    assert "alert(1)" in text_of(found, found.cells[0].stages[0].text)
 
 
 def test_numbers_that_moved_have_a_section_only_where_there_are_any() -> None:
@@ -188,6 +188,6 @@ def test_records_of_the_first_schema_have_their_place(tmp_path: Path) -> None:
     records, problems = Store(tmp_path).records()
     assert not problems
     found = explore(records)
-    assert found.cells[0]["table"] is None
-    assert found.cells[0]["stages"][0]["lines"] == len(FX.splitlines())
+    assert found.cells[0].table is None
+    assert found.cells[0].stages[0].lines == len(FX.splitlines())
     assert re.search(r"fx\s+<span[^>]*>100", drawn(Study("Old", records, explorer=found)))

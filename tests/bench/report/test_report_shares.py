@@ -10,6 +10,7 @@ import pytest
 
 from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer import explorer as _explorer
+from oneblock.bench.report.explorer.cells import StageText
 from oneblock.bench.report.explorer.explorer import explore
 from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.explorer.shares import Share, shares
@@ -29,10 +30,10 @@ def table(found: Any, *records: Any) -> str:
 def test_the_share_of_a_text_without_room_is_still_told(tmp_path: Path) -> None:
     entry = kept(tmp_path, ("fx", FX))
     whole, none = explore([entry]), explore([entry], budget=10)
-    (stage,) = none.cells[0]["stages"]
-    assert "no room" in stage["absent"]
+    (stage,) = none.cells[0].stages
+    assert "no room" in stage.absent
     for name in ("share", "operations", "counts", "lines"):
-        assert stage[name] == whole.cells[0]["stages"][0][name]
+        assert getattr(stage, name) == getattr(whole.cells[0].stages[0], name) is not None
     assert "100 %" in table(none, entry)
 
 
@@ -48,8 +49,9 @@ def test_a_text_that_was_never_read_says_why(tmp_path: Path, monkeypatch: pytest
 
 
 def test_texts_of_a_family_that_were_not_read_are_counted_beside_the_share() -> None:
-    one = {"stage": "kernel", "family": "ttir", "dialect": "ttir:a", "share": 0.5, "operations": 4}
-    found = shares([one, {"stage": "kernel", "family": "ttir", "dialect": "ttir:b", "unread": "no room"}])
+    known: dict[str, Any] = {"n": 0, "stage": "kernel", "family": "ttir", "bytes": 9, "sha": "", "lexer": 0}
+    one = StageText(dialect="ttir:a", share=0.5, operations=4, **known)
+    found = shares([one, StageText(dialect="ttir:b", unread="no room", **known)])
     assert found == {"kernel": [Share("ttir", 0.5, 4, "operation", {"no room": 1})]}
 
 
@@ -58,7 +60,7 @@ def test_a_share_by_kernel_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "(by kernel)" not in table(explore([entry]), entry)
     monkeypatch.setattr(_explorer, "read", lambda *_: Lines((("mlp",),) * lines, (True,) * lines, "kernel"))
     found = explore([entry])
-    assert found.cells[0]["stages"][0]["by"] == "kernel"
+    assert found.cells[0].stages[0].by == "kernel"
     assert "100 % (by kernel)" in table(found, entry)
 
 
