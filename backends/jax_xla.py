@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from oneblock.backends.api.deferred import Bisects
+from oneblock.compilers.api.export import Exported
+from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
@@ -16,6 +20,14 @@ class JaxXla(Bisects):
     ops_sets: Mapping[str, tuple[str, ...]] = {"plain": (), "native": ("linear", "attention", "swiglu", "gelu")}
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "tpu")
+
+    def export(self, workload: Workload, case: Case, arrays: Arrays) -> Exported:
+        exported: Exported = self.loaded.export(workload, case, arrays)
+        return exported
+
+    def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        run: Callable[[Sequence[np.ndarray]], list[np.ndarray]] = self.loaded.run_exported(encoded)
+        return run
 
     def family(self) -> Any:
         from oneblock.backends._jax.here import Here

@@ -9,9 +9,11 @@ from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsuppo
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.deferred import Deferred
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.export import OperatorList
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips.chip import NeuronCore
 from oneblock.compilers.neuron import driver, pins
+from oneblock.compilers.neuron import operators as neuronx_cc
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 PACKAGES = ("neuronx-cc", "torch-neuronx")
@@ -47,6 +49,18 @@ class NeuronTorch(Deferred):
         architecture = _architecture(target)
         compiled: Compiled = self.loaded.compile(workload, case, arrays, ops_set, architecture, _here(architecture))
         return compiled
+
+    def operators(self) -> OperatorList:
+        try:
+            return neuronx_cc.operators()
+        except neuronx_cc.OperatorsError as error:
+            raise Unavailable(str(error), "mend it or take it off the path") from error
+
+    def compile_command(self, module: str, name: str, target: Target) -> str:
+        if target.architecture not in neuronx_cc.TARGETS:
+            takes = f"`{neuronx_cc.COMPILER} compile --target` takes {', '.join(neuronx_cc.TARGETS)}"
+            raise Unsupported(f"{takes} ({neuronx_cc.TARGETS_SOURCE})")
+        return neuronx_cc.compile_command(module, name, target.architecture)
 
     def family(self) -> Any:
         from oneblock.backends._neuron.programs import Programs

@@ -7,6 +7,7 @@ from typing import Any
 
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.deferred import Bisects, Tunes
+from oneblock.compilers.api.export import TrnSource
 from oneblock.compilers.tvm import pins
 from oneblock.workloads.ops.dtypes import DTYPES
 
@@ -22,6 +23,10 @@ class TvmRelax(Tunes, Bisects):
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "rocm", "opencl", "metal", "webgpu")
+
+    def trn_source(self) -> TrnSource:
+        source: TrnSource = self.loaded.trn_source()
+        return source
 
     def family(self) -> Any:
         wrong = pins.wrong()  # before the import, which a wrong companion would not survive

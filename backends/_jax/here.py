@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
 
 from oneblock.backends._jax.executable import JaxExecutable, TpuExecutable
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
@@ -10,8 +13,11 @@ from oneblock.backends._jax.placement import _architecture, _devices, place, sha
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Compiled, Device, Unsupported
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.export import Exported
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
+from oneblock.compilers.hlo.proto import HloProtoError
+from oneblock.compilers.xla import export as handed
 from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla.passes import XlaPasses
 from oneblock.workloads._workload import Arrays, Case, Workload
@@ -63,6 +69,16 @@ class Here:
         shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
         lowered, _ = xla.lower(program, shapes, where)
         return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, ops_set, where), STEPS)
+
+    def export(self, workload: Workload, case: Case, arrays: Arrays) -> Exported:
+        program = xla.named(workload.program, JaxOps(), case, workload.name)
+        try:
+            return handed.export(program, {name: (a.shape, a.dtype) for name, a in arrays.items()})
+        except HloProtoError as error:
+            raise Unsupported(str(error)) from error
+
+    def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        return handed.on_cpu(encoded)
 
     def compilations(self) -> int:
         return xla.compilations()

@@ -13,12 +13,13 @@ from oneblock.backends._relax.ops import RelaxNativeOps, RelaxOps, trace
 from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.export import TrnSource
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.tvm import lowering as relax
-from oneblock.compilers.tvm import measure, rocm, search, stages, store
+from oneblock.compilers.tvm import measure, rocm, search, stages, store, trn
 from oneblock.compilers.tvm import tuned as tuned_schedules
 from oneblock.compilers.tvm.passes import RelaxPasses
 from oneblock.workloads._workload import Arrays, Case, Phase, Workload
@@ -48,6 +49,9 @@ class Programs:
                 "pip install triton, whose wheel has it, or install ROCm",
             )
         return Device(Kind.COMPILED, name)
+
+    def trn_source(self) -> TrnSource:
+        return trn.source()
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind

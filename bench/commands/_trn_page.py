@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from oneblock.bench.format.text import plain
-from oneblock.bench.worker.trn_job import TrnSource
+from oneblock.compilers.api.export import TrnSource
 
 LABEL = "obsolete dialect (neuronxcc.nki, rejected by Neuron SDK 2.30 and later), source emission only, not runnable"
 _PARTITIONS = 128  # of SBUF and of PSUM, whose first axis, or the one that par_dim marks, may not be longer

@@ -10,6 +10,9 @@ from typing import Any
 import click
 from rich.console import Console
 
+from oneblock import backends
+from oneblock.backends.api.backend import Unavailable
+from oneblock.backends.api.export import ModuleTaker
 from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
@@ -22,7 +25,10 @@ from oneblock.bench.runs.export import hand_over, parts, result
 from oneblock.bench.terminal.records import console
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.trn_job import TrnJob
-from oneblock.compilers.neuron.operators import OperatorsError, operators
+
+_WRITER = "jax_xla"  # whose programs are written down
+_TAKER = "neuron_torch"  # whose compiler they are for
+_EMITTER = "tvm_relax"
 
 
 @click.command("export")
@@ -76,10 +82,12 @@ def _make(directory: Path) -> None:
 
 
 def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bool) -> bool:
+    taker = backends.load(_TAKER)
+    assert isinstance(taker, ModuleTaker)
     try:
-        listed = operators()
-    except OperatorsError as error:
-        raise Refused(str(error)) from error
+        listed = taker.operators()
+    except Unavailable as error:
+        raise Refused(f"{error}; {error.hint}") from error
     _make(directory)
     by_subject: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -92,7 +100,7 @@ def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bo
                 status.update(f"{several[0].subject}  {event['name']}")
 
         for several in by_subject.values():
-            handed.append(hand_over(several, directory, within, listen))
+            handed.append(hand_over(several, taker, directory, within, listen))
             for part in () if as_json else parts(handed[-1], listed):
                 out.print(part)
     if as_json:
@@ -104,7 +112,7 @@ def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bo
 
 def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
     _make(directory)
-    outcome = launch(TrnJob(), within)
+    outcome = launch(TrnJob(_EMITTER), within)
     path = None if outcome.result is None else write(outcome.result, directory)
     if as_json:
         where = None if path is None else str(path)
@@ -127,5 +135,5 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -
             raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    asked = Wanted(workloads=workload, backends=("jax_xla",), ops_sets=("plain",), targets=targets, **wanted)
-    return cells(asked, [Probed("jax_xla", "", None, None, None, None)])
+    asked = Wanted(workloads=workload, backends=(_WRITER,), ops_sets=("plain",), targets=targets, **wanted)
+    return cells(asked, [Probed(_WRITER, "", None, None, None, None)])

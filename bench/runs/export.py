@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.api.export import ModuleTaker
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import size
@@ -21,7 +22,7 @@ from oneblock.bench.worker.export_job import ExportJob, HloModule
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, Listener, launch
-from oneblock.compilers.neuron.operators import COMPILER, TARGETS, TARGETS_SOURCE, Mark, Operators
+from oneblock.compilers.api.export import Mark, OperatorList
 
 _INPUTS = 2
 _SCRIPT = """\
@@ -60,7 +61,7 @@ class Handed:
         return self.module is not None
 
 
-def hand_over(cells: Sequence[Cell], directory: Path, within: Bounds, listen: Listener) -> Handed:
+def hand_over(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, listen: Listener) -> Handed:
     """Export one program for the targets of its cells; the files take their names when the answers are right."""
     cell = cells[0]
     module, text = directory / f"{cell.subject}.hlo.pb", directory / f"{cell.subject}.hlo.txt"
@@ -74,17 +75,17 @@ def hand_over(cells: Sequence[Cell], directory: Path, within: Bounds, listen: Li
             return Handed(cell.subject, outcome)
         os.replace(unchecked, module)
         os.replace(its_text, text)
-    targets = tuple(_for_target(one, module, outcome.result) for one in cells)
+    targets = tuple(_for_target(one, taker, module, outcome.result) for one in cells)
     return Handed(cell.subject, outcome, str(module), str(text), targets)
 
 
-def _for_target(cell: Cell, module: Path, written: HloModule) -> ForTarget:
-    architecture = Target.parse(cell.target).architecture
-    if architecture not in TARGETS:
-        why = f"no script: `{COMPILER} compile --target` takes {', '.join(TARGETS)} ({TARGETS_SOURCE})"
-        return ForTarget(cell.target, None, why)
-    command = compile_command(module.name, cell.subject, architecture)
-    script = module.with_name(f"{cell.subject}.{architecture}.sh")
+def _for_target(cell: Cell, taker: ModuleTaker, module: Path, written: HloModule) -> ForTarget:
+    target = Target.parse(cell.target)
+    try:
+        command = taker.compile_command(module.name, cell.subject, target)
+    except Unsupported as error:
+        return ForTarget(cell.target, None, f"no script: {error}")
+    script = module.with_name(f"{cell.subject}.{target.architecture}.sh")
     script.write_text(
         _SCRIPT.format(
             name=cell.subject, target=cell.target, sha256=written.sha256, module=module.name, command=command
@@ -94,14 +95,7 @@ def _for_target(cell: Cell, module: Path, written: HloModule) -> ForTarget:
     return ForTarget(cell.target, str(script), None)
 
 
-def compile_command(module: str, name: str, architecture: str) -> str:
-    """The line that compiles a module."""
-    words = [COMPILER, "compile", module, "--framework", "XLA", "--target", architecture]
-    words += ["--model-type", "transformer", "--auto-cast", "none", "--output", f"{name}.{architecture}.neff"]
-    return shlex.join(words)
-
-
-def marked(written: HloModule, operators: Operators) -> list[dict[str, Any]]:
+def marked(written: HloModule, operators: OperatorList) -> list[dict[str, Any]]:
     """Each opcode with its count and what the list says of it; those that it lacks first."""
     rows = [
         {"opcode": opcode, "count": count, "mark": mark, "names": names}
@@ -112,7 +106,7 @@ def marked(written: HloModule, operators: Operators) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (order.index(row["mark"]), -row["count"], row["opcode"]))
 
 
-def result(handed: Sequence[Handed], operators: Operators) -> dict[str, Any]:
+def result(handed: Sequence[Handed], operators: OperatorList) -> dict[str, Any]:
     """All of it as data."""
     exports = [
         {
@@ -132,7 +126,7 @@ def result(handed: Sequence[Handed], operators: Operators) -> dict[str, Any]:
     return {"exports": exports, "operators": operators}
 
 
-def parts(one: Handed, operators: Operators) -> list[Table | Text]:
+def parts(one: Handed, operators: OperatorList) -> list[Table | Text]:
     """What is printed of one program."""
     written, outcome = one.outcome.result, one.outcome
     if written is None or not one.good:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.api.export import Exporter
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.compilers.hlo import parser as _hlo
-from oneblock.compilers.hlo.proto import HloProtoError
 from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
@@ -47,30 +45,21 @@ class ExportJob(Job[HloModule]):
         """Lower, write, read back, run and check; a module whose answers are wrong is a failure."""
         cell = self.cell
         emit("phase", name="importing")
-        backends.load(cell.backend).compilations()  # which says what to install
-        from oneblock.backends._jax.ops import JaxOps
-        from oneblock.compilers.xla import export as neuron_hlo
-        from oneblock.compilers.xla import lowering as xla
-
+        exporter = _exporter(cell)
         emit("phase", name="lowering")
         workload = workloads.load(cell.case.workload)
         arrays = without_data(workload, cell.case, cell.dtype)
-        program = xla.named(workload.program, JaxOps(), cell.case, workload.name)
-        try:
-            made = neuron_hlo.export(program, {name: (a.shape, a.dtype) for name, a in arrays.items()})
-        except HloProtoError as error:
-            raise Unsupported(str(error)) from error
-        module, text = Path(self.module), neuron_hlo.text(made.encoded)
+        made = exporter.export(workload, cell.case, arrays)
+        module = Path(self.module)
         module.write_bytes(made.encoded)
-        Path(self.text).write_text(text, encoding="utf-8")
+        Path(self.text).write_text(made.text, encoding="utf-8")
         emit("phase", name="checking")
         checks = verdicts(module.read_bytes(), made.parameters, made.outputs, cell, Golden.read(Path(self.golden)))
-        parsed = _hlo.parse(text)
         written = HloModule(
             sha256=hashlib.sha256(made.encoded).hexdigest(),
             nbytes=len(made.encoded),
-            computations=len(parsed.computations),
-            opcodes=dict(Counter(i.opcode for c in parsed.computations.values() for i in c.instructions)),
+            computations=made.computations,
+            opcodes=made.opcodes,
             parameters={name: f"{cell.dtype}{list(arrays[name].shape)}" for name in made.parameters},
             outputs=made.outputs,
             checks=checks,
@@ -82,13 +71,18 @@ class ExportJob(Job[HloModule]):
         return outcome
 
 
+def _exporter(cell: Cell) -> Exporter:
+    backend = backends.load(cell.backend)
+    if not isinstance(backend, Exporter):
+        raise Unsupported(f"{cell.backend} writes no modules for another compiler")
+    return backend
+
+
 def verdicts(
     encoded: bytes, parameters: Sequence[str], outputs: Sequence[str], cell: Cell, golden: Golden
 ) -> tuple[Check, ...]:
     """The checks of a module's answers to each input that has a reference, run by XLA on the CPU."""
-    from oneblock.compilers.xla import export as neuron_hlo
-
-    run, workload = neuron_hlo.on_cpu(encoded), workloads.load(cell.case.workload)
+    run, workload = _exporter(cell).run_exported(encoded), workloads.load(cell.case.workload)
     weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
 
     def verdict(i: int) -> Check:

@@ -6,10 +6,12 @@ A name in a list is no promise for a shape or a type, and one that is missing no
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
-from enum import StrEnum
+
+from oneblock.compilers.api.export import Mark
 
 COMPILER = "neuronx-cc"
 COMMAND = (COMPILER, "list-operators", "--framework", "XLA")
@@ -74,14 +76,6 @@ class OperatorsError(RuntimeError):
     """The compiler is on the path and does not list its operators."""
 
 
-class Mark(StrEnum):
-    """What a list says of an opcode."""
-
-    LISTED = "in the list"
-    NOT_LISTED = "not in the list"
-    STRUCTURAL = "structural"
-
-
 @dataclass(frozen=True)
 class Operators:
     """A list of operators' names, and where it comes from."""
@@ -109,13 +103,20 @@ def operators() -> Operators:
     try:
         done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise OperatorsError(f"expected a list from `{asked}`, got {error}; mend it or take it off the path") from error
+        raise OperatorsError(f"expected a list from `{asked}`, got {error}") from error
     names = tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
     if done.returncode or not names:
         said = (done.stderr.strip() or "nothing").splitlines()[-1]
         ended = f"exit status {done.returncode} and {len(names)} names ({said})"
-        raise OperatorsError(f"expected a list from `{asked}`, got {ended}; mend it or take it off the path")
+        raise OperatorsError(f"expected a list from `{asked}`, got {ended}")
     return Operators(f"{COMPILER}'s list", f"`{asked}`, answered by the compiler that is installed here", names, {})
+
+
+def compile_command(module: str, name: str, architecture: str) -> str:
+    """The line that compiles a module."""
+    words = [COMPILER, "compile", module, "--framework", "XLA", "--target", architecture]
+    words += ["--model-type", "transformer", "--auto-cast", "none", "--output", f"{name}.{architecture}.neff"]
+    return shlex.join(words)
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import PackageNotFoundError, version
 
-_MEND = "pip install 'oneblock[tvm_relax]'"
+_MEND = "pip install 'oneblock[tvm-relax]'"  # pip before 23.3 finds extras by this spelling alone
 _SERIES = "0.27"
 _FFI_BELOW = (0, 1, 15)  # which crashes in MetaSchedule, in ToJSONGraph
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tvm
 from tvm.script import tirx
 
+from oneblock.compilers.api.export import TrnSource
+
 _TARGET = "aws/trn1/trn1.2xlarge"
 _K, _M, _N, _P = (
     256,
@@ -62,9 +64,15 @@ def double(a: T.Buffer(({_M}, {_N}), "float32"), b: T.Buffer(({_M}, {_N}), "floa
 """
 
 
-def version() -> str:
-    """Of TVM."""
-    return str(tvm.__version__)
+def source() -> TrnSource:
+    """What the target emits, and what it refuses."""
+    return TrnSource(
+        tvm=str(tvm.__version__),
+        program=matmul(),
+        source=emitted(matmul()),
+        laid_out=emitted(matmul(laid_out=True)),
+        refused=refusal(),
+    )
 
 
 def matmul(*, laid_out: bool = False) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,21 +11,13 @@ import numpy as np
 from jax._src.lib import _jax, xla_client
 from jaxlib import _hlo as jaxlib_hlo
 
+from oneblock.compilers.api.export import Exported
 from oneblock.compilers.hlo import parser as _hlo
 from oneblock.compilers.hlo.proto import HloProtoError, rewritten
 from oneblock.compilers.xla import lowering as xla
 
 # By the reference of its options, neuronx-cc 2.27 computes int64 in int32 unless told otherwise: a silent change.
 _WIDE = ("s64", "u64", "f64", "c128")
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A module to be handed over, and the names of what it takes and gives, in their order."""
-
-    encoded: bytes
-    parameters: tuple[str, ...]
-    outputs: tuple[str, ...]
 
 
 def export(program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]]) -> Exported:
@@ -38,8 +30,12 @@ def export(program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ..
     traced = jax.jit(program, keep_unused=True).trace(specs)  # so that array i by name is parameter i
     lowered = traced.lower(lowering_platforms=("cpu",))
     encoded = rewritten(lowered.compiler_ir("hlo").as_serialized_hlo_module_proto())
-    refuse(text(encoded))
-    return Exported(encoded, tuple(sorted(shapes)), tuple(sorted(lowered.out_info)))
+    printed = text(encoded)
+    refuse(printed)
+    computations = _hlo.parse(printed).computations
+    opcodes = Counter(instruction.opcode for each in computations.values() for instruction in each.instructions)
+    outputs = tuple(sorted(lowered.out_info))
+    return Exported(encoded, printed, tuple(sorted(shapes)), outputs, len(computations), dict(opcodes))
 
 
 def text(encoded: bytes) -> str:

@@ -49,6 +49,35 @@ def test_imports_point_one_way(path: Path) -> None:
         assert not toolchains, "machinery imports no toolchain"
 
 
+def imported_by_name(tree: ast.AST) -> list[str]:
+    """What modules whose names are strings begin with: "?" where that cannot be read off."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            name = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+            if isinstance(name, ast.FormattedValue) and ast.unparse(name.value) in ("__name__", "__package__"):
+                found.append("oneblock.bench.")  # of the file's own folder
+            else:
+                found.append(str(name.value) if isinstance(name, ast.Constant) else "?")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_bench_imports_by_name_nothing_but_its_own(path: Path) -> None:
+    """The import contracts do not see a module whose name is a string."""
+    assert all(name.startswith("oneblock.bench.") for name in imported_by_name(ast.parse(path.read_text())))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['importlib.import_module("oneblock.compilers.nki")', 'import_module(f"oneblock.compilers.{x}.pins")',
+     'import_module(f"oneblock.{x}")', "import_module(name)", '__import__("oneblock.backends.jax_xla")'],
+)  # fmt: skip
+def test_a_toolchain_imported_by_name_is_seen(line: str) -> None:
+    (name,) = imported_by_name(ast.parse(line))
+    assert not name.startswith("oneblock.bench.")
+
+
 def test_listing_and_helping_import_no_toolchain_and_nothing_heavy() -> None:
     code = (
         "import sys; from oneblock import backends, workloads; backends.names(); workloads.names();"

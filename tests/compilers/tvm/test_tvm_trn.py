@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.commands._trn_page import LABEL, illegal, render
-from oneblock.bench.worker.trn_job import TrnSource
+from oneblock.compilers.api.export import TrnSource
 from tests.conftest import REQUIRED
 from tests.helpers.oneblock_process import install, oneblock
 
@@ -62,7 +62,7 @@ def test_the_command_writes_the_page_or_says_why_not(tmp_path: Path) -> None:
     if importlib.util.find_spec("tvm") is None:
         assert "tvm_relax" not in REQUIRED, "required, and not here: pip install 'oneblock[tvm-relax]'"
         assert done.returncode == 1
-        assert "no page was written: tvm is not installed; pip install 'oneblock[tvm-relax]'" in done.stderr
+        assert "no page was written: apache-tvm is not installed; pip install 'oneblock[tvm-relax]'" in done.stderr
         return
     assert done.returncode == 0, done.stderr
     assert LABEL in done.stdout

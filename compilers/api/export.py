@@ -1,0 +1,56 @@
+"""What one compiler hands to another: a module, the operators that the other names, a source that is only read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A module in the binary form that another compiler takes, and what is in it."""
+
+    encoded: bytes
+    text: str  # the same for people
+    parameters: tuple[str, ...]  # the names of what it takes, in their order
+    outputs: tuple[str, ...]  # and of what it gives
+    computations: int
+    opcodes: dict[str, int]  # how many instructions there are of each
+
+
+class Mark(StrEnum):
+    """What a list of operators says of an opcode."""
+
+    LISTED = "in the list"
+    NOT_LISTED = "not in the list"
+    STRUCTURAL = "structural"
+
+
+class OperatorList(Protocol):
+    """The operators that a compiler names, and where that is written."""
+
+    @property
+    def title(self) -> str:
+        """What the list is, in a few words."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Who says so, and when."""
+        ...
+
+    def mark(self, opcode: str) -> tuple[Mark, str]:
+        """(what the list says of an opcode, the names it goes by there with their conditions)."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrnSource:
+    """What TVM's `trn` target makes of one matrix product, written in two ways, and of a plain loop."""
+
+    tvm: str  # the version
+    program: str  # TIRx
+    source: str
+    laid_out: str  # the source where TVM itself derives the accumulator's allocation from a layout
+    refused: str  # what it says of a plain loop, as Relax and MetaSchedule make them
