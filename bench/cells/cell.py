@@ -6,8 +6,11 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import quote
 
 from oneblock.workloads._workload import Case
+from oneblock.workloads.models import Config, preset
+from oneblock.workloads.ops.third_party import Refused
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,19 @@ class Cell:
 
     @property
     def subject(self) -> str:
-        """What is computed, without where: cells with the same subject have the same right answer."""
+        """What is computed, without where: cells with the same subject have the same right answer, and no others.
+
+        What differs from the default is in it: "block-tiny+kv_heads=4-prefill-B1-T32-float32-w1a2b3c4d.layer3-seed7".
+        """
         c = self.case
+        set_otherwise = "".join(f"+{_plain(key)}={_plain(value)}" for key, value in overrides(c.config).items())
         size = f"B{c.B}-T{c.T}" + (f"-S{c.S}" if c.S != c.T else "")
-        return f"{c.workload}-{c.config.name}-{c.phase}-{size}-{self.dtype}"
+        arrays = "" if self.weights is None else f"-w{self.weights.sha256[:8]}.layer{self.weights.layer}"
+        arrays += "" if self.weight_seed == 0 else f"-seed{self.weight_seed}"
+        arrays += "" if self.input_seed == 1 else f"-input{self.input_seed}"
+        arrays += "" if self.variant is None else f"-variant.{_plain(self.variant)}"
+        name = f"{_plain(c.config.name)}{set_otherwise}"
+        return f"{_plain(c.workload)}-{name}-{c.phase}-{size}-{_plain(self.dtype)}{arrays}"
 
     @property
     def question(self) -> str:
@@ -50,14 +62,49 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """A name for people and files; the identity tells cells apart."""
-        return f"{self.subject}-{self.backend}-{self.ops_set}-{self.target.replace(':', '_')}"
+        """A name for people and files: two cells of one name are one cell."""
+        where = f"{_plain(self.backend)}-{_plain(self.ops_set)}-{self.target.replace(':', '_')}"
+        where += "" if self.toolchain is None else f"-toolchain.{_plain(self.toolchain)}"
+        return f"{self.subject}-{where}" + ("" if self.sharding is None else f"-sharding.{_plain(self.sharding)}")
+
+    @property
+    def otherwise(self) -> list[str]:
+        """What of it is not as by default, for people: ["kv_heads=4", "layer 3 of 1a2b3c4d", "seed 7"]."""
+        said = [f"{key}={value}" for key, value in overrides(self.case.config).items()]
+        said += [] if self.weights is None else [f"layer {self.weights.layer} of {self.weights.sha256[:8]}"]
+        said += [] if self.weight_seed == 0 else [f"seed {self.weight_seed}"]
+        said += [] if self.input_seed == 1 else [f"input seed {self.input_seed}"]
+        named = {"variant": self.variant, "sharding": self.sharding, "toolchain": self.toolchain}
+        return said + [f"{name} {value}" for name, value in named.items() if value is not None]
+
+    @property
+    def key(self) -> str:
+        """A hash of the whole cell: what must be equal before two records are of one cell."""
+        return digest(self.keys())
 
     def keys(self) -> dict[str, Any]:
         """Every property by a dotted name: "case.config.width"; the path of a checkpoint is not one, its hash is."""
         flat = _flatten(asdict(self))
         flat.pop("weights.path", None)
         return flat
+
+
+def overrides(config: Config) -> dict[str, Any]:
+    """What of a configuration is not as in the preset whose name it bears: {"kv_heads": 4}.
+
+    Of one whose name is no preset here, {"config": a hash of it all}: two of that name may differ in anything.
+    """
+    try:
+        base = asdict(preset(config.name))
+    except (LookupError, Refused):
+        return {"config": digest(asdict(config))[:8]}
+    return {key: value for key, value in asdict(config).items() if value != base[key]}
+
+
+def _plain(value: object) -> str:
+    """A value as a part of a name, percent-encoded where it has what separates parts or is special to a file system."""
+    scalar = value is None or isinstance(value, str | int | float)
+    return quote(str(value), safe="") if scalar else digest(value)[:8]
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.format.errors import Refused, note
-from oneblock.bench.judge.compare import Comparison, compare, exit_code, pair
+from oneblock.bench.judge.compare import Comparison, alone, compare, exit_code, pair
 from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
@@ -37,7 +37,7 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
     found = [compare(x, y) for x, y in pairs]
     for side, records in (("A", only_a), ("B", only_b)):
         if records:
-            note(f"only in {side}: {', '.join(record.cell.name for record in records)}")
+            note(f"only in {side}: {', '.join(alone(records, pairs))}")
     if as_json:
         answer(found)
     else:

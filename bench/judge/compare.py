@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +51,37 @@ def compare(a: Record, b: Record) -> Comparison:
     return Comparison(name, found, None, software(a, b))
 
 
-def pair(a: list[Record], b: list[Record]) -> tuple[list[tuple[Record, Record]], list[Record], list[Record]]:
-    """(pairs of one cell, those only in A, those only in B), the newest record of a cell standing for it.
+Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]
 
-    Cells are paired by name and not by identity, so that a difference in identity is named and not lost.
+
+def pair(a: Sequence[Record], b: Sequence[Record]) -> Pairs:
+    """(pairs of one cell, those only in A, those only in B), the newest record standing for those of one place.
+
+    Cells are paired on one machine and tier where both sets have them there; otherwise all the same, so that what
+    forbids to compare them is named and not lost.
     """
-    left, right = ({r.cell.name: r for r in sorted(side, key=lambda r: r.created)} for side in (a, b))
+    both, left, right = _pair(a, b, Record.place)
+    paired = {one.cell.key for one, _ in both}
+    more_left, more_right = ([r for r in side if r.cell.key not in paired] for side in (left, right))
+    apart, left_alone, right_alone = _pair(more_left, more_right, _cell)
+    beside = [[r for r in side if r.cell.key in paired] for side in (left, right)]
+    return both + apart, left_alone + beside[0], right_alone + beside[1]
+
+
+def _cell(record: Record) -> str:
+    return record.cell.key
+
+
+def _pair(a: Sequence[Record], b: Sequence[Record], key: Callable[[Record], str]) -> Pairs:
+    left, right = ({key(r): r for r in sorted(side, key=lambda r: r.created)} for side in (a, b))
     both = [(left[name], right[name]) for name in left if name in right]
     return both, [left[n] for n in left if n not in right], [right[n] for n in right if n not in left]
+
+
+def alone(records: Sequence[Record], pairs: Sequence[tuple[Record, Record]]) -> list[str]:
+    """The names of cells that only one set has; with the place, where both have the cell, and not there."""
+    paired = {one.cell.key for one, _ in pairs}
+    return sorted(r.cell.name if r.cell.key not in paired else f"{r.cell.name} ({r.where})" for r in records)
 
 
 def exit_code(comparisons: list[Comparison]) -> int:

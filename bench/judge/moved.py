@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.units import seconds
-from oneblock.bench.judge.compare import Comparison, compare, disagreements, pair, software
+from oneblock.bench.judge.compare import Comparison, alone, compare, disagreements, pair, software
 from oneblock.bench.judge.figures import Change, changes, whole
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Record, Status
@@ -51,48 +50,15 @@ class Against:
 def against(records: Sequence[Record], others: Sequence[Record]) -> Against:
     """What moved from `others` to `records`, the newest record first: every cold time, and each count that changed.
 
-    Cells are paired on one machine and tier where both sets have them there; otherwise by name, and then the row says
-    what forbids to compare them.
+    Of cells that were paired across machines or tiers the row says what forbids to compare them.
     """
-    pairs, left, right = _pairs(records, others)
+    pairs, *sides = pair(others, records)
     pairs.sort(key=lambda both: both[1].cell.name)
     pairs.sort(key=lambda both: both[1].created, reverse=True)
     rows = [[*_rows(before, after)] for before, after in pairs]
     count, refused = (sum(any(r.verdict in of for r in each) for each in rows) for of in (_MOVES, (NOT_COMPARED,)))
-    paired = {after.cell.name for _, after in pairs}
-    alone = [tuple(sorted(_alone(record, paired) for record in side)) for side in (left, right)]
-    return Against(tuple(row for each in rows for row in each), len(pairs), count, refused, *alone)
-
-
-def _alone(record: Record, paired: Container[str]) -> str:
-    """The name of a cell that only one set has; with its place, if both have it elsewhere."""
-    name = record.cell.name
-    return f"{name} ({record.tier} on {record.environment.machine.get('cpu')})" if name in paired else name
-
-
-_Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]
-
-
-def _pairs(records: Sequence[Record], others: Sequence[Record]) -> _Pairs:
-    """(before, after), the newest of each; then what has no partner, before and after."""
-    here, there = _by_place(records), _by_place(others)
-    found, left, right = [], [], []
-    for place in dict.fromkeys((*there, *here)):
-        both, only_there, only_here = pair(there.get(place, []), here.get(place, []))
-        found += both
-        left += only_there
-        right += only_here
-    paired = {after.cell.name for _, after in found}
-    elsewhere = [record for record in right if record.cell.name in paired]
-    both, left, right = pair(left, [record for record in right if record.cell.name not in paired])
-    return found + both, left, right + elsewhere
-
-
-def _by_place(records: Sequence[Record]) -> dict[str, list[Record]]:
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        found.setdefault(digest([record.tier, record.environment.machine]), []).append(record)
-    return found
+    only = [tuple(alone(side, pairs)) for side in sides]
+    return Against(tuple(row for each in rows for row in each), len(pairs), count, refused, *only)
 
 
 def _rows(before: Record, after: Record) -> Iterator[Moved]:

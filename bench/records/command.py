@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
 
+from oneblock.bench.cells.cell import overrides
 from oneblock.bench.records.record import Record
 from oneblock.workloads._workload import Phase
-from oneblock.workloads.models import PRESETS, Config
+from oneblock.workloads.models import Config
 
 
 def run_command(record: Record) -> str:
@@ -30,13 +30,9 @@ def run_command(record: Record) -> str:
 def _config(config: Config) -> Iterator[str]:
     """The preset, and what was set otherwise: a configuration keeps the name of the preset it was made from."""
     yield from ("--preset", config.name)
-    if config.name in PRESETS:
-        for key, value in _changed(config, PRESETS[config.name]):
+    settable = {
+        field.name for field in fields(Config)
+    }  # of a configuration that is not here a hash is all that is known
+    for key, value in overrides(config).items():
+        if key in settable:
             yield from ("--set", f"{key}={value}")
-
-
-def _changed(config: Config, base: Config) -> Iterator[tuple[str, Any]]:
-    then = asdict(base)
-    for key, value in asdict(config).items():
-        if key != "name" and value != then[key]:
-            yield key, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from oneblock.bench.format.errors import Refused, note
@@ -11,19 +12,35 @@ from oneblock.workloads.ops.nearest import unknown
 
 
 def find(text: str, directory: Path) -> tuple[Path, Record]:
-    """The record that `text` names: a path, or words that one file name in the directory contains."""
+    """The record that `text` names: a path, a name or identity, or words that one file name in the directory contains.
+
+    Of several records of one cell, tier and machine the newest is meant. Refused if others are left, with the choices.
+    """
     path = Path(text)
     if path.suffix == ".json" or path.is_file():
         return path, read_record(path)
     records = load(Store(directory))
-    matching = [(p, r) for p, r in records if all(word in p.name for word in text.split())]
-    latest = {record.cell.name: (p, record) for p, record in sorted(matching, key=_when)}
-    if len(latest) == 1:
-        return next(iter(latest.values()))
-    if not latest:
-        raise Refused(unknown("record", text, sorted({r.cell.name for _, r in records})))
-    names = "\n  ".join(sorted(p.name for p, _ in latest.values()))
-    raise Refused(f"{text!r} is in the names of {len(latest)} records; give more of one:\n  {names}")
+    for meant in (_named, _has_words, _contains):
+        found = {record.place(): (p, record) for p, record in sorted(records, key=_when) if meant(text, p, record)}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            choices = "\n  ".join(sorted(f"{p.name}  ({record.where})" for p, record in found.values()))
+            raise Refused(f"{text!r} is in the names of {len(found)} records; give more of one:\n  {choices}")
+    raise Refused(unknown("record", text, sorted({r.cell.name for _, r in records})))
+
+
+def _named(text: str, path: Path, record: Record) -> bool:
+    return text in (record.cell.name, record.identity(), path.name, path.stem)
+
+
+def _has_words(text: str, path: Path, _: Record) -> bool:
+    """Whether each word is a part of the name, so that T1 is not taken for T16."""
+    return all(re.search(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", path.name) for word in text.split())
+
+
+def _contains(text: str, path: Path, _: Record) -> bool:
+    return all(word in path.name for word in text.split())
 
 
 def load(store: Store) -> list[tuple[Path, Record]]:

@@ -178,6 +178,15 @@ class Record:
         where = {f"machine.{key}": value for key, value in self.environment.machine.items()}
         return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": timers} | where
 
+    @property
+    def where(self) -> str:
+        """Its tier and machine, for people."""
+        return f"{self.tier} on {self.environment.machine.get('cpu')}"
+
+    def place(self) -> str:
+        """A hash of cell, tier and machine: records of one place differ in software and moment; the newest counts."""
+        return digest([self.cell.keys(), self.tier, self.environment.machine])
+
     def identity(self) -> str:
         """The name under which a cell counts as done: cell, tier, machine and software."""
         return identity(self.cell, self.tier, self.environment)

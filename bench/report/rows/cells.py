@@ -1,12 +1,14 @@
 """Columns of one cell for other programs: times where they were measured, counts where a compiler's output was read.
 
-Times are in seconds, medians with their 99 % interval, and there only where they were measured.
+Times are in seconds, medians with their 99 % interval, and there only where they were measured. What may be set
+otherwise than by default, from "overrides" to "toolchain", is empty where it was not.
 """
 
 from __future__ import annotations
 
 from statistics import median
 
+from oneblock.bench.cells.cell import overrides
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.figures import whole
 from oneblock.bench.judge.stats import centre, interval
@@ -19,7 +21,8 @@ _COUNTS = {  # column: name of the figure, whose kind is in counts_kind
     "flops_counted": "FLOPs", "hbm_bytes": "HBM traffic", "scratch_bytes": "scratch", "registers": "registers",
 }  # fmt: skip
 COLUMNS = (
-    "name", "workload", "config", "phase", "B", "T", "S", "dtype", "backend", "ops_set", "target", "tier", "device",
+    "name", "workload", "config", "overrides", "phase", "B", "T", "S", "dtype", "weights", "layer", "weight_seed",
+    "input_seed", "variant", "backend", "ops_set", "target", "sharding", "toolchain", "tier", "device",
     "machine", "created", "identity", "status", "kind", "reason", "hint", "doubts",
     "cold_s", "cold_low_s", "cold_high_s", "warm_s", "warm_low_s", "warm_high_s", "processes", "samples",
     "of_limit", "limit_by", "limit_kind", "compile_cold_s", "compile_warm_s", "peak_rss_bytes",
@@ -33,6 +36,10 @@ def cell_row(record: Record) -> dict[str, Value]:
     found: dict[str, Value] = dict.fromkeys(COLUMNS)
     found |= {
         "name": cell.name, "workload": case.workload, "config": case.config.name, "phase": case.phase.value,
+        "overrides": " ".join(f"{key}={value}" for key, value in overrides(case.config).items()) or None,
+        "weights": cell.weights.sha256 if cell.weights else None, "layer": cell.weights.layer if cell.weights else None,
+        "weight_seed": cell.weight_seed or None, "input_seed": cell.input_seed if cell.input_seed != 1 else None,
+        "variant": cell.variant, "sharding": cell.sharding, "toolchain": cell.toolchain,
         "B": case.B, "T": case.T, "S": case.S, "dtype": cell.dtype, "backend": cell.backend, "ops_set": cell.ops_set,
         "target": cell.target, "tier": record.tier, "device": record.device, "created": record.created,
         "machine": str(record.environment.machine.get("cpu") or ""), "identity": record.identity(),

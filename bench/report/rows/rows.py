@@ -77,7 +77,7 @@ def rows_of(records: Sequence[tuple[Path, Record]]) -> list[Row]:
     rows: list[Row] = []
     seen = set()
     for path, record in sorted(records, key=lambda entry: entry[1].created, reverse=True):
-        key = digest([record.cell.keys(), record.tier, record.environment.machine])
+        key = record.place()
         machine = machines.index(digest(record.environment.machine)) + 1
         rows.append(Row(path, record, machine, _times(record), len(rows), newest=key not in seen))
         seen.add(key)
