@@ -11,7 +11,7 @@ class Content:
     """What the page knows of one text; None where that is not known, or not so."""
 
     lines: int | None = None
-    share: float | None = None  # of its operations, those that a step claims
+    share: float | None = None  # of its operations, those that are mapped to a step
     operations: int | None = None  # None: no step attribution
     counts: dict[str, list[int]] | None = None  # step: [lines, operations]
     by: str | None = None  # what a step is told by, where that is not each operation

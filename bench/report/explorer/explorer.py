@@ -1,7 +1,7 @@
 """The data of the report's Explorer: each record's stages as text, and of which step of the block each line is.
 
 Texts travel in the page compressed, the earlier stages first, until the page's budget is used. A text that is too long
-is cut at a line, and then lies whole in a folder beside the page; what found no room is named with its path.
+is cut at a line, and then lies whole in a folder beside the page; texts over the budget are named by path.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Explorer:
 
     @property
     def attribution(self) -> list[Attribution]:
-        """Of each cell, by stage: the share of the operations that a step claims."""
-        return [Attribution(cell.label, cell.subject, shares(cell.stages)) for cell in self.cells]
+        """The step attribution of each cell, by stage."""
+        return [Attribution(cell.name, cell.label, cell.subject, shares(cell.stages)) for cell in self.cells]
 
     @property
     def json(self) -> str:

@@ -1,4 +1,4 @@
-"""Of each stage of a cell, the share of its operations that a step claims, for the page's table."""
+"""Step attribution of each stage of a cell: the fraction of its operations that are mapped to a step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Share:
     """A family of dialects in one stage, such as every text a kernel, all together."""
 
     family: str
-    share: float | None  # of the operations of the texts that were read; None where there is none
+    share: float | None  # of the operations of the texts that were read, those mapped to a step; None without any
     operations: int
     by: str  # what a step is told by: "operation", or "kernel" where all of a kernel's lines have its steps
     unread: dict[str, int]  # why texts were not read: how many
@@ -24,6 +24,7 @@ class Share:
 class Attribution:
     """The shares of one cell, by the name of the stage."""
 
+    name: str
     label: str
     subject: str
     stages: dict[str, list[Share]]

@@ -16,10 +16,12 @@ from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import adapter
 from oneblock.bench.report.exports.stages import joined, safe
 from oneblock.bench.report.rows.cells import COLUMNS, cell_row
+from oneblock.compilers.api.facts import Buffer, Memory
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, record
+from tests.bench.report.test_report_compiled import compiled
 from tests.conftest import REQUIRED
-from tests.helpers.stage_records import facts, run, store
+from tests.helpers.stage_records import HLO, facts, run, store
 
 STABLEHLO = """#loc1 = loc("jit(block)/norm1/mul"(unknown))
 module @jit_block attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
@@ -197,3 +199,24 @@ def test_exported_stablehlo_parses_as_mlir(tmp_path: Path) -> None:
             assert "norm1" in module.operation.get_asm(enable_debug_info=True), "the scopes that group the graph"
         with pytest.raises(ir.MLIRError):
             ir.Module.parse(STABLEHLO.replace("stablehlo.multiply", "stablehlo.multiplied"))
+
+
+def test_sections_export_the_tables_that_the_page_shows(tmp_path: Path) -> None:
+    memory = Memory("hbm", 3 * 2**30, 2 * 2**30, (Buffer(2**30, "f32[8] scores"),))
+    unfit = replace(record("xla_tpu"), status=Status.OUT_OF_MEMORY, reason="too large", memory=memory, check=None)
+    stated = replace(compiled(), created="2026-01-02T00:00:00.000Z")
+    out = exported(tmp_path, (record("jax_xla"), {"hlo": HLO, "nobody-reads-it": "x"}), (unfit, {}), (stated, {}))
+    found = json.loads((out / "report.json").read_text())
+    (row,) = found["memory"]
+    assert (row["backend"], row["memory"], row["needed_bytes"]) == ("xla_tpu", "hbm", 3 * 2**30)
+    ceilings = {one["target"]: one for one in found["ceilings"]}
+    assert ceilings["cpu"]["measured_flops_per_s"] == 4e11
+    assert ceilings["tpu:v5e"]["measured_flops_per_s"] is None, "what the maker states is no measurement"
+    assert ceilings["tpu:v5e"]["stated_flops_per_s"] == pytest.approx(197e12 / 6), "float32 takes six passes"
+    hlo, unread = found["attribution"]
+    assert (hlo["dialect"], hlo["attributed_fraction"], hlo["attributed_by"]) == ("hlo", 1.0, "operation")
+    assert (unread["dialect"], unread["attributed_fraction"]) == ("nobody-reads-it", None)
+    for name in ("memory", "ceilings", "attribution", "moved"):
+        with (out / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [{key: "" if value is None else str(value) for key, value in one.items()} for one in found[name]] == rows

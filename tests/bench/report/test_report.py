@@ -125,6 +125,15 @@ def test_nothing_is_loaded(everything: str) -> None:
     assert "default-src 'none'" in everything
 
 
+def test_an_id_is_of_one_element_and_every_link_has_its_goal(everything: str) -> None:
+    tags = Page(everything).tags
+    ids = [names["id"] for _, names in tags if "id" in names]
+    assert len(ids) == len(set(ids))
+    goals = {str(names["href"])[1:] for tag, names in tags if tag == "a" and str(names["href"]).startswith("#")}
+    assert goals
+    assert goals <= set(ids)
+
+
 def test_the_policy_names_the_scripts_of_the_page_and_no_other(everything: str) -> None:
     page = Page(everything)
     policy = next(names["content"] for tag, names in page.tags if names.get("http-equiv") == "Content-Security-Policy")

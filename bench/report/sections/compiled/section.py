@@ -51,17 +51,17 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledPrograms:
     """The page's subjects with compiled rows, and every method of theirs once."""
 
     subjects: list[Subject]
     methods: list[Method]
 
 
-def build(study: Study) -> Compiled | None:
+def build(study: Study) -> CompiledPrograms | None:
     """The compiled programs; None where no row is one with facts."""
     found = subjects(study.groups, study.plots)
-    return Compiled(found, methods(found)) if found else None
+    return CompiledPrograms(found, methods(found)) if found else None
 
 
 def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from oneblock.bench.judge.limits import stated_limits
 from oneblock.bench.records.record import Limits
+from oneblock.bench.report.rows.cells import Value
 from oneblock.bench.report.rows.rows import Row
-from oneblock.bench.report.section import Section
+from oneblock.bench.report.section import Section, Table
 from oneblock.bench.report.sections.roofline.plots import Roofline, StepRoofline, rooflines, step_rooflines
 from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
@@ -66,4 +67,24 @@ def _stated(row: Row) -> Limits | None:
         return limits if limits is not None and limits.kind is not Kind.MEASURED else None
 
 
-SECTION = Section("Roofline", "roofline", 60, build, kinds=(Kind.MEASURED, Kind.MODELLED, Kind.COMPILED))
+FIGURES = ("flops_per_s", "read_bytes_per_s", "flops_by")
+COLUMNS = (
+    "target",
+    "dtype",
+    *(f"measured_{name}" for name in FIGURES),
+    "measured_on",
+    *(f"stated_{n}" for n in FIGURES),
+)
+
+
+def rows(study: Study) -> list[dict[str, Value]]:
+    """The ceilings for other programs, what was measured and what the maker states in columns of their own."""
+    found = []
+    for one in ceilings(study.newest):
+        measured, stated = ([getattr(of, name, None) for name in FIGURES] for of in (one.measured, one.stated))
+        found.append(dict(zip(COLUMNS, (one.target, one.dtype, *measured, one.when or None, *stated), strict=True)))
+    return found
+
+
+TABLE = Table("ceilings", COLUMNS, rows)
+SECTION = Section("Roofline", "roofline", 60, build, kinds=(Kind.MEASURED, Kind.MODELLED, Kind.COMPILED), table=TABLE)
