@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
-BACKENDS = sorted(EXTRAS.keys() - {"study"})  # one extra for each backend
+BACKENDS = sorted(EXTRAS.keys() - PYPROJECT["tool"]["oneblock"]["extras-that-are-no-backend"])
 LOCK = "--constraint=ci/constraints.txt"
 # What stands for a device where there is none.
 COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1"}

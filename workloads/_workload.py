@@ -8,8 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from oneblock.workloads.models import Config
-from oneblock.workloads.ops.definitions import Array, Ops
+from oneblock.workloads.models import PRESETS, Config
+from oneblock.workloads.ops.definitions import STEPS, Array, Ops
 
 Arrays = Mapping[str, np.ndarray]  # what crosses every boundary: NumPy arrays in the cell's dtype, by name
 
@@ -81,3 +81,23 @@ class Workload:
     costs: Callable[[Case, int], list[StepCost]]  # (case, bytes of an element) -> by step
     main_input: str  # the array that a do-nothing answer would copy
     phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)
+
+
+def wrong(workload: object, name: str) -> str | None:
+    """The first thing that is wrong with what somebody calls a workload, tried at a small case; None if nothing is."""
+    if not isinstance(workload, Workload):
+        return f"names a {type(workload).__name__}: expected a Workload"
+    if workload.name != name:
+        return f"calls itself {workload.name!r}: expected {name!r}, under which it is registered"
+    if not workload.phases or not set(workload.phases) <= set(Phase):
+        return f"has the phases {workload.phases!r}: expected some of {', '.join(Phase)}"
+    phase = workload.phases[0]
+    case = Case(name, PRESETS["tiny"], phase, 1, 1 if phase is Phase.DECODE else 4, 4)
+    try:
+        specs, costs = workload.specs(case), workload.costs(case, 4)
+    except Exception as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
+        return f"does not say its arrays and costs: {type(error).__name__}: {error}"
+    if workload.main_input not in specs:
+        return f"has the main input {workload.main_input!r}: expected one of its arrays, {', '.join(specs)}"
+    strange = [cost.step for cost in costs if cost.step not in STEPS]
+    return f"counts the steps {strange}: expected some of {', '.join(STEPS)}" if strange else None

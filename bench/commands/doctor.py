@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from oneblock import backends
+from oneblock import backends, workloads
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds
@@ -22,7 +22,10 @@ from oneblock.bench.runs.limits import LimitsBook, as_rows
 from oneblock.bench.runs.probes import probe
 from oneblock.bench.terminal.records import console
 from oneblock.bench.worker.limits_job import LimitsJob
+from oneblock.compilers import chips, dialects
+from oneblock.workloads import models
 from oneblock.workloads.ops.definitions import OPS
+from oneblock.workloads.ops.third_party import Refused
 
 
 @click.command("doctor")
@@ -63,8 +66,16 @@ def _alike(found: list[Probed]) -> list[list[Probed]]:
 
 
 def _refused() -> list[str]:
-    """What other packages registered and is not taken, each with the reason."""
-    return [str(one) for one in backends.registered().refused]
+    """What other packages registered and is not taken, each with the reason; a backend has a row that says it."""
+    told = [str(one) for one in backends.registered().refused]
+    for registered, load in ((workloads.registered(), workloads.load), (models.registered(), models.preset)):
+        told += [str(one) for one in registered.refused]
+        for name in registered.points:
+            try:
+                load(name)
+            except Refused as error:
+                told.append(str(error))
+    return [*told, *chips.third_party().refused, *dialects.refused().values()]
 
 
 def _offers(found: list[Probed]) -> Table:

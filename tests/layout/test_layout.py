@@ -99,7 +99,10 @@ def test_listing_and_helping_import_no_toolchain_and_nothing_heavy() -> None:
 
 def test_every_backend_has_an_extra_of_its_name_and_every_extra_a_backend() -> None:
     own = {path.stem for path in (ROOT / "backends").glob("[!_]*.py")}
-    assert own == PYPROJECT["project"]["optional-dependencies"].keys() - {"study"}
+    no_backends = set(PYPROJECT["tool"]["oneblock"]["extras-that-are-no-backend"])
+    assert own.isdisjoint(no_backends)
+    assert no_backends <= PYPROJECT["project"]["optional-dependencies"].keys(), "none that is gone"
+    assert own == PYPROJECT["project"]["optional-dependencies"].keys() - no_backends
     assert own <= set(backends.names())
 
 

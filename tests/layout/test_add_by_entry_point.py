@@ -1,0 +1,194 @@
+"""What another package adds by an entry point: run, shown and reported as ours, or refused in a sentence, alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.oneblock_process import oneblock
+
+SOURCE = """
+from dataclasses import replace
+from oneblock.backends.api.backend import Compiled, no_lowering
+from oneblock.backends.api.host import NumpyExecutable
+from oneblock.backends.reference import Reference
+from oneblock.workloads.models import Config
+from oneblock.workloads.norm import WORKLOAD
+from oneblock.workloads.ops.numpy_ops import NumpyOps
+
+
+class Doubled(NumpyOps):
+    def rms_norm(self, x, weight, eps):
+        return super().rms_norm(x + x, weight, 4 * eps)  # the same: a norm does not see a scale
+
+
+class Mine(Reference):
+    def __init__(self, name, **declared):
+        self.name = name
+        self.ops_sets = {"plain": (), "doubled": ("rms_norm",)}
+        vars(self).update(declared)
+
+    def compile(self, workload, case, arrays, ops_set, target):
+        ops = Doubled() if ops_set == "doubled" else NumpyOps()
+        return Compiled(NumpyExecutable(workload, case, ops), no_lowering)
+
+
+class Half:
+    name, ops_sets, dtypes, platforms = "half", {"plain": ()}, ("float32",), ("cpu",)
+
+
+half = Half()
+mine, misnamed, reference = Mine("mine"), Mine("other"), Mine("reference")
+no_sets, listed, strange = Mine("no_sets", ops_sets={}), Mine("listed", ops_sets=("plain",)), Mine("strange")
+strange.ops_sets = {"plain": (), "native": ("rmsnorm",)}
+nowhere = Mine("nowhere", platforms=("abacus",))
+
+twice, block = replace(WORKLOAD, name="twice"), replace(WORKLOAD, name="block")
+no_input, no_specs = replace(WORKLOAD, name="no_input", main_input="z"), replace(WORKLOAD, name="no_specs", specs=None)
+small, tiny, other = (Config(name, "llama", 32, 2, 1, 16, 64, rope_theta=1e4) for name in ("small", "tiny", "other"))
+"""
+GROUPS = {
+    "backends": ("mine", "half", "misnamed", "reference", "no_sets", "listed", "strange", "nowhere", "typo"),
+    "workloads": ("twice", "block", "no_input", "no_specs", "misnamed", "typo"),
+    "configurations": ("small", "tiny", "misnamed", "half", "typo"),
+}
+SAYS = {
+    "backends": {
+        "half": "which is not a Backend: it has no probe, compile, compilations",
+        "misnamed": "calls itself 'other': expected 'misnamed', under which it is registered",
+        "no_sets": "declares the ops sets {}: expected each set with the operations that it replaces",
+        "listed": "declares the ops sets ('plain',)",
+        "strange": "says that native replaces ['rmsnorm']: expected some of linear, rms_norm",
+        "nowhere": "declares the platforms ('abacus',): expected some of cpu",
+        "raises": "does not load: RuntimeError: on the way; mend or uninstall a-package",
+        "typo": "does not load: AttributeError",
+    },
+    "workloads": {
+        "no_input": "has the main input 'z': expected one of its arrays, x, norm1_weight",
+        "no_specs": "does not say its arrays and costs: TypeError",
+        "misnamed": "names a Mine: expected a Workload",
+        "raises": "does not load: RuntimeError: on the way",
+        "typo": "does not load: AttributeError",
+    },
+    "configurations": {
+        "misnamed": "calls itself 'other': expected 'misnamed'",
+        "half": "expected a Config of oneblock.workloads.models",
+        "raises": "does not load: RuntimeError: on the way",
+        "typo": "does not load: AttributeError",
+    },
+}
+TAKEN = {"backends": "reference", "workloads": "block", "configurations": "tiny"}
+LOADED = """
+import json
+from oneblock import backends, workloads
+from oneblock.workloads import models
+said = {}
+for group, names, load in (
+    ("backends", backends.names(), backends.load), ("workloads", workloads.names(), workloads.load),
+    ("configurations", models.names(), models.preset),
+):
+    said[group] = {}
+    for name in names:
+        try:
+            said[group][name] = type(load(name)).__name__
+        except (LookupError, backends.Unavailable) as error:
+            said[group][name] = f"{error}; {getattr(error, 'hint', '')}"
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which somebody's package is installed, and much of it is wrong."""
+    folder = tmp_path_factory.mktemp("installed")
+    (folder / "a_package.py").write_text(SOURCE)
+    (folder / "a_package_raises.py").write_text("raise RuntimeError('on the way')\n")
+    info = folder / "a_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-package\nVersion: 1.0\n")
+    lines = []
+    for group, points in GROUPS.items():
+        objects = {"misnamed": "other"} if group == "configurations" else {}
+        lines += [f"[oneblock.{group}]", *(f"{name} = a_package:{objects.get(name, name)}" for name in points)]
+        lines += ["raises = a_package_raises:X", "not.a.name = a_package:mine"]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def loaded(env: dict[str, str]) -> Any:
+    done = subprocess.run([sys.executable, "-c", LOADED], env=env, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group, said in SAYS.items() for name in said])
+def test_what_is_wrong_is_named_and_refused(loaded: Any, group: str, name: str) -> None:
+    said = loaded[group][name]
+    assert SAYS[group][name] in said
+    assert f"oneblock.{group} {name!r} of a-package" in said
+
+
+def test_the_rest_loads_and_ours_are_ours(loaded: Any) -> None:
+    assert [loaded["backends"]["mine"], loaded["backends"]["reference"]] == ["Mine", "Reference"]
+    assert [loaded["workloads"][name] for name in ("twice", "block", "norm")] == ["Workload"] * 3
+    assert [loaded["configurations"][name] for name in ("small", "tiny", "gpt2")] == ["Config"] * 3
+    assert all("not.a.name" not in names for names in loaded.values())
+
+
+def test_a_workload_a_configuration_and_a_backend_with_ops_of_its_own_are_run_shown_and_plotted(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    words = ("twice", "--preset", "small", "-T", "8", "--backend", "mine", "-o", "records")
+    done = oneblock(env, "run", *words, "--report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    shown = oneblock(env, "show", "-o", "records", "--json", cwd=tmp_path)
+    cells = {(r["cell"]["case"]["workload"], r["cell"]["ops_set"], r["status"]) for r in json.loads(shown.stdout)}
+    assert cells == {("twice", "plain", "passed"), ("twice", "doubled", "passed")}
+    page = (tmp_path / "records/report.html").read_text()
+    assert '"domain":["plain","native","kernels","tuned","doubled"]' in page
+    refused = oneblock(env, "run", *words, "--ops", "trebled", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "unknown ops set 'trebled'" in refused.stderr
+    assert "doubled" in refused.stderr
+
+
+def test_what_is_asked_for_and_refused_is_a_mistake_and_stops_nobody_else(env: dict[str, str], tmp_path: Path) -> None:
+    for words, says in (
+        (("norm", "--preset", "raises"), "RuntimeError: on the way"),
+        (("no_input", "--preset", "tiny"), "has the main input 'z'"),
+        (("norm", "--preset", "tiny", "--backend", "half"), "half does not say which ops it has"),
+    ):
+        done = oneblock(env, "run", *words, "-o", "records", cwd=tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert says in done.stderr
+
+
+def test_the_doctor_names_all_that_is_refused(env: dict[str, str], tmp_path: Path) -> None:
+    done = oneblock(env, "doctor", "--backend", "mine", "--backend", "strange", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    rows = {row["backend"]: row for row in told["backends"]}
+    assert rows["mine"]["ops_sets"] == {"plain": [], "doubled": ["rms_norm"]}
+    assert SAYS["backends"]["strange"] in rows["strange"]["reason"]
+    for group, name in TAKEN.items():
+        sentence = f"oneblock.{group} {name!r} of a-package (a_package:{name}): oneblock itself has one of that name"
+        assert any(sentence in one and "rename it in a-package" in one for one in told["refused"])
+    for group in ("workloads", "configurations"):
+        assert all(any(says in one for one in told["refused"]) for says in SAYS[group].values())
+    assert sum("expected a name of letters, digits, _ and -" in one for one in told["refused"]) == 3
+
+
+def test_helping_loads_nothing_of_theirs(env: dict[str, str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from oneblock.bench.commands._app import cli; cli.main(['--help'], standalone_mode=False);"
+        "print('a_package' in sys.modules, 'a_package_raises' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "False False\n")
