@@ -78,6 +78,7 @@ class Here:
             raise Unsupported(str(error)) from error
 
     def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """A function of the module's parameters (...) in their order."""
         return handed.on_cpu(encoded)
 
     def compilations(self) -> int:

@@ -108,7 +108,7 @@ def _put(arrays: Arrays) -> dict[str, Any]:
 
 
 def _for_tpu(program: Any, arrays: Arrays, target: Target) -> Compiled:
-    from oneblock.compilers.xla import tpu
+    from oneblock.compilers.xla import tpu  # which imports JAX: a CPU or a TPU that is here does without
 
     try:
         where = topology(str(target.architecture), target.topology)

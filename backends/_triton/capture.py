@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from oneblock.backends._triton.measured import measured
 from oneblock.backends._triton.plan import Planned
 from oneblock.compilers import Capture
 from oneblock.compilers.api.facts import Estimate, Facts
@@ -23,8 +24,6 @@ def of(planned: Sequence[Planned], *, measure: bool = False) -> Capture:
     def capture(detail: Detail) -> Lowering:
         plan = list(planned)
         if measure and detail is not Detail.BRIEF:
-            from oneblock.backends._triton.measured import measured
-
             plan = [measured(one) for one in plan]
         kernels = tuple(one.facts() for one in plan)
         named = _distinct(plan)

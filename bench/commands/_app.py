@@ -55,7 +55,7 @@ class _Directory(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        from oneblock.workloads.ops.nearest import unknown
+        from oneblock.workloads.ops.nearest import unknown  # as below: `oneblock --help` imports neither
 
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             raise click.UsageError(unknown("command", args[0], self.list_commands(ctx)))

@@ -19,6 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_json as dump
+
 from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
 from oneblock.compilers import Artifact
@@ -42,8 +45,6 @@ class Problem:
 @cache
 def adapter(of: Any = Record) -> Any:
     """Pydantic's validator and serialiser for a dataclass; not-a-number and infinity are written as strings."""
-    from pydantic import ConfigDict, TypeAdapter
-
     if isinstance(of, type) and not hasattr(of, "__pydantic_config__"):
         of.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
     return TypeAdapter(of)
@@ -51,8 +52,6 @@ def adapter(of: Any = Record) -> Any:
 
 def to_json(value: Any) -> bytes:
     """A dataclass as JSON, indented for people."""
-    from pydantic_core import to_json as dump
-
     return dump(value, indent=1, inf_nan_mode="strings") + b"\n"
 
 
@@ -90,8 +89,6 @@ def _upgraded(path: Path, found: dict[str, Any]) -> bytes:
 
 
 def _validate(path: Path, raw: bytes) -> Record:
-    from pydantic import ValidationError
-
     try:
         record = adapter().validate_json(raw)
     except ValidationError as error:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.bench.records.record import TUNED, Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
@@ -20,8 +22,6 @@ _NOT_THEIRS = ("oneblock", "source_sha256", TUNED)  # software that does not cha
 
 def cache_file(environment: Environment) -> Path:
     """Where the limits of an environment are kept."""
-    from platformdirs import user_cache_path
-
     software = {name: v for name, v in environment.software.items() if name not in _NOT_THEIRS}
     return user_cache_path("oneblock") / f"limits-{digest([_METHOD, environment.machine, software])}.json"
 

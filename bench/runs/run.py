@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 
+from filelock import FileLock
+
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.costs import costs, reference_bytes
@@ -233,8 +235,6 @@ def _alone() -> Iterator[None]:
 
     The pause afterwards is longer than a waiting run's poll, so that two runs take turns.
     """
-    from filelock import FileLock
-
     with FileLock(Path(tempfile.gettempdir(), "oneblock-measuring.lock"), mode=0o666, poll_interval=_POLL_S):
         yield
     sleep(2 * _POLL_S)

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import click
 
 from oneblock.bench.format.text import plain
+from oneblock.bench.records.record import Record
 from oneblock.compilers.dialects import lexer
-
-if TYPE_CHECKING:
-    from oneblock.bench.records.record import Record
 
 LARGEST_COLOURED = 2**20  # characters: beyond that, colours take longer than a person waits
 _STYLES: dict[str, dict[str, Any]] = {
