@@ -10,14 +10,14 @@ import click
 
 from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.format.errors import Refused, note
-from oneblock.bench.judge.moved import Against, against
+from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
 from oneblock.bench.records.find import load, newest
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem, Store, read_record
 from oneblock.bench.report.explorer.explorer import explore
 from oneblock.bench.report.explorer.files import write_beside
-from oneblock.bench.report.exports.tables import Exported, export
+from oneblock.bench.report.exports.tables import ExportSummary, export
 from oneblock.bench.report.page import render
 from oneblock.bench.report.study import Study
 
@@ -60,15 +60,15 @@ def COMMAND(
 
 
 @dataclass(frozen=True)
-class Written:
+class ReportSummary:
     """A page that was written, and what is not on it: files that are no records, sections that could not be drawn."""
 
     path: Path
     records: int
     nbytes: int
     problems: tuple[str, ...]
-    exported: Exported | None = None
-    against: Against | None = None
+    exported: ExportSummary | None = None
+    against: SetComparison | None = None
     beside: Path | None = None  # the folder of the texts that are too long for the page, where there are any
     beside_bytes: int = 0
 
@@ -89,7 +89,7 @@ class Written:
 
 def write(
     directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None
-) -> Written:
+) -> ReportSummary:
     """Write the page of records directories, and with a folder its exports; Refused says why it cannot be written."""
     records: list[tuple[Path, Record]] = []
     problems: list[Problem] = []
@@ -112,10 +112,10 @@ def write(
     exported = export(study, folder) if folder is not None else None
     why = tuple(problem.why for problem in (*problems, *page.left_out))
     folder_of = beside if explorer.beside else None
-    return Written(path, len(records), len(page.html.encode()), why, exported, held, folder_of, nbytes)
+    return ReportSummary(path, len(records), len(page.html.encode()), why, exported, held, folder_of, nbytes)
 
 
-def _against(records: list[tuple[Path, Record]], before: Path) -> Against:
+def _against(records: list[tuple[Path, Record]], before: Path) -> SetComparison:
     """What moved since the other records: a directory, or one record."""
     others = [read_record(before)] if before.is_file() else [one for _, one in newest(load(Store(before)))]
     return against([record for _, record in records], others)

@@ -17,8 +17,8 @@ _MOVES = ("FASTER", "SLOWER", "LESS", "MORE", "CHANGED")
 
 
 @dataclass(frozen=True)
-class Moved:
-    """One row, as texts: `series` ends with the kind of its numbers, "cold time (measured)"."""
+class ChangedFigure:
+    """A figure before and after, as texts: `series` ends with the kind of its numbers, "cold time (measured)"."""
 
     name: str
     series: str
@@ -29,10 +29,10 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Against:
-    """Two sets of records held against each other: the rows, and of how many pairs they are; it may have none."""
+class SetComparison:
+    """What changed between two sets of records: the figures, and of how many pairs they are; there may be none."""
 
-    rows: tuple[Moved, ...] = ()
+    rows: tuple[ChangedFigure, ...] = ()
     pairs: int = 0
     moved: int = 0  # pairs of which a number moved, or the status
     refused: int = 0  # pairs with a number that must not be compared
@@ -47,7 +47,7 @@ class Against:
         return f"{self.pairs} pair{'s' * (self.pairs != 1)} compared, {self.moved} moved{refused}; {apart}"
 
 
-def against(records: Sequence[Record], others: Sequence[Record]) -> Against:
+def against(records: Sequence[Record], others: Sequence[Record]) -> SetComparison:
     """What moved from `others` to `records`, the newest record first: every cold time, and each count that changed.
 
     Of cells that were paired across machines or tiers the row says what forbids to compare them.
@@ -58,14 +58,14 @@ def against(records: Sequence[Record], others: Sequence[Record]) -> Against:
     rows = [[*_rows(before, after)] for before, after in pairs]
     count, refused = (sum(any(r.verdict in of for r in each) for each in rows) for of in (_MOVES, (NOT_COMPARED,)))
     only = [tuple(alone(side, pairs)) for side in sides]
-    return Against(tuple(row for each in rows for row in each), len(pairs), count, refused, *only)
+    return SetComparison(tuple(row for each in rows for row in each), len(pairs), count, refused, *only)
 
 
-def _rows(before: Record, after: Record) -> Iterator[Moved]:
+def _rows(before: Record, after: Record) -> Iterator[ChangedFigure]:
     name, updates = after.cell.name, "; ".join(software(before, after))
     if before.status != after.status:
         why = "; ".join(part for part in (after.reason, updates) if part)
-        yield Moved(name, "status", before.status.value, after.status.value, "CHANGED", why)
+        yield ChangedFigure(name, "status", before.status.value, after.status.value, "CHANGED", why)
     if all(record.status is Status.PASSED and record.launches for record in (before, after)):
         yield _time(before, after, compare(before, after), updates)
     if before.facts is None or after.facts is None:
@@ -73,7 +73,7 @@ def _rows(before: Record, after: Record) -> Iterator[Moved]:
     differ = {key: both for key, both in disagreements(before, after).items() if key.startswith(_CELL)}
     if differ:
         said = "; ".join(f"{key}: {a!r} before, {b!r} after" for key, (a, b) in differ.items())
-        yield Moved(name, "counts", "", "", NOT_COMPARED, f"not the same program: {said}")
+        yield ChangedFigure(name, "counts", "", "", NOT_COMPARED, f"not the same program: {said}")
         return
     for change in changes(whole(before), whole(after)):
         if not change.same and (change.name in _WATCHED or change.name.startswith("time by ")):
@@ -83,26 +83,26 @@ def _rows(before: Record, after: Record) -> Iterator[Moved]:
 _CELL = ("case.", "dtype", "backend", "ops_set", "target", "weights.")
 
 
-def _time(before: Record, after: Record, found: Comparison, updates: str) -> Moved:
+def _time(before: Record, after: Record, found: Comparison, updates: str) -> ChangedFigure:
     was, now = (seconds(centre(record.samples("cold"))) for record in (before, after))
     series = f"cold time ({after.kind or 'no kind'})"
     if found.difference is None:
-        return Moved(found.name, series, was, now, NOT_COMPARED, f"{found.refused} (A: before, B: after)")
+        return ChangedFigure(found.name, series, was, now, NOT_COMPARED, f"{found.refused} (A: before, B: after)")
     d = found.difference
     ratio = f"{d.ratio:.3f} of before, 99 % interval {d.low:.3f} to {d.high:.3f}"
     why = "; ".join(part for part in (d.why, ratio, updates) if part)
-    return Moved(found.name, series, was, now, d.verdict.value, why)
+    return ChangedFigure(found.name, series, was, now, d.verdict.value, why)
 
 
-def _count(name: str, change: Change, updates: str) -> Moved:
+def _count(name: str, change: Change, updates: str) -> ChangedFigure:
     before, after = str(change.before), str(change.after)
     if change.difference is None:
         what = " before, ".join(f"{figure.of} ({figure.kind})".strip() for figure in (change.before, change.after))
-        return Moved(
+        return ChangedFigure(
             name, f"{change.name} ({change.kind})", before, after, NOT_COMPARED, f"counted differently: {what} after"
         )
     verdict = "MORE" if change.difference > 0 else "LESS"
     said = updates or "the versions of software are the same"
     if before == after:  # the three digits shown hide what moved
         before, after = f"{change.before.value:,}", f"{change.after.value:,}"
-    return Moved(name, f"{change.name} ({change.kind})", before, after, verdict, said)
+    return ChangedFigure(name, f"{change.name} ({change.kind})", before, after, verdict, said)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from oneblock.bench.judge.moved import Against
+from oneblock.bench.judge.moved import SetComparison
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem
 from oneblock.bench.report.explorer.explorer import Explorer
@@ -24,7 +24,7 @@ class Study:
     title: str
     records: Sequence[tuple[Path, Record]]
     problems: Sequence[Problem] = ()  # files that should have been records
-    against: Against | None = None  # what another set of records was held against
+    against: SetComparison | None = None  # what another set of records was held against
     explorer: Explorer = field(default_factory=Explorer)
 
     @cached_property

@@ -53,11 +53,11 @@ class Explorer:
         """All as JSON, with no character that means something to HTML."""
         data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}
         data["lexers"] = [one.rules for one in self.lexers]
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False, default=_known)
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False, default=_as_data)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _known(one: object) -> dict[str, Any]:
+def _as_data(one: object) -> dict[str, Any]:
     """A dataclass as JSON has it, without what is None."""
     return {name: value for name, value in vars(one).items() if value is not None}
 
@@ -159,7 +159,7 @@ class _Writer:
         # What is shown of a pass is a difference, and no step.
         lines, found = text.splitlines(), None if job.name.is_pass else read(job.ref.dialect, text, job.context)
         codes = list(zip(found.steps, found.operations, strict=True)) if found else []
-        content = _told(len(lines), found)  # known, room for the text or not
+        content = _attribution(len(lines), found)  # known, room for the text or not
         shown = _cut(lines)
         body, runs = plain("\n".join(lines[:shown])), json.dumps(self._runs(codes[:shown]), separators=(",", ":"))
         place, where = self._blob(body), self._blob(runs)
@@ -208,7 +208,7 @@ class _Writer:
         return name
 
 
-def _told(lines: int, found: Lines | None) -> Content:
+def _attribution(lines: int, found: Lines | None) -> Content:
     """What the lines of a text tell of steps, where they are read."""
     if found is None:
         return Content(lines=lines)

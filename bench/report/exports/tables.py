@@ -37,7 +37,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes a text tha
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportSummary:
     """How much was written, and where."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Exported:
         )
 
 
-def export(study: Study, folder: Path) -> Exported:
+def export(study: Study, folder: Path) -> ExportSummary:
     """Write the files; Refused if the folder cannot be written."""
     tables, texts, refused = _tables(study)
     cells = [{"row": cell_row(record), "file": path.name, "record": record} for path, record in study.records]
@@ -72,7 +72,7 @@ def export(study: Study, folder: Path) -> Exported:
     for name, raw in traced.items():
         _write(folder / "traces" / name, raw)
     count = sum(not name.endswith("/README.md") for name in lowered)
-    return Exported(folder, len(cells), len(traced), count, tuple(one.why for one in (*refused, *unread)))
+    return ExportSummary(folder, len(cells), len(traced), count, tuple(one.why for one in (*refused, *unread)))
 
 
 def _tables(study: Study) -> tuple[dict[str, list[Mapping[str, Value]]], dict[str, str], list[Problem]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oneblock.bench.commands.report import COMMAND as REPORT
-from oneblock.bench.judge.moved import NOT_COMPARED, Moved, against
+from oneblock.bench.judge.moved import NOT_COMPARED, ChangedFigure, against
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.facts import Estimate, GpuKernel
 from oneblock.compilers.api.kind import Kind
@@ -24,11 +24,11 @@ def timed(cold_s: float = 0.01, processes: int = 6, **changes: Any) -> Record:
     return replace(made, launches=tuple(launch(n, cold_s) for n in range(processes)), **changes)
 
 
-def moved(records: list[Record], others: list[Record]) -> list[Moved]:
+def moved(records: list[Record], others: list[Record]) -> list[ChangedFigure]:
     return [*against(records, others).rows]
 
 
-def verdicts(rows: list[Moved]) -> dict[str, str]:
+def verdicts(rows: list[ChangedFigure]) -> dict[str, str]:
     return {row.series: row.verdict for row in rows}
 
 

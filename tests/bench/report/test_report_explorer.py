@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from oneblock.bench.judge.moved import Against, Moved
+from oneblock.bench.judge.moved import ChangedFigure, SetComparison
 from oneblock.bench.judge.steps import by_step
 from oneblock.bench.records.command import run_command
 from oneblock.bench.records.record import Record
@@ -122,7 +122,7 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
     facts = replace(FACTS, gpu_kernels=(GpuKernel(HOSTILE, HOSTILE, HOSTILE, *[None] * 6, {}, {"static": 1e-6}),))  # type: ignore[arg-type]
     made = replace(made, facts=facts)
     found = explore([(path, made)])
-    text = drawn(Study("A report", [(path, made)], (), Against((Moved(*[HOSTILE] * 6),)), found))
+    text = drawn(Study("A report", [(path, made)], (), SetComparison((ChangedFigure(*[HOSTILE] * 6),)), found))
     assert not {"img"} & {tag for tag, _ in Page(text).tags}
     assert [tag for tag, _ in Page(text).tags].count("script") == 4
     assert "\x1b" not in text
@@ -132,7 +132,7 @@ def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
 
 def test_numbers_that_moved_have_a_section_only_where_there_are_any() -> None:
     assert 'id="moved"' not in page_of(record())
-    moved = Against((Moved("block-x", "cold", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"),))
+    moved = SetComparison((ChangedFigure("block-x", "cold", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"),))
     text = section(drawn(Study("A report", [(Path("r.json"), record())], against=moved)), "moved")
     for words in ("block-x", "12.0 ms", "24.0 ms", "SLOWER", "the load was higher"):
         assert words in text
