@@ -9,8 +9,10 @@ from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import place, shape
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.chips import chip
 from oneblock.compilers.chips.topology import Topology, all_of, topology
 from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla import tpu
@@ -65,7 +67,7 @@ def probe(target: Target) -> Device:
     if target.architecture is None:
         raise Unavailable("there is no TPU here", "name what to compile for, e.g. --target tpu:v5e")
     one = "" if target.topology is None or target.mesh is not None else f", one device of {target.topology}"
-    return Device(Kind.COMPILED, f"TPU {target.architecture}{one}")
+    return Device(Kind.COMPILED, f"{chip_of(target, chip.Tpu).name}{one}")
 
 
 def here(target: Target) -> bool:
@@ -99,6 +101,16 @@ def where(target: Target) -> Topology:
     return fitting[0]
 
 
+def _devices(target: Target, at: Topology) -> list[Any]:
+    """The devices of a topology; Unsupported where libtpu knows no such chip, as of one that somebody else added."""
+    try:
+        return tpu.devices(at)
+    except RuntimeError as error:
+        if "INVALID_ARGUMENT" not in str(error):
+            raise
+        raise Unsupported(f"{target}: libtpu does not compile for {at.chip.name}: {error}") from error
+
+
 def compile_program(program: Any, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
     """A traceable function of named arrays, compiled for a target on this machine or elsewhere."""
     if here(target):
@@ -106,7 +118,7 @@ def compile_program(program: Any, arrays: Arrays, ops_set: str, target: Target) 
     at = where(target)
     shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
     try:
-        lowered, graph = xla.lower(program, shapes, place(target, tpu.devices(at), ops_set))
+        lowered, graph = xla.lower(program, shapes, place(target, _devices(target, at), ops_set))
     except (ValueError, NotImplementedError) as error:
         raise Unsupported(f"does not lower for {target}: {error}") from error
     return Compiled(None, tpu.compile_and_capture(lowered, graph, at, STEPS))

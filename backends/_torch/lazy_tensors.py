@@ -11,10 +11,12 @@ import numpy as np
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.host import HostCache
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.chips.chip import Tpu
 from oneblock.compilers.chips.topology import topology
 from oneblock.compilers.xla import lazy_tensor as torchxla
 from oneblock.compilers.xla import tpu_env as _libtpu
@@ -77,7 +79,7 @@ class LazyTensors:
         if target.architecture is None:
             reason = "PyTorch/XLA is frozen at 2.9 (November 2025), and oneblock only compiles its programs for a TPU"
             raise Unavailable(reason, "name what to compile for, e.g. --target tpu:v5e")
-        return Device(Kind.COMPILED, f"TPU {target.architecture}")
+        return Device(Kind.COMPILED, chip_of(target, Tpu).name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         if target.mesh is not None:

@@ -87,7 +87,6 @@ def architectures(platform: str) -> list[str]:
 
 def known_targets(platform: str | None = None) -> list[str]:
     """Every platform, and every chip of it; or the chips of one platform."""
-    known = chips.every(Chip)
     if platform is not None:
-        return [chip.target for chip in known if chip.platform == platform]
-    return [*platforms(), *(chip.target for chip in known)]
+        return [chip.target for chip in chips.every(Chip) if chip.platform == platform]
+    return [target for each in platforms() for target in (each, *known_targets(each))]

@@ -9,12 +9,28 @@ from typing import Any
 import click
 import psutil
 
+from oneblock.backends.api.target import known_targets
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.worker.launch import Bounds
 from oneblock.workloads import models
 
 PRESETS = ", ".join(models.PRESETS)  # for the help; those that others registered are looked up when they are named
+
+
+class TargetOption(click.Option):
+    """`--target`: its help, as it is shown, lists the targets there are; with a platform, that platform's chips."""
+
+    def __init__(self, *declarations: Any, platform: str | None = None, help: str = "", **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.platform, self.more = platform, help
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """What click prints of it."""
+        listed = ", ".join(known_targets(self.platform))
+        topology = "" if self.platform else "; of a TPU with a topology, as in tpu:v5e:2x4"
+        self.help = f"{listed}{topology}.  {self.more}"
+        return super().get_help_record(ctx)
 
 
 def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:

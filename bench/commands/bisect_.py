@@ -17,7 +17,7 @@ from oneblock import backends
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import PRESETS, bounds, bounds_options
+from oneblock.bench.commands._options import PRESETS, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
@@ -37,7 +37,7 @@ from oneblock.workloads.ops.nearest import unknown
 @click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16, float16.")
 @click.option("--backend", required=True, help="jax_xla, torch_inductor, tvm_relax, triton_kernels.")
 @click.option("--ops", "ops_set", help="plain, native or kernels; by default the backend's first.")
-@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_90, ...")
+@click.option("--target", cls=TargetOption, default="cpu", show_default=True)
 @click.option("--of", default="numbers", show_default=True, help="numbers, fusions or another count of the backend.")
 @click.option(
     "--drift", type=click.FloatRange(1.0, min_open=True), help="Bad from this factor of the error with no pass."

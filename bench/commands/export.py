@@ -18,7 +18,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import bounds, bounds_options, cases_options
+from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.export import hand_over, parts, result
@@ -33,7 +33,7 @@ _EMITTER = "tvm_relax"
 
 @click.command("export")
 @cases_options
-@click.option("--target", "targets", multiple=True, help="neuron:inf2, neuron:trn1, neuron:trn2, neuron:trn3.")
+@click.option("--target", "targets", cls=TargetOption, platform="neuron", multiple=True)
 @click.option(
     "--tvm-trn",
     is_flag=True,

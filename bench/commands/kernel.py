@@ -14,6 +14,7 @@ from oneblock.backends.api.backend import Unavailable, Unsupported
 from oneblock.backends.api.scripts import ScriptRun, ScriptRunner
 from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._options import TargetOption
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.terminal.neuron import calls
 from oneblock.bench.terminal.records import console
@@ -24,7 +25,7 @@ _BACKEND = "neuron_nki"
 @click.command("kernel", context_settings={"ignore_unknown_options": True})
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--target", required=True, help="neuron:inf2, trn1, trn2 or trn3; there is no default.")
+@click.option("--target", cls=TargetOption, platform="neuron", required=True, help="There is no default.")
 @click.option("--lines", is_flag=True, help="Show each call's instructions by source line.")
 @click.option("--perfetto", type=click.Path(path_type=Path), help="Write each call's modelled timeline to this folder.")
 @json_option

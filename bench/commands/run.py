@@ -13,7 +13,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option, records_option
-from oneblock.bench.commands._options import bounds, bounds_options, cases_options
+from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
 from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import note
@@ -33,9 +33,7 @@ from oneblock.compilers import Detail
     multiple=True,
     help="plain, native, kernels, tuned.  [default: all but tuned that the backend has]",
 )
-@click.option(
-    "--target", "targets", multiple=True, help="cpu, cuda, tpu, cuda:sm_90, ...  [default: the backend's first]"
-)
+@click.option("--target", "targets", cls=TargetOption, multiple=True, help="[default: the backend's first]")
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="A .safetensors checkpoint, or its index, in Hugging Face names."
 )

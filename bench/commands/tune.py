@@ -15,7 +15,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted, cells
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import PRESETS, bounds, bounds_options
+from oneblock.bench.commands._options import PRESETS, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.tuning import Tuning
 from oneblock.compilers.api.search import COST_MODELS, Search
@@ -31,7 +31,7 @@ from oneblock.workloads.ops.nearest import unknown
 @click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16, float16.")
 @click.option("--backend", default="tvm_relax", show_default=True, help="tvm_relax, triton_kernels, pallas_tpu.")
-@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_90, tpu:v5e, ...")
+@click.option("--target", cls=TargetOption, default="cpu", show_default=True)
 @click.option(
     "--trials",
     type=click.IntRange(1),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -38,8 +39,6 @@ def own() -> Mapping[str, Chip]:
 @cache
 def third_party() -> ThirdParty:
     """What other packages registered: looked for when a name is none of ours, or all are asked for."""
-    from importlib.metadata import entry_points  # 25 ms, of which `oneblock --help` has none to spare
-
     found: dict[str, Chip] = {}
     refused = []
     for point in sorted(entry_points(group=ENTRY_POINTS)):
