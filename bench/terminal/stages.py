@@ -11,7 +11,7 @@ from rich.text import Text
 
 from oneblock.bench.records.stages import StageText
 from oneblock.bench.terminal.screen import coloured, visible
-from oneblock.compilers.dialects import Lines
+from oneblock.compilers.dialects import Lines, refused
 
 UNREAD = "no step attribution for this dialect"
 NAMELESS = "no operation of this text names a step: a record from before; `oneblock run --again` makes it anew"
@@ -23,13 +23,19 @@ def step_lines(stages: Sequence[StageText], step: str) -> Iterator[str]:
     for stage in stages:
         dialect = visible(stage.dialect)
         if stage.lines is None:
-            yield f"== {stage.ref.stage} {dialect}: {UNREAD}"
+            yield f"== {stage.ref.stage} {dialect}: {_unread(stage)}"
             continue
         numbers = stage.of(step)
         yield f"== {stage.ref.stage} {dialect}: {len(numbers)} of {len(stage.rows)} lines are of {step}"
         if not numbers and stage.lines.attributed == 0:
             yield NAMELESS
         yield from _numbered(stage, numbers)
+
+
+def _unread(stage: StageText) -> str:
+    """Why its lines have no steps; somebody's dialect may be installed, and be left out."""
+    why = refused().get(stage.family)
+    return UNREAD if why is None else f"{UNREAD} ({visible(why)})"
 
 
 def _numbered(stage: StageText, numbers: Sequence[int]) -> Iterator[str]:
@@ -90,7 +96,7 @@ def table(stages: Sequence[StageText]) -> Table:
     for stage in stages:
         where = (stage.ref.stage.value, Text(visible(stage.dialect)), f"{len(stage.rows):,}")
         if stage.lines is None:
-            found.add_row(*where, "", "", Text(UNREAD, style="yellow"), "")
+            found.add_row(*where, "", "", Text(_unread(stage), style="yellow"), "")
             continue
         share = stage.lines.attributed
         operations = f"{sum(stage.lines.operations):,}"

@@ -28,7 +28,7 @@ ENTRY_POINTS = "oneblock.dialects"
 
 
 @cache
-def _registry() -> tuple[dict[str, Dialect], dict[str, str]]:
+def registry() -> tuple[dict[str, Dialect], dict[str, str]]:
     """(each dialect by each of its names, why an entry point's was refused by the entry point's name)."""
     known: dict[str, Dialect] = {}
     refusals: dict[str, str] = {}
@@ -60,17 +60,17 @@ def _loaded(point: EntryPoint, known: Mapping[str, Dialect]) -> Dialect | str:
 
 def refused() -> dict[str, str]:
     """Why others' dialects are left out, a sentence for each, by the entry point's name."""
-    return _registry()[1]
+    return registry()[1]
 
 
 def names() -> list[str]:
     """Every dialect there is, ours and others'."""
-    return sorted(_registry()[0])
+    return sorted(registry()[0])
 
 
 def find(dialect: str) -> Dialect | None:
     """What is known of a dialect as an artifact spells it, "ptx:KERNEL"; None for one of another day or program."""
-    return _registry()[0].get(StageName.parse(dialect).family)
+    return registry()[0].get(StageName.parse(dialect).family)
 
 
 def read(dialect: str, text: str, beside: Context) -> Lines | None:

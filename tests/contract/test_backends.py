@@ -10,7 +10,7 @@ import pytest
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Executable, Unsupported
 from oneblock.backends.api.target import Target
-from oneblock.compilers import Detail
+from oneblock.compilers import Detail, dialects
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
@@ -138,7 +138,11 @@ def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
         order = list(type(stages[0].stage))
         positions = [order.index(artifact.stage) for artifact in stages]
         assert positions == sorted(positions)
-        assert all(artifact.text.strip() and artifact.dialect for artifact in stages)
+        assert all(artifact.text.strip() for artifact in stages)
+        for artifact in stages:
+            known = dialects.find(artifact.dialect)
+            assert known is not None, f"compilers/dialects has nothing of {artifact.dialect}"
+            assert artifact.stage in known.stages
         whole = "\n".join(artifact.text for artifact in stages)
         assert [step for step in STEPS if step not in whole] == [], "steps that no stage names"
 

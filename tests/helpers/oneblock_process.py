@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,20 @@ from tests.helpers.fakes import FAKES
 
 MARK = "ONEBLOCK_TEST_MARK"
 COMMAND = [sys.executable, "-m", "oneblock.bench"]
+
+
+def publish(folder: Path, package: str, code: str, points: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """An environment in which somebody's package is installed, of one module with entry points by group and name."""
+    (folder / f"{package}.py").write_text(code)
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    groups = [
+        f"[{group}]\n" + "".join(f"{n} = {package}:{of}\n" for n, of in each.items()) for group, each in points.items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(groups))
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder), "PYTHONPATH": path}
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -41,6 +56,26 @@ def oneblock(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run([*COMMAND, *words], env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def on_a_terminal(words: Sequence[str], **env: str) -> str:
+    """What a command sends to a terminal that stands at both its ends."""
+    master, slave = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm", "PAGER": "cat"} | env
+    process = subprocess.Popen([*COMMAND, *words], stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    got = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # EIO: how Linux says that the other side is closed
+            break
+        if not piece:
+            break
+        got += piece
+    os.close(master)
+    assert process.wait(30) == 0, got
+    return got.decode()
 
 
 def start(env: dict[str, str], words: Sequence[str], cwd: Path) -> subprocess.Popen[str]:

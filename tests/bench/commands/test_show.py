@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +15,7 @@ from oneblock.bench.terminal.screen import coloured, visible
 from oneblock.compilers.api.facts import NeuronCall
 from oneblock.compilers.dialects import opcode
 from tests.bench.report.test_report import record
+from tests.helpers.oneblock_process import on_a_terminal
 from tests.helpers.stage_records import ANSI, HLO, facts, run, store
 
 SOURCE = "import nki.isa as nisa\n\n\ndef k(a):\n    nisa.dma_copy(a)\n\n\ndef unused(a):\n    nisa.dma_copy(a)\n"
@@ -167,27 +164,6 @@ def test_colours_change_no_character_and_no_line(monkeypatch: pytest.MonkeyPatch
     shown = coloured(dialect, text)
     assert "\x1b[" in shown
     assert sub(r"\x1b\[[\d;]*m", "", shown) == text
-
-
-def on_a_terminal(words: list[str], **env: str) -> str:
-    """What a command sends to a terminal that stands at both its ends."""
-    master, slave = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm", "PAGER": "cat"} | env
-    command = [sys.executable, "-m", "oneblock.bench", *words]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
-    os.close(slave)
-    got = b""
-    while True:
-        try:
-            piece = os.read(master, 4096)
-        except OSError:  # EIO: how Linux says that the other side is closed
-            break
-        if not piece:
-            break
-        got += piece
-    os.close(master)
-    assert process.wait(30) == 0, got
-    return got.decode()
 
 
 def test_a_terminal_gets_colours_unless_it_asks_for_none(tmp_path: Path) -> None:
