@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.report import sections
+from oneblock.bench.report.page_assets import policy_hash
 from oneblock.bench.report.section import FRAME_IDS, RESERVED, Section, Table
 from tests.helpers.page_fixture import FIXTURE
 from tests.layout.test_layout import FOLDERS, ROOT, imported
@@ -95,12 +96,18 @@ def contents(page: str) -> list[str]:
 def test_one_folder_adds_a_section_its_link_and_its_table(tree: Path) -> None:
     before, _, _ = report(tree)
     add(tree, "endings", WHOLE, TEMPLATE)
+    folder = tree / "oneblock/bench/report/sections/endings"
+    (folder / "section.js").write_text('document.body.dataset.endings = "drawn";\n')
+    (folder / "section.css").write_text("#endings { color: var(--odd); }\n")
     page, out, said = report(tree)
     assert "left out" not in said
     assert '<h2 id="endings">How cells &lt;ended&gt;</h2>' in page
     expected = contents(before)
     expected.insert(expected.index("matrix"), "endings")
     assert contents(page) == expected, "in its order, and no other link moves"
+    assert "#endings { color: var(--odd); }" in page[: page.index("</style>")]
+    (script,) = (one for one in re.findall(r"<script>(.*?)</script>", page, re.DOTALL) if "dataset.endings" in one)
+    assert policy_hash(script) in page[: page.index("<style>")], "the policy lets its script run"
     rows = json.loads((out / "report.json").read_text())["endings"]
     assert sum(row["cells"] for row in rows) == len(list(FIXTURE.glob("*.json")))
     for row in rows:
