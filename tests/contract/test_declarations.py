@@ -11,6 +11,8 @@ import pytest
 
 from oneblock import backends
 from oneblock.backends.api.backend import TUNED, Backend, Bisectable, Tunable, Unavailable
+from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
+from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.workloads.ops.definitions import OPS, Ops
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.conftest import REQUIRED
@@ -61,9 +63,16 @@ def test_a_declaration_is_whole(name: str) -> None:
 
 
 def test_what_can_be_asked_of_a_backend_is_known_without_its_toolchain() -> None:
-    having = {what: {name for name in OWN if isinstance(backends.load(name), what)} for what in (Tunable, Bisectable)}
-    assert having[Tunable] == {"pallas_tpu", "triton_kernels", "tvm_relax"}
-    assert having[Bisectable] == {"jax_xla", "torch_inductor", "triton_kernels", "tvm_relax"}
+    capabilities = {
+        Tunable: {"pallas_tpu", "triton_kernels", "tvm_relax"},
+        Bisectable: {"jax_xla", "torch_inductor", "triton_kernels", "tvm_relax"},
+        Exporter: {"jax_xla"},
+        ModuleTaker: {"neuron_torch"},
+        TrnEmitter: {"tvm_relax"},
+        ScriptRunner: {"neuron_nki"},
+    }
+    for capability, having in capabilities.items():
+        assert {name for name in OWN if isinstance(backends.load(name), capability)} == having, capability.__name__
 
 
 def test_the_order_in_which_ops_sets_are_compared_is_theirs() -> None:

@@ -17,15 +17,19 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import to_json
+from oneblock.bench.worker import trn_job
 from oneblock.bench.worker.admit import admit
+from oneblock.bench.worker.export_job import verdicts
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Job, Outcome, from_data, read_outcome, to_data
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
 from oneblock.bench.worker.probe_job import ProbeJob
+from oneblock.bench.worker.trn_job import TrnJob
 from oneblock.compilers import Detail
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models.config import preset
+from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.models import preset
 
 CELL = Cell(Case("norm", preset("tiny"), Phase.PREFILL, 1, 8, 8), "float32", "reference", "plain", "cpu")
 FILES = sorted(path.stem for path in Path(*oneblock.bench.worker.__path__).glob("*_job.py"))
@@ -98,6 +102,14 @@ def test_what_a_backend_lacks_is_refused_with_what_it_has(wanted: dict[str, Any]
     admit(backend, **asked)  # type: ignore[arg-type]
     with pytest.raises(Unsupported, match=says):
         admit(backend, **asked | wanted)
+
+
+def test_what_a_backend_cannot_do_beside_running_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Unsupported, match="reference writes no modules for another compiler"):
+        verdicts(b"", (), (), CELL, Golden("float32", 1, (), (), ()))
+    monkeypatch.setattr(trn_job, "emit", lambda event, **more: None)
+    with pytest.raises(Unsupported, match="reference emits no source for Trainium"):
+        TrnJob("reference").do()
 
 
 def test_a_job_of_no_file_or_class_is_no_job() -> None:
