@@ -88,7 +88,7 @@ def _facts(plan: Sequence[Planned]) -> Facts:
     operations: dict[str, int] = {}
     for kernel in kernels:
         operations[kernel.name] = operations.get(kernel.name, 0) + 1
-    named = sum(kernel.step is not None for kernel in kernels) / len(kernels) if kernels else None
+    named = sum(bool(kernel.steps) for kernel in kernels) / len(kernels) if kernels else None
     torchs = [kernel.name for kernel in kernels if kernel.kind == "torch"]
     caveats = [f"{len(torchs)} launches are PyTorch's own and not compiled here: {', '.join(torchs)}"] if torchs else []
     spilled = {k.name: k.spill_bytes for k in kernels if k.spill_bytes}
@@ -104,8 +104,6 @@ def _facts(plan: Sequence[Planned]) -> Facts:
     times = [sum(kernel.modelled_s.values()) for kernel in kernels if kernel.kind != "torch"]
     how = "sum over our kernels of the static model (compilers/chips/launch_model.py); without PyTorch's and gaps"
     return Facts(
-        flops=None, compiler_flops=None, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
-        code_bytes=None, operations=operations, fusions={}, custom_calls={}, attributed=named, attributed_by_name=named,
-        steps=(), gpu_kernels=kernels,
+        operations=operations, attributed=named, attributed_by_name=named, calls=kernels,
         estimates=(Estimate("static", sum(times), how, Kind.MODELLED),), caveats=tuple(caveats),
     )  # fmt: skip

@@ -9,7 +9,8 @@ from math import prod
 from oneblock.backends._triton.runners import Chosen, Started, options
 from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.kernels.triton.launch import Config, KernelCall
-from oneblock.compilers.api.facts import GpuKernel
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.chips import launch_model as _gpu_model
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.triton import choice as _gpu_choice
@@ -45,13 +46,12 @@ class Planned:
         """What is known of the launch."""
         step = self.started.step
         if self.built is None:
-            name = str(self.started.operation)
-            return GpuKernel(name, step, "torch", None, None, None, None, None, None, {}, {})
+            return GpuKernel(name=str(self.started.operation), steps=steps_of(step), kind="torch")
         work, seconds = self.call.work(self.config), self.candidates[self.chosen].modelled_s
         kernel = triton_gpu.facts(self.built, self.built.name, step, "triton", self.call.grid(self.config))
         return replace(
             kernel, config=str(self.config), modelled_s={} if seconds is None else {"static": seconds},
-            declared_flops=work.flops, declared_bytes=work.compulsory_bytes,
+            flops=work.flops, hbm_bytes=work.compulsory_bytes,
         )  # fmt: skip
 
 

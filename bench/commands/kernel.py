@@ -16,7 +16,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import TargetOption
 from oneblock.bench.format.errors import Refused, note
-from oneblock.bench.terminal.neuron import calls
+from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.records import console
 
 _BACKEND = "neuron_nki"
@@ -68,6 +68,7 @@ def _write(folder: Path, ran: ScriptRun) -> None:
 
 
 def _show(ran: ScriptRun, target: str, *, lines: bool) -> None:
-    console().print(calls(ran.facts(), f"{target}: "))
+    for table in calls(ran.facts(), f"{target}: "):
+        console().print(table)
     for text in ran.by_line() if lines else ():
         click.echo(text)

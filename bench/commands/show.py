@@ -19,12 +19,10 @@ from oneblock.bench.records.record import Launch, Record
 from oneblock.bench.records.stages import check_step, named, opened, whole
 from oneblock.bench.records.store import Store
 from oneblock.bench.terminal import stages as shown
-from oneblock.bench.terminal.gpu import has_kernels, launches
-from oneblock.bench.terminal.neuron import calls
+from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.programs import details
 from oneblock.bench.terminal.records import console, remarks, results
 from oneblock.bench.terminal.screen import coloured, harmless, show, visible
-from oneblock.bench.terminal.tir import functions
 
 
 @click.command("show")
@@ -70,12 +68,8 @@ def _record(path: Path, found: Record) -> None:
         console().print(part)
     for line in _details(found):
         click.echo(line)
-    if found.facts is not None and has_kernels(found):
-        console().print(launches(found.facts))
-    if found.facts is not None and found.facts.tir_calls:
-        console().print(functions(found.facts))
-    if found.facts is not None and found.facts.neuron_calls:
-        console().print(calls(found.facts))
+    for table in calls(found.facts) if found.facts is not None else ():
+        console().print(table)
 
 
 def _stages(

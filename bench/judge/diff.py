@@ -148,8 +148,7 @@ def _unlike(record: Record, found: _Pieces) -> str:
         again = "its HLO is divided among the steps otherwise today; `oneblock run --again` makes it anew"
         return "" if agree(record, found) else f"counts are of its day, and {again}"
     facts = record.facts
-    counts = facts and (facts.gpu_kernels or facts.tir_calls or facts.neuron_calls)  # which count kernels and calls
-    return "" if counts or facts is None or not facts.steps else "HLO is not here or was cut off"
+    return "" if facts is None or facts.launches or not facts.steps else "HLO is not here or was cut off"
 
 
 def _pieces(record: Record, store: Store) -> _Pieces:

@@ -10,6 +10,7 @@ from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.steps import StepRow, by_step
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.kind import Kind
 
 Figures = dict[str, "Figure"]  # by name
 _LAUNCHES = "launches"
@@ -23,7 +24,7 @@ class Figure:
     value: float
     of: str  # what is counted: "fusion", "kernel"; or in what: "HLO"; "" where the name says it
     unit: str  # "", "B" or "s"
-    kind: str  # "compiled", "modelled", "interpreted"
+    kind: Kind
     shown: str = ""  # in place of the value: "1 fusion and 1 kernel"
 
     def alike(self, other: Figure) -> bool:
@@ -92,18 +93,18 @@ def whole(record: Record) -> Figures:
     facts = record.facts
     if facts is None:
         return {}
-    kernels, kind = facts.gpu_kernels, facts.kind
-    registers = [kernel.registers for kernel in kernels if kernel.registers is not None]
-    spills = [kernel.spill_bytes for kernel in kernels if kernel.spill_bytes is not None]
+    called, kind = facts.called, facts.kind
+    registers = [call.registers for call in facts.calls if call.registers is not None]
+    spills = [call.spill_bytes for call in facts.calls if call.spill_bytes is not None]
     has_fusions = bool(facts.fusions)
     counts: list[tuple[str, float | None, str, str]] = [
-        ("operations", sum(facts.operations.values()) or None, _operation(facts), ""),
+        ("operations", sum(facts.operations.values()) or None, called.operation, ""),
         ("fusions", sum(facts.fusions.values()) if has_fusions else None, "", ""),
         ("custom calls", sum(facts.custom_calls.values()) if has_fusions else None, "", ""),
-        ("kernels", len(kernels) or len(facts.tir_calls) or len(facts.neuron_calls) or None, _kernel(facts), ""),
-        ("FLOPs", facts.flops, _counted(facts), ""),
-        ("FLOPs by the compiler", facts.compiler_flops, _counted(facts), ""),
-        ("HBM traffic", facts.hbm_bytes, _counted(facts), "B"),
+        ("kernels", len(facts.launches) or None, called.noun, ""),
+        ("FLOPs", facts.flops, called.counted_in, ""),
+        ("FLOPs by the compiler", facts.compiler_flops, called.counted_in, ""),
+        ("HBM traffic", facts.hbm_bytes, called.counted_in, "B"),
         ("scratch", facts.scratch_bytes, "", "B"),
         ("code", facts.code_bytes or None, "", "B"),
         ("registers", max(registers, default=None), "", ""),
@@ -141,49 +142,36 @@ def agree(record: Record, pieces: Mapping[str, Counter[str]]) -> bool:
 def _row(row: StepRow, facts: Facts, pieces: Counter[str]) -> Figures:
     how = ", ".join(sorted(row.how))
     launches = _launches(row, facts, pieces)
-    on_chip = "SBUF" if facts.neuron_calls else "shared memory"
-    counts: list[tuple[str, float | None, str, str, str]] = [
-        ("operations", row.operations, _operation(facts), "", facts.kind),
-        ("FLOPs", row.flops, _counted(facts), "", facts.kind),
-        ("HBM traffic", row.hbm_bytes, _counted(facts), "B", facts.kind),
+    called = facts.called
+    counts: list[tuple[str, float | None, str, str, Kind]] = [
+        ("operations", row.operations, called.operation, "", facts.kind),
+        ("FLOPs", row.flops, called.counted_in, "", facts.kind),
+        ("HBM traffic", row.hbm_bytes, called.counted_in, "B", facts.kind),
         ("registers", row.registers, "", "", facts.kind),
-        (on_chip, row.on_chip_bytes, "", "B", facts.kind),
-        (f"cycles by {how}", row.cycles, "", "", "modelled"),
-        (f"time by {how}", row.seconds, "", "s", "modelled"),
+        (called.on_chip, row.on_chip_bytes, "", "B", facts.kind),
+        (f"cycles by {how}", row.cycles, "", "", Kind.MODELLED),
+        (f"time by {how}", row.seconds, "", "s", Kind.MODELLED),
     ]
     found = {name: Figure(name, value, of, unit, kind) for name, value, of, unit, kind in counts if value is not None}
     if launches is None:
         return found
-    if launches.of == _operation(facts):  # they would be said twice
+    if launches.of == called.operation:  # they would be said twice
         found.pop("operations", None)
     return {_LAUNCHES: launches, **found}
 
 
 def _launches(row: StepRow, facts: Facts, pieces: Counter[str]) -> Figure | None:
     """How many pieces a step was compiled to, in the words of its toolchain."""
-    if facts.gpu_kernels or facts.tir_calls or facts.neuron_calls:
-        count, of, shown = row.kernels, _kernel(facts), ""
+    if facts.launches:
+        count, of, shown = row.kernels, facts.called.noun, ""
     elif pieces["fusion"] or pieces["kernel"]:
         both = {what: pieces[what] for what in ("fusion", "kernel") if pieces[what]}
         count, of = sum(both.values()), " and ".join(both)
         shown = " and ".join(_plural(number, what) for what, number in both.items())
     else:
-        count, of, shown = row.operations, _operation(facts), ""
+        count, of, shown = row.operations, facts.called.operation, ""
     return None if count is None else Figure(_LAUNCHES, count, of, "", facts.kind, shown)
 
 
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def _kernel(facts: Facts) -> str:
-    return "TIR function call" if facts.tir_calls else "NKI kernel call" if facts.neuron_calls else "kernel"
-
-
-def _operation(facts: Facts) -> str:
-    return "TIR call" if facts.tir_calls else "instruction" if facts.neuron_calls else "operation"
-
-
-def _counted(facts: Facts) -> str:
-    """Of what the counts are: those of two toolchains' texts follow different rules."""
-    return "TIR" if facts.tir_calls else "NKI's instructions" if facts.neuron_calls else "HLO"

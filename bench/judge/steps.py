@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from oneblock.compilers.api.call import Call
 from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.definitions import STEPS
 
 NONE = "none"  # what no step claims
@@ -58,64 +60,53 @@ def by_step(facts: Facts) -> list[StepRow]:
         of = row([one.step])
         of.add(operations=one.operations, flops=one.flops, hbm_bytes=one.hbm_bytes, cycles=one.cycles)
         of.how |= {"XLA's cost model"} if one.cycles is not None else set()
-    _kernels(facts, row)
+    for call in facts.calls:
+        _add(row(call.steps), call, counted=not facts.steps)  # else the facts' own steps hold the same counts
     return sorted(rows.values(), key=lambda one: (not one.steps, [_place(step) for step in one.steps]))
 
 
-def _kernels(facts: Facts, row: Any) -> None:
-    for kernel in facts.kernels:
-        row([kernel.step]).add(kernels=1)
-    for launch in facts.gpu_kernels:
-        of, modelled = row([launch.step]), launch.modelled_s.get("static")
-        of.add(kernels=1, seconds=modelled)
-        of.most(registers=launch.registers, on_chip_bytes=launch.shared_bytes)
-        if not facts.steps:
-            of.add(flops=launch.declared_flops, hbm_bytes=launch.declared_bytes)
-        of.how |= {"static model of the kernels"} if modelled is not None else set()
-    for call in facts.tir_calls:
-        row(call.steps).add(kernels=1, flops=call.flops)
-    _neuron(facts, row)
+def _add(row: StepRow, call: Call, *, counted: bool) -> None:
+    row.add(kernels=1)
+    row.most(registers=call.registers, on_chip_bytes=call.on_chip_bytes)
+    if counted:
+        row.add(operations=call.operations, flops=call.flops, hbm_bytes=call.hbm_bytes)
+    for model in MODELS.keys() & call.modelled_s:
+        row.add(seconds=call.modelled_s[model])
+        row.how.add(MODELS[model])
 
 
-def _neuron(facts: Facts, row: Any) -> None:
-    for call in facts.neuron_calls:
-        of, counted = row([call.step]), not facts.steps  # the facts' own steps hold the same counts
-        of.add(kernels=1, seconds=call.modelled_s)
-        of.most(on_chip_bytes=call.sbuf_bytes)
-        if counted:
-            of.add(operations=sum(call.instructions.values()), flops=call.flops, hbm_bytes=call.dma_bytes)
-        of.how.add("timeline of the engines")
-
-
-COLUMNS = {  # field: (heading, unit, by what it is multiplied, kind; "" is that of the facts)
-    "operations": ("operations", "", 1.0, ""),
-    "kernels": ("kernels", "", 1.0, ""),
-    "flops": ("MFLOP", "", 1e-6, ""),
-    "hbm_bytes": ("HBM", "MB", 1e-6, ""),
-    "registers": ("registers", "", 1.0, ""),
-    "on_chip_bytes": ("on chip", "kB", 1e-3, ""),
-    "cycles": ("cycles", "", 1.0, "modelled"),
-    "seconds": ("time", "µs", 1e6, "modelled"),
+MODELS = {"static": "static model of the kernels", "timeline": "timeline of the engines"}  # whose times may be summed
+COLUMNS: dict[str, tuple[str, str, float, Kind | None]] = {  # field: (heading, unit, scale, kind; None: the facts')
+    "operations": ("operations", "", 1.0, None),
+    "kernels": ("kernels", "", 1.0, None),
+    "flops": ("MFLOP", "", 1e-6, None),
+    "hbm_bytes": ("HBM", "MB", 1e-6, None),
+    "registers": ("registers", "", 1.0, None),
+    "on_chip_bytes": ("on chip", "kB", 1e-3, None),
+    "cycles": ("cycles", "", 1.0, Kind.MODELLED),
+    "seconds": ("time", "µs", 1e6, Kind.MODELLED),
 }
 
 
-def table(facts: Facts) -> dict[str, Any] | None:
-    """The rows for the page, with only the columns that any row fills, each with its kind; None without rows."""
+@dataclass(frozen=True)
+class StepTable:
+    """The rows for the page, with only the columns that any row fills."""
+
+    columns: tuple[tuple[str, str, Kind], ...]  # heading, unit, kind
+    rows: tuple[tuple[str | float | None, ...], ...]  # the step's name, then its figures
+    how: tuple[str, ...]  # what cycles and times are of
+
+
+def table(facts: Facts) -> StepTable | None:
+    """The figures of each step; None where there are none."""
     rows = by_step(facts)
     shown = [name for name in COLUMNS if any(getattr(row, name) is not None for row in rows)]
     if not shown:
         return None
-    columns = [(_heading(name, facts), COLUMNS[name][1], COLUMNS[name][3] or facts.kind) for name in shown]
-    cells = [[_scaled(row, name) for name in shown] for row in rows]
-    how = sorted(set().union(*(row.how for row in rows)))
-    return {"columns": columns, "rows": [[row.name, *row_] for row, row_ in zip(rows, cells, strict=True)], "how": how}
-
-
-def _heading(name: str, facts: Facts) -> str:
-    """On chip there is SBUF (of a partition) or shared memory (of a block)."""
-    if name == "on_chip_bytes":
-        return "SBUF" if facts.neuron_calls else "shared"
-    return COLUMNS[name][0]
+    heads = {name: COLUMNS[name][0] for name in shown} | {"on_chip_bytes": facts.called.on_chip}
+    columns = tuple((heads[name], COLUMNS[name][1], COLUMNS[name][3] or facts.kind) for name in shown)
+    cells = tuple((row.name, *(_scaled(row, name) for name in shown)) for row in rows)
+    return StepTable(columns, cells, tuple(sorted(set().union(*(row.how for row in rows)))))
 
 
 def _scaled(row: StepRow, name: str) -> float | None:

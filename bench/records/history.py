@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oneblock.bench.records.old_facts import with_calls
 from oneblock.bench.records.record import SCHEMA
 
 # What a family stood for before a configuration said it by itself.
@@ -25,7 +26,8 @@ def upgraded(record: dict[str, Any]) -> dict[str, Any]:
 
 def _six(record: dict[str, Any]) -> dict[str, Any]:
     """A record of schema 5 or older as one of 6."""
-    cell = record["cell"]
+    cell, facts = record["cell"], record.get("facts")
     config = cell["case"]["config"]
     config = config | _FORMS.get(config.get("family"), {})
+    record = record | {"facts": with_calls(facts) if facts is not None else None}
     return record | {"family": config.get("family"), "cell": cell | {"case": cell["case"] | {"config": config}}}

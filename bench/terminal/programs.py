@@ -12,9 +12,10 @@ from rich.text import Text
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.format.units import seconds, size
+from oneblock.bench.judge.calls import program
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.records.record import Record, Status
-from oneblock.bench.terminal.gpu import has_kernels, summary
+from oneblock.bench.terminal.calls import programs
 from oneblock.compilers.api.facts import Collective, Estimate, Facts
 
 ESTIMATES = ("roofline", "xla", "hlo", "llo", "xla-triton", "xla-cublas", "static")
@@ -31,13 +32,12 @@ def estimates(record: Record) -> dict[str, Estimate]:
 
 
 def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
-    """Tables of a subject's cells that were compiled and not run: of whole programs, of GPU kernels, of exchanges."""
-    by_kernel = [record for record in records if has_kernels(record)]
-    whole = [record for record in records if not has_kernels(record)]
+    """Tables of a subject's cells that were compiled and not run: of whole programs, of their calls, of exchanges."""
+    by_call = [record for record in records if program(record.facts)]
+    whole = [record for record in records if not program(record.facts)]
     if whole:
         yield _programs(subject, whole)
-    if by_kernel:
-        yield summary(subject, by_kernel)
+    yield from programs(subject, by_call)
     if any(record.facts and record.facts.collectives for record in whole):
         yield _exchanges(subject, whole)
 
@@ -79,7 +79,7 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
         "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
         "" if facts.scratch_bytes is None else size(facts.scratch_bytes),
         str(sum(facts.fusions.values())),
-        str(len(facts.gpu_kernels) or own_kernels(facts) or ""),
+        str(len(facts.launches) or own_kernels(facts) or ""),
         "" if facts.attributed is None else f"{facts.attributed:.0%}",
     ]
     known = estimates(record)
@@ -119,7 +119,7 @@ def _exchanges(subject: str, records: Sequence[Record]) -> Table:
 
 
 def details(record: Record) -> Iterator[str]:
-    """Lines about one record's facts: estimates with how they came about, steps, kernels, memory, caveats."""
+    """Lines about one record's facts: estimates with how they came about, steps, memory, caveats."""
     memory = record.memory
     if memory is not None:
         for buffer in memory.largest:
@@ -142,16 +142,6 @@ def details(record: Record) -> Iterator[str]:
             f"  {step.step or '(none)':<10} {step.operations:>4} operations {step.flops:>16,.0f} FLOPs "
             f"{step.hbm_bytes:>14,.0f} HBM bytes{cycles}"
         )
-    for kernel in facts.kernels[:8]:
-        slots = ", ".join(f"{unit} {used:.0%}" for unit, used in kernel.slots.items() if used >= 0.01)
-        cycles = "" if kernel.cycles is None else f", {kernel.cycles:,.0f} static cycles"
-        estimated = "" if kernel.estimated_cycles is None else f", {kernel.estimated_cycles:,.0f} estimated"
-        yield f"  {kernel.name} ({kernel.step}): {kernel.bundles} bundles{cycles}{estimated}; slots filled: {slots}"
-    for launch in facts.gpu_kernels if not has_kernels(record) else ():  # else they have a table
-        threads = "" if launch.threads is None else f", {launch.threads} threads"
-        used = "" if launch.registers is None else f", {launch.registers} registers, {launch.spill_bytes} B spilled"
-        written = ", ".join(f"{n} {what}" for what, n in launch.instructions.items())
-        yield f"  {launch.name} ({launch.step}): {launch.kind}{threads}{used}; {written}"
     for caveat in facts.caveats:
         yield f"caveat: {caveat}"
 

@@ -13,7 +13,7 @@ from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
-from oneblock.bench.terminal.neuron import has_calls, programs
+from oneblock.bench.terminal.calls import programs
 from oneblock.bench.terminal.programs import compiled, split
 from oneblock.compilers.api.kind import Kind
 
@@ -46,7 +46,7 @@ def results(records: Sequence[Record]) -> list[Table | Text]:
     for subject, rows in subjects.items():
         here, elsewhere = split(rows)
         found += [_table(subject, here)] if here else []
-        found += [programs(subject, here)] if any(has_calls(record) for record in here) else []
+        found += programs(subject, [record for record in here if record.kind is not Kind.MEASURED])
         found += compiled(subject, elsewhere) if elsewhere else []
         found.append(Text(""))
     return found

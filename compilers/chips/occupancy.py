@@ -7,7 +7,7 @@ what room there is. Shared memory is given in pieces, and from Ampere on the sys
 
 from __future__ import annotations
 
-from oneblock.compilers.api.facts import Occupancy
+from oneblock.compilers.api.gpu_kernel import Occupancy
 from oneblock.compilers.chips.chip import Multiprocessor
 
 

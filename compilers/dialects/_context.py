@@ -26,14 +26,6 @@ def _joined(pairs: Iterable[tuple[str, Sequence[str]]]) -> dict[str, set[str]]:
 
 
 def _of_facts(facts: Facts) -> Iterator[tuple[str, Sequence[str]]]:
-    for kernel in facts.gpu_kernels:
-        of = (kernel.step or "").split("+")
-        for name in {kernel.name, kernel.name.replace(".", "_"), kernel.entry or kernel.name}:
-            yield name, of
-    for one in facts.kernels:
-        yield one.name, [one.step or ""]
-    for call in facts.tir_calls:
-        yield call.function, call.steps
-    for number, issued in enumerate(facts.neuron_calls):
-        yield issued.kernel, [issued.step or ""]
-        yield f"{number:02d}-{issued.kernel}", [issued.step or ""]
+    for number, call in enumerate(facts.calls):
+        for name in call.names(number):
+            yield name, call.steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from oneblock.compilers.api.facts import GpuKernel
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.stages import Stage
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import steps_of_name
@@ -23,7 +23,7 @@ def table(kernels: Sequence[GpuKernel]) -> str:
         blocks = "" if k.grid is None else "x".join(str(n) for n in k.grid if n > 1) or "1"
         counts = ", ".join(f"{count} {name}" for name, count in k.instructions.items())
         sizes = ("" if n is None else str(n) for n in (k.threads, k.shared_bytes, k.registers, k.spill_bytes))
-        rows.append((k.name, k.step or "", k.kind, blocks, *sizes, counts))  # type: ignore[arg-type]
+        rows.append((k.name, "+".join(k.steps), k.kind, blocks, *sizes, counts))  # type: ignore[arg-type]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(w.ljust(n) for w, n in zip(row, widths, strict=True)).rstrip() for row in rows) + "\n"
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from oneblock.compilers.api.facts import Facts, GpuKernel
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.dialects.launches import table
@@ -110,7 +112,7 @@ def _ordered(stages: Sequence[Artifact]) -> tuple[Artifact, ...]:
 
 def _facts(one: Started, kernels: Mapping[str, Sequence[Tried]]) -> GpuKernel:
     if one.kernel is None:
-        return GpuKernel(one.launch.name, one.launch.step, "library", None, None, None, None, None, None, {}, {})
+        return GpuKernel(name=one.launch.name, steps=steps_of(one.launch.step), kind="library")
     tried, built = _first(kernels[one.kernel.name])
     grid = one.kernel.grid(tried.way, one.args)
     kernel = triton_gpu.facts(built, one.kernel.name, one.launch.step, "inductor", grid)
@@ -149,7 +151,7 @@ def _summary(kernels: Sequence[GpuKernel]) -> Facts:
     operations: dict[str, int] = {}
     for kernel in kernels:
         operations[kernel.name] = operations.get(kernel.name, 0) + 1
-    named = sum(kernel.step is not None for kernel in kernels) / len(kernels) if kernels else None
+    named = sum(bool(kernel.steps) for kernel in kernels) / len(kernels) if kernels else None
     libraries = [kernel.name for kernel in kernels if kernel.kind == "library"]
     caveats = []
     if libraries:
@@ -162,7 +164,5 @@ def _summary(kernels: Sequence[GpuKernel]) -> Facts:
             "other kernel's the first that builds"
         )
     return Facts(
-        flops=None, compiler_flops=None, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
-        code_bytes=None, operations=operations, fusions={}, custom_calls={}, attributed=named, attributed_by_name=named,
-        steps=(), gpu_kernels=tuple(kernels), caveats=tuple(caveats),
-    )  # fmt: skip
+        operations=operations, attributed=named, attributed_by_name=named, calls=tuple(kernels), caveats=tuple(caveats)
+    )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from oneblock.compilers.api.facts import Estimate, Facts, NeuronCall, StepFacts
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.calls import NeuronCall
+from oneblock.compilers.api.facts import Estimate, Facts, StepFacts
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.stages import Artifact, Detail, Lowering, Stage
 from oneblock.compilers.nki.kernel import Kernel, Run
@@ -50,18 +52,18 @@ class Call:
         """Its counts."""
         events = self.run.machine.events
         return NeuronCall(
-            kernel=self.kernel.__name__,
-            step=self.step,
+            name=self.kernel.__name__,
+            steps=steps_of(self.step),
             shapes=self.shapes,
             instructions=dict(Counter(event.engine for event in events)),
             flops=float(sum(event.flops for event in events)),
-            dma_bytes=sum(event.dma_bytes for event in events),
+            hbm_bytes=float(sum(event.dma_bytes for event in events)),
             dma_runs=sum(event.dma_runs for event in events),
             sbuf_bytes=self.run.occupancy.sbuf_bytes,
             sbuf_limit_bytes=self.run.machine.generation.sbuf_bytes,
             psum_banks=self.run.occupancy.psum_banks,
             busy_s=self.timeline.busy_s(),
-            modelled_s=self.timeline.seconds,
+            modelled_s={"timeline": self.timeline.seconds},
         )
 
 
@@ -86,23 +88,28 @@ def facts(calls: Sequence[Call]) -> Facts:
     counted = [call.facts() for call in calls]
     names = Counter(event.instruction.removeprefix("nisa.") for call in calls for event in call.run.machine.events)
     steps = []
-    for step in dict.fromkeys(one.step for one in counted):
-        own = [one for one in counted if one.step == step]
-        operations = sum(sum(one.instructions.values()) for one in own)
-        flops, nbytes = sum(one.flops for one in own), sum(one.dma_bytes for one in own)
-        steps.append(StepFacts(step, operations, flops, nbytes, None))
+    for step in dict.fromkeys(call.step for call in calls):
+        own = [one for one, call in zip(counted, calls, strict=True) if call.step == step]
+        steps.append(StepFacts(step, sum(one.operations or 0 for one in own), *_work(own), None))
     claimed = sum(step.operations for step in steps if step.step is not None)
-    total = sum(names.values())
-    seconds = sum(one.modelled_s for one in counted)
+    total, (flops, nbytes) = sum(names.values()), _work(counted)
     return Facts(
-        flops=sum(one.flops for one in counted), compiler_flops=None,
-        hbm_bytes=float(sum(one.dma_bytes for one in counted)), scratch_bytes=None, argument_bytes=None,
-        output_bytes=None, code_bytes=None, operations=dict(names.most_common()), fusions={}, custom_calls={},
-        attributed=claimed / total if total else None, attributed_by_name=claimed / total if total else None,
-        steps=tuple(steps), neuron_calls=tuple(counted),
-        estimates=(Estimate("timeline", seconds, HOW, Kind.MODELLED),), caveats=CAVEATS,
+        flops=flops,
+        hbm_bytes=nbytes,
+        operations=dict(names.most_common()),
+        attributed=claimed / total if total else None,
+        attributed_by_name=claimed / total if total else None,
+        steps=tuple(steps),
+        calls=tuple(counted),
+        estimates=(Estimate("timeline", sum(one.timeline_s for one in counted), HOW, Kind.MODELLED),),
+        caveats=CAVEATS,
         kind=Kind.INTERPRETED,
-    )  # fmt: skip
+    )
+
+
+def _work(calls: Sequence[NeuronCall]) -> tuple[float, float]:
+    """FLOPs and bytes of DMA of several calls."""
+    return sum(one.flops or 0.0 for one in calls), sum(one.hbm_bytes or 0.0 for one in calls)
 
 
 def _files(call: Call) -> list[Path]:

@@ -26,7 +26,8 @@ from triton.runtime.cache import get_cache_manager
 from triton.runtime.errors import OutOfResources
 from triton.runtime.jit import create_function_from_signature
 
-from oneblock.compilers.api.facts import GpuKernel, Occupancy
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
 from oneblock.compilers.api.stages import Artifact, Detail, Stage
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.chips.occupancy import occupancy
@@ -194,7 +195,7 @@ def facts(built: Built, name: str, step: str | None, kind: str, grid: tuple[int,
     """What the machine code says of one launch."""
     return GpuKernel(
         name=name,
-        step=step,
+        steps=steps_of(step),
         kind=kind,
         entry=built.name,
         grid=grid,
@@ -203,7 +204,6 @@ def facts(built: Built, name: str, step: str | None, kind: str, grid: tuple[int,
         registers=built.registers,
         spill_bytes=built.spill_bytes,
         instructions=dict(built.instructions),
-        modelled_s={},
         dynamic_shared_bytes=built.dynamic_shared_bytes,
         stack_bytes=built.stack_bytes,
         machine_instructions=built.machine_instructions,

@@ -11,7 +11,8 @@ import tvm_ffi
 from tvm import tirx
 from tvm.s_tir.analysis import estimate_tir_flops
 
-from oneblock.compilers.api.facts import Facts, TirCall
+from oneblock.compilers.api.calls import TirCall
+from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.dialects import x86 as _x86
 from oneblock.compilers.dialects._relax_calls import Call
 
@@ -44,12 +45,16 @@ def facts(fused: tvm.IRModule, scheduled: tvm.IRModule, calls: Sequence[Call], a
     for call in calls:
         kinds, lanes = loops(scheduled[call.function])
         on_cpu = _x86.instructions(assembly, call.function)
-        found.append(TirCall(call.function, call.steps, flops(fused[call.function]), kinds, lanes, on_cpu))
-    total = sum(one.flops for one in found)
+        work = flops(fused[call.function])
+        one = TirCall(
+            name=call.function, steps=call.steps, flops=work, loops=kinds, vector_lanes=lanes, instructions=on_cpu
+        )
+        found.append(one)
     claimed = sum(bool(one.steps) for one in found)
     return Facts(
-        flops=None, compiler_flops=total, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
-        code_bytes=None, operations=dict(Counter(one.function for one in found)), fusions={}, custom_calls={},
-        attributed=claimed / len(found) if found else None, attributed_by_name=None, steps=(), tir_calls=tuple(found),
+        compiler_flops=sum(one.flops or 0.0 for one in found),
+        operations=dict(Counter(one.name for one in found)),
+        attributed=claimed / len(found) if found else None,
+        calls=tuple(found),
         caveats=("TVM counts FLOPs before scheduling, copies as none and an exponential as one",),
-    )  # fmt: skip
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneblock.compilers.api.facts import KernelFacts
+from oneblock.compilers.api.calls import TpuKernel
 from oneblock.compilers.api.process import run_module
 from oneblock.compilers.api.stages import Artifact, Stage
 from oneblock.compilers.chips.topology import Topology
@@ -30,7 +30,7 @@ class Dumped:
 
     passes: tuple[Artifact, ...] = ()
     machine: tuple[Artifact, ...] = ()
-    kernels: tuple[KernelFacts, ...] = ()
+    kernels: tuple[TpuKernel, ...] = ()
     cycles: float | None = None
     why: str = ""
     caveats: tuple[str, ...] = ()

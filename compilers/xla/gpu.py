@@ -97,7 +97,7 @@ def compile_and_capture(lowered: jax.stages.Lowered, graph: Artifact, of: Gpu, s
             what = "the form that leaves products to cuBLAS"
             estimates.append(_gpu_facts.estimate("xla-cublas", _hlo.parse(library), what))
         stages = (graph, *before, *dumped.passes, final, *second, *dumped.machine)
-        return Lowering(stages, replace(facts, estimates=tuple(estimates), gpu_kernels=dumped.kernels))
+        return Lowering(stages, replace(facts, estimates=tuple(estimates), calls=dumped.kernels))
 
     return capture
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from oneblock.compilers.api.facts import Estimate, GpuKernel
+from oneblock.compilers.api.facts import Estimate
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.process import run_module
 from oneblock.compilers.api.stages import Artifact, Stage
 from oneblock.compilers.dialects import ptx as _ptx

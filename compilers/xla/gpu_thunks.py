@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oneblock.compilers.api.facts import Estimate, GpuKernel
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.facts import Estimate
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.hlo.parser import Instruction, Module
 from oneblock.compilers.hlo.steps import NO_OPERATION
@@ -70,7 +72,7 @@ def kernel(
     allotted = None if text is None or ptxas is None else _ptx.resources(text, ptxas)
     return GpuKernel(
         name=operation.name if operation is not None else thunk.entry,
-        step=step,
+        steps=steps_of(step),
         kind=kind(operation) if operation is not None else thunk.kind,
         entry=None if text is None else thunk.entry,
         grid=thunk.grid,

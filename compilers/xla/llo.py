@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneblock.compilers.api.facts import KernelFacts
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.calls import TpuKernel
 
 _SLOTS = "-final_hlo-static-per-bundle-utilization.txt"
 _BUNDLES = "-final_bundles.txt"
@@ -35,7 +36,7 @@ def flags(folder: Path, *, everything: bool, simulate: bool) -> dict[str, str]:
 
 def kernels(
     folder: Path, step_of: Mapping[str, str | None], simulated: Mapping[str, Simulated], estimated: Mapping[str, int]
-) -> tuple[KernelFacts, ...]:
+) -> tuple[TpuKernel, ...]:
     """The kernels that were dumped, those of most bundles first."""
     found = []
     for path in sorted(folder.glob(f"*{_SLOTS}")):
@@ -43,7 +44,11 @@ def kernels(
         if name in step_of:  # the program's prologue and epilogue are dumped too
             bundles, slots = slot_use(path.read_text(encoding="utf-8"))
             cycles = simulated[name].cycles if name in simulated else None
-            found.append(KernelFacts(name, step_of[name], bundles, slots, cycles, estimated.get(name)))
+            steps, by_xla = steps_of(step_of[name]), estimated.get(name)
+            kernel = TpuKernel(
+                name=name, steps=steps, bundles=bundles, slots=slots, cycles=cycles, estimated_cycles=by_xla
+            )
+            found.append(kernel)
     return tuple(sorted(found, key=lambda kernel: -kernel.bundles))
 
 

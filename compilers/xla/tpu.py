@@ -97,7 +97,7 @@ class _Program:
             )
             final = Artifact(Stage.OPTIMIZED, "hlo", self.hlo)
             stages = (*self.stages, *dumped.passes, final, *dumped.machine)
-            return Lowering(stages, replace(found, kernels=dumped.kernels, estimates=estimates))
+            return Lowering(stages, replace(found, calls=dumped.kernels, estimates=estimates))
 
         return capture
 

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +32,8 @@ from oneblock.bench.records.record import SCHEMA, Launch
 from oneblock.bench.records.store import StoreError, adapter, read_record, to_json
 from oneblock.bench.worker.measure_job import MeasureJob, time_launch
 from oneblock.bench.worker.subject import Subject
-from oneblock.compilers.api.facts import Facts, GpuKernel, Occupancy
+from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
 from oneblock.workloads.answers.arrays import make_weights
 from oneblock.workloads.answers.reference import make_golden
 from tests.bench.report.test_report import ENVIRONMENT, launch, record
@@ -601,21 +602,18 @@ def test_show_says_why_there_is_no_number() -> None:
 
 def test_show_prints_the_launches_of_a_record_with_gpu_kernels(tmp_path: Path) -> None:
     kernel = GpuKernel(
-        "linear_kernel", "qkv", "triton", "linear_kernel", (8, 4), 256, 99_000, 168, 0, {"wgmma": 4}, {"static": 2e-6},
+        name="linear_kernel", steps=("qkv",), kind="triton", entry="linear_kernel", grid=(8, 4), threads=256,
+        shared_bytes=99_000, registers=168, spill_bytes=0, instructions={"wgmma": 4}, modelled_s={"static": 2e-6},
         config="BM=128", occupancy=Occupancy(2, 16, 0.25, "registers"),
     )  # fmt: skip
-    nothing: dict[str, Any] = {field.name: None for field in fields(Facts) if field.default is MISSING}
-    facts = Facts(
-        **nothing | {"operations": {}, "fusions": {}, "custom_calls": {}, "steps": (), "gpu_kernels": (kernel,)}
-    )
-    made = replace(record(), launches=on_device(GOOD), facts=facts)
+    made = replace(record(), launches=on_device(GOOD), facts=Facts(calls=(kernel,)))
     path = tmp_path / "r.json"
     path.write_bytes(to_json(made))
     done = CliRunner().invoke(SHOW, [str(path)])
     assert done.exit_code == 0, done.output
-    assert re.search(r"qkv\s.*linear_kernel.*BM=128.*8x4.*168.*25%, 2 by registers.*4 wgmma", done.output)
+    assert re.search(r"qkv\s.*linear_kernel.*BM=128.*8x4.*168.*4 wgmma.*25%, 2 by registers", done.output)
     path.write_bytes(to_json(replace(made, facts=None)))
-    assert "launches in order" not in CliRunner().invoke(SHOW, [str(path)]).output
+    assert "kernels in order" not in CliRunner().invoke(SHOW, [str(path)]).output
 
 
 def test_newer_records_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.chips import load
 from oneblock.compilers.chips.chip import Gpu
@@ -77,8 +78,8 @@ def test_every_kernel_is_compiled_and_every_stage_is_there(backend: Backend, ops
     lowering = found.capture(Detail.DEFAULT)
     facts, stages = lowering.facts, texts(lowering)
     assert facts is not None
-    ours = [kernel for kernel in facts.gpu_kernels if kernel.kind == "inductor"]
-    assert all(k.registers and k.grid and k.threads and k.occupancy and k.config and k.step for k in ours)
+    ours = [kernel for kernel in facts.of(GpuKernel) if kernel.kind == "inductor"]
+    assert all(k.registers and k.grid and k.threads and k.occupancy and k.config and k.steps for k in ours)
     steps = [step for step in STEPS if config is TINY or step != "rope"]
     for dialect in ("fx", "fx-after", "scheduler", "launches"):
         assert [step for step in steps if step not in stages[dialect]] == [], f"steps that the {dialect} does not name"
@@ -88,7 +89,7 @@ def test_every_kernel_is_compiled_and_every_stage_is_there(backend: Backend, ops
             assert stages[f"{stage}:{kernel}"].strip()
     assert "SchedulerNode" in stages["scheduler"]
     assert stages["scheduler"].count("# step: ") > stages["scheduler-fused"].count("# step: "), "nothing was fused"
-    libraries = [kernel for kernel in facts.gpu_kernels if kernel.kind == "library"]
+    libraries = [kernel for kernel in facts.of(GpuKernel) if kernel.kind == "library"]
     products = 4 if config is TINY_GPT2 else 7
     assert len(libraries) == (0 if ops_set == "kernels" else products + 2), "projections, and two products of attention"
     assert any("a library's" in caveat for caveat in facts.caveats) == bool(libraries)

@@ -20,6 +20,7 @@ from oneblock.backends.api.backend import Executable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers import nki as _nki
+from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import driver
 from oneblock.workloads._workload import Case, Phase
@@ -187,19 +188,19 @@ def test_counts_are_those_of_the_formulas_and_every_instruction_has_a_step() -> 
     made = compiled(c, "float32").capture(Detail.ALL)
     facts = made.facts
     assert facts.attributed == 1.0
-    assert {call.step for call in facts.neuron_calls} == set(STEPS) - {"rope"}
+    assert {step for call in facts.calls for step in call.steps} == set(STEPS) - {"rope"}
     by_formula = sum(cost.flops for cost in workloads.load("block").costs(c, 4))
     assert facts.flops == pytest.approx(by_formula, rel=0.02)
-    mlp = [call for call in facts.neuron_calls if call.step == "mlp" and "linear" in call.kernel]
+    mlp = [call for call in facts.of(NeuronCall) if call.steps == ("mlp",) and "linear" in call.name]
     assert [call.flops for call in mlp] == [pytest.approx(2 * 128 * 768 * 3072, rel=0.01)] * 2
-    for call in facts.neuron_calls:
-        assert call.modelled_s >= max(call.busy_s.values()) > 0
+    for call in facts.of(NeuronCall):
+        assert call.timeline_s >= max(call.busy_s.values()) > 0
         assert 0 < call.sbuf_bytes <= call.sbuf_limit_bytes
     dialects = [artifact.dialect for artifact in made.artifacts]
     assert {"nki-calls", "nki:linear", "nki-trace", "perfetto:00-layer_norm"} <= set(dialects)
     trace = json.loads(made.artifacts[dialects.index("perfetto:00-layer_norm")].text)
     assert len([event for event in trace["traceEvents"] if event["ph"] == "X"]) == sum(
-        facts.neuron_calls[0].instructions.values()
+        facts.of(NeuronCall)[0].instructions.values()
     )
     source = made.artifacts[dialects.index("nki:linear")].text
     assert source == (KERNELS / "linear.py").read_text()
@@ -314,7 +315,7 @@ def test_however_a_script_ends_what_its_kernels_did_is_told(
     assert said in done.stderr
     assert "fault of oneblock" not in done.stderr
     done = oneblock(env, "kernel", "mine.py", "--target=neuron:trn2", "--json", cwd=tmp_path)
-    assert len(json.loads(done.stdout)["neuron_calls"]) == 1
+    assert len(json.loads(done.stdout)["calls"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_nothing_is_done_behind_the_hardwares_back(tmp_path: Path, line: str, sa
 def test_the_laboratory_runs_as_it_says(tmp_path: Path) -> None:
     lab = Path(ops.__file__).parents[2] / "labs" / "neuron_linear.py"
     done = oneblock(install(tmp_path), "kernel", str(lab), "--target=neuron:trn1", "--json", "256", "float32")
-    took = [call["modelled_s"] for call in json.loads(done.stdout)["neuron_calls"]]
+    took = [call["modelled_s"]["timeline"] for call in json.loads(done.stdout)["calls"]]
     assert len(took) == 4
     assert took[-1] < took[0]
 
@@ -386,5 +387,5 @@ def test_a_record_says_interpreted_and_holds_no_time(tmp_path: Path) -> None:
     assert [one["kind"] for one in record["facts"]["estimates"]] == ["modelled"]
     shown = oneblock(env, "show", "neuron_nki", "-o", "records", cwd=tmp_path)
     assert "times are modelled, none is measured" in " ".join(shown.stdout.split())
-    assert math.isclose(sum(one["modelled_s"] for one in record["facts"]["neuron_calls"]),
+    assert math.isclose(sum(one["modelled_s"]["timeline"] for one in record["facts"]["calls"]),
                         record["facts"]["estimates"][0]["seconds"])  # fmt: skip

@@ -15,6 +15,7 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Found, Tunable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, TaskState
 from oneblock.compilers.api.stages import Lowering
@@ -106,7 +107,7 @@ def test_every_configuration_of_every_launch_is_ranked_and_the_models_choice_is_
         assert len({trial.config for trial in task.trials}) == len(task.trials)
         assert task.best is task.trials[0]
     assert launches.before.facts is not None
-    chosen = {f"{k.name} {k.config}" for k in launches.before.facts.gpu_kernels}
+    chosen = {f"{k.name} {k.config}" for k in launches.before.facts.of(GpuKernel)}
     assert {task.trials[0].config for task in launches.found.tasks} == chosen, "which is what a compilation takes"
 
 

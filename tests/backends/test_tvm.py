@@ -18,6 +18,7 @@ from oneblock import workloads
 from oneblock.backends.api.backend import Executable, Found, Tunable, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
+from oneblock.compilers.api.calls import TirCall
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, SearchStopped, TaskState
 from oneblock.workloads._workload import Phase
@@ -92,21 +93,21 @@ def test_flops_are_the_formulas_and_every_call_has_its_step(preset: str, phase: 
     assert facts.compiler_flops is not None
     assert 1.0 <= facts.compiler_flops / formula < 1.05
     assert facts.attributed == 1.0
-    of = [call.steps for call in facts.tir_calls if "matmul" in call.function]
+    of = [call.steps for call in facts.of(TirCall) if "matmul" in call.name]
     assert ("mlp",) in of
     assert ("proj",) in of
 
 
 def test_the_same_function_called_in_two_steps_has_each(kept: Found) -> None:
     facts = compiled("native", c=case(n=16)).capture(Detail.BRIEF).facts
-    norms = [call.steps for call in facts.tir_calls if call.function == "rms_norm"]
+    norms = [call.steps for call in facts.of(TirCall) if call.name == "rms_norm"]
     assert norms == [("norm1",), ("norm2",)]
 
 
 def test_a_schedule_makes_loops_that_are_vectorised(kept: Found) -> None:
     before, after = (compiled(ops_set).capture(Detail.DEFAULT) for ops_set in ("plain", "tuned"))
-    assert all(call.vector_lanes is None for call in before.facts.tir_calls)
-    assert any((call.vector_lanes or 0) >= 4 for call in after.facts.tir_calls)
+    assert all(call.vector_lanes is None for call in before.facts.of(TirCall))
+    assert any((call.vector_lanes or 0) >= 4 for call in after.facts.of(TirCall))
     assert "traces" in [artifact.dialect for artifact in after.artifacts]
 
 

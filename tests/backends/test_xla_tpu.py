@@ -18,6 +18,7 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.target import Target, architectures
 from oneblock.compilers import Detail, Lowering, Stage
+from oneblock.compilers.api.calls import TpuKernel
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.xla import tpu_env as _libtpu
@@ -144,11 +145,11 @@ def test_the_machines_level_is_dumped_and_a_simulation_that_aborts_is_a_reason(t
         made = lowering(c, f"tpu:{generation}", "plain", Detail.DEFAULT)
         assert made.facts is not None
         assert any(a.stage is Stage.MACHINE and "vmatmul" in a.text for a in made.artifacts) or generation == "v4"
-        assert all(0 <= used <= 1 for kernel in made.facts.kernels for used in kernel.slots.values())
+        assert all(0 <= used <= 1 for kernel in made.facts.of(TpuKernel) for used in kernel.slots.values())
         llo = next(e for e in made.facts.estimates if e.name == "llo")
         if generation == "v5e":
             assert llo.seconds is not None
-            assert all(kernel.step in STEPS for kernel in made.facts.kernels)
+            assert all(set(kernel.steps) <= set(STEPS) and kernel.steps for kernel in made.facts.calls)
         else:
             assert llo.seconds is None
             assert "ended the compiler" in llo.how

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from oneblock.bench.judge.steps import StepTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,6 @@ class ExplorerCell:
     path: str
     status: str
     kind: str | None
-    table: dict[str, Any] | None  # of judge/steps.py
+    table: StepTable | None
     stages: list[StageText] = field(default_factory=list)
     passes: list[StageText] = field(default_factory=list)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from oneblock.bench.report.rows.calls import PageCalls, page_calls
 from oneblock.bench.report.rows.rows import Row
-from oneblock.bench.terminal.gpu import has_kernels
 from oneblock.bench.terminal.programs import ESTIMATES, devices, estimates, own_kernels
-from oneblock.compilers.api.facts import Collective, Estimate, Facts, GpuKernel
+from oneblock.compilers.api.facts import Collective, Estimate, Facts
 from oneblock.compilers.api.kind import Kind
 
 METHODS = {
@@ -62,13 +62,13 @@ class Entry:
 
     @property
     def kernels(self) -> int | None:
-        """Kernels launched on a GPU; elsewhere those of one's own. None for none."""
-        return len(self.facts.gpu_kernels) or self.own_kernels or None
+        """What it launches, where that is known; else the kernels of one's own. None for none."""
+        return len(self.facts.launches) or self.own_kernels or None
 
     @property
-    def gpu_kernels(self) -> tuple[GpuKernel, ...]:
-        """The launches in order, where the record tells what their kernels need of a multiprocessor."""
-        return self.facts.gpu_kernels if has_kernels(self.row.record) else ()
+    def calls(self) -> list[PageCalls]:
+        """What it starts, a table for each sort of call."""
+        return page_calls(self.facts)
 
     @property
     def of_formula(self) -> float | None:

@@ -12,7 +12,7 @@ from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal import screen as _terminal
 from oneblock.bench.terminal.screen import coloured, visible
-from oneblock.compilers.api.facts import NeuronCall
+from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.dialects import opcode
 from tests.bench.report.test_report import record
 from tests.helpers.oneblock_process import on_a_terminal
@@ -91,8 +91,11 @@ def test_statistics_count_operations_by_step(tmp_path: Path) -> None:
 
 
 def test_what_a_kernel_s_steps_were_given_to_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = NeuronCall("k", "mlp", (), {}, 4.0, 100, 1, 1, 1, 1, {}, 1e-6)
-    made = replace(record("jax_xla"), facts=facts(neuron_calls=(call,)))
+    call = NeuronCall(
+        name="k", steps=("mlp",), shapes=(), instructions={}, flops=4.0, hbm_bytes=100, dma_runs=1, sbuf_bytes=1,
+        sbuf_limit_bytes=1, psum_banks=1, busy_s={}, modelled_s={"timeline": 1e-6},
+    )  # fmt: skip
+    made = replace(record("jax_xla"), facts=facts(calls=(call,)))
     path = store(tmp_path, made, hlo=HLO, **{"bundles:k": "0x0 : { vadd }\n", "nki:k": SOURCE})
     hlo, bundles, nki = json.loads(run(SHOW, path, "--stats", "--json")[1])
     assert [one["attributed_by"] for one in (hlo, bundles, nki)] == ["operation", "kernel", "kernel"]

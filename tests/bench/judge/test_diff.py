@@ -12,15 +12,22 @@ from oneblock.bench.commands.diff import COMMAND as DIFF
 from oneblock.bench.judge.diff import LARGEST
 from oneblock.bench.judge.figures import Change, Figure, changes, of_steps, whole
 from oneblock.bench.records.record import Status
-from oneblock.compilers.api.facts import GpuKernel, NeuronCall
+from oneblock.compilers.api.calls import NeuronCall
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.dialects.hlo import schedule
 from oneblock.workloads.ops.definitions import STEPS
 from tests.bench.report.test_report import record
 from tests.helpers.stage_records import ANSI, HLO, OWN_KERNEL, PLANTED, RENUMBERED, facts, run, store
 
-KERNEL = GpuKernel("k.1", "attention", "triton", "k", (1,), 128, 0, 128, 0, {}, {})
-CALL = NeuronCall("flash", "attention", (), {"tensor": 2}, 4.0, 100, 1, 1, 1, 1, {"tensor": 1.0}, 1e-6)
+KERNEL = GpuKernel(
+    name="k.1", steps=("attention",), kind="triton", entry="k", grid=(1,), threads=128, shared_bytes=0, registers=128,
+    spill_bytes=0,
+)  # fmt: skip
+CALL = NeuronCall(
+    name="flash", steps=("attention",), shapes=(), instructions={"tensor": 2}, flops=4.0, hbm_bytes=100, dma_runs=1,
+    sbuf_bytes=1, sbuf_limit_bytes=1, psum_banks=1, busy_s={"tensor": 1.0}, modelled_s={"timeline": 1e-6},
+)  # fmt: skip
 
 
 def pair(tmp_path: Path, a: str, b: str) -> tuple[Path, Path]:
@@ -91,7 +98,7 @@ def test_counts_of_two_kinds_stand_side_by_side(tmp_path: Path) -> None:
     before = replace(record("jax_xla"), facts=facts())
     other = record("neuron_nki", "kernels")
     after = replace(other, status=Status.INTERPRETED, kind=Kind.INTERPRETED, launches=(), reason="no device",
-                    facts=facts(kind="interpreted", neuron_calls=(CALL,), steps=(facts().steps[1],)))  # fmt: skip
+                    facts=facts(kind=Kind.INTERPRETED, calls=(CALL,), steps=(facts().steps[1],)))  # fmt: skip
     _, said = run(DIFF, store(tmp_path / "a", before, hlo=HLO), store(tmp_path / "b", after))
     (attention,) = [line for line in said.splitlines() if line.startswith("attention")]
     assert "compiled -> interpreted: 1 fusion -> 1 NKI kernel call;" in attention
@@ -101,7 +108,7 @@ def test_counts_of_two_kinds_stand_side_by_side(tmp_path: Path) -> None:
 
 
 def test_registers_and_different_counters() -> None:
-    two = [replace(record(), facts=facts(gpu_kernels=(replace(KERNEL, registers=n),))) for n in (128, 96)]
+    two = [replace(record(), facts=facts(calls=(replace(KERNEL, registers=n),))) for n in (128, 96)]
     (found,) = [c for c in changes(whole(two[0]), whole(two[1])) if c.name == "registers"]
     assert (str(found), found.kind) == ("registers 128 -> 96 (-32)", "compiled")
     by_step = [of_steps(one)["attention"] for one in two]

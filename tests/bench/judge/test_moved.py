@@ -10,12 +10,13 @@ from typing import Any
 from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.judge.moved import NOT_COMPARED, ChangedFigure, against
 from oneblock.bench.records.record import Record, Status
-from oneblock.compilers.api.facts import Estimate, GpuKernel
+from oneblock.compilers.api.facts import Estimate
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, launch, record
 from tests.helpers.stage_records import facts, run, store
 
-KERNEL = GpuKernel("k.1", "attention", "triton", "k", (1,), 128, 0, 128, 0, {}, {})
+KERNEL = GpuKernel(name="k.1", steps=("attention",), kind="triton", registers=128, spill_bytes=0)
 
 
 def timed(cold_s: float = 0.01, processes: int = 6, **changes: Any) -> Record:
@@ -47,10 +48,10 @@ def test_a_noisy_time_is_ambiguous() -> None:
 
 
 def test_counts_that_changed_are_named_with_their_kind_and_others_are_not() -> None:
-    estimates = (Estimate("llo", 1e-3, "", "compiled"), Estimate("timeline", 2e-3, "", "modelled"))
-    before = facts(estimates=estimates, gpu_kernels=(KERNEL,))
+    estimates = (Estimate("llo", 1e-3, "", Kind.COMPILED), Estimate("timeline", 2e-3, "", Kind.MODELLED))
+    before = facts(estimates=estimates, calls=(KERNEL,))
     after = replace(
-        before, fusions={"kLoop": 3}, hbm_bytes=1e6, gpu_kernels=(replace(KERNEL, registers=96),),
+        before, fusions={"kLoop": 3}, hbm_bytes=1e6, calls=(replace(KERNEL, registers=96),),
         estimates=(estimates[0], replace(estimates[1], seconds=1e-3)),
     )  # fmt: skip
     rows = moved([timed(facts=after)], [timed(facts=before)])
@@ -72,7 +73,7 @@ def test_a_difference_that_three_digits_hide_is_shown() -> None:
 
 
 def test_counts_of_two_kinds_are_not_compared() -> None:
-    rows = moved([timed(facts=facts(kind="interpreted"))], [timed(facts=facts())])
+    rows = moved([timed(facts=facts(kind=Kind.INTERPRETED))], [timed(facts=facts())])
     counts = [row for row in rows if "time" not in row.series]
     assert {row.verdict for row in counts} == {NOT_COMPARED}
     assert "HBM traffic (compiled -> interpreted)" in {row.series for row in counts}
@@ -137,7 +138,7 @@ def test_pairs_are_counted_and_cells_of_one_side_are_named() -> None:
     assert (found.only_before, found.only_after) == ((alone.cell.name,), (new.cell.name,))
     assert found.sentence == "1 pair compared, 1 moved; cells only before: 1; only after: 1"
     assert against([old], [old]).moved == 0, "a row that says SAME"
-    assert against([replace(old, facts=facts(kind="interpreted"))], [replace(old, facts=facts())]).refused == 1
+    assert against([replace(old, facts=facts(kind=Kind.INTERPRETED))], [replace(old, facts=facts())]).refused == 1
     here = old.environment
     there = replace(old, environment=replace(here, machine=here.machine | {"cpu": "Another"}))
     assert against([old, there], [old]).only_after == (f"{old.cell.name} (smoke on Another)",)

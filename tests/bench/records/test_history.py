@@ -21,6 +21,8 @@ from oneblock.bench.records.record import ANSWERS, SCHEMA, Status
 from oneblock.bench.records.store import StoreError, read_record, to_json
 from oneblock.bench.report.rows.cells import cell_row
 from oneblock.bench.report.study import Study
+from oneblock.compilers.api.calls import NeuronCall, TirCall
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind, Reported
 from oneblock.workloads.models import PRESETS
 from tests.bench.report.test_report import drawn, ended, record
@@ -69,6 +71,33 @@ def test_what_was_read_is_written_as_one_of_today(tmp_path: Path) -> None:
     for path in OLD:
         (tmp_path / "again.json").write_bytes(to_json(read_record(path)))
         assert read_record(tmp_path / "again.json") == read_record(path)
+
+
+def test_the_calls_of_an_older_record_are_those_that_it_had() -> None:
+    read = {path.stem: (json.loads(path.read_text()).get("facts"), read_record(path).facts) for path in OLD}
+    for old, new in read.values():
+        sorts = ("gpu_kernels", "tir_calls", "neuron_calls", "kernels")
+        had = [one for sort in sorts for one in (old or {}).get(sort, ())]
+        calls = new.calls if new else ()
+        assert len(had) == len(calls)
+        for was, now in zip(had, calls, strict=True):
+            assert now.name == next(was[name] for name in ("name", "function", "kernel") if name in was)
+            assert list(now.steps) == was.get("steps", (was.get("step") or "").split("+"))
+            assert now.registers == was.get("registers")
+            assert sum(now.modelled_s.values()) == (
+                sum(was["modelled_s"].values()) if type(was.get("modelled_s")) is dict else was.get("modelled_s", 0)
+            )
+    found = {sort for _, new in read.values() if new for sort in new.by_sort}
+    assert found >= {GpuKernel, TirCall, NeuronCall}, "of each of these a record is here"
+
+
+def test_a_call_of_a_sort_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    raw = json.loads(to_json(read_record(FIXTURES / "records/schema-3.json")))
+    for change in ({"tag": "quantum"}, {"sbuf_bytes": 1}):
+        calls = [raw["facts"]["calls"][0] | change]
+        (tmp_path / "r.json").write_text(json.dumps(raw | {"facts": raw["facts"] | {"calls": calls}}))
+        with pytest.raises(StoreError, match=r"facts\.calls\.0"):
+            read_record(tmp_path / "r.json")
 
 
 @pytest.mark.parametrize(

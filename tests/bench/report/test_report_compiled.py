@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from oneblock.bench.records.record import Limits, Record, Status
+from oneblock.compilers.api.calls import TpuKernel
 from oneblock.compilers.api.facts import (
     Buffer,
     Collective,
     Estimate,
     Facts,
-    GpuKernel,
-    KernelFacts,
     Memory,
-    Occupancy,
     StepFacts,
 )
+from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, Page, ended, page_of, record
 
@@ -45,6 +44,10 @@ def compiled(target: str = "tpu:v5e", ops_set: str = "plain", T: int = 16, **fac
     made = replace(record("xla_tpu", ops_set, T), status=Status.COMPILED, kind=Kind.COMPILED, reason="no device here")
     made = replace(made, cell=replace(made.cell, target=target), check=None, launches=(), limits=V5E, compile_s=4.56)
     return replace(made, facts=replace(FACTS, **facts))
+
+
+def tpu_kernel(name: str, slots: dict[str, float], cycles: float) -> TpuKernel:
+    return TpuKernel(name=name, steps=("mlp",), bundles=10, slots=slots, cycles=cycles)
 
 
 def section(text: str, name: str = "compiled") -> str:
@@ -128,8 +131,8 @@ def test_bars_add_up_to_the_steps_and_the_line_is_the_compulsory_traffic() -> No
 
 
 def test_slots_are_of_the_longest_kernels() -> None:
-    kernels = tuple(KernelFacts(f"fusion.{n}", "mlp", 10, {"MXU": 0.5, "VALU": n / 20}, float(n)) for n in range(20))
-    plot = next(spec for spec in specs(page_of(compiled(kernels=kernels))) if "slots filled" in spec["description"])
+    kernels = tuple(tpu_kernel(f"fusion.{n}", {"MXU": 0.5, "VALU": n / 20}, float(n)) for n in range(20))
+    plot = next(spec for spec in specs(page_of(compiled(calls=kernels))) if "slots filled" in spec["description"])
     assert [line["kernel"] for line in values(plot)] == [f"fusion.{n}" for n in range(19, 11, -1)]
     assert values(plot)[0]["unit"] == ["MXU", "VALU"]
     assert values(plot)[0]["filled"] == [0.5, 0.95]
@@ -161,45 +164,46 @@ def test_several_devices_are_held_to_no_bound_of_one() -> None:
 
 
 LAUNCH = GpuKernel(
-    name="linear_grouped", step="qkv", kind="triton", entry="linear_grouped", grid=(4, 16), threads=256,
+    name="linear_grouped", steps=("qkv",), kind="triton", entry="linear_grouped", grid=(4, 16), threads=256,
     shared_bytes=98_304, registers=115, spill_bytes=24, instructions={"wgmma m64n128k16": 4, "cp.async": 24},
     modelled_s={"static": 12.5e-6}, config="BM=128, 8 warps, 3 stages", dynamic_shared_bytes=98_304, stack_bytes=8,
     machine_instructions=592, occupancy=Occupancy(2, 16, 0.25, "registers"),
 )  # fmt: skip
-COPY = GpuKernel("aten::cat", "attention", "torch", None, None, None, None, None, None, {}, {})
+COPY = GpuKernel(name="aten::cat", steps=("attention",), kind="torch")
 
 
 def test_a_launch_has_what_its_kernel_needs_and_how_many_fit() -> None:
-    text = section(page_of(compiled("cuda:sm_90", ops_set="kernels", gpu_kernels=(LAUNCH, COPY))))
-    launches = text[text.index("and what each kernel needs") :]
-    for words in (
-        "2 launches",
-        "linear_grouped",
-        "BM=128, 8 warps, 3 stages",
-        "grid 4 × 16",
-        "115",
-        "98.3",
-        "registers",
-    ):
-        assert words in text
-    assert "4 wgmma m64n128k16, 24 cp.async" in launches
-    assert [" ".join(cell.split()) for _, cell in Page(launches).cells][:10] == [
-        "BM=128, 8 warps, 3 stages grid 4 × 16", "115", "24", "8", "98.3", "4 wgmma m64n128k16, 24 cp.async", "25.0",
-        "2 registers", "12.5", "torch",
-    ]  # fmt: skip
-    plot = next(spec for spec in specs(page_of(compiled(gpu_kernels=(LAUNCH, COPY)))) if "occup" in spec["description"])
+    text = section(page_of(compiled("cuda:sm_90", ops_set="kernels", calls=(LAUNCH, COPY))))
+    launches = text[text.index("2 kernels, and what each needs") :]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)<br><small>((?!name)\w+)</small>', launches)
+    cells = [" ".join(cell.split()) for _, cell in Page(launches).cells]
+    assert list(zip(heads, cells, strict=False)) == [
+        (("config", "compiled"), "BM=128, 8 warps, 3 stages"),
+        (("grid", "compiled"), "4x16"),
+        (("threads", "compiled"), "256"),
+        (("registers", "compiled"), "115"),
+        (("spills, B", "compiled"), "24"),
+        (("stack, B", "compiled"), "8"),
+        (("shared, kB", "compiled"), "98.3"),
+        (("instructions by class", "compiled"), "4 wgmma m64n128k16, 24 cp.async"),
+        (("occupancy, %", "modelled"), "25.0 2 by registers"),
+        (("static, µs", "modelled"), "12.5"),
+    ]
+    assert cells[len(heads)] == "torch"
+    plot = next(spec for spec in specs(page_of(compiled(calls=(LAUNCH, COPY)))) if "occup" in spec["description"])
     assert [(square["kernel"], square["share"]) for square in values(plot)] == [("qkv: linear_grouped", 0.25)]
 
 
 def test_the_terminal_tells_the_extremes_of_a_program_and_each_launch() -> None:
-    from oneblock.bench.terminal import gpu as _gpu_tables
+    from oneblock.bench.terminal.calls import calls
     from oneblock.bench.terminal.records import console, results
 
     out = console()
     with out.capture() as said:
-        for part in results([compiled("cuda:sm_90", ops_set="kernels", gpu_kernels=(LAUNCH, COPY))]):
+        for part in results([compiled("cuda:sm_90", ops_set="kernels", calls=(LAUNCH, COPY))]):
             out.print(part)
-        out.print(_gpu_tables.launches(replace(FACTS, gpu_kernels=(LAUNCH, COPY))))
+        for table in calls(replace(FACTS, calls=(LAUNCH, COPY))):
+            out.print(table)
     text = said.get()
     for words in ("25%, 2 by registers (linear_grouped)", "wgmma", "24 B", "96 KiB", "aten::cat", "12.5 µs"):
         assert words in text
@@ -228,10 +232,9 @@ def hostile() -> Record:
         HOSTILE, ops_set=HOSTILE, flops=inf, hbm_bytes=none, attributed=none, scratch_bytes=-1, fusions={HOSTILE: 1},
         steps=(StepFacts(HOSTILE, 1, none, inf, none), StepFacts(HOSTILE, 1, 1.0, 1.0, inf)), custom_calls={HOSTILE: 1},
         collectives=(Collective(HOSTILE, HOSTILE, 1, None, None, HOSTILE, HOSTILE),), caveats=(HOSTILE,),
-        kernels=(KernelFacts(HOSTILE, HOSTILE, 1, {HOSTILE: 0.5, "MXU": none}, inf),),
-        gpu_kernels=(
+        calls=(TpuKernel(name=HOSTILE, steps=(HOSTILE,), bundles=1, slots={HOSTILE: 0.5, "MXU": none}, cycles=inf),
             replace(
-                LAUNCH, name=HOSTILE, step=HOSTILE, config=HOSTILE, instructions={HOSTILE: 1},
+                LAUNCH, name=HOSTILE, steps=(HOSTILE,), config=HOSTILE, instructions={HOSTILE: 1},
                 modelled_s={"static": none}, occupancy=Occupancy(1, 1, inf, HOSTILE),
             ),
         ),
@@ -255,20 +258,20 @@ def test_hostile_facts_are_shown_as_text() -> None:
 def test_every_plot_can_be_drawn() -> None:
     import vl_convert
 
-    kernels = (KernelFacts("fusion.1", "mlp", 10, {"MXU": 0.97, "VSTORE:SPILL": 0.25}, 100.0),)
-    text = page_of(*(compiled(target, kernels=kernels) for target in ("tpu:v5e", "tpu:v6e")), hostile())
+    kernels = (tpu_kernel("fusion.1", {"MXU": 0.97, "VSTORE:SPILL": 0.25}, 100.0),)
+    text = page_of(*(compiled(target, calls=kernels) for target in ("tpu:v5e", "tpu:v6e")), hostile())
     drawn = [vl_convert.vegalite_to_svg(spec, vl_version="6.1") for spec in specs(text)]
     assert any(">tpu:v6e<" in svg and "estimated time, ms (log)" in svg for svg in drawn)
     assert any("HBM traffic of one device" in svg and ">mlp<" in svg for svg in drawn)
     assert any(">VSTORE:SPILL<" in svg and ">97<" in svg for svg in drawn)
-    (spec,) = (one for one in specs(page_of(compiled(gpu_kernels=(LAUNCH,)))) if "occup" in one["description"])
+    (spec,) = (one for one in specs(page_of(compiled(calls=(LAUNCH,)))) if "occup" in one["description"])
     assert ">qkv: linear_grouped<" in vl_convert.vegalite_to_svg(spec, vl_version="6.1")
 
 
 def test_five_generations_of_three_ops_sets_in_two_sizes_stay_small() -> None:
     slots = {f"UNIT{u}": 0.123456789 for u in range(10)}
-    kernels = tuple(KernelFacts(f"multiply_reduce_fusion.{n}", "mlp", 99, slots, 1e3) for n in range(30))
+    kernels = tuple(tpu_kernel(f"multiply_reduce_fusion.{n}", slots, 1e3) for n in range(30))
     places = [f"tpu:{chip}" for chip in ("v4", "v5e", "v5p", "v6e", "v7x")]
     sets = ("plain", "native", "kernels")
-    records = [compiled(place, name, T, kernels=kernels) for place in places for name in sets for T in (16, 32)]
+    records = [compiled(place, name, T, calls=kernels) for place in places for name in sets for T in (16, 32)]
     assert len(page_of(*records).encode()) < 1_500_000

@@ -24,7 +24,9 @@ from oneblock.bench.report.explorer.explorer import Explorer, explore
 from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.study import Study
 from oneblock.compilers import Artifact, Stage
-from oneblock.compilers.api.facts import GpuKernel, NeuronCall, StepFacts, TirCall
+from oneblock.compilers.api.calls import NeuronCall, TirCall
+from oneblock.compilers.api.facts import StepFacts
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.dialects import read
 from tests.bench.report.test_report import HOSTILE, Page, drawn, page_of, record
 from tests.bench.report.test_report_compiled import FACTS, compiled, section
@@ -119,7 +121,9 @@ def test_texts_of_passes_are_a_list_of_their_own(tmp_path: Path) -> None:
 
 def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:
     path, made = kept(tmp_path, ("fx", HOSTILE), (f"ttir:{HOSTILE}", "x"))
-    facts = replace(FACTS, gpu_kernels=(GpuKernel(HOSTILE, HOSTILE, HOSTILE, *[None] * 6, {}, {"static": 1e-6}),))  # type: ignore[arg-type]
+    facts = replace(
+        FACTS, calls=(GpuKernel(name=HOSTILE, steps=(HOSTILE,), kind=HOSTILE, modelled_s={"static": 1e-6}),)
+    )
     made = replace(made, facts=facts)
     found = explore([(path, made)])
     text = drawn(Study("A report", [(path, made)], (), SetComparison((ChangedFigure(*[HOSTILE] * 6),)), found))
@@ -139,14 +143,15 @@ def test_numbers_that_moved_have_a_section_only_where_there_are_any() -> None:
 
 
 def test_figures_by_step_come_of_whatever_the_toolchain_tells() -> None:
-    call = NeuronCall("linear", "qkv", (), {"tensor": 3, "dma": 2}, 1e6, 4000, 1, 512, 1000, 1, {}, 2e-6)
-    rows = {
-        row.name: row for row in by_step(replace(FACTS, steps=(), neuron_calls=(call, replace(call, sbuf_bytes=99))))
-    }
+    call = NeuronCall(
+        name="linear", steps=("qkv",), shapes=(), instructions={"tensor": 3, "dma": 2}, flops=1e6, hbm_bytes=4000,
+        dma_runs=1, sbuf_bytes=512, sbuf_limit_bytes=1000, psum_banks=1, busy_s={}, modelled_s={"timeline": 2e-6},
+    )  # fmt: skip
+    rows = {row.name: row for row in by_step(replace(FACTS, steps=(), calls=(call, replace(call, sbuf_bytes=99))))}
     assert (rows["qkv"].operations, rows["qkv"].kernels, rows["qkv"].hbm_bytes) == (10, 2, 8000)
     assert (rows["qkv"].on_chip_bytes, rows["qkv"].seconds) == (512, 4e-6)
-    fused = TirCall("f", ("mlp", "norm2"), 5.0, {}, None, {})
-    assert [row.name for row in by_step(replace(FACTS, steps=(), tir_calls=(fused,)))] == ["norm2 + mlp"]
+    fused = TirCall(name="f", steps=("mlp", "norm2"), flops=5.0, loops={}, vector_lanes=None, instructions={})
+    assert [row.name for row in by_step(replace(FACTS, steps=(), calls=(fused,)))] == ["norm2 + mlp"]
     both = StepFacts("rope+attention", 2, 1.0, 1.0, None)
     assert [row.name for row in by_step(replace(FACTS, steps=(both, StepFacts(None, 1, 0, 0, None))))] == [
         "rope + attention", "none",

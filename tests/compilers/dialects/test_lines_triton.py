@@ -10,7 +10,9 @@ import pytest
 from oneblock import workloads
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
-from oneblock.compilers.api.facts import Facts, GpuKernel
+from oneblock.compilers.api.call import steps_of
+from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.dialects import Context, context, read
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.ops.definitions import STEPS
@@ -163,9 +165,9 @@ def test_a_module_of_several_kernels_is_divided_at_their_entries() -> None:
 
 
 def test_kernels_of_one_name_are_told_apart_by_the_launches_or_else_share_their_steps() -> None:
-    one = GpuKernel("linear", "qkv", "triton", "linear", None, None, None, None, None, {}, {})
-    other = GpuKernel("linear", "mlp", "triton", "linear", None, None, None, None, None, {}, {})
-    facts = facts_of(one, other)
+    one = GpuKernel(name="linear", steps=("qkv",), kind="triton", entry="linear")
+    other = GpuKernel(name="linear", steps=("mlp",), kind="triton", entry="linear")
+    facts = Facts(calls=(one, other))
     told = (
         "number  step       kernel, grid, config\n0       qkv        linear  (1,)\n1       mlp        linear.2  (1,)\n"
     )
@@ -177,9 +179,9 @@ def test_kernels_of_one_name_are_told_apart_by_the_launches_or_else_share_their_
 
 
 def test_fused_launches_have_all_their_steps_and_what_is_none_of_the_blocks_has_none() -> None:
-    kernels = [GpuKernel(name, step, "loop", None, None, None, None, None, None, {}, {}) for name, step in
+    kernels = [GpuKernel(name=name, steps=steps_of(step), kind="loop") for name, step in
                (("fusion.3", "qkv+rope"), ("warm", "warmup"), (HOSTILE, HOSTILE), ("none", None))]  # fmt: skip
-    known = context(facts_of(*kernels), {}, STEPS)
+    known = context(Facts(calls=tuple(kernels)), {}, STEPS)
     assert known.kernels == {"fusion.3": ("qkv", "rope"), "fusion_3": ("qkv", "rope")}
 
 
@@ -188,14 +190,6 @@ def test_hostile_names_are_names() -> None:
     assert lines("launches", LAUNCHES.replace("norm1", HOSTILE))[f"0       {HOSTILE}      norm_kernel  (1,)  ROWS=64, "
                                                                 "4 warps, 1 stages"] == Line(NONE, True)  # fmt: skip
     assert share("ttir:linear", HOSTILE, KERNELS) is None
-
-
-def facts_of(*kernels: GpuKernel) -> Facts:
-    return Facts(
-        flops=None, compiler_flops=None, hbm_bytes=None, scratch_bytes=None, argument_bytes=None, output_bytes=None,
-        code_bytes=None, operations={}, fusions={}, custom_calls={}, attributed=None, attributed_by_name=None,
-        steps=(), gpu_kernels=kernels,
-    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- as Triton writes it here

@@ -30,6 +30,7 @@ from oneblock.backends.api.backend import Unsupported  # noqa: E402
 from oneblock.backends.api.target import Target  # noqa: E402
 from oneblock.backends.kernels.triton.launch import KernelCall, Work, config  # noqa: E402
 from oneblock.compilers import Detail  # noqa: E402
+from oneblock.compilers.api.gpu_kernel import GpuKernel  # noqa: E402
 from oneblock.compilers.api.kind import Kind  # noqa: E402
 from oneblock.compilers.api.stages import Lowering  # noqa: E402
 from oneblock.compilers.chips import load  # noqa: E402
@@ -137,20 +138,23 @@ def lowered(target: Target, detail: Detail, phase: Phase = Phase.PREFILL, **size
 
 def test_the_launches_are_those_of_the_block_step_by_step() -> None:
     facts = lowered(Target("cuda", "sm_80"), Detail.DEFAULT, n=64).facts
-    found = [(kernel.step, kernel.name.removesuffix("_kernel").partition("_")[0]) for kernel in facts.gpu_kernels]
+    found = [
+        ("+".join(kernel.steps), kernel.name.removesuffix("_kernel").partition("_")[0])
+        for kernel in facts.of(GpuKernel)
+    ]
     assert found == [
         ("norm1", "rms"), ("qkv", "linear"), ("qkv", "linear"), ("qkv", "linear"), ("rope", "rope"), ("rope", "rope"),
         ("attention", "flash"), ("proj", "linear"), ("norm2", "rms"), ("mlp", "linear"), ("mlp", "linear"),
         ("mlp", "swiglu"), ("mlp", "linear"),
     ]  # fmt: skip
     gpt2 = lowered(Target("cuda", "sm_80"), Detail.BRIEF, n=64, config=TINY_GPT2).facts
-    assert len(gpt2.gpu_kernels) == 9, "bias, GELU and residual are in the projections"
+    assert len(gpt2.calls) == 9, "bias, GELU and residual are in the projections"
     assert facts.attributed == 1.0
 
 
 def test_what_pytorch_launches_itself_is_counted_and_named() -> None:
     facts = lowered(Target("cuda", "sm_80"), Detail.BRIEF, Phase.DECODE, n=64).facts
-    assert [k.name for k in facts.gpu_kernels if k.kind == "torch"] == ["aten::concat", "aten::concat"]
+    assert [k.name for k in facts.of(GpuKernel) if k.kind == "torch"] == ["aten::concat", "aten::concat"]
     assert any("aten::concat" in caveat for caveat in facts.caveats)
 
 
@@ -296,7 +300,7 @@ def test_the_choice_is_told_with_what_was_not_chosen_and_why() -> None:
     (choices,) = (a.text for a in lowering.artifacts if a.dialect == "choices")
     assert "flash_attention_kernel" in choices
     assert choices.count("linear_descriptor_kernel") >= 3
-    chosen = {k.config for k in lowering.facts.gpu_kernels if k.name.startswith("linear")}
+    chosen = {k.config for k in lowering.facts.of(GpuKernel) if k.name.startswith("linear")}
     assert all(str(config) in choices for config in chosen)
     assert BACKEND.probe(Target("cuda", "sm_80")).kind is Kind.COMPILED
 

@@ -10,7 +10,9 @@ from oneblock.bench.format.text import figures, plain
 from oneblock.bench.report.plots.plots import Plot, Plots
 from oneblock.bench.report.plots.vega import INK, digits, heat, layer, log, mark, name, quantity
 from oneblock.bench.report.rows.programs import Entry
-from oneblock.compilers.api.facts import KernelFacts
+from oneblock.compilers.api.call import Call
+from oneblock.compilers.api.calls import TpuKernel
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 
 KERNELS_SHOWN = 8  # of each program: the rest are short
 UNCLAIMED = "(none)"  # the step of operations that no step claims
@@ -92,7 +94,7 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
 
 def slots(plots: Plots, entry: Entry) -> Plot | None:
     """How full each functional unit's slots are in the longest kernels of one program; None without such kernels."""
-    longest = sorted((k for k in entry.facts.kernels if k.slots), key=_weight, reverse=True)[:KERNELS_SHOWN]
+    longest = sorted((k for k in entry.facts.of(TpuKernel) if k.slots), key=_weight, reverse=True)[:KERNELS_SHOWN]
     if not longest:
         return None
     lines = [_line(kernel) for kernel in longest]
@@ -114,12 +116,12 @@ def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     """How full each GPU kernel leaves a multiprocessor, one column a program; None where no kernel says so."""
     squares = [
         {
-            "program": entry.label, "kernel": f"{plain(k.step) or UNCLAIMED}: {plain(k.name)}",
+            "program": entry.label, "kernel": f"{_steps(k)}: {plain(k.name)}",
             "share": k.occupancy.share, "blocks": k.occupancy.blocks, "limited by": plain(k.occupancy.limited_by),
             "config": plain(k.config), "registers": k.registers, "place": number,
         }
         for entry in entries
-        for number, k in enumerate(entry.facts.gpu_kernels)
+        for number, k in enumerate(entry.facts.of(GpuKernel))
         if k.occupancy is not None and math.isfinite(k.occupancy.share)
     ]  # fmt: skip
     if not squares:
@@ -142,12 +144,16 @@ def _words(entry: Entry, **others: str) -> dict[str, Any]:
     return {name: plain(text) for name, text in said.items()}
 
 
-def _weight(kernel: KernelFacts) -> tuple[float, int]:
+def _steps(call: Call) -> str:
+    return plain("+".join(call.steps)) or UNCLAIMED
+
+
+def _weight(kernel: TpuKernel) -> tuple[float, int]:
     return kernel.cycles or 0.0, kernel.bundles
 
 
-def _line(kernel: KernelFacts) -> dict[str, Any]:
-    said = {"kernel": plain(kernel.name), "step": plain(kernel.step) or UNCLAIMED, "bundles": kernel.bundles}
+def _line(kernel: TpuKernel) -> dict[str, Any]:
+    said = {"kernel": plain(kernel.name), "step": _steps(kernel), "bundles": kernel.bundles}
     said |= {"static cycles": figures(kernel.cycles)}
     filled = {plain(unit): round(share, 3) for unit, share in kernel.slots.items() if math.isfinite(share)}
     return said | {"unit": list(filled), "filled": list(filled.values())}
