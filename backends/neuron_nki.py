@@ -58,6 +58,9 @@ class NeuronNki(Deferred):
     def compilations(self) -> int:
         return specialisations()
 
+    def fingerprint(self, ops_set: str) -> dict[str, str | None]:
+        return pins.versions(*pins.ON_DEVICE)
+
     def run_script(self, script: Path, arguments: Sequence[str], target: Target) -> scripts.NkiScript:
         if target.platform != "neuron" or target.architecture is None:
             *most, last = known_targets("neuron")

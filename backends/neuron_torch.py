@@ -62,6 +62,9 @@ class NeuronTorch(Deferred):
             raise Unsupported(f"{takes} ({neuronx_cc.TARGETS_SOURCE})")
         return neuronx_cc.compile_command(module, name, target.architecture)
 
+    def fingerprint(self, ops_set: str) -> dict[str, str | None]:
+        return pins.versions(*PACKAGES)
+
     def family(self) -> Any:
         from oneblock.backends._neuron.programs import Programs
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oneblock.backends.api.backend import Unavailable
+from oneblock.backends.api.backend import TUNED, Unavailable
 from oneblock.backends.api.deferred import Bisects, Tunes
 from oneblock.compilers.api.export import TrnSource
-from oneblock.compilers.tvm import pins
+from oneblock.compilers.tvm import pins, store
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
@@ -23,6 +23,9 @@ class TvmRelax(Tunes, Bisects):
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "rocm", "opencl", "metal", "webgpu")
+
+    def fingerprint(self, ops_set: str) -> dict[str, str | None]:
+        return {"tuned_sha256": store.fingerprint()} if ops_set == TUNED else {}
 
     def trn_source(self) -> TrnSource:
         source: TrnSource = self.loaded.trn_source()

@@ -137,6 +137,15 @@ class Tunable(Protocol):
 
 
 @runtime_checkable
+class Fingerprinted(Protocol):
+    """What a backend also has whose outcomes depend on more than the versions of the distributions of its extra."""
+
+    def fingerprint(self, ops_set: str) -> dict[str, str | None]:
+        """That by name, without importing its toolchain: other versions, a hash of schedules that a search has kept."""
+        ...
+
+
+@runtime_checkable
 class Bisectable(Protocol):
     """What a backend also has whose compiler's passes can be switched off one by one."""
 

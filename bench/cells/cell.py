@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from oneblock.workloads._workload import Case
 from oneblock.workloads.models import Config, preset
-from oneblock.workloads.ops.third_party import Refused
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def overrides(config: Config) -> dict[str, Any]:
     """
     try:
         base = asdict(preset(config.name))
-    except (LookupError, Refused):
+    except LookupError:
         return {"config": digest(asdict(config))[:8]}
     return {key: value for key, value in asdict(config).items() if value != base[key]}
 

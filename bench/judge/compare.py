@@ -32,9 +32,9 @@ def disagreements(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
 
 
 def software(a: Record, b: Record) -> tuple[str, ...]:
-    """What differs in versions: the usual object of a comparison."""
+    """What differs in versions: the usual object of a comparison. A record has those that its outcome depends on."""
     left, right = a.environment.software, b.environment.software
-    keys = sorted(left.keys() | right.keys())
+    keys = sorted(left.keys() & right.keys())
     return tuple(f"{k} {left.get(k)} -> {right.get(k)}" for k in keys if left.get(k) != right.get(k))
 
 

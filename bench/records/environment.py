@@ -9,19 +9,13 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench.records.record import TUNED, Environment
-from oneblock.compilers.tvm.store import fingerprint
+from oneblock.bench.records.dependence import PACKAGES, installed
+from oneblock.bench.records.record import Environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# What a number may depend on. A package that is not installed is recorded as None.
-PACKAGES = (
-    "oneblock", "numpy", "ml_dtypes", "torch", "triton", "jax", "jaxlib", "libtpu", "torch_xla", "apache-tvm",
-    "neuronx-cc", "nki", "torch-neuronx",
-)  # fmt: skip
 
 
 def now() -> str:
@@ -30,9 +24,9 @@ def now() -> str:
 
 
 def environment(threads: int) -> Environment:
-    """The environment of a run that uses so many threads."""
-    machine = _machine() | {"threads": threads}
-    return Environment(machine=machine, software=_software(), state=_state())
+    """The environment of a run that uses so many threads, with all software that a number of any backend depends on."""
+    versions = {"python": platform.python_version(), **installed(PACKAGES)}
+    return Environment(machine=_machine() | {"threads": threads}, software=versions, state=_state())
 
 
 @cache
@@ -80,27 +74,6 @@ def _machine() -> dict[str, str | int | None]:
     }
 
 
-def _software() -> dict[str, str | None]:
-    found: dict[str, str | None] = {"python": platform.python_version(), "source_sha256": source_hash()}
-    found[TUNED] = fingerprint()
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
-
-
-@cache
-def source_hash() -> str:
-    """A hash of oneblock's own code, so that a record is never taken for that of another version."""
-    total = hashlib.sha256()
-    for folder in ("backends", "bench", "compilers", "workloads"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            total.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    return total.hexdigest()[:16]
-
-
 def _state() -> dict[str, str | float | int | None]:
     import psutil
 
@@ -110,6 +83,7 @@ def _state() -> dict[str, str | float | int | None]:
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     return {
+        "oneblock": installed(["oneblock"])["oneblock"],
         "kernel": platform.release(),
         "load_average": load_average(),
         "memory_available_bytes": psutil.virtual_memory().available,

@@ -26,8 +26,15 @@ def upgraded(record: dict[str, Any]) -> dict[str, Any]:
 
 def _six(record: dict[str, Any]) -> dict[str, Any]:
     """A record of schema 5 or older as one of 6."""
-    cell, facts = record["cell"], record.get("facts")
+    cell, facts, environment = record["cell"], record.get("facts"), record["environment"]
     config = cell["case"]["config"]
     config = config | _FORMS.get(config.get("family"), {})
-    record = record | {"facts": with_calls(facts) if facts is not None else None}
-    return record | {"family": config.get("family"), "cell": cell | {"case": cell["case"] | {"config": config}}}
+    software = dict(environment["software"])
+    if cell["ops_set"] != "tuned":
+        software.pop("tuned_sha256", None)  # of all schedules on the machine, none of which it was given
+    return record | {
+        "family": config.get("family"),
+        "cell": cell | {"case": cell["case"] | {"config": config}},
+        "facts": with_calls(facts) if facts is not None else None,
+        "environment": environment | {"software": software},
+    }

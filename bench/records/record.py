@@ -26,7 +26,6 @@ from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 
 SCHEMA: Literal[6] = 6
-TUNED = "tuned_sha256"  # of the software: a hash of the schedules that searches have found
 _STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
 
 
@@ -133,7 +132,10 @@ class MachineIdentity:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a record was made. `machine` and `software` are identity; the rest may differ between two runs."""
+    """Where a record was made. `machine` and `software` are identity; the rest may differ between two runs.
+
+    Of software a record has what its outcome depends on, and nothing else: see dependence.py.
+    """
 
     __pydantic_config__: ClassVar[Any] = _STRICT
     machine: dict[str, str | int | None]
@@ -189,7 +191,7 @@ class Record:
         return digest([self.cell.keys(), self.tier, self.environment.machine])
 
     def identity(self) -> str:
-        """The name under which a cell counts as done: cell, tier, machine and software."""
+        """The name under which a cell counts as done."""
         return identity(self.cell, self.tier, self.environment)
 
     def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
@@ -207,8 +209,5 @@ class Record:
 
 
 def identity(cell: Cell, tier: str, environment: Environment) -> str:
-    """The name under which a cell counts as done: cell, tier, machine, software, and of a tuned one all schedules."""
-    software = dict(environment.software)
-    if cell.ops_set != "tuned":
-        software.pop(TUNED, None)
-    return digest([cell.keys(), tier, environment.machine, software])
+    """The name under which a cell counts as done: cell, tier, machine, and the software that its outcome depends on."""
+    return digest([cell.keys(), tier, environment.machine, environment.software])

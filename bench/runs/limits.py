@@ -10,20 +10,16 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from oneblock.bench.cells.cell import Cell, digest
-from oneblock.bench.records.record import TUNED, Environment, Limits, Status
+from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.bench.worker.limits_job import LimitsJob
 
 _METHOD = 3  # of `_ceilings.py`: limits found by another are measured again
 
 
-_NOT_THEIRS = ("oneblock", "source_sha256", TUNED)  # software that does not change what a machine can do
-
-
 def cache_file(environment: Environment) -> Path:
     """Where the limits of an environment are kept."""
-    software = {name: v for name, v in environment.software.items() if name not in _NOT_THEIRS}
-    return user_cache_path("oneblock") / f"limits-{digest([_METHOD, environment.machine, software])}.json"
+    return user_cache_path("oneblock") / f"limits-{digest([_METHOD, environment.machine, environment.software])}.json"
 
 
 class LimitsBook:

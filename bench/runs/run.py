@@ -20,6 +20,7 @@ from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.costs import costs, reference_bytes
 from oneblock.bench.judge.doubts import doubts
 from oneblock.bench.judge.limits import stated_limits, too_fast
+from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status, identity
 from oneblock.bench.records.store import Store, adapter, to_json
@@ -107,7 +108,10 @@ class Run:
             yield from ((index, cell) for cell in cells)
 
     def _identity(self, cell: Cell) -> str:
-        return identity(cell, self.tier.name, self.environment)
+        return identity(cell, self.tier.name, self._environment(cell))
+
+    def _environment(self, cell: Cell) -> Environment:
+        return replace(self.environment, software=software(cell.backend, cell.ops_set))
 
     def _already_done(self, cell: Cell) -> bool:
         """Whether an earlier or another run has the answer."""
@@ -208,7 +212,7 @@ class Run:
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=measured.artifacts,
-            environment=self.environment,
+            environment=self._environment(cell),
             order_seed=self.seed,
             compile_s=measured.compile_s,
             facts=measured.facts,

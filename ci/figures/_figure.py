@@ -11,7 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench.records.environment import PACKAGES, cpu, default_threads, load_average, now, source_hash
+from oneblock import backends
+from oneblock.bench.records.dependence import PACKAGES, source_hash
+from oneblock.bench.records.environment import cpu, default_threads, load_average, now
 from oneblock.bench.records.environment import last_level_cache_bytes as llc_bytes
 
 _THREAD_COUNTS = (
@@ -47,7 +49,7 @@ class Conditions:
             "load_average_after": load_average(),
             "cpu": cpu().get("brand_raw"),
             "threads": default_threads(),
-            "source_sha256": source_hash(),
+            "source_sha256": {name: source_hash(name) for name in backends.names()},
             "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
         }
 

@@ -41,6 +41,11 @@ def real(package: str) -> bool:
     return _wrong(package) is None
 
 
+def versions(*packages: str) -> dict[str, str | None]:
+    """The version of each package that is real; None for the others."""
+    return {package: version(package) if real(package) else None for package in packages}
+
+
 def missing(*packages: str) -> str | None:
     """What is wrong with these packages, as one sentence; None if all are real."""
     wrong = [sentence for sentence in map(_wrong, packages) if sentence is not None]
