@@ -18,14 +18,15 @@ from oneblock.compilers.neuron import driver, pins
 from oneblock.compilers.nki import RealNkiHere, install
 from oneblock.compilers.nki.kernel import specialisations
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import OPS
 
 
 class NeuronNki(Deferred):
     """The block with hand-written kernels. What ran them is the kind of the record: nothing steps down silently."""
 
     name = "neuron_nki"
-    ops_sets: Mapping[str, tuple[str, ...]] = {"kernels": OPS}
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "gelu")
+    }
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 

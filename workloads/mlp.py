@@ -8,14 +8,17 @@ from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, W
 from oneblock.workloads.norm import input_spec
 from oneblock.workloads.ops.definitions import Array, Ops
 
+_FLOPS = {"swiglu": 5, "gelu": 9}  # an element of F: see `mlp_costs`
+
 
 def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array:
     """h (B, T, C) -> (B, T, C), through F."""
     up = ops.linear(h, a["up_weight"], a.get("up_bias"))  # (B, T, F)
+    activation = getattr(ops, case.config.feed_forward)
     if case.config.gated:
-        up = ops.swiglu(ops.linear(h, a["gate_weight"], a.get("gate_bias")), up)
+        up = activation(ops.linear(h, a["gate_weight"], a.get("gate_bias")), up)
     else:
-        up = ops.gelu(up)
+        up = activation(up)
     return ops.linear(up, a["down_weight"], a.get("down_bias"))
 
 
@@ -53,7 +56,7 @@ def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
     """
     C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
     rows = case.B * case.T
-    count, each = (2, 5) if case.config.gated else (1, 9)
+    count, each = 1 + case.config.gated, _FLOPS[case.config.feed_forward]
     up_flops, _ = linear_cost(case, C, F, itemsize, bias=bias)
     down_flops, _ = linear_cost(case, F, C, itemsize, bias=bias)
     flops = count * up_flops + down_flops + each * rows * F

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,8 @@ from oneblock.bench.report import sections
 from oneblock.bench.report.page_assets import policy_hash
 from oneblock.bench.report.section import FRAME_IDS, RESERVED, Section, Table
 from tests.helpers.page_fixture import FIXTURE
-from tests.layout.test_layout import FOLDERS, ROOT, imported
+from tests.helpers.tree_copy import copied
+from tests.layout.test_layout import imported
 
 WHOLE = '''"""Records by their status."""
 
@@ -82,9 +82,7 @@ def report(tree: Path) -> tuple[str, Path, str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the installed folders, to which a test adds."""
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / "oneblock" / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    return copied(tmp_path)
 
 
 def contents(page: str) -> list[str]:

@@ -70,6 +70,11 @@ class Config:
         if self.rope_theta is not None and self.head_width % 2:
             raise ValueError(f"{self.name}: RoPE rotates pairs, so head_width must be even, got {self.head_width}")
 
+    @property
+    def feed_forward(self) -> str:
+        """The operation between the projections of the feed-forward part."""
+        return FEED_FORWARDS[self.activation, self.gated]
+
     def with_overrides(self, overrides: dict[str, str]) -> Config:
         """This configuration with some integer dimensions replaced, e.g. {"kv_heads": "4"}; ValueError says why not."""
         dims = [f.name for f in fields(self) if f.type == "int"]
