@@ -128,7 +128,7 @@ PTX = Lexer(
 ASSEMBLY = (
     Lexer(  # of x86, AMD and NVIDIA, and a TPU's bundles; an opcode has its indentation, an address before it not
         (
-            ("comment", r"//.*|(?<!\S)[#;].*"),
+            ("comment", r"//.*|(?<!\S)[#;].+"),  # and no ";" at the end of a line, which SASS has everywhere
             ("string", _STRING),
             (
                 "variable",
