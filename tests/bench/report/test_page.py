@@ -19,8 +19,11 @@ from oneblock.bench.commands.report import write
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
+from oneblock.compilers import dialects
 from oneblock.compilers.dialects import Lines, read
+from tests.bench.report.test_report import record
 from tests.helpers.page_fixture import FIXTURE
+from tests.helpers.stage_records import store
 
 CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 780}
@@ -183,6 +186,39 @@ def test_a_line_chosen_in_one_pane_chooses_its_step_in_both(tab: Tab, study: Pat
     first = next(n for n, steps in enumerate(expected("jax_xla", "hlo").steps) if "rope" in steps)
     page.wait_for_selector(f"#pane-r-{first}[aria-selected=true]")
     assert "step=rope" in page.url
+
+
+OF_ALL_LANGUAGES = """HloModule m, is_scheduled=true  // a remark
+  ROOT %a.4 = bf16[2,3]{1,0:T(8,128)} add(%x, %y), metadata={op_name="jit(é)/n\\"orm"} /*index=5*/ # [f] é1 1é
+    %3:2 = stablehlo.dot_general %0, %arg1 : tensor<4x8xf32> loc(#loc1)
+    n:f32[1,128] = pjit[name=f] m 1e-05 0xFF -3.5
+  \ttmp0 = R.matmul(buf1, arg2)  # step: mlp
+#pragma omp; // C
+@"call" = fadd <8 x float> %5, -0.0 ; nounwind !dbg
+\t@%p1 ld.global.v4.b32 \t{ %r1 }, [ %rd1+16 ];
+        /*0010*/                   @!P0 HMMA.16816.F32 R4, R8, UR2 ;
+  12a0:\tvfmadd231ps (%rax), %ymm1, %ymm2
+\tv_mfma_f32_32x32x8f16 v[0:15], s2 # éé
+{"name": "dma", "ts": 1.5e+3, "ok": true}
+\"\"\" 'not closed
+"""
+
+
+def test_a_line_has_the_tokens_on_the_page_that_it_has_at_the_terminal(browser: Any, tmp_path: Path) -> None:
+    """One expression a kind is read by two languages: in each, for each lexer, it must find the same."""
+    by_lexer = {dialects.lexer(name): name for name in dialects.names()}
+    store(tmp_path / "records", record("jax_xla"), **dict.fromkeys(by_lexer.values(), OF_ALL_LANGUAGES))
+    write([tmp_path / "records"], tmp_path / "page.html", "Of all languages")
+    tab = Tab(browser, tmp_path / "page.html")
+    for lexer, name in by_lexer.items():
+        tab.page.goto("about:blank")
+        page = tab.open(f"l=0.{name}")
+        parts = "[...one.childNodes].map(part => [part.className?.slice(2) ?? null, part.textContent])"
+        rows = page.eval_on_selector_all("#pane-l .line code", f"all => all.map(one => {parts})")
+        assert rows == [[list(token) for token in lexer.tokens(line)] for line in OF_ALL_LANGUAGES.splitlines()], name
+        assert len({kind for row in rows for kind, _ in row}) > 2, f"{name}: next to nothing has a colour"
+    tab.quiet()
+    tab.context.close()
 
 
 def test_the_keyboard_reaches_everything(tab: Tab, study: Path) -> None:
