@@ -9,6 +9,7 @@ from typing import Any
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.judge.stats import Difference, Verdict, difference
 from oneblock.bench.records.record import Record, Status
+from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ def compare(a: Record, b: Record) -> Comparison:
     for side, record in (("A", a), ("B", b)):
         if record.status is not Status.PASSED or not record.launches:
             return Comparison(name, None, f"{side} is {record.status} and has no time to compare", software(a, b))
+        if record.kind is not Kind.MEASURED:
+            why = f"{side} is {record.kind}, and only what was measured is compared with what was measured"
+            return Comparison(name, None, why, software(a, b))
     found = difference(a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect)
     return Comparison(name, found, None, software(a, b))
 

@@ -10,6 +10,7 @@ from oneblock.bench.judge.compare import Comparison, alone, compare, disagreemen
 from oneblock.bench.judge.figures import Change, changes, whole
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Record, Status
+from oneblock.compilers.api.kind import Kind
 
 NOT_COMPARED = "NOT COMPARED"
 _WATCHED = ("fusions", "kernels", "HBM traffic", "registers", "spills", "scratch")  # and every estimate of time
@@ -84,7 +85,10 @@ _CELL = ("case.", "dtype", "backend", "ops_set", "target", "weights.")
 
 
 def _time(before: Record, after: Record, found: Comparison, updates: str) -> ChangedFigure:
-    was, now = (seconds(centre(record.samples("cold"))) for record in (before, after))
+    was, now = (
+        seconds(centre(record.samples("cold"))) if record.kind is Kind.MEASURED else str(record.kind or "no kind")
+        for record in (before, after)
+    )
     series = f"cold time ({after.kind or 'no kind'})"
     if found.difference is None:
         return ChangedFigure(found.name, series, was, now, NOT_COMPARED, f"{found.refused} (A: before, B: after)")

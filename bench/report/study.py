@@ -40,7 +40,7 @@ class Study:
     @cached_property
     def groups(self) -> list[list[Row]]:
         """The newest rows by subject, tier and machine: only within these may numbers stand side by side."""
-        return groups_of(self.rows)
+        return groups_of([row for row in self.rows if row.record.reported is None])
 
     @cached_property
     def machines(self) -> list[Machine]:

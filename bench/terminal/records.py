@@ -44,12 +44,28 @@ def results(records: Sequence[Record]) -> list[Table | Text]:
         subjects.setdefault(record.cell.subject, []).append(record)
     found: list[Table | Text] = []
     for subject, rows in subjects.items():
-        here, elsewhere = split(rows)
+        here, elsewhere = split([record for record in rows if record.reported is None])
         found += [_table(subject, here)] if here else []
         found += programs(subject, [record for record in here if record.kind is not Kind.MEASURED])
         found += compiled(subject, elsewhere) if elsewhere else []
+        found += _reported(subject, rows)
         found.append(Text(""))
     return found
+
+
+def _reported(subject: str, records: Sequence[Record]) -> list[Table]:
+    """What others measured elsewhere, beside its source and beside no number of ours; no table where nothing is."""
+    claims = [(record, record.reported) for record in records if record.reported is not None]
+    title = f"{subject}   (reported: measured elsewhere by others; nothing of it was checked here)"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in ("backend", "ops", "target", "cold", "device", "software", "version", "source"):
+        table.add_column(column, overflow="fold")
+    for record, of in claims:
+        cell, samples = record.cell, [one for one in record.samples() if one]
+        time = seconds(centre(samples)) if samples else ""
+        where = (cell.backend, cell.ops_set, str(cell.target), time, of.device, of.software, of.version, of.source)
+        table.add_row(*map(Text, where))
+    return [table] if claims else []
 
 
 def _table(subject: str, records: list[Record]) -> Table:

@@ -43,15 +43,15 @@ class OutputCheck:
 
     name: str
     passed: bool
-    why: str | None  # the sentence for a failure
-    rms_err: float | None
-    max_err: float | None
     allowance: Allowance
-    relative_l2: float | None
-    p999_ulps: float | None  # 99.9th percentile of the error in ulps of the expected value
-    worst_index: tuple[int, ...] | None
-    worst_expected: float | None
-    worst_got: float | None
+    why: str | None = None  # the sentence for a failure
+    rms_err: float | None = None
+    max_err: float | None = None
+    relative_l2: float | None = None
+    p999_ulps: float | None = None  # 99.9th percentile of the error in ulps of the expected value
+    worst_index: tuple[int, ...] | None = None
+    worst_expected: float | None = None
+    worst_got: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,16 @@ def check(got: Arrays, reference: Arrays, allowances: Mapping[str, Allowance], d
 def _check_one(name: str, got: np.ndarray, exact: np.ndarray, allowed: Allowance, dtype: str) -> OutputCheck:
     if got.shape != exact.shape or got.dtype != dtype_of(dtype):
         why = f"{name}: expected {dtype} {exact.shape}, got {got.dtype} {got.shape}"
-        return OutputCheck(name, False, why, None, None, allowed, None, None, None, None, None)
+        return OutputCheck(name, passed=False, allowance=allowed, why=why)
     wide = got.astype(np.float64)
     if not np.isfinite(wide).all():
         index = _index(int(np.argmin(np.isfinite(wide))), exact.shape)
         bad = int((~np.isfinite(wide)).sum())
         why = f"{name}: {bad} of {wide.size} elements are not finite; at {list(index)} expected {exact[index]:.6g}"
         return OutputCheck(
-            name, False, why, None, None, allowed, None, None, index, float(exact[index]), float(wide[index])
-        )
+            name, passed=False, allowance=allowed, why=why, worst_index=index, worst_expected=float(exact[index]),
+            worst_got=float(wide[index]),
+        )  # fmt: skip
     rms, largest = _errors(wide, exact)
     norm = float(np.sqrt(np.mean(exact**2)))
     relative = rms / norm if norm > 0 else (0.0 if rms == 0 else math.inf)

@@ -12,7 +12,7 @@ from oneblock.bench.judge.moved import NOT_COMPARED, ChangedFigure, against
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.facts import Estimate
 from oneblock.compilers.api.gpu_kernel import GpuKernel
-from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.kind import Kind, Reported
 from tests.bench.report.test_report import HOSTILE, launch, record
 from tests.helpers.stage_records import facts, run, store
 
@@ -39,6 +39,13 @@ def test_times_have_the_verdict_of_a_comparison() -> None:
         assert (row.series, row.verdict) == ("cold time (measured)", verdict)
         assert row.before == "10 ms"
         assert "99 % interval" in row.why
+
+
+def test_a_time_that_others_report_is_named_and_no_number_beside_ours() -> None:
+    source = Reported("NVIDIA H100", "vLLM", "0.33", "a table of 2026-08-01")
+    (row,) = moved([replace(timed(0.777), kind=Kind.REPORTED, reported=source)], [timed()])
+    assert (row.verdict, row.before, row.after) == (NOT_COMPARED, "10 ms", "reported")
+    assert "only what was measured is compared" in row.why
 
 
 def test_a_noisy_time_is_ambiguous() -> None:

@@ -25,7 +25,7 @@ from oneblock.compilers.api.calls import NeuronCall, TirCall
 from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind, Reported
 from oneblock.workloads.models import PRESETS
-from tests.bench.report.test_report import drawn, ended, record
+from tests.bench.report.test_report import drawn, ended, launch, record
 from tests.helpers.stage_records import run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -120,6 +120,26 @@ def test_a_reported_number_needs_its_source_and_no_other_has_one(tmp_path: Path)
         path.write_bytes(to_json(wrong))
         with pytest.raises(StoreError, match="hearsay"):
             read_record(path)
+
+
+def test_a_reported_number_stands_beside_its_source_and_beside_no_number_of_ours(tmp_path: Path) -> None:
+    source = Reported("NVIDIA H100", "vLLM", "0.33", "a table of 2026-08-01")
+    ours = record("torch_eager")
+    theirs = replace(record("jax_xla"), kind=Kind.REPORTED, reported=source, launches=(launch(0, 0.777),))
+    refused = compare(ours, replace(theirs, cell=ours.cell)).refused
+    assert refused == "B is reported, and only what was measured is compared with what was measured"
+    page = drawn(Study("A report", [(Path("a.json"), ours), (Path("b.json"), theirs)]))
+    parts = re.findall(r'<section aria-labelledby="(\w+)">(.*?)</section>', page, re.DOTALL)
+    with_it = [name for name, text in parts if "777" in text]
+    assert with_it == ["reported"], "in a table of its own alone"
+    (its,) = [text for name, text in parts if name == "reported"]
+    assert all(words in its for words in ("NVIDIA H100", "vLLM 0.33", "a table of 2026-08-01"))
+    assert "torch_eager" not in its
+    for name, made in (("a", ours), ("b", theirs)):
+        (tmp_path / f"{name}.json").write_bytes(to_json(made))
+    _, said = run(SHOW, "-o", tmp_path)
+    measured, reported = said.split("(reported: measured elsewhere by others")
+    assert ("777 ms" in measured, "777 ms" in reported, "torch_eager" in reported) == (False, True, False)
 
 
 @pytest.mark.parametrize("status", NEW)

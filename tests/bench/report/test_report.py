@@ -49,7 +49,7 @@ def launch(index: int = 0, cold_s: float = COLD_S, samples: int = 20) -> Launch:
 
 def record(backend: str = "reference", ops_set: str = "plain", T: int = 16, cold_s: float = COLD_S) -> Record:
     cell = Cell(Case("block", preset("tiny"), Phase.PREFILL, B=1, T=T, S=T), "float32", backend, ops_set, "cpu")
-    output = OutputCheck("y", True, None, 1e-7, 1e-6, Allowance(1e-7, 1e-6, 1e-5), 2e-7, 3.0, (0,), 1.0, 1.0)
+    output = OutputCheck("y", True, Allowance(1e-7, 1e-6, 1e-5), None, 1e-7, 1e-6, 2e-7, 3.0, (0,), 1.0, 1.0)
     return Record(
         schema=SCHEMA, created="2026-01-01T00:00:00.000Z", cell=cell, tier="smoke", status=Status.PASSED,
         kind=Kind.MEASURED, device="cpu", reason=None, hint=None, log_tail=(), check=Check((output,)),
