@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from oneblock.compilers.api.call import Call
 from oneblock.compilers.api.facts import Facts
@@ -35,13 +34,13 @@ class StepRow:
         """As the page calls it."""
         return " + ".join(self.steps) or NONE
 
-    def add(self, **figures: Any) -> None:
+    def add(self, **figures: float | None) -> None:
         """Add to sums; a figure that is None is not known and changes nothing."""
         for name, value in figures.items():
             if value is not None:
                 setattr(self, name, (getattr(self, name) or 0) + value)
 
-    def most(self, **figures: Any) -> None:
+    def most(self, **figures: float | None) -> None:
         """Raise figures of which only the largest tells something."""
         for name, value in figures.items():
             if value is not None:
