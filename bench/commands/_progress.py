@@ -32,8 +32,8 @@ def go(run: Run, *, quiet: bool) -> list[Any]:
     with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("starting", total=run.progress.planned)
 
-        def tell(cell: Cell, doing: str) -> None:
-            bar.update(task, completed=run.progress.launches, description=f"{cell.name}  {doing}")
+        def tell(doing: str) -> None:
+            bar.update(task, completed=run.progress.launches, description=doing)
 
         try:
             records = run.go(tell)

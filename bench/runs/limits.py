@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
-from oneblock.bench.cells.cell import Cell, digest
+from oneblock.bench.cells.cell import digest
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.bench.worker.limits_job import LimitsJob
@@ -32,25 +33,25 @@ class LimitsBook:
         with contextlib.suppress(OSError, ValueError):  # absent or damaged: measured again
             self.rates = dict(json.loads(self.path.read_text()))
 
-    def learn(self, cells: list[Cell], listen: Listener | None = None) -> None:
-        """Measure what these cells need and the book does not have: one process a backend."""
-        wanted: dict[tuple[str, str], list[str]] = {}
-        for cell in cells:
-            if _key(cell.target, cell.backend, cell.dtype) not in self.rates:
-                wanted.setdefault((cell.target, cell.backend), []).append(cell.dtype)
-        for (target, backend), dtypes in wanted.items():
-            self.measure(LimitsJob(backend, target, tuple(dict.fromkeys(dtypes)), self.bounds.threads), listen)
-        if cells and _key("cpu", "", "read") not in self.rates:
+    def learn(self, needed: Iterable[tuple[str, str, str]], listen: Listener | None = None) -> None:
+        """Measure what each (target, backend, dtype) needs and the book does not have: one process a backend."""
+        needed = list(dict.fromkeys(needed))
+        lacking: dict[tuple[str, str], list[str]] = {}
+        for target, backend, dtype in needed:
+            if _key(target, backend, dtype) not in self.rates:
+                lacking.setdefault((target, backend), []).append(dtype)
+        for (target, backend), dtypes in lacking.items():
+            self.measure(LimitsJob(backend, target, tuple(dtypes), self.bounds.threads), listen)
+        if needed and _key("cpu", "", "read") not in self.rates:
             self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads), listen)
 
-    def doubt(self, cell: Cell) -> bool:
+    def doubt(self, target: str, backend: str, dtype: str) -> bool:
         """A result beats these limits: measure them again, once a run, and say whether that was done."""
-        key = (cell.target, cell.backend)
-        if key in self._again:
+        if (target, backend) in self._again:
             return False
-        self._again.add(key)
-        self.measure(LimitsJob(cell.backend, cell.target, (cell.dtype,), self.bounds.threads))
-        if cell.target == "cpu":
+        self._again.add((target, backend))
+        self.measure(LimitsJob(backend, target, (dtype,), self.bounds.threads))
+        if target == "cpu":
             self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads))
         return True
 
@@ -68,16 +69,16 @@ class LimitsBook:
             temporary.write_text(json.dumps(self.rates, indent=1, sort_keys=True))
             temporary.replace(self.path)
 
-    def limits(self, cell: Cell) -> Limits:
-        """What the machine reached at best for this cell's target and dtype, whichever backend reached it."""
-        start, end = f"{cell.target}|", f"|{cell.dtype}"
+    def limits(self, target: str, dtype: str) -> Limits:
+        """What the machine reached at best for a target and a dtype, whichever backend reached it."""
+        start, end = f"{target}|", f"|{dtype}"
         reached = {
             key.split("|")[1]: rate
             for key, rate in self.rates.items()
             if rate is not None and key.startswith(start) and key.endswith(end)
         }
         best = max(reached, key=lambda backend: reached[backend], default=None)
-        read = self.rates.get(_key(cell.target, "", "read"))
+        read = self.rates.get(_key(target, "", "read"))
         return Limits(reached[best] if best is not None else None, best, read)
 
 

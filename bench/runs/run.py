@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import sleep
 
@@ -17,9 +18,8 @@ from filelock import FileLock
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.judge.costs import costs, reference_bytes
 from oneblock.bench.judge.doubts import doubts
-from oneblock.bench.judge.limits import stated_limits, too_fast
+from oneblock.bench.judge.roofline import costs, reference_bytes, stated_limits, too_fast
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status, identity
@@ -28,12 +28,12 @@ from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.probes import not_run_here
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
 from oneblock.compilers import Detail
 
 _POLL_S = 0.02
-Tell = Callable[[Cell, str], None]  # a cell, and what is being done with it
+Tell = Callable[[str], None]  # what is being done, for people
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Run:
             self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], Path(scratch), book, tell)
             todo = [cell for cell in todo if cell not in self.finished]
             with _alone():
-                book.learn(todo, lambda _: tell(todo[0], "measuring the machine's limits"))
+                needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
+                book.learn(needed, lambda _: tell("measuring the machine's limits"))
             while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
                 for index, cell in self._order():
                     if cell not in self.finished:
@@ -127,19 +128,19 @@ class Run:
     def _once(self, index: int, cell: Cell, scratch: Path, book: LimitsBook, tell: Tell) -> None:
         """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
         key = self._identity(cell)
-        tell(cell, "waiting for another run")
+        tell(f"{cell.name}  waiting for another run")
         with _alone():
             if self._already_done(cell):
                 return
             if index not in self._partials(key):
-                partial = self._launch(index, cell, scratch, tell)
-                if partial.outcome.status is not Status.PASSED:
-                    self._finish(cell, [partial], book)
+                launched = self._launch(index, cell, scratch, tell)
+                if launched.outcome.status is not Status.PASSED:
+                    self._finish(cell, [launched], book)
                     return
-                self.store.add_partial(key, index, to_json(partial))
+                self.store.add_partial(key, index, to_json(launched))
             partials = self._partials(key)
             if len(partials) == self.tier.launches:
-                self._finish(cell, [partial for _, partial in sorted(partials.items())], book)
+                self._finish(cell, [one for _, one in sorted(partials.items())], book)
 
     def _partials(self, key: str) -> dict[int, Partial]:
         """The launches that are kept, by index; one that cannot be read is measured again."""
@@ -151,12 +152,9 @@ class Run:
 
     def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
         elsewhere = self._is_elsewhere(cell)
-        proof = Proof(0)  # of what is not run here, no answer is checked
-        if not elsewhere:
-            golden = self._golden(cell, scratch, tell)
-            if golden.result is None:
-                return Partial(golden.ending(), 0)
-            proof = golden.result
+        golden = Outcome(Status.PASSED, result=Proof(0)) if elsewhere else self._golden(cell, scratch, tell)
+        if golden.result is None:
+            return Partial(golden.ending(), 0)
         caches = scratch / self._identity(cell)
         cold = index < self.tier.processes  # the first round: nothing compiled before may help
         if cold:
@@ -171,8 +169,8 @@ class Run:
             records=str(self.store.directory.resolve()) if index == 0 else None,
             detail=self.detail,
         )
-        outcome = launch(job, self.bounds, caches, lambda said: tell(cell, said.get("name", "")))
-        return Partial(outcome, proof.wrong_tried)
+        outcome = launch(job, self.bounds, caches, _phases(cell.name, tell))
+        return Partial(outcome, golden.result.wrong_tried)
 
     def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome[Proof]:
         """The reference of a cell's subject, computed once a run for all backends."""
@@ -186,14 +184,15 @@ class Run:
                 outcome: Outcome[Proof] = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
             else:
                 job = GoldenJob(cell, str(scratch / f"{cell.question}.npz"), answers=1 + max(1, self.tier.rechecks))
-                outcome = launch(job, self.bounds, listen=lambda said: tell(cell, said.get("name", "")))
+                outcome = launch(job, self.bounds, listen=_phases(cell.name, tell))
             self._goldens[cell.question] = outcome
         return self._goldens[cell.question]
 
     def _finish(self, cell: Cell, partials: list[Partial], book: LimitsBook) -> None:
         first, measured = partials[0].outcome, partials[0].outcome.result or Measured()
-        results = [partial.outcome.result for partial in partials]
+        results = [one.outcome.result for one in partials]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
+        reached = partial(book.limits, cell.target, cell.dtype)
         record = Record(
             schema=SCHEMA,
             created=now(),
@@ -208,7 +207,7 @@ class Run:
             check=measured.check,
             wrong_answers_rejected=partials[0].wrong_tried,
             costs=costs(cell),
-            limits=book.limits(cell) if launches else stated_limits(cell) if measured.facts else None,
+            limits=reached() if launches else stated_limits(cell) if measured.facts else None,
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=measured.artifacts,
@@ -218,14 +217,19 @@ class Run:
             facts=measured.facts,
             memory=measured.memory,
         )
-        if too_fast(record) is not None and book.doubt(cell):
-            record = replace(record, limits=book.limits(cell))
+        if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):
+            record = replace(record, limits=reached())
         reason = too_fast(record)
         if reason is not None:
             hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
             record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
         self.store.add(record)
         self.finished[cell] = record
+
+
+def _phases(name: str, tell: Tell) -> Listener:
+    """What tells a worker's phases under the name of its cell."""
+    return lambda said: tell(f"{name}  {said.get('name', '')}")
 
 
 def _not_cpu(cells: list[Cell]) -> list[tuple[str, str]]:

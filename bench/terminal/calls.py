@@ -9,7 +9,7 @@ from rich.text import Text
 
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import CallTable, Head, kinds, lined_up, program, tables
-from oneblock.bench.judge.costs import bound
+from oneblock.bench.judge.roofline import bound
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.call import Call, Column
 from oneblock.compilers.api.facts import Facts

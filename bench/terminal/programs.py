@@ -13,7 +13,7 @@ from rich.text import Text
 from oneblock.backends.api.target import Target
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import program
-from oneblock.bench.judge.costs import bound
+from oneblock.bench.judge.roofline import bound
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal.calls import programs
 from oneblock.compilers.api.facts import Collective, Estimate, Facts

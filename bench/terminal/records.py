@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.format.units import seconds
-from oneblock.bench.judge.costs import bound
+from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
 from oneblock.bench.terminal.calls import programs

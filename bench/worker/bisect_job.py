@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import unified_diff
 from functools import partial
 from pathlib import Path
@@ -127,7 +127,7 @@ class _Judge:
             seen = Seen(True, made.counts.get(self.job.of)) if self.golden is None else self._number(made.program)
         except CannotRun as error:
             seen = Seen(False, why=str(error))
-        emit("tried", what=what, off=off, seen=asdict(seen))
+        emit("tried", what=what, off=off, seen=seen)
         return seen
 
     def _number(self, program: Executable | None) -> Seen:

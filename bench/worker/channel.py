@@ -10,6 +10,8 @@ import os
 import sys
 from typing import Any
 
+from pydantic_core import to_json
+
 from oneblock.compilers.api.process import die_with_parent
 
 _ANSWERS = 3
@@ -32,7 +34,7 @@ def receive() -> dict[str, Any]:
 
 
 def emit(event: str, **fields: Any) -> None:
-    """One line to the parent; a parent that is gone is not waited for."""
-    line = json.dumps({"event": event, **fields}) + "\n"
-    with open(_ANSWERS, "w", encoding="utf-8", closefd=False) as answers:
+    """One line to the parent, dataclasses as their fields; a parent that is gone is not waited for."""
+    line = to_json({"event": event, **fields}, inf_nan_mode="constants") + b"\n"
+    with open(_ANSWERS, "wb", closefd=False) as answers:
         answers.write(line)

@@ -6,12 +6,10 @@ A file `*_job.py` beside this one defines a job, the type of its result, and how
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, replace
-from importlib import import_module
-from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Generic, TypeVar
 
 from oneblock.bench.records.record import Status
-from oneblock.bench.records.store import adapter
 from oneblock.compilers.api.kind import Kind
 
 Result = TypeVar("Result")
@@ -45,22 +43,3 @@ class Job(ABC, Generic[Result]):
     @abstractmethod
     def do(self) -> Outcome[Result]:
         """Do it, in the worker; Unavailable, Unsupported and what else is raised become a status there."""
-
-
-def to_data(job: Job[Any]) -> dict[str, Any]:
-    """A job as it crosses the pipe: its file here, its class, its fields."""
-    return {"file": type(job).__module__.rpartition(".")[2], "kind": type(job).__name__, "job": asdict(job)}  # type: ignore[call-overload]
-
-
-def from_data(data: dict[str, Any]) -> Job[Any]:
-    """The job again, validated."""
-    kind = getattr(import_module(f"{__package__}.{data['file']}"), data["kind"])
-    job = adapter(kind).validate_python(data["job"])
-    assert isinstance(job, Job)
-    return job
-
-
-def read_outcome(job: Job[Result], raw: Any) -> Outcome[Result]:
-    """A worker's outcome, validated as what `do` of its job says that it returns."""
-    outcome: Outcome[Result] = adapter(get_type_hints(type(job).do)["return"]).validate_python(raw)
-    return outcome

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, get_type_hints
 
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.jobs import Job, Outcome, Result, read_outcome, to_data
+from oneblock.bench.records.store import adapter
+from oneblock.bench.worker.jobs import Job, Outcome, Result
 from oneblock.compilers.api.process import kill_session, resident_bytes, telling
 
 _TICK_S = 0.25  # between looks at the clock and the memory: looking costs the measured process 1 % of a core at most
@@ -55,6 +56,17 @@ def launch(
         outcome = read_outcome(job, ended.outcome)
         return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
     return _died(ended, process.returncode, bounds, tail)
+
+
+def to_data(job: Job[Any]) -> dict[str, Any]:
+    """A job as it crosses the pipe: its file, its class, its fields."""
+    return {"file": type(job).__module__.rpartition(".")[2], "kind": type(job).__name__, "job": asdict(job)}  # type: ignore[call-overload]
+
+
+def read_outcome(job: Job[Result], raw: Any) -> Outcome[Result]:
+    """A worker's outcome, validated as what `do` of its job says that it returns."""
+    outcome: Outcome[Result] = adapter(get_type_hints(type(job).do)["return"]).validate_python(raw)
+    return outcome
 
 
 @dataclass

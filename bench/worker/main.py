@@ -4,17 +4,17 @@ what kills the process, which the parent sees.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 from oneblock.backends.api.backend import Unavailable, Unsupported
 from oneblock.bench.records.record import Status
-from oneblock.bench.records.store import to_json
+from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.channel import emit
-from oneblock.bench.worker.jobs import Outcome, from_data
+from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.workloads.answers.checkpoint import CheckpointError
 
@@ -24,15 +24,23 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "U
 
 def main(request: dict[str, Any]) -> None:
     """Do the job, tell its outcome, and end the process at once: a toolchain's own farewell takes seconds."""
-    emit("outcome", outcome=json.loads(to_json(_outcome(request))))
+    emit("outcome", outcome=_outcome(request))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
+def read_job(request: dict[str, Any]) -> Job[Any]:
+    """The job of a request, validated: its file in this folder, its class there, its fields."""
+    kind = getattr(import_module(f"{__package__}.{request['file']}"), request["kind"])
+    job = adapter(kind).validate_python(request["job"])
+    assert isinstance(job, Job)
+    return job
+
+
 def _outcome(request: dict[str, Any]) -> Outcome[Any]:
     try:
-        return from_data(request).do()
+        return read_job(request).do()
     except Unavailable as error:
         return Outcome(Status.UNAVAILABLE, reason=error.reason, hint=error.hint)
     except Unsupported as error:

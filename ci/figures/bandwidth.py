@@ -19,7 +19,7 @@ from _figure import FLUSH_BYTES, Conditions, answer, ask, asked, compiling_backe
 from oneblock import backends, workloads
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.judge.costs import costs
+from oneblock.bench.judge.roofline import costs
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.worker.ceilings import host_read_bytes_per_s
 from oneblock.bench.worker.sampling import quiet, time_calls

@@ -367,8 +367,8 @@ def test_failed_candidates_are_kept_as_such_and_are_not_the_best(
 
 def test_a_search_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     env = os.environ | {"ONEBLOCK_TUNED": str(tmp_path)}
-    program = "from tests import test_tvm; test_tvm.tune(trials=400)"
-    process = subprocess.Popen([sys.executable, "-c", program], env=env, cwd=Path(__file__).parents[1])
+    program = "from tests.backends import test_tvm; test_tvm.tune(trials=400)"
+    process = subprocess.Popen([sys.executable, "-c", program], env=env, cwd=Path(__file__).parents[2])
     try:
         path = None
         while path is None or path.read_bytes().count(b"\n") < 3:

@@ -83,7 +83,7 @@ ASK = """
 import json, sys
 from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.judge.limits import stated_limits
+from oneblock.bench.judge.roofline import stated_limits
 from oneblock.compilers import chips
 from tests.helpers.cases import case
 

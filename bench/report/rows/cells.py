@@ -9,8 +9,8 @@ from __future__ import annotations
 from statistics import median
 
 from oneblock.bench.cells.cell import overrides
-from oneblock.bench.judge.costs import bound
 from oneblock.bench.judge.figures import whole
+from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre, interval
 from oneblock.bench.records.record import WRONG, Record, Status
 from oneblock.compilers.api.kind import Kind

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from oneblock.bench.cells.cell import digest
-from oneblock.bench.judge.costs import Bound, bound
+from oneblock.bench.judge.roofline import Bound, bound
 from oneblock.bench.judge.stats import centre, interval
 from oneblock.bench.records.command import run_command
 from oneblock.bench.records.record import Record, Status

@@ -13,7 +13,7 @@ import pytest
 
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.format.text import figures, plain
-from oneblock.bench.judge.costs import costs
+from oneblock.bench.judge.roofline import costs
 from oneblock.bench.records.record import SCHEMA, Environment, Launch, Limits, Record, Status
 from oneblock.bench.records.store import Problem, adapter
 from oneblock.bench.report.page import render

@@ -21,8 +21,10 @@ from oneblock.bench.worker import trn_job
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.export_job import verdicts
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
-from oneblock.bench.worker.jobs import Job, Outcome, from_data, read_outcome, to_data
+from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.launch import read_outcome, to_data
 from oneblock.bench.worker.limits_job import LimitsJob
+from oneblock.bench.worker.main import read_job
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
 from oneblock.bench.worker.probe_job import ProbeJob
 from oneblock.bench.worker.trn_job import TrnJob
@@ -59,7 +61,7 @@ def test_a_file_of_the_folder_defines_one_job_and_what_it_answers(file: str) -> 
     ],
 )
 def test_a_job_comes_out_of_the_pipe_as_it_went_in(job: Job[Any]) -> None:
-    assert from_data(through_the_pipe(to_data(job))) == job
+    assert read_job(through_the_pipe(to_data(job))) == job
 
 
 def test_an_outcome_comes_out_of_the_pipe_as_it_went_in() -> None:
@@ -115,6 +117,6 @@ def test_what_a_backend_cannot_do_beside_running_is_refused_with_its_name(monkey
 def test_a_job_of_no_file_or_class_is_no_job() -> None:
     data = to_data(GoldenJob(CELL, "golden.npz", 2))
     with pytest.raises(ModuleNotFoundError):
-        from_data(data | {"file": "nothing_job"})
+        read_job(data | {"file": "nothing_job"})
     with pytest.raises(ValueError, match="path"):
-        from_data(data | {"job": {key: value for key, value in data["job"].items() if key != "path"}})
+        read_job(data | {"job": {key: value for key, value in data["job"].items() if key != "path"}})

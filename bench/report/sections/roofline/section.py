@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oneblock.bench.judge.limits import stated_limits
+from oneblock.bench.judge.roofline import stated_limits
 from oneblock.bench.records.record import Limits
 from oneblock.bench.report.rows.cells import Value
 from oneblock.bench.report.rows.rows import Row

@@ -1,4 +1,4 @@
-"""What a cell must do at the least, by formula, and how long that takes at the machine's limits."""
+"""The roofline: what a cell must do at the least, how long that takes at a machine's limits, and what beats them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from math import prod
 from typing import NamedTuple
 
 from oneblock import workloads
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.records.record import Costs, Limits
+from oneblock.bench.judge.stats import centre
+from oneblock.bench.records.record import Costs, Limits, Record
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.dtypes import dtype_of
+
+ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 
 
 def costs(cell: Cell) -> Costs:
@@ -49,3 +54,25 @@ def bound(costs: Costs, limits: Limits | None) -> Bound | None:
         return None
     compute, memory = costs.flops / limits.flops_per_s, costs.compulsory_bytes / limits.read_bytes_per_s
     return Bound(compute, "compute") if compute > memory else Bound(memory, "memory")
+
+
+def too_fast(record: Record) -> str | None:
+    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
+    least = bound(record.costs, record.limits)
+    if record.kind is not Kind.MEASURED or not record.launches or least is None:
+        return None
+    took = centre(record.samples("cold"))
+    if took * ABOVE_LIMIT >= least.seconds:
+        return None
+    best_ms = least.seconds * 1e3
+    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
+
+
+def stated_limits(cell: Cell) -> Limits | None:
+    """What the maker states of the cell's target; None where nothing is known of it."""
+    chip = Target.parse(cell.target).chip
+    if chip is None:
+        return None
+    peak = chip.peaks.get(cell.dtype)
+    source = chip.memory_bytes_per_s.source if peak is None else peak.source
+    return Limits(None if peak is None else peak.value, str(source), chip.memory_bytes_per_s.value, Kind.MODELLED)
