@@ -13,8 +13,10 @@ from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import steps_of
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
 from oneblock.compilers.dialects._noise import STRING, Names, Noise
-from oneblock.compilers.dialects._relax_text import CALLEE, DEFINITION, told
 
+CALLEE = re.compile(r"\bcls\.(\w+)")
+DEFINITION = re.compile(r"^\s*def (\w+)\(")
+_COMMENT = re.compile(r"# steps?: (.+)$")
 _BINDING = re.compile(r"^\s+(\w+)(?:: .+?)? = (?=R\.|cls\.)(.+)$")
 _NO_WORK = re.compile(r"R\.(?:const|shape|str|prim_value|null_value|dtype|builtin|memory|vm)\b")
 _STATEMENT = re.compile(r"^\s+(?:\w+\[.*\] = |T\.(?:evaluate|call_|store|tvm_|nki\.)|T\.\w*(?:mma|memcpy|copy)\w*\()")
@@ -23,6 +25,12 @@ _KERNEL = re.compile(
     r'^(?:extern "C" __global__ void (?:__launch_bounds__\([\d, ]+\) )?|__kernel void |kernel void |fn )(\w+)\s*\('
 )
 _C_LIKE = re.compile(r"^\s+(?!return\b|break\b|for\b|if\b|\w[\w ]*[ *]\w+(?:\[[^\]]*\])*;).*[=(].*;$")
+
+
+def told(line: str) -> tuple[str, ...]:
+    """The steps that a comment of ours names in a line."""
+    found = _COMMENT.search(line)
+    return tuple(found[1].split(", ")) if found else ()
 
 
 def module(name: str, text: str, context: Context) -> Lines:

@@ -14,7 +14,7 @@ from tvm.s_tir.analysis import estimate_tir_flops
 from oneblock.compilers.api.calls import TirCall
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.dialects import x86 as _x86
-from oneblock.compilers.dialects._relax_calls import Call
+from oneblock.compilers.tvm.calls import Call
 
 _KINDS = {0: "serial", 1: "parallel", 2: "vectorized", 3: "unrolled", 4: "thread"}
 

@@ -16,8 +16,7 @@ from tvm import relax
 from tvm.s_tir import dlight
 from tvm.s_tir import meta_schedule as ms
 
-from oneblock.compilers.dialects import _relax_calls
-from oneblock.compilers.dialects._relax_calls import Binding, Body, Call
+from oneblock.compilers.tvm.calls import Binding, Body, Call, calls_after_fusing
 
 _GPU_SCHEDULES = ("Matmul", "GEMV", "Reduction", "GeneralReduction", "Fallback")
 _builds: list[str] = []
@@ -82,7 +81,7 @@ def fuse(traced: tvm.IRModule, target: tvm.target.Target, steps: Sequence[str]) 
         )(traced)
         grouped = relax.transform.FuseOps()(legal)
         fused = tvm.transform.Sequential([relax.transform.FuseTIR(), relax.transform.DeadCodeElimination()])(grouped)
-    calls = _relax_calls.calls(_bodies(legal), _bodies(grouped), steps)
+    calls = calls_after_fusing(_bodies(legal), _bodies(grouped), steps)
     return Fused(traced, fused, calls, target, tuple(steps))
 
 

@@ -13,9 +13,9 @@ import tvm_ffi
 from tvm.ir.instrument import pass_instrument
 
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
-from oneblock.compilers.dialects._relax_text import with_steps
 from oneblock.compilers.tvm import functions as tir_functions
 from oneblock.compilers.tvm.lowering import Fused, build, fuse, schedule
+from oneblock.compilers.tvm.step_comments import with_steps
 
 
 def captured(fused: Fused, scheduled: tvm.IRModule, built: Any, tuned: Any | None = None) -> Capture:

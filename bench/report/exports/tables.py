@@ -12,7 +12,8 @@ FOLDER/cells.csv     one row a cell, the newest of each; the columns are those o
 FOLDER/NAME.csv      each other table that a section of the page declares: the numbers that moved (moved), what did not
                      fit (memory), what targets reach (ceilings), the step attribution of stages (attribution)
 FOLDER/traces/       NAME.json: a record's modelled timelines, its calls one after another
-FOLDER/stablehlo/    NAME.mlir: a program before XLA, and README.md, which says what opens it
+FOLDER/DIALECT/      of each dialect that other programs open, such as stablehlo/: NAME.mlir, a record's program, and
+                     README.md, which says what opens it
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class ExportSummary:
         """For people."""
         return (
             f"{self.folder}: report.json and cells.csv of {self.cells} cells, {self.traces} traces for "
-            f"ui.perfetto.dev, {self.programs} StableHLO programs for Model Explorer"
+            f"ui.perfetto.dev, {self.programs} programs by dialect (stablehlo/ is for Model Explorer)"
         )
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from oneblock.compilers.dialects import Context, normalised, rows
-from oneblock.compilers.dialects._relax_calls import Call
-from oneblock.compilers.dialects._relax_text import told, with_steps
 from oneblock.compilers.dialects.llvm import machine_module
+from oneblock.compilers.dialects.tir import told
+from oneblock.compilers.tvm.calls import Call
+from oneblock.compilers.tvm.step_comments import with_steps
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.ops.definitions import STEPS
 from tests.helpers.cases import TINY, TINY_GPT2, case

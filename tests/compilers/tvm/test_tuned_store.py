@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from oneblock.compilers.dialects import _relax_calls
 from oneblock.compilers.dialects import x86 as _x86
-from oneblock.compilers.dialects._relax_calls import Binding, Body
 from oneblock.compilers.tvm import pins as _tvm_pins
+from oneblock.compilers.tvm.calls import Binding, Body, calls_after_fusing
 from oneblock.compilers.tvm.store import About, Store, StoreError, fingerprint, own
 
 ABOUT = About("tvm-0.27.0", "llvm-znver3-1", "AMD EPYC")
@@ -183,7 +182,7 @@ def test_fused_calls_have_the_steps_of_what_they_compute() -> None:
         Binding("lv2", "add", ("lv1", "w")),
     )
     after = {"main": Body(params, main, "lv2"), "fused_multiply_add": fused, "fused_matmul_multiply": mixed}
-    found = _relax_calls.calls({"main": before}, after, ("norm1", "qkv", "norm2"))
+    found = calls_after_fusing({"main": before}, after, ("norm1", "qkv", "norm2"))
     assert [(call.function, call.steps) for call in found] == [
         ("fused_multiply_add", ("norm1",)), ("fused_matmul_multiply", ("qkv", "norm2")), ("add", ("norm2",)),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The steps of a fused module's functions, written into its text as comments, and read there again.
+"""The steps of a fused module's functions, written into its text as comments, which its dialect reads again.
 
 FuseTIR leaves functions that are named after operators: "fused_matmul5_add4". So what each call computes is told beside
 it, and what a function is called for is told above it.
@@ -6,14 +6,10 @@ it, and what a function is called for is told above it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from oneblock.compilers.dialects._relax_calls import Call
-
-CALLEE = re.compile(r"\bcls\.(\w+)")
-DEFINITION = re.compile(r"^\s*def (\w+)\(")
-_COMMENT = re.compile(r"# steps?: (.+)$")
+from oneblock.compilers.dialects.tir import CALLEE, DEFINITION
+from oneblock.compilers.tvm.calls import Call
 
 
 def with_steps(text: str, calls: Sequence[Call]) -> str:
@@ -36,12 +32,6 @@ def with_steps(text: str, calls: Sequence[Call]) -> str:
             line = f"{line}  {_comment(steps)}" if steps else line
         lines.append(line)
     return "\n".join(lines)
-
-
-def told(line: str) -> tuple[str, ...]:
-    """The steps that a comment of ours names in a line."""
-    found = _COMMENT.search(line)
-    return tuple(found[1].split(", ")) if found else ()
 
 
 def _comment(steps: tuple[str, ...]) -> str:

@@ -63,7 +63,7 @@ class _Values:
         return values[name] if name in values else self.of(name)  # a constant
 
 
-def calls(before: Mapping[str, Body], after: Mapping[str, Body], steps: Sequence[str]) -> tuple[Call, ...]:
+def calls_after_fusing(before: Mapping[str, Body], after: Mapping[str, Body], steps: Sequence[str]) -> tuple[Call, ...]:
     """The calls of "main" after fusing, each with the steps of its operations. Bodies by their function's name."""
     numbering = _Values()
     params = [numbering.of(name) for name in before["main"].params]
