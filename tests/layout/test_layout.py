@@ -49,6 +49,13 @@ def test_imports_point_one_way(path: Path) -> None:
         assert not toolchains, "machinery imports no toolchain"
 
 
+def test_the_import_contracts_have_no_exceptions() -> None:
+    """But for the api of the backends, which lies among what bench may not import and is there to be imported."""
+    contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
+    excepted = [one for contract in contracts for one in contract.get("ignore_imports", [])]
+    assert excepted == ["oneblock.bench.** -> oneblock.backends.api.**"]
+
+
 def imported_by_name(tree: ast.AST) -> list[str]:
     """What modules whose names are strings begin with: "?" where that cannot be read off."""
     found = []
