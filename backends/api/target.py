@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from typing import Any
 
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Chip, Tpu
 from oneblock.workloads.ops.nearest import unknown
 
 _WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu")  # compiled for as such; a CPU's figures are measured
+_PART = re.compile(r"[\w.-]+", re.ASCII)
 MESH_AXES = ("dp", "tp")  # data- and tensor-parallel
 
 
-@dataclass(frozen=True)
-class Target:
-    """A platform, and where they are given an architecture, a topology (or product), and a mesh of devices."""
+class Target(str):
+    """A platform, and where they are given an architecture, a topology (or product), and a mesh of devices.
 
-    platform: str
-    architecture: str | None = None
-    topology: str | None = None
-    mesh: str | None = None  # "dp2,tp4"
+    It is its text, which records and command lines have: `parse` makes one of what a person typed.
+    """
 
-    def __str__(self) -> str:
-        where = ":".join(part for part in (self.platform, self.architecture, self.topology) if part is not None)
-        return where if self.mesh is None else f"{where}@{self.mesh}"
+    def __new__(
+        cls, platform: str, architecture: str | None = None, topology: str | None = None, mesh: str | None = None
+    ) -> Target:
+        """Of its parts, which are not looked up."""
+        where = ":".join(part for part in (platform, architecture, topology) if part is not None)
+        return super().__new__(cls, where if mesh is None else f"{where}@{mesh}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A text in JSON. One of a record is read though this machine knows no such chip; it must have the form."""
+        return {"type": "function-after", "function": {"type": "no-info", "function": _read}, "schema": handler(str)}
+
+    @property
+    def platform(self) -> str:
+        """The first part: "tpu"."""
+        return self._parts[0]
+
+    @property
+    def architecture(self) -> str | None:
+        """The second: "v5e"; None for a platform alone."""
+        return self._parts[1] if len(self._parts) > 1 else None
+
+    @property
+    def topology(self) -> str | None:
+        """The third, of a GPU a product: "2x4"."""
+        return self._parts[2] if len(self._parts) > 2 else None
+
+    @property
+    def mesh(self) -> str | None:
+        """What follows the @: "dp2,tp4"; None for one device."""
+        return self.partition("@")[2] or None
+
+    @property
+    def _parts(self) -> list[str]:
+        return self.partition("@")[0].split(":")
 
     @property
     def chip_name(self) -> str:
@@ -54,6 +85,14 @@ class Target:
             raise LookupError(f"target {text!r}: expected a mesh such as @tp8 or @dp2,tp4 after '@', got {mesh!r}")
         architecture, topology, *_ = [*rest, None, None]
         return Target(platform, architecture, topology, mesh or None)
+
+
+def _read(text: str) -> Target:
+    where, at, mesh = text.partition("@")
+    parts = where.split(":")
+    if not all(_PART.fullmatch(part) for part in parts) or len(parts) > 3 or (at and not _is_mesh(mesh)):
+        raise ValueError(f"expected a target as platform[:architecture[:topology]][@mesh], got {text!r}")
+    return Target(text)
 
 
 def _is_mesh(text: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
+from oneblock.backends.api.target import Target
 from oneblock.workloads._workload import Case
 from oneblock.workloads.models import Config, preset
 
@@ -29,7 +30,7 @@ class Cell:
     dtype: str
     backend: str
     ops_set: str
-    target: str
+    target: Target
     weights: Weights | None = None
     weight_seed: int = 0
     input_seed: int = 1
@@ -62,7 +63,7 @@ class Cell:
     @property
     def name(self) -> str:
         """A name for people and files: two cells of one name are one cell."""
-        where = f"{_plain(self.backend)}-{_plain(self.ops_set)}-{self.target.replace(':', '_')}"
+        where = f"{_plain(self.backend)}-{_plain(self.ops_set)}-{quote(self.target.replace(':', '_'), safe='@,')}"
         where += "" if self.toolchain is None else f"-toolchain.{_plain(self.toolchain)}"
         return f"{self.subject}-{where}" + ("" if self.sharding is None else f"-sharding.{_plain(self.sharding)}")
 

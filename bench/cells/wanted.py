@@ -88,14 +88,14 @@ def _override(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]]:
+def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, Target]]:
     """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
     known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
     for ops_set in wanted.ops_sets:
         if ops_set not in known and (probed or not backends.registered()):  # before the probes others' are not known
             raise LookupError(unknown("ops set", ops_set, known))
-    targets = [str(Target.parse(text)) for text in wanted.targets]
-    found: list[tuple[str, str, str]] = []
+    targets = [Target.parse(text) for text in wanted.targets]
+    found: list[tuple[str, str, Target]] = []
     for name, rows in groupby(probed, key=lambda row: row.backend):
         first, *more = rows
         if not wanted.backends and not _fits([first, *more], targets):
@@ -109,11 +109,11 @@ def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, str]
     return found
 
 
-def _fits(rows: Sequence[Probed], targets: Sequence[str]) -> bool:
+def _fits(rows: Sequence[Probed], targets: Sequence[Target]) -> bool:
     """Whether a backend that nobody named has a part in the run: it is timed here, or has one of the targets."""
     if not targets:
         return rows[0].kind is Kind.MEASURED
-    return any(_has(row, Target.parse(target)) for row in rows for target in targets)
+    return any(_has(row, target) for row in rows for target in targets)
 
 
 def _has(row: Probed, target: Target) -> bool:
@@ -121,9 +121,10 @@ def _has(row: Probed, target: Target) -> bool:
     return row.platform == target.platform and (row.device is not None or elsewhere)
 
 
-def _default_targets(first: Probed) -> Sequence[str]:
+def _default_targets(first: Probed) -> Sequence[Target]:
     """The backend's first platform; if no such device is here, everything of it that the backend needs none for."""
-    return first.elsewhere if first.device is None and first.elsewhere else [first.platform or "cpu"]
+    by_itself = first.elsewhere if first.device is None and first.elsewhere else [first.platform or "cpu"]
+    return [Target.parse(text) for text in by_itself]
 
 
 def _weights(wanted: Wanted) -> Weights | None:

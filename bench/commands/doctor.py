@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock import backends, workloads
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds
@@ -56,8 +57,8 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
 def _measure(book: Any, found: list[Probed]) -> None:
     for row in found:
         if row.device is not None:
-            book.measure(LimitsJob(row.backend, row.platform, row.dtypes, book.bounds.threads))
-    book.measure(LimitsJob(None, "cpu", ("read",), book.bounds.threads))
+            book.measure(LimitsJob(row.backend, Target(row.platform), row.dtypes, book.bounds.threads))
+    book.measure(LimitsJob(None, Target("cpu"), ("read",), book.bounds.threads))
 
 
 def _alike(found: list[Probed]) -> list[list[Probed]]:

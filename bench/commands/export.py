@@ -131,7 +131,7 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -
     if not targets:
         raise Refused(f"--target is missing: expected one or more of {', '.join(there_are)}")
     for text in targets:
-        if str(Target.parse(text)) not in there_are:
+        if Target.parse(text) not in there_are:
             raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)

@@ -25,7 +25,7 @@ def figures(value: float | None, by: float = 1.0) -> str:
 
 def plain(text: Any) -> Any:
     """Text without terminal colours; other control characters become visible; what is no text stays what it is."""
-    if type(text) is not str or not _ODD.search(text):
+    if not isinstance(text, str) or hasattr(text, "__html__") or not _ODD.search(text):  # what is markup stays, too
         return text
     return _ODD.sub(_visible, _TERMINAL.sub("", text))
 

@@ -6,7 +6,6 @@ from math import prod
 from typing import NamedTuple
 
 from oneblock import workloads
-from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Costs, Limits, Record
@@ -70,7 +69,7 @@ def too_fast(record: Record) -> str | None:
 
 def stated_limits(cell: Cell) -> Limits | None:
     """What the maker states of the cell's target; None where nothing is known of it."""
-    chip = Target.parse(cell.target).chip
+    chip = cell.target.chip
     if chip is None:
         return None
     peak = chip.peaks.get(cell.dtype)

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.api.export import ModuleTaker
-from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import size
 from oneblock.bench.records.record import Status
@@ -80,7 +79,7 @@ def hand_over(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within
 
 
 def _for_target(cell: Cell, taker: ModuleTaker, module: Path, written: HloModule) -> ForTarget:
-    target = Target.parse(cell.target)
+    target = cell.target
     try:
         command = taker.compile_command(module.name, cell.subject, target)
     except Unsupported as error:

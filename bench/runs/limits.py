@@ -10,6 +10,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
@@ -29,30 +30,30 @@ class LimitsBook:
     def __init__(self, environment: Environment, bounds: Bounds) -> None:
         self.path, self.bounds = cache_file(environment), bounds
         self.rates: dict[str, float | None] = {}
-        self._again: set[tuple[str, str]] = set()
+        self._again: set[tuple[Target, str]] = set()
         with contextlib.suppress(OSError, ValueError):  # absent or damaged: measured again
             self.rates = dict(json.loads(self.path.read_text()))
 
-    def learn(self, needed: Iterable[tuple[str, str, str]], listen: Listener | None = None) -> None:
+    def learn(self, needed: Iterable[tuple[Target, str, str]], listen: Listener | None = None) -> None:
         """Measure what each (target, backend, dtype) needs and the book does not have: one process a backend."""
         needed = list(dict.fromkeys(needed))
-        lacking: dict[tuple[str, str], list[str]] = {}
+        lacking: dict[tuple[Target, str], list[str]] = {}
         for target, backend, dtype in needed:
             if _key(target, backend, dtype) not in self.rates:
                 lacking.setdefault((target, backend), []).append(dtype)
         for (target, backend), dtypes in lacking.items():
             self.measure(LimitsJob(backend, target, tuple(dtypes), self.bounds.threads), listen)
-        if needed and _key("cpu", "", "read") not in self.rates:
-            self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads), listen)
+        if needed and _key(Target("cpu"), "", "read") not in self.rates:
+            self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads), listen)
 
-    def doubt(self, target: str, backend: str, dtype: str) -> bool:
+    def doubt(self, target: Target, backend: str, dtype: str) -> bool:
         """A result beats these limits: measure them again, once a run, and say whether that was done."""
         if (target, backend) in self._again:
             return False
         self._again.add((target, backend))
         self.measure(LimitsJob(backend, target, (dtype,), self.bounds.threads))
         if target == "cpu":
-            self.measure(LimitsJob(None, "cpu", ("read",), self.bounds.threads))
+            self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads))
         return True
 
     def measure(self, job: LimitsJob, listen: Listener | None = None) -> None:
@@ -69,7 +70,7 @@ class LimitsBook:
             temporary.write_text(json.dumps(self.rates, indent=1, sort_keys=True))
             temporary.replace(self.path)
 
-    def limits(self, target: str, dtype: str) -> Limits:
+    def limits(self, target: Target, dtype: str) -> Limits:
         """What the machine reached at best for a target and a dtype, whichever backend reached it."""
         start, end = f"{target}|", f"|{dtype}"
         reached = {
@@ -82,7 +83,7 @@ class LimitsBook:
         return Limits(reached[best] if best is not None else None, best, read)
 
 
-def _key(target: str, backend: str, what: str) -> str:
+def _key(target: Target, backend: str, what: str) -> str:
     return f"{target}|{backend}|{what}"
 
 

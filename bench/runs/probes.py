@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oneblock import backends
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.launch import Bounds, launch
@@ -14,7 +15,7 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 
 
-def not_run_here(pairs: list[tuple[str, str]], bounds: Bounds) -> set[tuple[str, str]]:
+def not_run_here(pairs: list[tuple[str, Target]], bounds: Bounds) -> set[tuple[str, Target]]:
     """Of these (backend, target), those that run nothing: compiled for a device that is elsewhere, or refused."""
     by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
     found = [row for asked in by_backend.values() for row in _probe_together([], bounds, asked)[0]]
@@ -41,7 +42,7 @@ def probe(names: list[str], bounds: Bounds) -> list[Probed]:
 
 
 def _probe_together(
-    names: list[str], bounds: Bounds, pairs: Sequence[tuple[str, str]] = ()
+    names: list[str], bounds: Bounds, pairs: Sequence[tuple[str, Target]] = ()
 ) -> tuple[list[Probed], str | None, str]:
     """(what was found, the backend at which the process died if it did, how)."""
     found: list[Probed] = []

@@ -16,6 +16,7 @@ from time import sleep
 
 from filelock import FileLock
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.doubts import doubts
@@ -66,7 +67,7 @@ class Run:
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
         self._goldens: dict[str, Outcome[Proof]] = {}
-        self._elsewhere: set[tuple[str, str]] = set()  # (backend, target) that run nothing here
+        self._elsewhere: set[tuple[str, Target]] = set()  # (backend, target) that run nothing here
 
     def go(self, tell: Tell) -> list[Record]:
         """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
@@ -232,7 +233,7 @@ def _phases(name: str, tell: Tell) -> Listener:
     return lambda said: tell(f"{name}  {said.get('name', '')}")
 
 
-def _not_cpu(cells: list[Cell]) -> list[tuple[str, str]]:
+def _not_cpu(cells: list[Cell]) -> list[tuple[str, Target]]:
     pairs = dict.fromkeys((cell.backend, cell.target) for cell in cells)
     return [(backend, target) for backend, target in pairs if target != "cpu"]
 

@@ -10,7 +10,6 @@ from math import prod
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.backends.api.target import Target
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import program
 from oneblock.bench.judge.roofline import bound
@@ -91,7 +90,7 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
 
 def devices(record: Record) -> int:
     """How many devices the cell's mesh has."""
-    return prod(Target.parse(record.cell.target).axes.values())
+    return prod(record.cell.target.axes.values())
 
 
 def ledger(facts: Facts) -> Counter[Collective]:

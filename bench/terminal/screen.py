@@ -38,8 +38,9 @@ def harmless(path: Path, record: Record) -> Record:
 
 
 def _all_visible(value: Any) -> Any:
-    if type(value) is str:
-        return visible(value)
+    if isinstance(value, str):
+        shown = visible(value)
+        return value if shown == value else type(value)(shown)  # a target stays one
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{field.name: _all_visible(getattr(value, field.name)) for field in fields(value)})
     if isinstance(value, tuple):

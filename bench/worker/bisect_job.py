@@ -10,7 +10,6 @@ from pathlib import Path
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Bisectable, Executable, Unsupported
-from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
@@ -59,7 +58,7 @@ class BisectJob(Job[Bisected]):
         """Find the passes, then the one of them."""
         cell = self.cell
         emit("phase", name="importing")
-        backend, target = backends.load(cell.backend), Target.parse(cell.target)
+        backend, target = backends.load(cell.backend), cell.target
         if not isinstance(backend, Bisectable):
             raise Unsupported(f"{cell.backend} has no passes that can be switched off one by one")
         admit(backend, target, cell.ops_set, cell.dtype)

@@ -18,7 +18,7 @@ class LimitsJob(Job[dict[str, float]]):
     """Find the fastest matrix product of a backend, by dtype; and with a None backend, how fast memory is read."""
 
     backend: str | None
-    target: str
+    target: Target
     dtypes: tuple[str, ...]
     threads: int
 
@@ -27,7 +27,7 @@ class LimitsJob(Job[dict[str, float]]):
         emit("phase", name="measuring the machine's limits")
         if self.backend is None:
             return Outcome(Status.PASSED, result={"read": ceilings.host_read_bytes_per_s(self.threads)})
-        backend, target = backends.load(self.backend), Target.parse(self.target)
+        backend, target = backends.load(self.backend), self.target
         device = backend.probe(target)
         known = [dtype for dtype in self.dtypes if dtype in backend.dtypes]
         measured = device.kind is Kind.MEASURED  # how fast an interpreter multiplies is nobody's limit

@@ -73,7 +73,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     cell = job.cell
     emit("phase", name="importing")
     start = perf_counter()
-    backend, target = backends.load(cell.backend), Target.parse(cell.target)
+    backend, target = backends.load(cell.backend), cell.target
     admit(backend, target, cell.ops_set, cell.dtype)
     device, import_s = backend.probe(target), perf_counter() - start
     workload = workloads.load(cell.case.workload)

@@ -20,11 +20,11 @@ class ProbeJob(Job[None]):
     """Say of each backend and each of its platforms what there is; and of pairs (backend, target)."""
 
     backends: tuple[str, ...]
-    pairs: tuple[tuple[str, str], ...] = ()
+    pairs: tuple[tuple[str, Target], ...] = ()
 
     def do(self) -> Outcome[None]:
         """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
-        asked = [*((name, None) for name in self.backends), *((name, Target.parse(text)) for name, text in self.pairs)]
+        asked = [*((name, None) for name in self.backends), *self.pairs]
         for name, target in asked:
             emit("probing", backend=name)
             for found in _probe_one(name, target):

@@ -9,7 +9,6 @@ from typing import Any
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Executable, Unsupported
-from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
@@ -37,7 +36,7 @@ class InterleavedTimingJob(Job[Samples]):
         """The seconds of each ops set; failed where one of them is wrong."""
         cell = self.cell
         emit("phase", name="importing")
-        backend, target = backends.load(cell.backend), Target.parse(cell.target)
+        backend, target = backends.load(cell.backend), cell.target
         workload = workloads.load(cell.case.workload)
         weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
         arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed)}

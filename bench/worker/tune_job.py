@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Found, Tunable, Unavailable, Unsupported
-from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
@@ -28,7 +27,7 @@ class TuneJob(Job[Found]):
         """What was found; kept in a folder of the user's as it is found."""
         cell = self.cell
         emit("phase", name="importing")
-        backend, target = backends.load(cell.backend), Target.parse(cell.target)
+        backend, target = backends.load(cell.backend), cell.target
         if not isinstance(backend, Tunable):
             raise Unsupported(f"{cell.backend} has nothing that a search could choose")
         admit(backend, target, dtype=cell.dtype)

@@ -50,7 +50,7 @@ def child(backend_name: str, config: str, S: int, dtype: str, batches: int, call
                 batch.append(time_calls(executable, args)[0])
             cold_s.append(batch)
             reads.append(host_read_bytes_per_s(default_threads()))
-    nbytes = costs(Cell(case, dtype, backend_name, ops_set, "cpu")).compulsory_bytes
+    nbytes = costs(Cell(case, dtype, backend_name, ops_set, Target("cpu"))).compulsory_bytes
     rates = [nbytes / median(batch) for batch in cold_s]
     around = [(before + after) / 2 for before, after in pairwise(reads)]
     fraction = median(rate / read for rate, read in zip(rates, around, strict=True))

@@ -25,6 +25,7 @@ from _figure import FLUSH_BYTES, Conditions, options, publish
 from rich.console import Console
 from rich.progress import track
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.judge.stats import difference
@@ -56,7 +57,7 @@ def register(folder: Path, cap_s: float) -> None:
 
 
 def cell(side: str) -> Cell:
-    return Cell(CASE, "float32", SIDES[side], "plain", "cpu")
+    return Cell(CASE, "float32", SIDES[side], "plain", Target("cpu"))
 
 
 def do(job: Job[Result], caches: Path) -> Result:

@@ -481,7 +481,7 @@ def test_a_launch_asks_for_what_its_tier_wants(
     monkeypatch.setattr(
         "oneblock.bench.worker.measure_job.find_tier", lambda name: replace(SMOKE, energy_window_s=window_s)
     )
-    cell = Cell(case("norm"), "float32", "reference", "plain", "cpu")
+    cell = Cell(case("norm"), "float32", "reference", "plain", Target("cpu"))
     workload = workloads.load("norm")
     weights = make_weights(workload, cell.case, cell.dtype, 0)
     golden = make_golden(workload, cell.case, cell.dtype, weights, 1, 2)

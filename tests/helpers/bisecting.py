@@ -35,7 +35,7 @@ def search(
         golden = str(folder / "golden.npz")
         program = workloads.load(workload)
         make_golden(program, size, dtype, make_weights(program, size, dtype, 0), 1, 2).save(Path(golden))
-    job = BisectJob(Cell(size, dtype, backend, ops_set, target), of, golden, **more)
+    job = BisectJob(Cell(size, dtype, backend, ops_set, Target.parse(target)), of, golden, **more)
     outcome = _bisect_job.bisect(job)
     assert outcome.bisected is not None
     return outcome.bisected

@@ -88,7 +88,7 @@ from oneblock.compilers import chips
 from tests.helpers.cases import case
 
 def limits(target):
-    found = stated_limits(Cell(case("norm"), "bfloat16", "reference", "plain", target))
+    found = stated_limits(Cell(case("norm"), "bfloat16", "reference", "plain", Target.parse(target)))
     return [found.flops_per_s, found.flops_by, found.read_bytes_per_s, found.kind]
 
 print(json.dumps({

@@ -42,12 +42,9 @@ class Entry:
     label: str  # as short as tells it from the others of its subject
 
     @cached_property
-    def chips(self) -> int | None:
-        """How many devices the program runs on; None where the record's target is one that this version lacks."""
-        try:
-            return devices(self.row.record)
-        except LookupError:
-            return None
+    def chips(self) -> int:
+        """How many devices the program runs on."""
+        return devices(self.row.record)
 
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
@@ -74,8 +71,7 @@ class Entry:
     def of_formula(self) -> float | None:
         """FLOPs of all devices as a share of the formula's."""
         flops, least = self.facts.flops, self.row.record.costs.flops
-        known = flops is not None and self.chips is not None and least
-        return flops * self.chips / least if known else None  # type: ignore[operator]
+        return flops * self.chips / least if flops is not None and least else None
 
     @property
     def compulsory_bytes(self) -> int | None:

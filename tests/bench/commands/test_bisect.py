@@ -11,6 +11,7 @@ import pytest
 from click import Context
 from rich.console import Console
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.commands._app import cli
 from oneblock.bench.records.record import Status
@@ -29,7 +30,7 @@ from tests.helpers.oneblock_process import install, oneblock
 
 COMMAND = next(name for name in cli.list_commands(Context(cli)) if name.startswith("bisect"))
 NAMES = tuple("abcdefghijk")
-CELL = Cell(case("norm", n=16), "float32", "planted", "plain", "cpu")
+CELL = Cell(case("norm", n=16), "float32", "planted", "plain", Target("cpu"))
 
 
 def check(seen: Seen, ends: Ends | None) -> bool | None:

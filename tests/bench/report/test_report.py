@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.roofline import costs
@@ -48,7 +49,7 @@ def launch(index: int = 0, cold_s: float = COLD_S, samples: int = 20) -> Launch:
 
 
 def record(backend: str = "reference", ops_set: str = "plain", T: int = 16, cold_s: float = COLD_S) -> Record:
-    cell = Cell(Case("block", preset("tiny"), Phase.PREFILL, B=1, T=T, S=T), "float32", backend, ops_set, "cpu")
+    cell = Cell(Case("block", preset("tiny"), Phase.PREFILL, B=1, T=T, S=T), "float32", backend, ops_set, Target("cpu"))
     output = OutputCheck("y", True, Allowance(1e-7, 1e-6, 1e-5), None, 1e-7, 1e-6, 2e-7, 3.0, (0,), 1.0, 1.0)
     return Record(
         schema=SCHEMA, created="2026-01-01T00:00:00.000Z", cell=cell, tier="smoke", status=Status.PASSED,

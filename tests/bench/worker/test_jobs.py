@@ -33,7 +33,7 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.models import preset
 
-CELL = Cell(Case("norm", preset("tiny"), Phase.PREFILL, 1, 8, 8), "float32", "reference", "plain", "cpu")
+CELL = Cell(Case("norm", preset("tiny"), Phase.PREFILL, 1, 8, 8), "float32", "reference", "plain", Target("cpu"))
 FILES = sorted(path.stem for path in Path(*oneblock.bench.worker.__path__).glob("*_job.py"))
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Unavailable
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.worker.export_job import verdicts
 from oneblock.compilers.hlo import proto
@@ -260,7 +261,7 @@ def exported(c: Case, dtype: str) -> tuple[bytes, tuple[str, ...], tuple[str, ..
 def subject(c: Case, dtype: str) -> tuple[Cell, Golden]:
     workload = workloads.load(c.workload)
     weights = make_weights(workload, c, dtype, 0)
-    return Cell(c, dtype, "jax_xla", "plain", "neuron:trn1"), make_golden(workload, c, dtype, weights, 1, 2)
+    return Cell(c, dtype, "jax_xla", "plain", Target("neuron", "trn1")), make_golden(workload, c, dtype, weights, 1, 2)
 
 
 @pytest.mark.usefixtures("jax_here")

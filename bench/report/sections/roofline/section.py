@@ -60,11 +60,9 @@ def ceilings(rows: Sequence[Row]) -> list[Ceiling]:
 
 
 def _stated(row: Row) -> Limits | None:
-    try:
-        return stated_limits(row.record.cell)
-    except (LookupError, ValueError):  # a target that this version does not know
-        limits = row.record.limits
-        return limits if limits is not None and limits.kind is not Kind.MEASURED else None
+    limits = row.record.limits  # what was stated of a chip that this version does not know
+    kept = limits if limits is not None and limits.kind is not Kind.MEASURED else None
+    return stated_limits(row.record.cell) or kept
 
 
 FIGURES = ("flops_per_s", "read_bytes_per_s", "flops_by")
