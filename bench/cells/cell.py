@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from oneblock.backends.api.target import Target
-from oneblock.workloads._workload import Case
+from oneblock.workloads._workload import Case, Workload
+from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
+from oneblock.workloads.answers.checkpoint import load_weights
 from oneblock.workloads.models import Config, preset
 
 
@@ -81,6 +84,16 @@ class Cell:
     def key(self) -> str:
         """A hash of the whole cell: what must be equal before two records are of one cell."""
         return digest(self.keys())
+
+    def weight_arrays(self, workload: Workload) -> Named:
+        """Its weights by name, in its dtype: seeded, or a layer of a checkpoint."""
+        if self.weights is None:
+            return make_weights(workload, self.case, self.dtype, self.weight_seed)
+        return load_weights(workload, self.case, self.dtype, Path(self.weights.path), self.weights.layer)
+
+    def input_arrays(self, workload: Workload, number: int = 0) -> Named:
+        """Its inputs by name, in its dtype: those of its seed, or of one of the seeds after it."""
+        return make_inputs(workload, self.case, self.dtype, self.input_seed + number)
 
     def keys(self) -> dict[str, Any]:
         """Every property by a dotted name: "case.config.width"; the path of a checkpoint is not one, its hash is."""

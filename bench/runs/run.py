@@ -193,7 +193,7 @@ class Run:
         first, measured = partials[0].outcome, partials[0].outcome.result or Measured()
         results = [one.outcome.result for one in partials]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
-        reached = partial(book.limits, cell.target, cell.dtype)
+        here, reached = self._environment(cell), partial(book.limits, cell.target, cell.dtype)
         record = Record(
             schema=SCHEMA,
             created=now(),
@@ -212,7 +212,7 @@ class Run:
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=measured.artifacts,
-            environment=self._environment(cell),
+            environment=here,
             order_seed=self.seed,
             compile_s=measured.compile_s,
             facts=measured.facts,

@@ -20,7 +20,7 @@ from oneblock.bench.worker.subject import Subject
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import CannotRun, Passes
 from oneblock.workloads._workload import Arrays, Workload
-from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights, without_data
+from oneblock.workloads.answers.arrays import Named, without_data
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
 from oneblock.workloads.ops.nearest import unknown
@@ -63,8 +63,8 @@ class BisectJob(Job[Bisected]):
             raise Unsupported(f"{cell.backend} has no passes that can be switched off one by one")
         admit(backend, target, cell.ops_set, cell.dtype)
         kind, workload = backend.probe(target).kind, workloads.load(cell.case.workload)
-        weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
-        arrays: Arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed)}
+        weights = cell.weight_arrays(workload)
+        arrays: Arrays = {**weights, **cell.input_arrays(workload)}
         if kind is Kind.COMPILED:
             arrays = without_data(workload, cell.case, cell.dtype)
         emit("phase", name="looking for the passes")
@@ -113,7 +113,8 @@ class _Judge:
     """What each run gives; what an earlier worker saw is not run again."""
 
     def __init__(self, job: BisectJob, passes: Passes, workload: Workload, weights: Named) -> None:
-        self.job, self.passes, self.workload, self.weights = job, passes, workload, weights
+        self.job, self.passes, self.weights = job, passes, weights
+        self.inputs = partial(job.cell.input_arrays, workload)
         self.golden = None if job.golden is None else Golden.read(Path(job.golden))
         self.known = dict(job.known)
 
@@ -138,7 +139,7 @@ class _Judge:
             )
         assert self.golden is not None, "numbers need a reference"
         try:
-            check = Subject(self.workload, self.job.cell, program, self.golden, self.weights).check(0)
+            check = Subject(program, self.golden, self.weights, self.inputs).check(0)
         except Exception as error:
             raise CannotRun(f"it fails as it runs: {type(error).__name__}: {error}"[:300]) from error
         return Seen(True, _error(check), check.passed, None if check.passed else check.why)

@@ -14,7 +14,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
+from oneblock.workloads.answers.arrays import without_data
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
 
@@ -83,10 +83,10 @@ def verdicts(
 ) -> tuple[Check, ...]:
     """The checks of a module's answers to each input that has a reference, run by XLA on the CPU."""
     run, workload = _exporter(cell).run_exported(encoded), workloads.load(cell.case.workload)
-    weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
+    weights = cell.weight_arrays(workload)
 
     def verdict(i: int) -> Check:
-        arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed + i)}
+        arrays = {**weights, **cell.input_arrays(workload, i)}
         return golden.check(dict(zip(outputs, run([arrays[name] for name in parameters]), strict=True)), i)
 
     return tuple(verdict(i) for i in range(len(golden.answers)))

@@ -10,7 +10,6 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.bench.worker.subject import cell_weights
 from oneblock.workloads.answers.reference import make_golden
 
 
@@ -34,7 +33,7 @@ class GoldenJob(Job[Proof]):
         cell = self.cell
         workload = workloads.load(cell.case.workload)
         emit("phase", name="computing the reference")
-        weights = cell_weights(workload, cell)
+        weights = cell.weight_arrays(workload)
         golden = make_golden(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
         if golden.wrong_accepted:
             lets_pass = ", ".join(golden.wrong_accepted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -24,13 +25,13 @@ from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.sampling import calls_for, quiet, series, time_calls, warm_up
-from oneblock.bench.worker.subject import Fresh, Subject, cell_weights
+from oneblock.bench.worker.subject import Fresh, Subject
 from oneblock.compilers import Detail
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Workload
-from oneblock.workloads.answers.arrays import make_inputs, without_data
+from oneblock.workloads.answers.arrays import without_data
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
 
@@ -80,11 +81,10 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     if device.kind is Kind.COMPILED:
         return _compile_only(job, backend, target, device, workload)
     emit("phase", name="weights")
-    weights = cell_weights(workload, cell)
-    inputs = make_inputs(workload, cell.case, cell.dtype, cell.input_seed)
+    weights, inputs = cell.weight_arrays(workload), partial(cell.input_arrays, workload)
     emit("phase", name="compiling")
     start = perf_counter()
-    compiled = backend.compile(workload, cell.case, {**weights, **inputs}, cell.ops_set, target)
+    compiled = backend.compile(workload, cell.case, {**weights, **inputs(0)}, cell.ops_set, target)
     compile_s = perf_counter() - start
     measured = _lowered(compiled, job)
     compilations = backend.compilations()
@@ -95,7 +95,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     if compiled.executable is None:
         return ended(Status.COMPILED, measured, "no device here to run it on")
     assert job.golden is not None, "what is run needs a reference"
-    subject = Subject(workload, cell, compiled.executable, Golden.read(Path(job.golden)), weights)
+    subject = Subject(compiled.executable, Golden.read(Path(job.golden)), weights, inputs)
     emit("phase", name="checking")
     before = subject.check(0)
     measured = replace(measured, check=before)
@@ -144,7 +144,10 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         executable.flush(job.flush_bytes)
         return time_calls(executable, args)[0]
 
-    fresh, witness = Fresh(subject, job.index, tier), executable if isinstance(executable, Witness) else None
+    fresh, witness = (
+        Fresh(subject, job.cell.input_seed, job.index, tier),
+        executable if isinstance(executable, Witness) else None,
+    )
     with quiet():
         emit("phase", name="warming up")
         warmup_s = warm_up(executable, args, tier)

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from oneblock.backends.api.backend import Executable
-from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.worker.sampling import time_calls
-from oneblock.workloads._workload import Workload
-from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
-from oneblock.workloads.answers.checkpoint import load_weights
+from oneblock.workloads.answers.arrays import Named
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
-
-
-def cell_weights(workload: Workload, cell: Cell) -> Named:
-    """A cell's weights by name, in its dtype: seeded, or a layer of a checkpoint."""
-    if cell.weights is None:
-        return make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
-    return load_weights(workload, cell.case, cell.dtype, Path(cell.weights.path), cell.weights.layer)
 
 
 class Subject:
     """An executable with its weights on the device, and the references for its inputs."""
 
-    def __init__(self, workload: Workload, cell: Cell, executable: Executable, golden: Golden, weights: Named) -> None:
-        self.workload, self.cell, self.executable, self.golden = workload, cell, executable, golden
+    def __init__(self, executable: Executable, golden: Golden, weights: Named, inputs: Callable[[int], Named]) -> None:
+        self.executable, self.golden, self.inputs = executable, golden, inputs
         self.weights = executable.put(weights)
 
     def args(self, i: int) -> dict[str, Any]:
-        """The arguments with input i, of seed `input_seed + i`, copied to the device now."""
-        inputs = make_inputs(self.workload, self.cell.case, self.cell.dtype, self.cell.input_seed + i)
-        return {**self.weights, **self.executable.put(inputs)}
+        """The arguments with input i, copied to the device now."""
+        return {**self.weights, **self.executable.put(self.inputs(i))}
 
     def check(self, i: int, out: Any = None) -> Check:
         """The verdict on the answer to input i, computed now unless it is given."""
@@ -47,9 +36,9 @@ class Subject:
 class Fresh:
     """Calls of inputs never seen before; a few of them, chosen at random, have references and are kept."""
 
-    def __init__(self, subject: Subject, index: int, tier: Tier) -> None:
+    def __init__(self, subject: Subject, seed: int, index: int, tier: Tier) -> None:
         self.subject, self.index = subject, index
-        self.kept = random.Random(f"{subject.cell.input_seed}/{index}").sample(range(tier.least), tier.rechecks)
+        self.kept = random.Random(f"{seed}/{index}").sample(range(tier.least), tier.rechecks)
         self.timed: list[tuple[int, Any]] = []
         self.calls = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.bench.worker.subject import Subject
-from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import Golden
 
 Samples = dict[str, tuple[float, ...]]  # raw seconds by ops set
@@ -38,8 +38,8 @@ class InterleavedTimingJob(Job[Samples]):
         emit("phase", name="importing")
         backend, target = backends.load(cell.backend), cell.target
         workload = workloads.load(cell.case.workload)
-        weights = make_weights(workload, cell.case, cell.dtype, cell.weight_seed)
-        arrays = {**weights, **make_inputs(workload, cell.case, cell.dtype, cell.input_seed)}
+        weights = cell.weight_arrays(workload)
+        arrays = {**weights, **cell.input_arrays(workload)}
         golden = Golden.read(Path(self.golden))
         made: dict[str, tuple[Executable, Mapping[str, Any]]] = {}
         for ops_set in self.ops_sets:
@@ -48,7 +48,7 @@ class InterleavedTimingJob(Job[Samples]):
             executable = backend.compile(workload, cell.case, arrays, ops_set, target).executable
             if executable is None:
                 raise Unsupported(f"{cell.backend} does not run {ops_set} on {cell.target} here")
-            subject = Subject(workload, cell, executable, golden, weights)
+            subject = Subject(executable, golden, weights, partial(cell.input_arrays, workload))
             verdict = subject.check(0)
             if not verdict.passed:
                 return Outcome(Status.FAILED, reason=f"{ops_set}: {verdict.why}")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -488,7 +489,7 @@ def test_a_launch_asks_for_what_its_tier_wants(
     compiled = REFERENCE.compile(workload, cell.case, {}, "plain", Target("cpu"))
     told = Told(compiled.executable)
     job = MeasureJob(cell, "smoke", None, 0, True, 2**20, None)
-    made, check = time_launch(job, Subject(workload, cell, told, golden, weights), 0.0, 0.0)
+    made, check = time_launch(job, Subject(told, golden, weights, partial(cell.input_arrays, workload)), 0.0, 0.0)
     assert check.passed
     assert told.asked == ["state", "series", "state", *energy, "timers"]
     assert made.evidence is not None
