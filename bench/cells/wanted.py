@@ -41,38 +41,68 @@ class Wanted:
     weight_seed: int = 0
     input_seed: int = 1
 
+    def cells(self, probed: Sequence[Probed]) -> list[Cell]:
+        """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
 
-def cells(wanted: Wanted, probed: Sequence[Probed]) -> list[Cell]:
-    """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
+        `probed` is what the backends asked for have here.
+        """
+        for dtype in self.dtypes:
+            dtype_of(dtype)
+        ways = self._ways(probed)
+        weights = self._weights()
+        found = [
+            Cell(case, dtype, backend, ops_set, target, weights, self.weight_seed, self.input_seed)
+            for case, dtype in product(self._cases(), self.dtypes)
+            for backend, ops_set, target in ways
+        ]
+        return list(dict.fromkeys(found))
 
-    `probed` is what the backends asked for have here.
-    """
-    for dtype in wanted.dtypes:
-        dtype_of(dtype)
-    ways = _ways(wanted, probed)
-    weights = _weights(wanted)
-    found = [
-        Cell(case, dtype, backend, ops_set, target, weights, wanted.weight_seed, wanted.input_seed)
-        for case, dtype in product(_cases(wanted), wanted.dtypes)
-        for backend, ops_set, target in ways
-    ]
-    return list(dict.fromkeys(found))
+    def _cases(self) -> list[Case]:
+        overrides = dict(_override(text) for text in self.overrides)
+        configs = [preset(name).with_overrides(overrides) for name in self.presets]
+        found = []
+        for name, config in product(self.workloads, configs):
+            workload = workloads.load(name)
+            phases = [_phase(text) for text in self.phases] or list(workload.phases)
+            for phase in phases:
+                if phase not in workload.phases:
+                    raise Refused(f"{name} has no {phase} phase (it has {', '.join(workload.phases)})")
+                prefill = phase is Phase.PREFILL
+                T, S = (self.T, self.T) if prefill else (1, self.S)
+                found.append(Case(name, config, phase, self.B, T, S))
+        return found
 
+    def _ways(self, probed: Sequence[Probed]) -> list[tuple[str, str, Target]]:
+        """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
+        known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
+        for ops_set in self.ops_sets:
+            if ops_set not in known and (
+                probed or not backends.registered()
+            ):  # before the probes others' are not known
+                raise LookupError(unknown("ops set", ops_set, known))
+        targets = [Target.parse(text) for text in self.targets]
+        found: list[tuple[str, str, Target]] = []
+        for name, rows in groupby(probed, key=lambda row: row.backend):
+            first, *more = rows
+            if not self.backends and not _fits([first, *more], targets):
+                continue  # nobody asked for it, and it would answer nothing but why not
+            chosen = self.ops_sets or [ops_set for ops_set in first.ops_sets if ops_set != TUNED]
+            if not chosen:
+                raise Refused(f"{name} does not say which ops it has: {first.reason}; {first.hint}")
+            found += [
+                (name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))
+            ]
+        if probed and not found:
+            raise Refused(
+                "no backend that is here does what was asked; `oneblock doctor` says why, --backend asks for one"
+            )
+        return found
 
-def _cases(wanted: Wanted) -> list[Case]:
-    overrides = dict(_override(text) for text in wanted.overrides)
-    configs = [preset(name).with_overrides(overrides) for name in wanted.presets]
-    found = []
-    for name, config in product(wanted.workloads, configs):
-        workload = workloads.load(name)
-        phases = [_phase(text) for text in wanted.phases] or list(workload.phases)
-        for phase in phases:
-            if phase not in workload.phases:
-                raise Refused(f"{name} has no {phase} phase (it has {', '.join(workload.phases)})")
-            prefill = phase is Phase.PREFILL
-            T, S = (wanted.T, wanted.T) if prefill else (1, wanted.S)
-            found.append(Case(name, config, phase, wanted.B, T, S))
-    return found
+    def _weights(self) -> Weights | None:
+        if self.weights is None:
+            return None
+        sha256 = fingerprint(self.weights, self.layer)
+        return Weights(str(self.weights), self.layer, sha256)
 
 
 def _phase(text: str) -> Phase:
@@ -86,27 +116,6 @@ def _override(text: str) -> tuple[str, str]:
     if not equals:
         raise Refused(f"--set takes NAME=NUMBER, e.g. --set kv_heads=4; got {text!r}")
     return key, value
-
-
-def _ways(wanted: Wanted, probed: Sequence[Probed]) -> list[tuple[str, str, Target]]:
-    """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
-    known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
-    for ops_set in wanted.ops_sets:
-        if ops_set not in known and (probed or not backends.registered()):  # before the probes others' are not known
-            raise LookupError(unknown("ops set", ops_set, known))
-    targets = [Target.parse(text) for text in wanted.targets]
-    found: list[tuple[str, str, Target]] = []
-    for name, rows in groupby(probed, key=lambda row: row.backend):
-        first, *more = rows
-        if not wanted.backends and not _fits([first, *more], targets):
-            continue  # nobody asked for it, and it would answer nothing but why not
-        chosen = wanted.ops_sets or [ops_set for ops_set in first.ops_sets if ops_set != TUNED]
-        if not chosen:
-            raise Refused(f"{name} does not say which ops it has: {first.reason}; {first.hint}")
-        found += [(name, ops_set, target) for ops_set, target in product(chosen, targets or _default_targets(first))]
-    if probed and not found:
-        raise Refused("no backend that is here does what was asked; `oneblock doctor` says why, --backend asks for one")
-    return found
 
 
 def _fits(rows: Sequence[Probed], targets: Sequence[Target]) -> bool:
@@ -125,10 +134,3 @@ def _default_targets(first: Probed) -> Sequence[Target]:
     """The backend's first platform; if no such device is here, everything of it that the backend needs none for."""
     by_itself = first.elsewhere if first.device is None and first.elsewhere else [first.platform or "cpu"]
     return [Target.parse(text) for text in by_itself]
-
-
-def _weights(wanted: Wanted) -> Weights | None:
-    if wanted.weights is None:
-        return None
-    sha256 = fingerprint(wanted.weights, wanted.layer)
-    return Weights(str(wanted.weights), wanted.layer, sha256)

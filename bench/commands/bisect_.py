@@ -15,7 +15,7 @@ from rich.text import Text
 
 from oneblock import backends
 from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted, cells
+from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
@@ -97,5 +97,5 @@ def _cell(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=(ops_set or default,),
         targets=(target,), **size,
     )  # fmt: skip
-    (cell,) = cells(wanted, [Probed(backend, "", None, None, None, None)])
+    (cell,) = wanted.cells([Probed(backend, "", None, None, None, None)])
     return cell

@@ -16,7 +16,7 @@ from oneblock.backends.api.export import ModuleTaker
 from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted, cells
+from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._trn_page import LABEL, write
@@ -136,4 +136,4 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
     asked = Wanted(workloads=workload, backends=(_WRITER,), ops_sets=("plain",), targets=targets, **wanted)
-    return cells(asked, [Probed(_WRITER, "", None, None, None, None)])
+    return asked.cells([Probed(_WRITER, "", None, None, None, None)])

@@ -11,7 +11,7 @@ import click
 from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import tier as find_tier
-from oneblock.bench.cells.wanted import Wanted, cells
+from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
@@ -84,8 +84,8 @@ def COMMAND(
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
     asked = Wanted(workloads=workload or ("block",), **wanted)
     found_tier = find_tier(tier)
-    cells(asked, [])  # a mistake is told before anything is started
-    chosen = cells(asked, probe(list(asked.backends) or backends.names(), within))
+    asked.cells([])  # a mistake is told before anything is started
+    chosen = asked.cells(probe(list(asked.backends) or backends.names(), within))
     _tell_left_out(chosen, asked.backends)
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)

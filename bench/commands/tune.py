@@ -13,7 +13,7 @@ import click
 from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted, cells
+from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
@@ -99,5 +99,5 @@ def _cell(workload: str, preset: str, phase: str, dtype: str, backend: str, targ
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=("plain",), targets=(target,),
         **size,
     )  # fmt: skip
-    (cell,) = cells(wanted, [Probed(backend, "", None, None, None, None)])
+    (cell,) = wanted.cells([Probed(backend, "", None, None, None, None)])
     return cell

@@ -14,7 +14,7 @@ import pytest
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.wanted import Wanted, cells
+from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import cli
 from oneblock.compilers.chips.topology import topology
 from oneblock.labs import _notebooks
@@ -64,7 +64,7 @@ def parse(line: str) -> click.Context:
     if name == "run":
         given = context.params
         wanted = {field.name: given[field.name] for field in fields(Wanted) if field.name in given}
-        cells(Wanted(given["workload"], **wanted), [])
+        Wanted(given["workload"], **wanted).cells([])
         for target in map(Target.parse, given["targets"]):
             if target.platform == "tpu" and target.architecture is not None:
                 topology(target.architecture, target.topology)

@@ -6,7 +6,7 @@ import pytest
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted, cells
+from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 
@@ -24,7 +24,7 @@ HERE = [
 def found(backends: tuple[str, ...] = (), targets: tuple[str, ...] = (), ops_sets: tuple[str, ...] = ()) -> list[Cell]:
     wanted = Wanted(("norm",), ("tiny",), ("prefill",), 1, 8, 8, ("float32",), backends, ops_sets, targets)
     rows = [row for row in HERE if row.backend in backends or not backends]
-    return cells(wanted, rows)
+    return wanted.cells(rows)
 
 
 def ways(*asked: tuple[str, ...], **named: tuple[str, ...]) -> list[tuple[str, str]]:
