@@ -38,7 +38,8 @@ def COMMAND(
 ) -> None:
     """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
-    RECORD is a file, or words that its file name contains: "llama-1b decode bfloat16 jax_xla-native".
+    RECORD is a file, a name, or words that one has: "llama-1b decode bfloat16 jax_xla-native". Of one cell, tier and
+    machine the newest record is meant; what several others have is refused, with the choices.
     """
     store = Store(directory)
     if record is None:
