@@ -50,9 +50,15 @@ class Case:
             raise ValueError(f"prefill reads all its own keys: expected S=T, got T={self.T}, S={self.S}")
 
 
+Split = tuple[str | None, ...]  # for each axis of an array the axis of a mesh that it is split along, None along none
+
+
 @dataclass(frozen=True)
 class Spec:
-    """One array of a workload: its shape, and where its numbers come from."""
+    """One array of a workload: its shape, where its numbers come from, and how it splits over devices.
+
+    "dp" is the axis of data-, "tp" that of tensor-parallel devices, as in Megatron-LM (Shoeybi et al. 2019).
+    """
 
     shape: tuple[int, ...]
     is_input: bool = False  # an input changes from call to call; the rest are weights and tables
@@ -60,6 +66,8 @@ class Spec:
     mean: float = 0.0
     correlated: float = 0.0  # share of the variance drawn from a stream common to q and k; see answers/arrays.py
     table: Callable[[Config, int, int], np.ndarray] | None = None  # computed instead of drawn, from (config, T, S)
+    projection: bool = False  # the weight (I, O) of one, which a backend may keep in a layout of its own
+    split: Split = ()  # empty: whole on every device
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,12 @@ def attention_specs(case: Case) -> dict[str, Spec]:
     shared = self_attention_share(c)
     specs = linear_specs("q", C, ND, bias=bias, correlated=shared)
     specs |= linear_specs("k", C, KD, bias=bias, correlated=shared)
-    specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=c.proj_bias)
+    specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=c.proj_bias, by_rows=True)
     if c.rope_theta is not None:
         table = (case.T, c.head_width // 2)
         specs |= {"rope_cos": Spec(table, table=cos_table), "rope_sin": Spec(table, table=sin_table)}
     if case.phase is Phase.DECODE:
-        cache = Spec((case.B, case.S, c.kv_heads, c.head_width), is_input=True)
+        cache = Spec((case.B, case.S, c.kv_heads, c.head_width), is_input=True, split=("dp", None, "tp", None))
         specs |= {"k_cache": cache, "v_cache": cache}
     return specs
 

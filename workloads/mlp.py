@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
 from oneblock.workloads.norm import input_spec
@@ -22,11 +23,18 @@ def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Arra
     return ops.linear(up, a["down_weight"], a.get("down_bias"))
 
 
-def linear_specs(name: str, width_in: int, width_out: int, *, bias: bool, correlated: float = 0.0) -> dict[str, Spec]:
-    """A projection whose outputs have the variance of its inputs: std = 1 / sqrt(width_in)."""
-    specs = {f"{name}_weight": Spec((width_in, width_out), std=width_in**-0.5, correlated=correlated)}
+def linear_specs(
+    name: str, width_in: int, width_out: int, *, bias: bool, by_rows: bool = False, correlated: float = 0.0
+) -> dict[str, Spec]:
+    """A projection (I, O) whose outputs have the variance of its inputs: std = 1 / sqrt(I).
+
+    It splits over devices by its columns, or by its rows where it leads out of what columns have split: then its bias,
+    which is added once to the sum over the devices, is whole on each.
+    """
+    weight = Spec((width_in, width_out), std=width_in**-0.5, correlated=correlated, projection=True)
+    specs = {f"{name}_weight": replace(weight, split=("tp", None) if by_rows else (None, "tp"))}
     if bias:
-        specs[f"{name}_bias"] = Spec((width_out,), std=0.1)
+        specs[f"{name}_bias"] = Spec((width_out,), std=0.1, split=() if by_rows else ("tp",))
     return specs
 
 
@@ -44,7 +52,7 @@ def linear_cost(case: Case, width_in: int, width_out: int, itemsize: int, *, bia
 def mlp_specs(case: Case) -> dict[str, Spec]:
     """The two projections, or with a gate three."""
     C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
-    specs = linear_specs("up", C, F, bias=bias) | linear_specs("down", F, C, bias=bias)
+    specs = linear_specs("up", C, F, bias=bias) | linear_specs("down", F, C, bias=bias, by_rows=True)
     return specs | linear_specs("gate", C, F, bias=bias) if case.config.gated else specs
 
 

@@ -37,7 +37,7 @@ def norm_costs(case: Case, itemsize: int, step: str) -> list[StepCost]:
 
 def input_spec(case: Case) -> dict[str, Spec]:
     """The residual stream x (B, T, C), of unit variance."""
-    return {"x": Spec((case.B, case.T, case.config.width), is_input=True)}
+    return {"x": Spec((case.B, case.T, case.config.width), is_input=True, split=("dp", None, None))}
 
 
 def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:

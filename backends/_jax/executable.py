@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from oneblock.backends._jax.placement import layout
+from oneblock.backends._jax.placement import Layout
 from oneblock.backends.api.host import HostCache
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Outputs
@@ -17,13 +17,13 @@ from oneblock.workloads._workload import Arrays, Outputs
 class JaxExecutable:
     """A program of JAX on devices of this machine."""
 
-    def __init__(self, compiled: Any, device: Any, ops_set: str, place: xla.Place) -> None:
-        self.compiled, self.device, self.ops_set, self.place = compiled, device, ops_set, place
+    def __init__(self, compiled: Any, device: Any, layout: Layout, place: xla.Place) -> None:
+        self.compiled, self.device, self.layout, self.place = compiled, device, layout, place
         self.cache = HostCache()
         self.timer = "perf_counter" if device.platform == "cpu" else "perf_counter+block_until_ready"
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
-        taken = layout(arrays, self.ops_set)
+        taken = self.layout.arrays(arrays)
         return {name: jax.block_until_ready(jax.device_put(a, self.place(name, a.shape))) for name, a in taken.items()}
 
     def call(self, args: Mapping[str, Any]) -> Outputs:

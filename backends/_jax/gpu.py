@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
-from oneblock.backends._jax.placement import shape
+from oneblock.backends._jax.placement import Layout
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
@@ -42,7 +42,7 @@ class Gpu:
         of = _named(target)
         ops = self.OPS[ops_set]("cuda")
         program = xla.named(workload.program, ops, case, workload.name)
-        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
+        shapes = Layout.of(workload, case, ops_set).shapes(arrays)
         try:
             lowered, graph = xla.lower(program, shapes, xla.on(compiler.device(of)))
         except (ValueError, NotImplementedError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from oneblock.backends._jax.executable import JaxExecutable, TpuExecutable
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
-from oneblock.backends._jax.placement import _architecture, _devices, place, shape
+from oneblock.backends._jax.placement import Layout, _architecture, _devices, place
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Compiled, Device, Unsupported
 from oneblock.backends.api.target import Target
@@ -42,22 +42,22 @@ class Here:
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         ops = self.OPS[ops_set](target.platform)
         _mesh.check(case, target)
-        return self.compile_program(xla.named(workload.program, ops, case, workload.name), arrays, ops_set, target)
+        program = xla.named(workload.program, ops, case, workload.name)
+        return self.compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
 
-    def compile_program(self, program: Any, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+    def compile_program(self, program: Any, arrays: Arrays, layout: Layout, target: Target) -> Compiled:
         """Any traceable function of named arrays, compiled for the devices that are here."""
         devices = _devices(target)
-        where = place(target, devices, ops_set)
-        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
+        where = place(target, devices, layout)
         try:
-            lowered, graph = xla.lower(program, shapes, where)
+            lowered, graph = xla.lower(program, layout.shapes(arrays), where)
             compiled, capture = xla.compile_and_capture(lowered, graph, STEPS)
         except ValueError as error:
             if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
                 raise
-            raise Unsupported(f"the {ops_set} ops do not lower here: {error}") from error
+            raise Unsupported(f"does not lower for {target}: {error}") from error
         made = TpuExecutable if target.platform == "tpu" else JaxExecutable
-        return Compiled(made(compiled, devices[0], ops_set, where), capture)
+        return Compiled(made(compiled, devices[0], layout, where), capture)
 
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         if target.mesh is not None:
@@ -66,9 +66,9 @@ class Here:
         where = xla.on(device)
         ops = self.OPS[ops_set](target.platform)
         program = xla.named(workload.program, ops, case, workload.name)
-        shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
-        lowered, _ = xla.lower(program, shapes, where)
-        return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, ops_set, where), STEPS)
+        layout = Layout.of(workload, case, ops_set)
+        lowered, _ = xla.lower(program, layout.shapes(arrays), where)
+        return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, layout, where), STEPS)
 
     def export(self, workload: Workload, case: Case, arrays: Arrays) -> Exported:
         program = xla.named(workload.program, JaxOps(), case, workload.name)

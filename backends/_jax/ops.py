@@ -24,7 +24,7 @@ class JaxOps(Ops):
 
 
 class JaxNativeOps(JaxOps):
-    """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `layout`."""
+    """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `Layout`."""
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         rows = x.reshape(-1, x.shape[-1])  # (R, I)

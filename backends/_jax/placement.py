@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,37 +15,47 @@ from oneblock.backends.api.target import MESH_AXES, Target
 from oneblock.compilers.chips import every
 from oneblock.compilers.chips.chip import Tpu
 from oneblock.compilers.xla import lowering as xla
-from oneblock.workloads import _sharding as sharding
-from oneblock.workloads._workload import Arrays
+from oneblock.workloads._workload import Arrays, Case, Spec, Split, Workload
 
 _PLATFORM = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}  # ours to JAX's
 
 
-def layout(arrays: Arrays, ops_set: str) -> dict[str, np.ndarray]:
-    """The arrays as the program of an ops set takes them: all but the plain one read a projection (I, O) as (O, I)."""
-    return {name: np.ascontiguousarray(a.T) if _turned(name, a.shape, ops_set) else a for name, a in arrays.items()}
+@dataclass(frozen=True)
+class Layout:
+    """How the program of an ops set takes arrays: all but plain ones read projections (I, O) as (O, I)."""
+
+    specs: Mapping[str, Spec]
+    turned: bool
+
+    @staticmethod
+    def of(workload: Workload, case: Case, ops_set: str) -> Layout:
+        """That of a workload's arrays in an ops set."""
+        return Layout(workload.specs(case), ops_set != "plain")
+
+    def _turns(self, name: str) -> bool:
+        return self.turned and self.specs[name].projection
+
+    def arrays(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        """The arrays as they are taken, a projection (I, O) as (O, I)."""
+        return {name: np.ascontiguousarray(a.T) if self._turns(name) else a for name, a in arrays.items()}
+
+    def shapes(self, arrays: Arrays) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """(the shape in which it is taken, its dtype) of each array."""
+        return {name: (a.shape[::-1] if self._turns(name) else a.shape, a.dtype) for name, a in arrays.items()}
+
+    def split(self, name: str, taken: tuple[int, ...]) -> Split:
+        """How an array, as it is taken, lies over the mesh; an output that no array has the name of, by its batch."""
+        if name not in self.specs:
+            return ("dp", *(None,) * (len(taken) - 1))
+        found = self.specs[name].split or (None,) * len(taken)
+        return found[::-1] if self._turns(name) else found
 
 
-def shape(name: str, given: tuple[int, ...], ops_set: str) -> tuple[int, ...]:
-    """The shape in which the program of an ops set takes an array, see `layout`."""
-    return given[::-1] if _turned(name, given, ops_set) else given
-
-
-def _turned(name: str, given: tuple[int, ...], ops_set: str) -> bool:
-    return ops_set != "plain" and sharding.is_projection(name, given)
-
-
-def place(target: Target, devices: Sequence[Any], ops_set: str) -> xla.Place:
-    """Where arrays lie, by name and by the shape that the ops set takes them in: one device, or the target's mesh."""
+def place(target: Target, devices: Sequence[Any], layout: Layout) -> xla.Place:
+    """Where arrays lie, by name and by the shape that they are taken in: one device, or the target's mesh."""
     if target.mesh is None:
         return xla.on(devices[0])
-    axes = {axis: target.axes.get(axis, 1) for axis in MESH_AXES}
-
-    def split(name: str, taken: tuple[int, ...]) -> sharding.Split:
-        found = sharding.split(name, taken)
-        return found[::-1] if _turned(name, taken, ops_set) else found
-
-    return xla.over(devices, axes, split)
+    return xla.over(devices, {axis: target.axes.get(axis, 1) for axis in MESH_AXES}, layout.split)
 
 
 def _devices(target: Target) -> list[Any]:

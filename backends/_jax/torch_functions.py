@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from oneblock.backends._jax import tpu
 from oneblock.backends._jax.here import Here
+from oneblock.backends._jax.placement import Layout
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Compiled, Device
@@ -85,7 +86,7 @@ class TorchFunctions:
 
         program = xla.named(over_jax, ops, case, workload.name)
         compile_program = JAX.compile_program if target.platform == "cpu" else tpu.compile_program
-        return compile_program(program, arrays, ops_set, target)
+        return compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
 
     def compilations(self) -> int:
         return xla.compilations()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from oneblock.backends._jax.here import Here
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
-from oneblock.backends._jax.placement import place, shape
+from oneblock.backends._jax.placement import Layout, place
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
@@ -51,7 +51,7 @@ class Tpu:
         if target.mesh is not None and ops_set == "kernels":
             raise Unsupported("a kernel of one's own is not split over devices: choose the plain or native ops")
         program = xla.named(workload.program, ops, case, workload.name)
-        return compile_program(program, arrays, ops_set, target)
+        return compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
 
     def compilations(self) -> int:
         return xla.compilations()
@@ -111,14 +111,13 @@ def _devices(target: Target, at: Topology) -> list[Any]:
         raise Unsupported(f"{target}: libtpu does not compile for {at.chip.name}: {error}") from error
 
 
-def compile_program(program: Any, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+def compile_program(program: Any, arrays: Arrays, layout: Layout, target: Target) -> Compiled:
     """A traceable function of named arrays, compiled for a target on this machine or elsewhere."""
     if here(target):
-        return ON_DEVICE.compile_program(program, arrays, ops_set, target)
+        return ON_DEVICE.compile_program(program, arrays, layout, target)
     at = where(target)
-    shapes = {name: (shape(name, a.shape, ops_set), a.dtype) for name, a in arrays.items()}
     try:
-        lowered, graph = xla.lower(program, shapes, place(target, _devices(target, at), ops_set))
+        lowered, graph = xla.lower(program, layout.shapes(arrays), place(target, _devices(target, at), layout))
     except (ValueError, NotImplementedError) as error:
         raise Unsupported(f"does not lower for {target}: {error}") from error
     return Compiled(None, tpu.compile_and_capture(lowered, graph, at, STEPS))

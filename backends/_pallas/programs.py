@@ -9,7 +9,7 @@ import jax
 
 from oneblock.backends._jax import tpu
 from oneblock.backends._jax.here import Here
-from oneblock.backends._jax.placement import shape
+from oneblock.backends._jax.placement import Layout
 from oneblock.backends._pallas import tuning
 from oneblock.backends._pallas.ops import PallasOps, array
 from oneblock.backends.api.backend import Compiled, Device, Found, Unsupported
@@ -34,7 +34,7 @@ class Programs:
         self.probe(target)
         program = _program(workload, case, PallasOps(target.platform))
         compile_program = Here().compile_program if target.platform == "cpu" else tpu.compile_program
-        return compile_program(program, arrays, ops_set, target)
+        return compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
 
     def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
         if self.probe(target).kind is not Kind.COMPILED:
@@ -44,7 +44,8 @@ class Programs:
         if at.chip.clock_hz is None:
             raise Unsupported(f"{target}: its clock is not known, so that simulated cycles are no seconds")
         ops = PallasOps("tpu")
-        shapes = {name: jax.ShapeDtypeStruct(shape(name, a.shape, "kernels"), a.dtype) for name, a in arrays.items()}
+        taken = Layout.of(workload, case, "kernels").shapes(arrays)
+        shapes = {name: jax.ShapeDtypeStruct(*each) for name, each in taken.items()}
         jax.eval_shape(_program(workload, case, ops), shapes)
         return tuning.tune(ops.called, at, tell)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -41,13 +41,14 @@ class Eager:
         def program(args: Mapping[str, Any]) -> Outputs:
             return workload.program(ops, case, args)
 
-        compiled, capture = self.build(program, TorchExecutable(program, device, pack=pack), arrays)
-        return Compiled(self.executable(compiled, device, pack=pack), capture)
+        packed = [name for name, spec in workload.specs(case).items() if pack and spec.projection]
+        compiled, capture = self.build(program, TorchExecutable(program, device, packed), arrays)
+        return Compiled(self.executable(compiled, device, packed), capture)
 
-    def executable(self, program: Program, device: torch.device, *, pack: bool = False) -> TorchExecutable:
+    def executable(self, program: Program, device: torch.device, packed: Collection[str] = ()) -> TorchExecutable:
         """A program on a device; on a GPU with the GPU's own clock. For whoever runs through PyTorch."""
         if device.type != "cuda":
-            return TorchExecutable(program, device, pack=pack)
+            return TorchExecutable(program, device, packed)
         return CudaExecutable(program, device)
 
     def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -13,17 +13,16 @@ import torch.fx.traceback
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
 from oneblock.backends._torch.ops import Packed
 from oneblock.backends.api.host import HostCache
-from oneblock.workloads._sharding import is_projection
 from oneblock.workloads._workload import Arrays, Outputs
 
 Program = Callable[[Mapping[str, Any]], Outputs]
 
 
 class TorchExecutable:
-    """A program over torch arrays, compiled or not; with `pack`, projections read oneDNN's layout."""
+    """A program over torch arrays, compiled or not; those of its arrays that are `packed` are in oneDNN's layout."""
 
-    def __init__(self, program: Program, device: torch.device, *, pack: bool) -> None:
-        self.program, self.device, self.pack = program, device, pack
+    def __init__(self, program: Program, device: torch.device, packed: Collection[str] = ()) -> None:
+        self.program, self.device, self.packed = program, device, packed
         self.cache = HostCache()
         self.timer = "perf_counter" if device.type == "cpu" else f"perf_counter+{device.type}_synchronize"
 
@@ -32,7 +31,7 @@ class TorchExecutable:
 
     def _put(self, name: str, array: np.ndarray) -> Any:
         x = _to_torch(array)
-        if self.pack and is_projection(name, array.shape) and _packs(x.dtype):
+        if name in self.packed and _packs(x.dtype):
             rows_first = x.t().contiguous()  # (O, I), as oneDNN takes it
             return Packed(torch.ops.mkldnn._reorder_linear_weight(rows_first), array.shape[1])
         return x.to(self.device, copy=True)

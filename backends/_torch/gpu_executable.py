@@ -26,7 +26,7 @@ class CudaExecutable(TorchExecutable):
     """A program over torch arrays on a GPU; its time is that of CUDA events on a held stream."""
 
     def __init__(self, program: Program, device: torch.device) -> None:
-        super().__init__(program, device, pack=False)
+        super().__init__(program, device)
         self.api = "hip" if torch.version.hip else "cuda"
         self.event_timer = f"{self.api}_event/blocked"
         self.timer = f"{self.event_timer}, {self.timer}"  # the device's series, then the host's

@@ -74,7 +74,7 @@ class InductorGpu:
         if not interpreted:
             return Compiled(None, capture)
         wrapper = inductor_kernels.load(generated, "cpu", lambda kernel, args: kernel.interpret(args))
-        return Compiled(TorchExecutable(_refusing(wrapper), torch.device("cpu"), pack=False), capture)
+        return Compiled(TorchExecutable(_refusing(wrapper), torch.device("cpu")), capture)
 
     def compilations(self) -> int:
         return inductor_gpu.generations() + triton_gpu.compilations()

@@ -53,7 +53,7 @@ class Programs:
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
         if kind is Kind.INTERPRETED:
-            executable = TorchExecutable(_program(workload, case, Interpreted()), torch.device("cpu"), pack=False)
+            executable = TorchExecutable(_program(workload, case, Interpreted()), torch.device("cpu"))
             return Compiled(executable, no_lowering)
         gpu, recorder = _recorded(workload, case, arrays, target, kind)
         planned = plan.plan(recorder.started, gpu)

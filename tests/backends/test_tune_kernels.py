@@ -98,7 +98,7 @@ def launches(triton: Backend) -> Tuned:
 
 def test_every_configuration_of_every_launch_is_ranked_and_the_models_choice_is_the_best(launches: Tuned) -> None:
     check(launches)
-    assert "_gpu_model.py" in launches.found.how
+    assert "launch_model.py" in launches.found.how
     assert [(task.name, task.calls) for task in launches.found.tasks] == [
         ("linear", 2), ("swiglu", 1), ("linear.2", 1),
     ]  # fmt: skip

@@ -28,7 +28,7 @@ def search(
     ops_set: str = "plain", target: str = "cpu", dtype: str = "float32", **more: Any,
 ) -> Bisected:  # fmt: skip
     """What the worker's job finds; its progress goes nowhere."""
-    patch.setattr(_bisect_job, "say", lambda *_, **__: None)
+    patch.setattr(_bisect_job, "emit", lambda *_, **__: None)
     size = case(workload, n=16)
     golden = None
     if of == "numbers":

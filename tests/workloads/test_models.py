@@ -10,6 +10,7 @@ import pytest
 
 from oneblock import workloads
 from oneblock.workloads import models
+from oneblock.workloads._workload import Phase
 from oneblock.workloads.models import FAMILIES, PRESETS, Config
 from tests.helpers.cases import TINY, TINY_GPT2, TINY_QWEN2, case
 
@@ -79,3 +80,18 @@ def test_a_family_decides_nothing_but_the_names_in_a_checkpoint() -> None:
     for other in FAMILIES:
         for config in (TINY, TINY_GPT2, TINY_QWEN2):
             assert arrays(replace(config, family=other)) == arrays(config)
+
+
+def test_every_array_says_how_it_splits_and_halves_end_in_one_sum() -> None:
+    specs = workloads.load("block").specs(
+        case(config=replace(TINY_QWEN2, proj_bias=True, mlp_bias=True), phase=Phase.DECODE)
+    )
+    assert all(len(spec.split) in (0, len(spec.shape)) for spec in specs.values())
+    along = {name: spec.split.index("tp") for name, spec in specs.items() if "tp" in spec.split}
+    assert along == {
+        "q_weight": 1, "k_weight": 1, "v_weight": 1, "up_weight": 1, "gate_weight": 1, "q_bias": 0, "k_bias": 0,
+        "v_bias": 0, "up_bias": 0, "gate_bias": 0, "proj_weight": 0, "down_weight": 0, "k_cache": 2, "v_cache": 2,
+    }  # fmt: skip
+    assert {name for name, spec in specs.items() if "dp" in spec.split} == {"x", "k_cache", "v_cache"}
+    projections = {name for name, spec in specs.items() if spec.projection}
+    assert projections == {f"{part}_weight" for part in ("q", "k", "v", "proj", "up", "gate", "down")}
