@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,7 @@ def identities() -> dict[str, str]:
     made = record()
     found = {}
     for backend in OURS:
-        environment = made.environment
-        environment.software.clear()
-        environment.software.update(software(backend, "plain"))
+        environment = replace(made.environment, software=software(backend, "plain"))
         found[backend] = identity(made.cell, made.tier, environment)
     return found
 
