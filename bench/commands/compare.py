@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.format.errors import Refused, note
-from oneblock.bench.judge.compare import Comparison, alone, compare, exit_code, pair
+from oneblock.bench.judge.compare import Comparison, alone, compare, disagreements, exit_code, pair
 from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
@@ -33,7 +34,12 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
     if a.is_file() and b.is_file():  # two records that were named are compared, or refused, whatever their names
         pairs, only_a, only_b = [(left[0], right[0])], [], []
     if not pairs:
-        raise Refused(f"{a} and {b} have no cell in common; A has {left[0].cell.name}, B has {right[0].cell.name}")
+        one, other = min(product(left, right), key=lambda two: len(disagreements(*two)))
+        differ = "; ".join(f"{key}: {x!r} in A, {y!r} in B" for key, (x, y) in disagreements(one, other).items())
+        raise Refused(
+            f"{a} and {b} have no cell in common; the most alike are {one.cell.name} in A and {other.cell.name} in B, "
+            f"which are not the same thing: {differ}"
+        )
     found = [compare(x, y) for x, y in pairs]
     for side, records in (("A", only_a), ("B", only_b)):
         if records:
