@@ -103,7 +103,7 @@ def wrong(workload: object, name: str) -> str | None:
     case = Case(name, PRESETS["tiny"], phase, 1, 1 if phase is Phase.DECODE else 4, 4)
     try:
         specs, costs = workload.specs(case), workload.costs(case, 4)
-    except Exception as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
         return f"does not say its arrays and costs: {type(error).__name__}: {error}"
     if workload.main_input not in specs:
         return f"has the main input {workload.main_input!r}: expected one of its arrays, {', '.join(specs)}"

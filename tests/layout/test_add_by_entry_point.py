@@ -67,6 +67,7 @@ SAYS = {
         "strange": "says that native replaces ['rmsnorm']: expected some of linear, rms_norm",
         "nowhere": "declares the platforms ('abacus',): expected some of cpu",
         "raises": "does not load: RuntimeError: on the way; mend or uninstall a-package",
+        "exits": "does not load: SystemExit: 3",
         "typo": "does not load: AttributeError",
     },
     "workloads": {
@@ -74,12 +75,14 @@ SAYS = {
         "no_specs": "does not say its arrays and costs: TypeError",
         "misnamed": "names a Mine: expected a Workload",
         "raises": "does not load: RuntimeError: on the way",
+        "exits": "does not load: SystemExit: 3",
         "typo": "does not load: AttributeError",
     },
     "configurations": {
         "misnamed": "calls itself 'other': expected 'misnamed'",
         "half": "expected a Config of oneblock.workloads.models",
         "raises": "does not load: RuntimeError: on the way",
+        "exits": "does not load: SystemExit: 3",
         "typo": "does not load: AttributeError",
     },
 }
@@ -109,6 +112,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("installed")
     (folder / "a_package.py").write_text(SOURCE)
     (folder / "a_package_raises.py").write_text("raise RuntimeError('on the way')\n")
+    (folder / "a_package_exits.py").write_text("raise SystemExit(3)\n")
     info = folder / "a_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-package\nVersion: 1.0\n")
@@ -116,7 +120,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for group, points in GROUPS.items():
         objects = {"misnamed": "other"} if group == "configurations" else {}
         lines += [f"[oneblock.{group}]", *(f"{name} = a_package:{objects.get(name, name)}" for name in points)]
-        lines += ["raises = a_package_raises:X", "not.a.name = a_package:mine"]
+        lines += ["raises = a_package_raises:X", "exits = a_package_exits:X", "not.a.name = a_package:mine"]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
