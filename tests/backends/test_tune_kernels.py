@@ -233,7 +233,7 @@ def test_a_block_that_does_not_fit_has_the_compilers_numbers(tpu: Backend) -> No
 
 
 def test_kernels_are_right_at_sizes_that_are_not_their_own(pallas: Backend) -> None:
-    kernels = importlib.import_module("oneblock.backends.pallas_tpu")
+    kernels = importlib.import_module("oneblock.backends._pallas.ops")
     q, k, v = qkv(1, 300, 300, 4, 2, 16)
     group = q.reshape(1, 300, 2, 2, 16).swapaxes(1, 2).reshape(1, 2, 600, 16)
     flash = importlib.import_module("oneblock.backends.kernels.pallas.flash_attention")

@@ -36,9 +36,9 @@ def search(
         program = workloads.load(workload)
         make_golden(program, size, dtype, make_weights(program, size, dtype, 0), 1, 2).save(Path(golden))
     job = BisectJob(Cell(size, dtype, backend, ops_set, Target.parse(target)), of, golden, **more)
-    outcome = _bisect_job.bisect(job)
-    assert outcome.bisected is not None
-    return outcome.bisected
+    found = job.do().result
+    assert found is not None
+    return found
 
 
 def passes(
