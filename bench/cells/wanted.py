@@ -75,11 +75,10 @@ class Wanted:
     def _ways(self, probed: Sequence[Probed]) -> list[tuple[str, str, Target]]:
         """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
         known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
-        for ops_set in self.ops_sets:
-            if ops_set not in known and (
-                probed or not backends.registered()
-            ):  # before the probes others' are not known
-                raise LookupError(unknown("ops set", ops_set, known))
+        if probed or not backends.registered():  # before the probes those of others are not known
+            for ops_set in self.ops_sets:
+                if ops_set not in known:
+                    raise LookupError(unknown("ops set", ops_set, known))
         targets = [Target.parse(text) for text in self.targets]
         found: list[tuple[str, str, Target]] = []
         for name, rows in groupby(probed, key=lambda row: row.backend):

@@ -47,7 +47,7 @@ def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Cal
 
 
 def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which workloads, of what size; those of `_cells.Wanted`."""
+    """The options that say which workloads, of what size; those of `cells.wanted.Wanted`."""
     for option in (
         click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]"),
         click.option(

@@ -16,7 +16,7 @@ from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.bench.worker.limits_job import LimitsJob
 
-_METHOD = 3  # of `_ceilings.py`: limits found by another are measured again
+_METHOD = 3  # of `worker/ceilings.py`: limits found by another are measured again
 
 
 def cache_file(environment: Environment) -> Path:
