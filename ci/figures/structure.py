@@ -7,6 +7,8 @@ Read off the syntax trees of the five folders, without importing them. The rules
 * an edge inside a function is a file and a module of ours that a function of it imports, counted once;
 * a circle is a set of files that reach each other by imports, those inside functions included; an upward import is one
   that must go before the files of a circle have an order (found by a depth-first walk in the order of names);
+* a question of which sort is a read, in `bench` or `compilers`, of a field of facts that holds one toolchain's calls:
+  gpu_kernels, tir_calls, neuron_calls, or kernels of what is called facts;
 * a function over arrays is a public one outside `bench` and `labs` whose signature names Array, ndarray, Tensor or
   NkiTensor, but for methods whose shapes another file states: those of classes with a base in `workloads` and
   `backends` (the plain definitions, the seam's protocols), and an executable's `put`, `call`, `wait` and `get`;
@@ -28,6 +30,7 @@ from pathlib import Path
 FOLDERS = ("workloads", "compilers", "backends", "bench", "labs")
 _ARRAYS = re.compile(r"\b(Array|ndarray|Tensor|NkiTensor)\b")
 _VERBS = ("put", "call", "wait", "get")
+_OF_ONE_TOOLCHAIN = ("gpu_kernels", "tir_calls", "neuron_calls")
 _AXIS = r"[A-Z][\w*/+ -]*"
 _SHAPE = re.compile(rf"\((?:\.\.\., )?{_AXIS}(?:, ?(?:{_AXIS}|\d+|n|\.\.\.))*,?\)|\(\.\.\.\)")
 
@@ -130,6 +133,19 @@ def _components(edges: dict[str, set[str]]) -> list[list[str]]:
     return sorted(sorted(group) for group in groups)
 
 
+def questions_of_which_sort(source: Source) -> list[str]:
+    """Reads of facts that only one toolchain's programs have."""
+    found = []
+    for path, tree in source.trees.items():
+        place = path.relative_to(source.root)
+        for node in ast.walk(tree) if place.parts[0] in ("bench", "compilers") else ():
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                facts = node.attr == "kernels" and ast.unparse(node.value).endswith("facts")
+                if facts or node.attr in _OF_ONE_TOOLCHAIN:
+                    found.append(f"{place}:{node.lineno} {ast.unparse(node)}")
+    return found
+
+
 def files_of_the_largest_folder(source: Source) -> list[str]:
     """Python files of the folder that has most of them."""
     [(folder, _)] = Counter(path.parent for path in source.trees).most_common(1)
@@ -171,6 +187,7 @@ AT_MOST: dict[str, tuple[int, Callable[[Source], list[str]]]] = {
     "imports inside functions": (40, edges_inside_functions),
     "circles": (0, circles),
     "upward imports": (0, upward),
+    "questions of which sort of call": (0, questions_of_which_sort),
     "Python files in one folder": (40, files_of_the_largest_folder),
     "files over 250 lines": (0, files_over_250_lines),
     "functions of complexity over 15": (0, complex_functions),
