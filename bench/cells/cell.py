@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,18 @@ class Cell:
     def subject(self) -> str:
         """What is computed, without where: cells with the same subject have the same right answer, and no others.
 
-        What differs from the default is in it: "block-tiny+kv_heads=4-prefill-B1-T32-float32-w1a2b3c4d.layer3-seed7".
+        What differs from the default is in it: "block-tiny+kv_heads=4-prefill-B1-T32-float32-seed7"; of a checkpoint
+        16 digits of its hash. Only the configuration keeps a "-" of its own, so that a name is read in one way.
         """
         c = self.case
         set_otherwise = "".join(f"+{_plain(key)}={_plain(value)}" for key, value in overrides(c.config).items())
         size = f"B{c.B}-T{c.T}" + (f"-S{c.S}" if c.S != c.T else "")
-        arrays = "" if self.weights is None else f"-w{self.weights.sha256[:8]}.layer{self.weights.layer}"
+        arrays = "" if self.weights is None else f"-w{self.weights.sha256[:16]}.layer{self.weights.layer}"
         arrays += "" if self.weight_seed == 0 else f"-seed{self.weight_seed}"
         arrays += "" if self.input_seed == 1 else f"-input{self.input_seed}"
-        arrays += "" if self.variant is None else f"-variant.{_plain(self.variant)}"
+        arrays += "" if self.variant is None else f"-variant.{_part(self.variant)}"
         name = f"{_plain(c.config.name)}{set_otherwise}"
-        return f"{_plain(c.workload)}-{name}-{c.phase}-{size}-{_plain(self.dtype)}{arrays}"
+        return f"{_part(c.workload)}-{name}-{c.phase}-{size}-{_part(self.dtype)}{arrays}"
 
     @property
     def question(self) -> str:
@@ -66,9 +68,9 @@ class Cell:
     @property
     def name(self) -> str:
         """A name for people and files: two cells of one name are one cell."""
-        where = f"{_plain(self.backend)}-{_plain(self.ops_set)}-{quote(self.target.replace(':', '_'), safe='@,')}"
-        where += "" if self.toolchain is None else f"-toolchain.{_plain(self.toolchain)}"
-        return f"{self.subject}-{where}" + ("" if self.sharding is None else f"-sharding.{_plain(self.sharding)}")
+        where = f"{_part(self.backend)}-{_part(self.ops_set)}-{_target(self.target)}"
+        where += "" if self.toolchain is None else f"-toolchain.{_part(self.toolchain)}"
+        return f"{self.subject}-{where}" + ("" if self.sharding is None else f"-sharding.{_part(self.sharding)}")
 
     @property
     def otherwise(self) -> list[str]:
@@ -110,14 +112,28 @@ def overrides(config: Config) -> dict[str, Any]:
     try:
         base = asdict(preset(config.name))
     except LookupError:
-        return {"config": digest(asdict(config))[:8]}
+        return {"config": digest(asdict(config))}
     return {key: value for key, value in asdict(config).items() if value != base[key]}
 
 
 def _plain(value: object) -> str:
     """A value as a part of a name, percent-encoded where it has what separates parts or is special to a file system."""
     scalar = value is None or isinstance(value, str | int | float)
-    return quote(str(value), safe="") if scalar else digest(value)[:8]
+    return quote(str(value), safe="") if scalar else digest(value)
+
+
+def _part(value: str) -> str:
+    """A part of a name that ends at the next "-": one of its own is encoded."""
+    return _plain(value).replace("-", "%2D")
+
+
+def _target(target: Target) -> str:
+    """A target as a part of a name: "cuda_sm_90"; encoded where its ":" could not be told from its "_" again."""
+    where, at, mesh = target.partition("@")
+    joined = where.replace(":", "_")
+    told = re.split("(?<!sm)_", joined) == where.split(":") and re.fullmatch(r"\w+(_[\w.]+)?", joined, re.ASCII)
+    encoded = joined if told else _part(where).replace("_", "%5F").replace(".", "%2E")
+    return f"{encoded}{at}{quote(mesh, safe=',').replace('-', '%2D')}"
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

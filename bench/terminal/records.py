@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
@@ -38,12 +40,15 @@ def of_limit(record: Record) -> str | None:
 
 
 def results(records: Sequence[Record]) -> list[Table | Text]:
-    """One table a subject; a failure is a word and a reason, never a number."""
-    subjects: dict[str, list[Record]] = {}
+    """Tables for each subject, tier and machine; a failure is a word and a reason, never a number."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        subjects.setdefault(record.cell.subject, []).append(record)
+        where = (record.cell.question, record.tier, digest(record.environment.machine))
+        groups.setdefault(where, []).append(record)
+    several = Counter(question for question, *_ in groups)
     found: list[Table | Text] = []
-    for subject, rows in subjects.items():
+    for (question, *_), rows in groups.items():
+        subject = rows[0].cell.subject + (f", {rows[0].where}" if several[question] > 1 else "")
         here, elsewhere = split([record for record in rows if record.reported is None])
         found += [_table(subject, here)] if here else []
         found += programs(subject, [record for record in here if record.kind is not Kind.MEASURED])

@@ -8,7 +8,9 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.commands.compare import COMMAND as COMPARE
 from oneblock.bench.commands.show import COMMAND as SHOW
@@ -20,6 +22,7 @@ from oneblock.bench.records.find import find
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
 from oneblock.bench.report.rows.cells import cell_row
+from oneblock.bench.terminal.records import results
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import preset
 from tests.bench.report.test_report import page_of, record
@@ -36,6 +39,10 @@ def with_config(**values: object) -> Cell:
 
 def sized(phase: Phase, B: int, T: int, S: int) -> Cell:
     return replace(BASE, case=Case("block", preset("tiny"), phase, B, T, S))
+
+
+def of_workload(workload: str, name: str) -> Cell:
+    return replace(BASE, case=replace(BASE.case, workload=workload, config=replace(preset("tiny"), name=name)))
 
 
 CELLS = {
@@ -66,7 +73,25 @@ CELLS = {
     "S 16": sized(Phase.DECODE, 1, 1, 16),
     "a backend with a separator": replace(BASE, backend="reference-plain", ops_set="x"),
     "an ops set with a separator": replace(BASE, backend="reference", ops_set="plain/x"),
+    "a backend that ends as an ops set": replace(BASE, backend="my", ops_set="backend-plain"),
+    "an ops set that begins as a backend": replace(BASE, backend="my-backend", ops_set="plain"),
+    "a workload with a separator": of_workload("my-block", "tiny"),
+    "a preset that begins as its workload": of_workload("my", "block-tiny"),
+    "a checkpoint that begins as another": replace(BASE, weights=Weights("a", 1, SHA[:8] + "f" * 56)),
+    "an architecture with a _": replace(BASE, target=Target("cuda:sm_90")),
+    "a product after an architecture": replace(BASE, target=Target("cuda:sm:90")),
+    "a product": replace(BASE, target=Target("cuda:sm_90:h200")),
+    "a _ in a product": replace(BASE, target=Target("acme:v1:big_one")),
+    "a _ in an architecture": replace(BASE, target=Target("acme:v1_big:one")),
+    "a _ in a platform": replace(BASE, target=Target("acme_v1:big:one")),
+    "a topology and a mesh": replace(BASE, target=Target("tpu:v5e:2x4@dp2,tp4")),
+    "a target that ends as a sharding": replace(BASE, target=Target("cpu-sharding.tp")),
+    "a target that is called as a toolchain": replace(BASE, target=Target("toolchain.torch-2.12")),
+    "a toolchain that ends as a sharding": replace(BASE, toolchain="torch-2.12-sharding.tp"),
+    "a toolchain and a sharding": replace(BASE, toolchain="torch-2.12", sharding="tp"),
     "a variant": replace(BASE, variant="w8a16"),
+    "a variant with a separator": replace(BASE, variant="w8-a", backend="b"),
+    "a backend that begins as a variant": replace(BASE, variant="w8", backend="a-b"),
     "a toolchain": replace(BASE, toolchain="torch-2.12"),
     "a sharding": replace(BASE, sharding="tp"),
 }
@@ -89,10 +114,14 @@ def test_the_name_says_what_differs_and_nothing_else() -> None:
     assert BASE.name == "block-tiny-prefill-B1-T16-float32-reference-plain-cpu"
     assert CELLS["kv_heads=4"].name == "block-tiny+kv_heads=4-prefill-B1-T16-float32-reference-plain-cpu"
     said = CELLS["weights and a seed"].name
-    assert said == "block-tiny-prefill-B1-T16-float32-w1a2b3c4d.layer1-seed7-reference-plain-cpu"
+    assert said == "block-tiny-prefill-B1-T16-float32-w1a2b3c4d00000000.layer1-seed7-reference-plain-cpu"
+    hyphened = replace(BASE, case=replace(BASE.case, config=preset("qwen2-0.5b")))
+    for target, part in (("cuda:sm_90:h200", "cuda_sm_90_h200"), ("tpu:v5e:2x4@dp2,tp4", "tpu_v5e_2x4@dp2,tp4")):
+        name = replace(hyphened, target=Target(target)).name
+        assert name == f"block-qwen2-0.5b-prefill-B1-T16-float32-reference-plain-{part}"
     moved = replace(BASE, weights=Weights("elsewhere", 1, SHA))
     assert moved.name == CELLS["weights"].name, "where a checkpoint lies changes nothing"
-    assert all(re.fullmatch(r"[A-Za-z0-9._+=%~-]+", cell.name) for cell in CELLS.values()), "names are names of files"
+    assert all(re.fullmatch(r"[A-Za-z0-9._+=%~@,-]+", cell.name) for cell in CELLS.values()), "names are names of files"
 
 
 def test_a_sweep_is_paired_by_what_was_swept() -> None:
@@ -123,6 +152,25 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for cell in CELLS.values():
         Store(folder).add(made(cell))
     return folder
+
+
+def test_tables_go_by_what_identifies_and_not_by_a_name() -> None:
+    """Two tiers or two machines are never in one table under the first one's title."""
+    here = made(BASE)
+    there = here.environment.machine | {"cpu": "Another", "threads": 96}
+    elsewhere = replace(here, environment=replace(here.environment, machine=there))
+    standard = replace(here, tier="standard")
+    (alone,) = titles([here])
+    assert alone.startswith(f"{BASE.subject}   (tier smoke, ")
+    assert titles([here, made(replace(BASE, backend="other"))]) == [alone]
+    first, second, third = titles([here, elsewhere, standard])
+    assert first.startswith(f"{BASE.subject}, smoke on A CPU   (tier smoke")
+    assert second.startswith(f"{BASE.subject}, smoke on Another   (tier smoke, 96 threads")
+    assert third.startswith(f"{BASE.subject}, standard on A CPU   (tier standard")
+
+
+def titles(records: list[Record]) -> list[str]:
+    return [str(part.title) for part in results(records) if isinstance(part, Table)]
 
 
 def test_words_are_words(sweep: Path) -> None:
