@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.units import seconds
-from oneblock.bench.judge.compare import Comparison, alone, compare, disagreements, pair, software
+from oneblock.bench.judge.compare import Comparison, alone, compare, pair, software
 from oneblock.bench.judge.figures import Change, changes, whole
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Record, Status
@@ -71,17 +71,9 @@ def _rows(before: Record, after: Record) -> Iterator[ChangedFigure]:
         yield _time(before, after, compare(before, after), updates)
     if before.facts is None or after.facts is None:
         return
-    differ = {key: both for key, both in disagreements(before, after).items() if key.startswith(_CELL)}
-    if differ:
-        said = "; ".join(f"{key}: {a!r} before, {b!r} after" for key, (a, b) in differ.items())
-        yield ChangedFigure(name, "counts", "", "", NOT_COMPARED, f"not the same program: {said}")
-        return
     for change in changes(whole(before), whole(after)):
         if not change.same and (change.name in _WATCHED or change.name.startswith("time by ")):
             yield _count(name, change, updates)
-
-
-_CELL = ("case.", "dtype", "backend", "ops_set", "target", "weights.")
 
 
 def _time(before: Record, after: Record, found: Comparison, updates: str) -> ChangedFigure:
