@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import fields
 
-from oneblock.bench.cells.cell import overrides
+from oneblock.bench.cells.cell import Cell, overrides
 from oneblock.bench.records.record import Record
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.models import Config
 
 
 def run_command(record: Record) -> str:
-    """`oneblock run` with all that fixes the cell, to be pasted into a shell."""
+    """`oneblock run` with all that fixes the cell and has an option, to be pasted into a shell."""
     cell, case = record.cell, record.cell.case
     words = ["oneblock", "run", case.workload, *_config(case.config), "--phase", case.phase.value, "-B", str(case.B)]
     words += ["-T", str(case.T)] if case.phase is Phase.PREFILL else ["-S", str(case.S)]
@@ -27,12 +26,20 @@ def run_command(record: Record) -> str:
     return shlex.join([*words, "--again"])
 
 
+def not_said(cell: Cell) -> list[str]:
+    """What fixes a cell and has no option, so that `run_command` leaves it out: ["norm_eps=1e-06"].
+
+    A preset may have changed since, and one that is not here may differ in anything.
+    """
+    config = cell.case.config
+    found = {key: value for key, value in overrides(config).items() if key not in config.dimensions()}
+    found |= {"variant": cell.variant, "sharding": cell.sharding, "toolchain": cell.toolchain}
+    return [f"{key}={value}" for key, value in found.items() if value is not None]
+
+
 def _config(config: Config) -> Iterator[str]:
     """The preset, and what was set otherwise: a configuration keeps the name of the preset it was made from."""
     yield from ("--preset", config.name)
-    settable = {
-        field.name for field in fields(Config)
-    }  # of a configuration that is not here a hash is all that is known
     for key, value in overrides(config).items():
-        if key in settable:
+        if key in config.dimensions():
             yield from ("--set", f"{key}={value}")

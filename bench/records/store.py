@@ -14,7 +14,8 @@ import math
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def read_record(path: Path) -> Record:
 def _upgraded(path: Path, found: dict[str, Any]) -> bytes:
     try:
         return json.dumps(upgraded(found)).encode()
-    except (KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever stands in a field, the files beside this one are read
         raise StoreError(
             f"{path}: expected the fields of schema {found['schema']}, which it says it is of, got others ({error!r}): "
             "no record of oneblock; move it away"
@@ -107,7 +108,25 @@ def _validate(path: Path, raw: bytes) -> Record:
             f"{path}: expected a source of a reported number and of no other, got the kind {record.kind} and the "
             f"source {record.reported}: a number without its source is hearsay"
         )
+    borrowed = [where for where, kind in _kinds(record) if kind is Kind.REPORTED]
+    if borrowed and record.reported is None:
+        raise StoreError(
+            f"{path}: expected the kind reported within a record that names its source alone, got it at "
+            f"{', '.join(borrowed)}: a number without its source is hearsay, and stands beside none of ours"
+        )
     return record
+
+
+def _kinds(value: Any, where: str = "") -> Iterator[tuple[str, Kind]]:
+    """Each kind of evidence that a record bears, and where: ("facts.estimates.0.kind", COMPILED)."""
+    if isinstance(value, Kind):
+        yield where, value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _kinds(getattr(value, field.name), f"{where}.{field.name}".lstrip("."))
+    elif isinstance(value, tuple) and value and not isinstance(value[0], float):  # samples bear none, and are many
+        for number, one in enumerate(value):
+            yield from _kinds(one, f"{where}.{number}")
 
 
 class Store:

@@ -217,11 +217,11 @@ class Run:
             compile_s=measured.compile_s,
             facts=measured.facts,
             memory=measured.memory,
+            family=cell.case.config.family,
         )
         if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):
             record = replace(record, limits=reached())
-        reason = too_fast(record)
-        if reason is not None:
+        if (reason := too_fast(record)) is not None:
             hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
             record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
         self.store.add(record)

@@ -75,10 +75,14 @@ class Config:
         """The operation between the projections of the feed-forward part."""
         return FEED_FORWARDS[self.activation, self.gated]
 
+    @classmethod
+    def dimensions(cls) -> list[str]:
+        """What `with_overrides` replaces: the fields that are whole numbers."""
+        return [f.name for f in fields(cls) if f.type == "int"]
+
     def with_overrides(self, overrides: dict[str, str]) -> Config:
         """This configuration with some integer dimensions replaced, e.g. {"kv_heads": "4"}; ValueError says why not."""
-        dims = [f.name for f in fields(self) if f.type == "int"]
-        changed: dict[str, Any] = {}
+        dims, changed = self.dimensions(), dict[str, Any]()
         for key, value in overrides.items():
             if key not in dims:
                 raise ValueError(unknown("dimension", key, dims))

@@ -12,7 +12,7 @@ from typing import Any
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.judge.roofline import Bound, bound
 from oneblock.bench.judge.stats import centre, interval
-from oneblock.bench.records.command import run_command
+from oneblock.bench.records.command import not_said, run_command
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.answers.verdict import Check
@@ -69,6 +69,11 @@ class Row:
     def command(self) -> str:
         """What makes a new record of this cell."""
         return run_command(self.record)
+
+    @property
+    def not_said(self) -> list[str]:
+        """What the command cannot say, so that it makes another cell."""
+        return not_said(self.record.cell)
 
 
 def rows_of(records: Sequence[tuple[Path, Record]]) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +18,7 @@ from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.compare import pair
 from oneblock.bench.judge.moved import against
-from oneblock.bench.records.command import run_command
+from oneblock.bench.records.command import not_said, run_command
 from oneblock.bench.records.find import find
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
@@ -229,7 +230,21 @@ def test_the_public_case(tmp_path: Path) -> None:
         ("both seeds", "--seed 16 --input-seed 16"),
         ("nothing", "--preset tiny --phase"),
         ("a preset that is not here", "--preset gone --phase"),
+        ("no integer", "--preset tiny --phase"),
     ],
 )
 def test_the_command_of_a_record_makes_its_cell(cell: str, says: str) -> None:
     assert says in run_command(made(CELLS[cell]))
+
+
+@pytest.mark.parametrize("cell", ["kv_heads=4", "no integer", "two at once", "a variant", "a sharding", "nothing"])
+def test_every_option_of_the_command_is_taken_and_what_has_none_is_named(cell: str) -> None:
+    words = iter(shlex.split(run_command(made(CELLS[cell]))))
+    options = dict(pair.split("=") for word in words if word == "--set" for pair in [next(words)])
+    again = preset("tiny").with_overrides(options)
+    left_out = not_said(CELLS[cell])
+    assert (again == CELLS[cell].case.config) == (not any(one.startswith("norm_eps") for one in left_out))
+    assert bool(left_out) == (cell in ("no integer", "a variant", "a sharding"))
+    page = page_of(made(CELLS[cell]))
+    assert ("makes another cell: no option sets" in page) == bool(left_out)
+    assert all(one in page for one in left_out)

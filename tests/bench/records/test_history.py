@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
+from functools import reduce
+from itertools import product
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +23,13 @@ from oneblock.bench.commands.reproduce import _verdict
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.judge.compare import compare
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Status
-from oneblock.bench.records.store import StoreError, read_record, to_json
+from oneblock.bench.records.store import Store, StoreError, read_record, to_json
 from oneblock.bench.report.rows.cells import cell_row
 from oneblock.bench.report.study import Study
+from oneblock.compilers.api.call import Column, ToldCall
 from oneblock.compilers.api.calls import NeuronCall, TirCall
-from oneblock.compilers.api.gpu_kernel import GpuKernel
+from oneblock.compilers.api.facts import Estimate, Facts
+from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
 from oneblock.compilers.api.kind import Kind, Reported
 from oneblock.workloads.models import PRESETS
 from tests.bench.report.test_report import drawn, ended, launch, record
@@ -109,6 +116,60 @@ def test_an_older_record_with_other_fields_is_none(change: dict[str, Any], tmp_p
     (tmp_path / "old.json").write_text(json.dumps(raw))
     with pytest.raises(StoreError, match=r"old\.json"):
         read_record(tmp_path / "old.json")
+
+
+ODD = (None, [], [1, 2], {}, {"a": 1}, "abc", -1, 1.5, True, [["a", "b"]])
+
+
+def test_whatever_stands_in_the_place_of_a_field_stops_no_other_record(tmp_path: Path) -> None:
+    good = json.loads((FIXTURES / "records/schema-4.json").read_text())
+    parts = [(), *((part,) for part in ("cell", "environment", "facts")), ("cell", "case"), ("cell", "case", "config")]
+    (tmp_path / "b.json").write_text(json.dumps(good))
+    places = {(*part, key) for part in parts for key in at(good, part)} | {("facts", "tir_calls", 0), ("launches", 0)}
+    for place, odd in product(sorted(places, key=str), ODD):
+        *part, key = place
+        raw = deepcopy(good)
+        at(raw, part)[key] = odd
+        (tmp_path / "a.json").write_text(json.dumps(raw))
+        read, problems = Store(tmp_path).records()
+        assert tmp_path / "b.json" in [path for path, _ in read], f"{odd!r} in the place of {place}"
+        assert len(read) + len(problems) == 2
+    raw = json.loads((FIXTURES / "records/schema-1.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps(raw | {"environment": raw["environment"] | {"software": [1, 2, 3]}}))
+    (problem,) = Store(tmp_path).records()[1]
+    assert "expected the fields of schema 1" in problem.why
+
+
+def at(raw: Any, place: Sequence[str | int]) -> Any:
+    return reduce(getitem, place, raw)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "facts.kind", "facts.estimates.0.kind", "facts.calls.0.told.0.kind", "facts.calls.1.occupancy.kind",
+        "limits.kind", "costs.kind",
+    ],
+)  # fmt: skip
+def test_no_number_within_a_record_of_ours_is_reported(where: str, tmp_path: Path) -> None:
+    calls = (
+        ToldCall(name="wave", told=(Column("cells", 12),)),
+        GpuKernel(name="k", kind="triton", occupancy=Occupancy(2, 16, 0.25, "registers")),
+    )
+    made = replace(record(), facts=Facts(estimates=(Estimate("xla", 1.0, "by XLA"),), calls=calls))
+    raw = json.loads(to_json(made))
+    *part, key = [int(one) if one.isdecimal() else one for one in where.split(".")]
+    at(raw, part)[key] = "reported"
+    (tmp_path / "r.json").write_text(json.dumps(raw))
+    with pytest.raises(StoreError, match=f"{re.escape(where)}: a number without its source is hearsay"):
+        read_record(tmp_path / "r.json")
+    at(raw, part)[key] = "modelled"
+    (tmp_path / "r.json").write_text(json.dumps(raw))
+    assert read_record(tmp_path / "r.json").reported is None
+    source = {"device": "NVIDIA H100", "software": "vLLM", "version": "0.33", "source": "a table of 2026-08-01"}
+    at(raw, part)[key] = "reported"
+    (tmp_path / "r.json").write_text(json.dumps(raw | {"kind": "reported", "reported": source}))
+    assert read_record(tmp_path / "r.json").reported is not None, "with its source it is"
 
 
 def test_a_reported_number_needs_its_source_and_no_other_has_one(tmp_path: Path) -> None:

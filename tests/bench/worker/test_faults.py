@@ -67,6 +67,7 @@ def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp
         assert bool(found[name].launches) is (status is Status.PASSED), "a failure is never a number"
         if status is Status.UNAVAILABLE:
             assert found[name].hint
+    assert {record.family for record in found.values()} == {"llama"}, "as that of a record of an older schema"
     assert any("about to read address zero" in line for line in found["crash_segv"].log_tail)
     assert any("1 // 0" in line for line in found["crash_raise"].log_tail)
     assert any("results may be cached" in doubt for doubt in found["caches_results"].doubts)
