@@ -32,6 +32,19 @@ def ops_sets() -> list[str]:
     return list(dict.fromkeys(ops_set for name in sorted(_own()) for ops_set in load(name).ops_sets))
 
 
+def having(capability: type) -> list[str]:
+    """The names of the backends that also have a capability of the seam: ours first, then those of others that load."""
+    own = _own()
+    return [name for name in sorted(names(), key=lambda name: name not in own) if _has(name, capability)]
+
+
+def _has(name: str, capability: type) -> bool:
+    try:
+        return isinstance(load(name), capability)
+    except Unavailable:
+        return False  # somebody else's, which says why when it is asked for by its name
+
+
 def load(name: str) -> Backend:
     """The backend of that name, which says what it offers; its toolchain is imported when it is asked for more.
 

@@ -9,6 +9,8 @@ from typing import Any
 import click
 import psutil
 
+from oneblock import backends
+from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.target import known_targets
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
@@ -31,6 +33,33 @@ class TargetOption(click.Option):
         topology = "" if self.platform else "; of a TPU with a topology, as in tpu:v5e:2x4"
         self.help = f"{listed}{topology}.  {self.more}"
         return super().get_help_record(ctx)
+
+
+class BackendOption(click.Option):
+    """`--backend`: its help, as it is shown, lists the backends that declare what a command asks of one."""
+
+    def __init__(self, *declarations: Any, having: type, help: str = "", **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.having, self.more = having, help
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """What click prints of it."""
+        self.help = f"{', '.join(backends.having(self.having))}.  {self.more}".rstrip()
+        return super().get_help_record(ctx)
+
+
+def capable(capability: type, does: str, name: str | None = None) -> Any:
+    """The backend of that name, or else the first that declares a capability; Refused where it does not, or none."""
+    offered = backends.having(capability)
+    if name is None and not offered:
+        raise Refused(f"there is no backend that {does}")
+    try:
+        backend = backends.load(offered[0] if name is None else name)
+    except Unavailable as error:
+        raise Refused(f"{error}; {error.hint}") from error
+    if not isinstance(backend, capability):
+        raise Refused(f"backend {name}: expected one that {does}: {', '.join(offered) or 'there is none'}")
+    return backend
 
 
 def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ The underscore after its name keeps it from hiding Python's own `bisect` where a
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import click
 from rich.text import Text
 
 from oneblock import backends
+from oneblock.backends.api.backend import Bisectable, Unavailable
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import PRESETS, TargetOption, bounds, bounds_options
+from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
@@ -35,7 +37,7 @@ from oneblock.workloads.ops.nearest import unknown
 @click.option("-T", "--tokens", "T", type=int, default=16, show_default=True, help="Tokens a prefill reads.")
 @click.option("-S", "--cache", "S", type=int, default=64, show_default=True, help="Positions a decode attends to.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16, float16.")
-@click.option("--backend", required=True, help="jax_xla, torch_inductor, tvm_relax, triton_kernels.")
+@click.option("--backend", cls=BackendOption, having=Bisectable, required=True)
 @click.option("--ops", "ops_set", help="plain, native or kernels; by default the backend's first.")
 @click.option("--target", cls=TargetOption, default="cpu", show_default=True)
 @click.option("--of", default="numbers", show_default=True, help="numbers, fusions or another count of the backend.")
@@ -92,10 +94,17 @@ def _cell(
     """The one cell that is meant."""
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
-    default = "kernels" if backend == "triton_kernels" else "plain"
+    declared = _ops_sets(backend)
     wanted = Wanted(
-        (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=(ops_set or default,),
-        targets=(target,), **size,
+        (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,),
+        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), **size,
     )  # fmt: skip
-    (cell,) = wanted.cells([Probed(backend, "", None, None, None, None)])
+    (cell,) = wanted.cells([Probed(backend, "", None, None, None, None, declared)])
     return cell
+
+
+def _ops_sets(backend: str) -> Mapping[str, tuple[str, ...]]:
+    try:
+        return backends.load(backend).ops_sets
+    except Unavailable:
+        return {"plain": ()}  # nothing is run of it: the search's process says what it lacks

@@ -10,15 +10,14 @@ from typing import Any
 import click
 from rich.console import Console
 
-from oneblock import backends
 from oneblock.backends.api.backend import Unavailable
-from oneblock.backends.api.export import ModuleTaker
+from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
 from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
+from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, capable, cases_options
 from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.export import hand_over, parts, result
@@ -26,14 +25,16 @@ from oneblock.bench.terminal.records import console
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.trn_job import TrnJob
 
-_WRITER = "jax_xla"  # whose programs are written down
-_TAKER = "neuron_torch"  # whose compiler they are for
-_EMITTER = "tvm_relax"
+_TAKES = "has a compiler that takes modules of others"
 
 
 @click.command("export")
 @cases_options
 @click.option("--target", "targets", cls=TargetOption, platform="neuron", multiple=True)
+@click.option(
+    "--backend", "writer", cls=BackendOption, having=Exporter, help="Writes the programs; the first by default."
+)
+@click.option("--for", "taker", cls=BackendOption, having=ModuleTaker, help="Its compiler takes them; likewise.")
 @click.option(
     "--tvm-trn",
     is_flag=True,
@@ -46,8 +47,9 @@ _EMITTER = "tvm_relax"
 @bounds_options
 @json_option
 def COMMAND(
-    workload: tuple[str, ...], targets: tuple[str, ...], tvm_trn: bool, directory: Path, as_json: bool,
-    threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+    workload: tuple[str, ...], targets: tuple[str, ...], writer: str | None, taker: str | None, tvm_trn: bool,
+    directory: Path, as_json: bool, threads: int | None, timeout_s: float, memory_gib: float | None,
+    **wanted: Any,
 ) -> None:  # fmt: skip
     """Write programs as HLO modules for neuronx-cc, each with the command that compiles it for a target.
 
@@ -61,11 +63,12 @@ def COMMAND(
     within = bounds(threads, timeout_s, memory_gib)
     try:
         if tvm_trn:
-            if workload or targets or wanted["presets"] or wanted["phases"] or wanted["dtypes"]:
-                raise Refused("--tvm-trn writes one page of its own: give no workload, target or size with it")
+            if any((workload, targets, writer, taker, *(wanted[name] for name in ("presets", "phases", "dtypes")))):
+                raise Refused("--tvm-trn writes one page of its own: give no workload, backend, target or size with it")
             good = _page(directory, within, as_json)
         else:
-            good = _modules(_cells(workload or ("block",), targets, **wanted), directory, within, as_json)
+            cells = _cells(workload or ("block",), targets, writer, **wanted)
+            good = _modules(cells, capable(ModuleTaker, _TAKES, taker), directory, within, as_json)
     except KeyboardInterrupt:
         note("oneblock: interrupted: what was handed over before is whole")
         raise SystemExit(130) from None
@@ -81,9 +84,7 @@ def _make(directory: Path) -> None:
         raise Refused(f"{directory}: cannot be written: {error.strerror}; give another folder with -o") from error
 
 
-def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bool) -> bool:
-    taker = backends.load(_TAKER)
-    assert isinstance(taker, ModuleTaker)
+def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, as_json: bool) -> bool:
     try:
         listed = taker.operators()
     except Unavailable as error:
@@ -112,7 +113,7 @@ def _modules(cells: Sequence[Cell], directory: Path, within: Bounds, as_json: bo
 
 def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
     _make(directory)
-    outcome = launch(TrnJob(_EMITTER), within)
+    outcome = launch(TrnJob(capable(TrnEmitter, "emits source for Trainium").name), within)
     path = None if outcome.result is None else write(outcome.result, directory)
     if as_json:
         where = None if path is None else str(path)
@@ -125,8 +126,8 @@ def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
     return path is not None
 
 
-def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -> list[Cell]:
-    """The cells that are meant, all of them in JAX's plain operations."""
+def _cells(workload: tuple[str, ...], targets: tuple[str, ...], writer: str | None, **wanted: Any) -> list[Cell]:
+    """The cells that are meant, all of them in plain operations."""
     there_are = known_targets("neuron")
     if not targets:
         raise Refused(f"--target is missing: expected one or more of {', '.join(there_are)}")
@@ -135,5 +136,6 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], **wanted: Any) -
             raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    asked = Wanted(workloads=workload, backends=(_WRITER,), ops_sets=("plain",), targets=targets, **wanted)
-    return asked.cells([Probed(_WRITER, "", None, None, None, None)])
+    name = capable(Exporter, "writes modules for another compiler", writer).name
+    asked = Wanted(workloads=workload, backends=(name,), ops_sets=("plain",), targets=targets, **wanted)
+    return asked.cells([Probed(name, "", None, None, None, None)])

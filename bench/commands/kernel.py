@@ -9,35 +9,33 @@ from pathlib import Path
 
 import click
 
-from oneblock import backends
 from oneblock.backends.api.backend import Unavailable, Unsupported
 from oneblock.backends.api.scripts import ScriptRun, ScriptRunner
 from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import TargetOption
+from oneblock.bench.commands._options import BackendOption, TargetOption, capable
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.records import console
-
-_BACKEND = "neuron_nki"
 
 
 @click.command("kernel", context_settings={"ignore_unknown_options": True})
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--target", cls=TargetOption, platform="neuron", required=True, help="There is no default.")
+@click.option("--backend", cls=BackendOption, having=ScriptRunner, help="The first by default.")
 @click.option("--lines", is_flag=True, help="Show each call's instructions by source line.")
 @click.option("--perfetto", type=click.Path(path_type=Path), help="Write each call's modelled timeline to this folder.")
 @json_option
 def COMMAND(
-    script: Path, arguments: tuple[str, ...], target: str, lines: bool, perfetto: Path | None, as_json: bool
-) -> None:
+    script: Path, arguments: tuple[str, ...], target: str, backend: str | None, lines: bool, perfetto: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Run SCRIPT, in which `import nki` means oneblock's interpreter, and show what its kernels issued.
 
     Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language. Without AWS's own nki only.
     """
-    runner = backends.load(_BACKEND)
-    assert isinstance(runner, ScriptRunner)
+    runner: ScriptRunner = capable(ScriptRunner, "interprets a script's kernels", backend)
     try:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             ran = runner.run_script(script, arguments, Target.parse(target))

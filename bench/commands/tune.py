@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from oneblock import backends
+from oneblock.backends.api.backend import Tunable
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.commands._options import PRESETS, TargetOption, bounds, bounds_options
+from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused, note
 from oneblock.bench.runs.tuning import Tuning
 from oneblock.compilers.api.search import COST_MODELS, Search
@@ -30,7 +31,7 @@ from oneblock.workloads.ops.nearest import unknown
 @click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads.")
 @click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16, float16.")
-@click.option("--backend", default="tvm_relax", show_default=True, help="tvm_relax, triton_kernels, pallas_tpu.")
+@click.option("--backend", cls=BackendOption, having=Tunable, default="tvm_relax", show_default=True)
 @click.option("--target", cls=TargetOption, default="cpu", show_default=True)
 @click.option(
     "--trials",
@@ -64,7 +65,7 @@ def COMMAND(
 ) -> None:  # fmt: skip
     """Search for what makes a program fast; what is found is kept, and used by `oneblock run --ops tuned`.
 
-    tvm_relax searches schedules with MetaSchedule and measures each here. triton_kernels and pallas_tpu rank every
+    A compiler with schedules (tvm_relax, by MetaSchedule) measures each candidate here. Kernels of our own rank every
     configuration: measured on a device, by a static model without one.
 
     Every candidate is kept as soon as it is measured, in ONEBLOCK_TUNED or the user's data folder, in a folder for each
