@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -92,20 +92,57 @@ class Workload:
 
 
 def wrong(workload: object, name: str) -> str | None:
-    """The first thing that is wrong with what somebody calls a workload, tried at a small case; None if nothing is."""
+    """The first thing that is wrong with what somebody calls a workload, tried at small cases; None if nothing is."""
     if not isinstance(workload, Workload):
         return f"names a {type(workload).__name__}: expected a Workload"
-    if workload.name != name:
-        return f"calls itself {workload.name!r}: expected {name!r}, under which it is registered"
-    if not workload.phases or not set(workload.phases) <= set(Phase):
-        return f"has the phases {workload.phases!r}: expected some of {', '.join(Phase)}"
-    phase = workload.phases[0]
-    case = Case(name, PRESETS["tiny"], phase, 1, 1 if phase is Phase.DECODE else 4, 4)
     try:
-        specs, costs = workload.specs(case), workload.costs(case, 4)
+        return next(_faults(workload, name), None)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
         return f"does not say its arrays and costs: {type(error).__name__}: {error}"
+
+
+def _faults(workload: Workload, name: str) -> Iterator[str]:
+    phases: object = workload.phases
+    program: object = workload.program
+    if workload.name != name:
+        yield f"calls itself {workload.name!r}: expected {name!r}, under which it is registered"
+    if not callable(program):
+        yield f"has the program {program!r}: expected a function of (ops, case, arrays)"
+    if not isinstance(phases, tuple) or not phases or not all(isinstance(one, Phase) for one in phases):
+        yield f"has the phases {phases!r}: expected a tuple of some of {', '.join(map(str, Phase))}"
+    for phase in workload.phases:
+        case = Case(name, PRESETS["tiny"], phase, 1, 1 if phase is Phase.DECODE else 4, 4)
+        yield from _faults_of_specs(workload, workload.specs(case))
+        yield from _faults_of_costs(workload.costs(case, 4))
+
+
+def _faults_of_specs(workload: Workload, specs: object) -> Iterator[str]:
+    if not isinstance(specs, Mapping):
+        yield f"has the arrays {specs!r}: expected a Spec by the name of each"
+        return
+    for name, spec in specs.items():
+        table: object = getattr(spec, "table", None)
+        if not isinstance(name, str) or not isinstance(spec, Spec):
+            yield f"has the array {name!r}, {spec!r}: expected a Spec by the name of each"
+        elif not isinstance(spec.shape, tuple) or not all(_is_count(side) and side > 0 for side in spec.shape):
+            yield f"has {name} of the shape {spec.shape!r}: expected a tuple of whole numbers from 1"
+        elif not (table is None or callable(table)):
+            yield f"has {name} computed by {table!r}: expected a function of (config, T, S)"
     if workload.main_input not in specs:
-        return f"has the main input {workload.main_input!r}: expected one of its arrays, {', '.join(specs)}"
+        yield f"has the main input {workload.main_input!r}: expected one of its arrays, {', '.join(specs)}"
+
+
+def _faults_of_costs(costs: object) -> Iterator[str]:
+    if not isinstance(costs, (list, tuple)) or not all(isinstance(cost, StepCost) for cost in costs):
+        yield f"has the costs {costs!r}: expected a list of StepCost"
+        return
     strange = [cost.step for cost in costs if cost.step not in STEPS]
-    return f"counts the steps {strange}: expected some of {', '.join(STEPS)}" if strange else None
+    if strange:
+        yield f"counts the steps {strange}: expected some of {', '.join(STEPS)}"
+    if not all(_is_count(number) and number >= 0 for cost in costs for number in (cost.flops, cost.bytes)):
+        yield f"has the costs {costs!r}: expected whole numbers of FLOPs and bytes"
+
+
+def _is_count(value: object) -> bool:
+    """Whole, NumPy's or Python's, and no truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

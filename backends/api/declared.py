@@ -5,33 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from oneblock.backends.api.backend import Backend
 from oneblock.backends.api.target import platforms
 from oneblock.workloads.ops.definitions import OPS
 from oneblock.workloads.ops.dtypes import DTYPES
 
+_DECLARED = ("name", "ops_sets", "dtypes", "platforms")
+_METHODS = ("probe", "compile", "compilations")
+
 
 def wrong(backend: Any, name: str) -> str | None:
     """The first thing that is wrong with a declaration, as what was expected and what came; None if nothing is."""
-    return next(_faults(backend, name), None)
+    try:
+        return next(_faults(backend, name), None)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
+        return f"does not say what it offers: {type(error).__name__}: {error}"
 
 
 def _faults(backend: Any, name: str) -> Iterator[str]:
-    if not isinstance(backend, Backend):
-        members = ("name", "ops_sets", "dtypes", "platforms", "probe", "compile", "compilations")
-        lacks = ", ".join(member for member in members if not hasattr(backend, member))
-        yield f"names a {type(backend).__name__}, which is not a Backend: it has no {lacks}"
-        return
+    if isinstance(backend, type):
+        yield f"names the class {backend.__name__}: expected a backend, {backend.__name__}() say"
+    lacks = [member for member in _DECLARED if not hasattr(backend, member)]
+    lacks += [method for method in _METHODS if not callable(getattr(backend, method, None))]
+    if lacks:
+        yield f"names a {type(backend).__name__}, which is not a Backend: it has no {', '.join(lacks)}"
     if backend.name != name:
         yield f"calls itself {backend.name!r}: expected {name!r}, under which it is registered"
-    if not isinstance(backend.ops_sets, Mapping) or not backend.ops_sets:
-        yield f"declares the ops sets {backend.ops_sets!r}: expected each set with the operations that it replaces"
-        return
-    for ops_set, replaced in backend.ops_sets.items():
-        strange = [operation for operation in replaced if operation not in OPS]
-        if strange:
-            yield f"says that {ops_set} replaces {strange}: expected some of {', '.join(OPS)}"
+    yield from _faults_of_ops_sets(backend.ops_sets)
     for what, given, known in (("dtypes", backend.dtypes, DTYPES), ("platforms", backend.platforms, platforms())):
-        strange = [one for one in given if one not in known]
-        if strange or not given:
+        if not isinstance(given, (tuple, list)) or not given or any(one not in known for one in given):
             yield f"declares the {what} {given!r}: expected some of {', '.join(known)}"
+
+
+def _faults_of_ops_sets(ops_sets: object) -> Iterator[str]:
+    if not isinstance(ops_sets, Mapping) or not ops_sets:
+        yield f"declares the ops sets {ops_sets!r}: expected each set with the operations that it replaces"
+        return
+    for ops_set, replaced in ops_sets.items():
+        if not isinstance(ops_set, str) or not ops_set.replace("-", "_").isidentifier():
+            yield f"declares the ops set {ops_set!r}: expected a name of letters, digits, _ and -"
+        if not isinstance(replaced, (tuple, list)):
+            yield f"says that {ops_set} replaces {replaced!r}: expected a tuple of operations"
+        elif strange := [operation for operation in replaced if operation not in OPS]:
+            yield f"says that {ops_set} replaces {strange}: expected some of {', '.join(OPS)}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneblock import backends
-from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Device, Unavailable, Unsupported
 from oneblock.backends.api.target import Target, architectures
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
@@ -48,8 +48,10 @@ def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
 def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
     try:
         admit(backend, target)
-        device = backend.probe(target)
-        return {"device": device.name, "kind": device.kind}
+        device: object = backend.probe(target)
+        if not isinstance(device, Device) or not isinstance(device.name, str):
+            raise TypeError(f"expected a Device with a name, got {device!r}")
+        return {"device": device.name, "kind": Kind(device.kind)}
     except Unsupported as error:
         return {"reason": str(error)}
     except Unavailable as error:
@@ -58,7 +60,7 @@ def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
         compiles = [name for name, kind in kinds.items() if kind is Kind.COMPILED]
         interprets = [name for name, kind in kinds.items() if kind in (Kind.INTERPRETED, Kind.SIMULATED)]
         found = {"compiles_for": compiles, "interprets_for": interprets}
-        return {"reason": error.reason, "hint": error.hint} | found
+        return {"reason": str(error.reason), "hint": str(error.hint)} | found
     except Exception as error:  # noqa: BLE001  the doctor reports what is broken, whatever it is
         return {"reason": f"its probe failed: {type(error).__name__}: {error}"}
 
@@ -66,5 +68,5 @@ def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
 def _kind(backend: Backend, target: Target) -> Kind | None:
     try:
         return backend.probe(target).kind
-    except (Unavailable, Unsupported):
+    except Exception:  # noqa: BLE001  a chip that a backend cannot take, somebody else's say, costs its others nothing
         return None

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Generic, TypeVar
 
+from oneblock.compilers.chips._checks import counts, positive, positive_by_name, typed
+
 N = TypeVar("N", int, float)
 _TARGET = re.compile(r"[a-z]+(:[a-z0-9_]+){1,2}")
+# What a platform's compilers read numbers out of: the form of its architectures, and one of them.
+_ARCHITECTURES = {"cuda": (r"sm_\d{2,3}", "sm_90"), "rocm": (r"gfx[0-9a-f]{3,4}", "gfx942")}
+DTYPES = (  # whose peaks a chip may state, as NumPy and ml_dtypes call them
+    "float64", "float32", "float16", "bfloat16", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
+    "float8_e5m2fnuz", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "int8", "int4",
+)  # fmt: skip
+_WHOLE = ("memory_bytes", "on_chip_bytes", "sms", "macs_per_cycle")
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,16 @@ class Chip:
                 f"target {self.target!r}: expected PLATFORM:ARCHITECTURE or PLATFORM:ARCHITECTURE:PRODUCT in small "
                 "letters, e.g. cuda:sm_90 or cuda:sm_90:h200"
             )
-        if not isinstance(self.peaks, Mapping) or not self.peaks:
+        form, example = _ARCHITECTURES.get(self.platform, (".*", ""))
+        if not re.fullmatch(form, self.architecture):
+            raise ValueError(f"target {self.target!r}: expected an architecture such as {self.platform}:{example}")
+        typed(self.target, name=(self.name, str), peaks=(self.peaks, Mapping))
+        if not self.name.strip():
+            raise ValueError(f"{self.target}: expected a name as its maker spells it, got {self.name!r}")
+        if not self.peaks:
             raise ValueError(f"{self.target}: expected the peak of one dtype or more, got {self.peaks!r}")
+        if strange := [dtype for dtype in self.peaks if dtype not in DTYPES]:
+            raise ValueError(f"{self.target}: peaks of {strange}: expected some of {', '.join(DTYPES)}")
         self.check(**{f"the peak of {dtype}": peak for dtype, peak in self.peaks.items()})
         self.check(memory_bytes=self.memory_bytes, memory_bytes_per_s=self.memory_bytes_per_s)
         optional = {"on_chip_bytes": self.on_chip_bytes, "link_bytes_per_s": self.link_bytes_per_s}
@@ -76,6 +93,8 @@ class Chip:
         for what, figure in stated.items():
             if not isinstance(figure, Figure):
                 raise ValueError(f"{self.target}: {what}: expected a Figure(value, source), got {figure!r}")
+            if what in _WHOLE and not isinstance(figure.value, int):
+                raise ValueError(f"{self.target}: {what}: expected a whole number, got {figure.value!r}")
 
     @property
     def platform(self) -> str:
@@ -111,6 +130,10 @@ class Multiprocessor:
     shared_granule: int
     float32_units: int
 
+    def __post_init__(self) -> None:
+        typed("Multiprocessor", source=(self.source, Source), deals_evenly=(self.deals_evenly, bool))
+        counts("Multiprocessor", **{one.name: getattr(self, one.name) for one in fields(self) if one.type == "int"})
+
     @property
     def warps(self) -> int:
         """Resident at once."""
@@ -132,6 +155,7 @@ class Gpu(Chip):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        typed(self.target, multiprocessor=(self.multiprocessor, Multiprocessor))
         self.check(sms=self.sms, clock_hz=self.clock_hz)
         if "float16" not in self.peaks:
             raise ValueError(f"{self.target}: expected the peak of float16, by which configurations are ranked")
@@ -170,10 +194,14 @@ class Tpu(Chip):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.product is not None:
+        if self.platform != "tpu" or self.product is not None:
             raise ValueError(f"target {self.target!r}: expected tpu:GENERATION, after which a topology is named")
         if self.macs_per_cycle is not None:
             self.check(macs_per_cycle=self.macs_per_cycle)
+        typed(self.target, device_kinds=(self.device_kinds, tuple), options=(self.options, tuple))
+        typed(self.target, prefix=(self.prefix, str), host=(self.host, tuple))
+        counts(self.target, axes=self.axes, **{f"side {n} of host": side for n, side in enumerate(self.host)})
+        positive(self.target, devices_per_chip=self.devices_per_chip)
         if len(self.host) != self.axes:
             raise ValueError(f"{self.target}: expected a host of {self.axes} sides, got {self.host}")
 
@@ -182,6 +210,9 @@ class Tpu(Chip):
         """The clock that the peak implies: FLOP/s = 2 * MACs per cycle * clock. Google publishes none."""
         peak = self.peaks.get("bfloat16")
         return None if self.macs_per_cycle is None or peak is None else peak.value / (2 * self.macs_per_cycle.value)
+
+
+ENGINES = ("tensor", "vector", "scalar", "gpsimd")  # of a NeuronCore, each with a clock of its own
 
 
 @dataclass(frozen=True)
@@ -195,6 +226,13 @@ class Generation:
     dma_bytes_per_s: float
     moving_free: Mapping[str, int] = field(hash=False)  # the widest moving operand, by the dtype of the product
 
+    def __post_init__(self) -> None:
+        typed("Generation", source=(self.source, Source))
+        counts("Generation", number=self.number, sbuf_bytes=self.sbuf_bytes)
+        positive("Generation", dma_bytes_per_s=self.dma_bytes_per_s)
+        positive_by_name("Generation", "clock_hz", self.clock_hz, ENGINES)
+        positive_by_name("Generation", "moving_free", self.moving_free, ("float32",))
+
     @property
     def name(self) -> str:
         """As AWS writes it: "v2"."""
@@ -206,3 +244,7 @@ class NeuronCore(Chip):
     """One NeuronCore of an instance's chips, and the generation that it is of."""
 
     generation: Generation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        typed(self.target, generation=(self.generation, Generation))

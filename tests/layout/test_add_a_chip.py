@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,12 +215,25 @@ TORUS: dict[str, Any] = {
         (lambda: Figure(float("nan"), SHEET), "expected a positive number, got nan"),
         (lambda: Chip(target="cuda", **KNOWN), "expected PLATFORM:ARCHITECTURE"),
         (lambda: Chip(target="tpu:v5e:2x2:3", **KNOWN), "expected PLATFORM:ARCHITECTURE"),
-        (lambda: Chip(target="cuda:x", **KNOWN | {"link_bytes_per_s": 9e11}), "link_bytes_per_s: expected a Figure"),
+        (lambda: Chip(target="cuda:gfx", **KNOWN), "expected an architecture such as cuda:sm_90"),
+        (lambda: Chip(target="rocm:sm_90", **KNOWN), "expected an architecture such as rocm:gfx942"),
+        (lambda: Chip(target="npu:x", **KNOWN | {"name": None}), "name: expected a str, got None"),
+        (lambda: Chip(target="npu:x", **KNOWN | {"name": " "}), "a name as its maker spells it"),
+        (lambda: Chip(target="npu:x", **KNOWN | {"peaks": {"bf16": Figure(1e12, SHEET)}}), r"peaks of \['bf16'\]"),
+        (lambda: Chip(target="npu:x", **KNOWN | {"memory_bytes": Figure(2.5e9, SHEET)}), "expected a whole number"),
+        (lambda: Chip(target="npu:x", **KNOWN | {"link_bytes_per_s": 9e11}), "link_bytes_per_s: expected a Figure"),
+        (lambda: Tpu(target="npu:x", **KNOWN, **TORUS), "expected tpu:GENERATION"),
+        (lambda: Tpu(target="tpu:x", **KNOWN, **TORUS | {"host": 4}), "host: expected a tuple, got 4"),
+        (lambda: Tpu(target="tpu:x", **KNOWN, **TORUS | {"devices_per_chip": None}), "devices_per_chip: expected a"),
+        (lambda: NeuronCore(target="neuron:x", generation=None, **KNOWN), "expected a Generation, got None"),
+        (lambda: replace(load("neuron:trn1", NeuronCore).generation, clock_hz={}), "clock_hz of tensor: expected a"),
+        (lambda: replace(UNIT, blocks=None), "Multiprocessor: blocks: expected a whole number from 0, got None"),
+        (lambda: replace(load("cuda:sm_90", Gpu), multiprocessor=None), "expected a Multiprocessor, got None"),
         (lambda: Tpu(target="tpu:x:2x2", **KNOWN, **TORUS), "after which a topology is named"),
         (lambda: Tpu(target="tpu:x", **KNOWN, **TORUS | {"axes": 3}), "a host of 3 sides"),
         (
             lambda: Gpu(
-                target="cuda:sm_1", **KNOWN, multiprocessor=UNIT, sms=Figure(1, SHEET), clock_hz=Figure(1e9, SHEET)
+                target="cuda:sm_91", **KNOWN, multiprocessor=UNIT, sms=Figure(1, SHEET), clock_hz=Figure(1e9, SHEET)
             ),
             "on_chip_bytes: expected a Figure",
         ),

@@ -15,9 +15,11 @@ from tests.helpers.oneblock_process import oneblock
 
 SOURCE = """
 from dataclasses import replace
-from oneblock.backends.api.backend import Compiled, no_lowering
+from oneblock.backends.api.backend import Compiled, Device, Unavailable, no_lowering
 from oneblock.backends.api.host import NumpyExecutable
 from oneblock.backends.reference import Reference
+from oneblock.compilers.api.kind import Kind
+from oneblock.workloads._workload import Phase, Spec, StepCost
 from oneblock.workloads.models import Config
 from oneblock.workloads.norm import WORKLOAD
 from oneblock.workloads.ops.numpy_ops import NumpyOps
@@ -48,16 +50,67 @@ mine, misnamed, reference = Mine("mine"), Mine("other"), Mine("reference")
 no_sets, listed, strange = Mine("no_sets", ops_sets={}), Mine("listed", ops_sets=("plain",)), Mine("strange")
 strange.ops_sets = {"plain": (), "native": ("rmsnorm",)}
 nowhere = Mine("nowhere", platforms=("abacus",))
+none_replaced, no_dtypes = Mine("none_replaced", ops_sets={"plain": None}), Mine("no_dtypes", dtypes=None)
+unhashed, probeless = Mine("unhashed", dtypes=[[]]), Mine("probeless", probe=None)
+unnamed_set = Mine("unnamed_set", ops_sets={1: ()})
+
+
+class Shy(Mine):
+    @property
+    def dtypes(self):
+        raise RuntimeError("not today")
+
+
+class Odd(Mine):
+    def probe(self, target):
+        return Device("measured", 5) if target.architecture is None else None
+
+
+class Picky(Mine):
+    def probe(self, target):
+        if target.architecture == "sm_90":
+            raise RuntimeError("that chip")
+        if target.architecture is None:
+            raise Unavailable("no such device", 5)
+        return Device(Kind.COMPILED, "a compiler")
+
+
+shy, odd, picky = Shy("shy"), Odd("odd"), Picky("picky", platforms=("cuda",))
 
 twice, block = replace(WORKLOAD, name="twice"), replace(WORKLOAD, name="block")
 no_input, no_specs = replace(WORKLOAD, name="no_input", main_input="z"), replace(WORKLOAD, name="no_specs", specs=None)
+halves = {
+    "specs_none": {"specs": lambda case: None}, "specs_bare": {"specs": lambda case: {"x": (1, 2)}},
+    "specs_shape": {"specs": lambda case: {"x": Spec(None)}}, "no_costs": {"costs": lambda case, size: None},
+    "cost_bare": {"costs": lambda case, size: [("norm", 1, 1)]}, "no_program": {"program": None},
+    "cost_text": {"costs": lambda case, size: [StepCost("norm1", "1", 1)]}, "phases_text": {"phases": ("prefill",)},
+    "late": {"specs": lambda case: WORKLOAD.specs(case) if case.T > 1 else None, "phases": tuple(Phase)},
+}
+vars().update({name: replace(WORKLOAD, name=name, **half) for name, half in halves.items()})
+homeless = Config("homeless", "lama", 32, 2, 1, 16, 64)
+
+
+def __getattr__(name):
+    if name == "fraction":
+        return Config("fraction", "llama", 32.5, 2, 1, 16, 64)
+    if name == "eps":
+        return Config("eps", "llama", 32, 2, 1, 16, 64, norm_eps="1e-5")
+    raise AttributeError(name)
+
+
 small, tiny, other = (Config(name, "llama", 32, 2, 1, 16, 64, rope_theta=1e4) for name in ("small", "tiny", "other"))
 """
 GROUPS = {
-    "backends": ("mine", "half", "misnamed", "reference", "no_sets", "listed", "strange", "nowhere", "typo"),
-    "workloads": ("twice", "block", "no_input", "no_specs", "misnamed", "typo"),
-    "configurations": ("small", "tiny", "misnamed", "half", "typo"),
-}
+    "backends": (
+        "mine", "half", "misnamed", "reference", "no_sets", "listed", "strange", "nowhere", "typo",
+        "none_replaced", "no_dtypes", "unhashed", "probeless", "unnamed_set", "Mine", "shy", "odd", "picky",
+    ),
+    "workloads": (
+        "twice", "block", "no_input", "no_specs", "misnamed", "typo", "specs_none", "specs_bare", "specs_shape",
+        "no_costs", "cost_bare", "cost_text", "no_program", "phases_text", "late",
+    ),
+    "configurations": ("small", "tiny", "misnamed", "half", "typo", "homeless", "fraction", "eps"),
+}  # fmt: skip
 SAYS = {
     "backends": {
         "half": "which is not a Backend: it has no probe, compile, compilations",
@@ -66,6 +119,13 @@ SAYS = {
         "listed": "declares the ops sets ('plain',)",
         "strange": "says that native replaces ['rmsnorm']: expected some of linear, rms_norm",
         "nowhere": "declares the platforms ('abacus',): expected some of cpu",
+        "none_replaced": "says that plain replaces None: expected a tuple of operations",
+        "no_dtypes": "declares the dtypes None: expected some of float32",
+        "unhashed": "does not say what it offers: TypeError",
+        "probeless": "names a Mine, which is not a Backend: it has no probe",
+        "unnamed_set": "declares the ops set 1: expected a name",
+        "Mine": "names the class Mine: expected a backend, Mine() say",
+        "shy": "does not say what it offers: RuntimeError: not today",
         "raises": "does not load: RuntimeError: on the way; mend or uninstall a-package",
         "exits": "does not load: SystemExit: 3",
         "typo": "does not load: AttributeError",
@@ -73,6 +133,15 @@ SAYS = {
     "workloads": {
         "no_input": "has the main input 'z': expected one of its arrays, x, norm1_weight",
         "no_specs": "does not say its arrays and costs: TypeError",
+        "specs_none": "has the arrays None: expected a Spec by the name of each",
+        "specs_bare": "has the array 'x', (1, 2): expected a Spec",
+        "specs_shape": "has x of the shape None: expected a tuple",
+        "no_costs": "has the costs None: expected a list of StepCost",
+        "cost_bare": "has the costs [('norm', 1, 1)]: expected a list of StepCost",
+        "cost_text": "expected whole numbers of FLOPs and bytes",
+        "no_program": "has the program None: expected a function",
+        "phases_text": "has the phases ('prefill',): expected a tuple of some of prefill, decode",
+        "late": "has the arrays None",
         "misnamed": "names a Mine: expected a Workload",
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",
@@ -81,6 +150,9 @@ SAYS = {
     "configurations": {
         "misnamed": "calls itself 'other': expected 'misnamed'",
         "half": "expected a Config of oneblock.workloads.models",
+        "homeless": "unknown family 'lama'; did you mean 'llama'",
+        "fraction": "width of fraction: expected a whole number, at least 1, got 32.5",
+        "eps": "norm_eps of eps: expected a number, got '1e-5'",
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",
         "typo": "does not load: AttributeError",
@@ -187,6 +259,18 @@ def test_the_doctor_names_all_that_is_refused(env: dict[str, str], tmp_path: Pat
     for group in ("workloads", "configurations"):
         assert all(any(says in one for one in told["refused"]) for says in SAYS[group].values())
     assert sum("expected a name of letters, digits, _ and -" in one for one in told["refused"]) == 3
+
+
+def test_a_probe_that_answers_nonsense_costs_one_row_and_one_chip(env: dict[str, str], tmp_path: Path) -> None:
+    asked = (word for name in ("odd", "picky", "reference") for word in ("--backend", name))
+    done = oneblock(env, "doctor", *asked, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {row["backend"]: row for row in json.loads(done.stdout)["backends"]}
+    assert "expected a Device with a name, got Device(kind='measured', name=5)" in rows["odd"]["reason"]
+    assert (rows["picky"]["reason"], rows["picky"]["hint"]) == ("no such device", "5")
+    assert "cuda:sm_80" in rows["picky"]["compiles_for"]
+    assert "cuda:sm_90" not in rows["picky"]["compiles_for"]
+    assert rows["reference"]["device"] is not None
 
 
 def test_helping_loads_nothing_of_theirs(env: dict[str, str], tmp_path: Path) -> None:

@@ -48,4 +48,7 @@ def preset(name: str) -> Config:
     if given.name != name:
         what = f"{points[name]} calls itself {given.name!r}: expected {name!r}, under which it is registered"
         raise Refused(what, f"mend {points[name].package}")
+    if given.family not in FAMILIES:
+        what = f"{points[name]}: {unknown('family', str(given.family), list(FAMILIES))}"
+        raise Refused(what, f"mend {points[name].package}")
     return given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from oneblock.workloads.ops.nearest import unknown
@@ -59,8 +60,15 @@ class Config:
             got = f"activation={self.activation} gated={self.gated}"
             raise ValueError(f"{self.name}: expected one of {known}, got {got}, which no operation does")
         for name in ("width", "heads", "kv_heads", "head_width", "ffn_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of {self.name}: expected at least 1, got {getattr(self, name)}")
+            size = getattr(self, name)
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name} of {self.name}: expected a whole number, at least 1, got {size!r}")
+        for name in ("norm_eps", "rope_theta"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) or (value is None and name == "rope_theta")):
+                raise ValueError(f"{name} of {self.name}: expected a number, got {value!r}")
+        if not isinstance(self.rope_scaling, (RopeScaling, NoneType)):
+            raise ValueError(f"rope_scaling of {self.name}: expected a RopeScaling or None, got {self.rope_scaling!r}")
         if self.heads % self.kv_heads:
             raise ValueError(
                 f"{self.name}: each key/value head must serve the same number of query heads: "
