@@ -1,6 +1,7 @@
 """What an outcome depends on: the files that make it, found by following imports, and the versions of a toolchain.
 
-Editing anything else - a table, a plot, the README, another backend - leaves a record what it was.
+Editing anything else - a table, a plot, the README, another backend, workload, chip or preset - leaves a record what it
+was.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from oneblock import backends
+from oneblock import backends, workloads
 from oneblock.backends.api.backend import Fingerprinted, Unavailable
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell, digest
+from oneblock.workloads.ops.third_party import Point
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # What a number may depend on, of what a toolchain requires; what it requires beside them changes no program.
@@ -25,23 +29,45 @@ PACKAGES = (
     "torch-neuronx",
 )  # fmt: skip
 _ALWAYS = ("numpy", "ml_dtypes")  # arrays, references and checks are made with them
-_WHOLE = ("workloads", "bench/worker")  # on which all outcomes depend
-_REGISTRY = "backends/__init__.py"  # which imports by name the one backend that is asked for
+# Where an outcome is made, with the limits that it is held against; what these import is followed.
+_MAKERS = tuple(f"bench/worker/{name}.py" for name in ("golden_job", "launch", "limits_job", "main", "measure_job"))
+# These import by its name the one thing that is asked for, which is added where an outcome depends on it: the backend
+# and the workload of a cell, the family of its checkpoint, the chip of its target. The jobs are above.
+_REGISTRIES = (
+    "backends/__init__.py", "bench/worker/main.py", "compilers/chips/__init__.py", "compilers/dialects/__init__.py",
+    "workloads/__init__.py", "workloads/models/__init__.py",
+)  # fmt: skip
+_MAKE_NONE = ("bench/records/dependence.py", "bench/records/history.py")  # the latter reads records of older schemas
 _MODULE = re.compile(r"oneblock(\.\w+)+")
 _REQUIRED = re.compile(r"([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
+def software(cell: Cell) -> dict[str, str | None]:
+    """What a cell's outcome depends on but the cell and its machine, by name: versions, and a hash of our source."""
+    backend, workload = cell.backend, cell.case.workload
+    family = None if cell.weights is None else cell.case.config.family
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    found["source_sha256"] = source_hash(backend, workload, family)
+    return found | versions(backend, cell.ops_set, workload) | _stated(cell.target)
+
+
+def _stated(target: Target) -> dict[str, str | None]:
+    """A hash of what is stated of the chip that a target names; nothing where it names none."""
+    return {} if target.chip is None else {"chip_sha256": digest(repr(target.chip))}
+
+
 @cache
-def software(backend: str, ops_set: str) -> dict[str, str | None]:
-    """What an outcome of a backend depends on but its cell and machine, by name: versions, and a hash of our source."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "source_sha256": source_hash(backend)}
-    found |= installed(_ALWAYS)
+def versions(backend: str, ops_set: str, workload: str) -> dict[str, str | None]:
+    """Those of the distributions that make an outcome, and what else a backend says that its outcomes depend on."""
+    found = installed(_ALWAYS)
+    if _point("workloads", workload) is not None:
+        found |= installed(_distributions("workloads", workload))
     try:
         loaded = backends.load(backend)
     except (LookupError, Unavailable):  # its record says so, and depends on no toolchain
         return found
-    found |= installed(_of_extra(backend))
+    found |= installed(_distributions("backends", backend))
     return found | (loaded.fingerprint(ops_set) if isinstance(loaded, Fingerprinted) else {})
 
 
@@ -56,28 +82,37 @@ def installed(distributions: Iterable[str]) -> dict[str, str | None]:
     return found
 
 
-def _of_extra(backend: str) -> Iterator[str]:
-    """The distributions of a backend's extra, and of what these require those of `PACKAGES`.
+def _point(folder: str, name: str) -> Point | None:
+    """Who registered the backend or the workload of a name; None of one of ours."""
+    registered = {"backends": backends.registered, "workloads": workloads.registered}[folder]()
+    return registered.points.get(name)
 
-    Of a third party's backend that is its own distribution in the place of an extra. Without any list of what is
-    required (the tree runs as it stands, uninstalled) it is all that a number may depend on.
+
+def _distributions(folder: str, name: str) -> Iterator[str]:
+    """The distributions that the extra of a name requires, and of what these require those of `PACKAGES`.
+
+    Of a third party's backend or workload the first are its own distribution, all that this requires, and what it
+    requires for an extra of that name. Without any list of what is required (the tree runs as it stands, uninstalled)
+    it is all that a number may depend on.
     """
-    point = backends.registered().points.get(backend)
+    point = _point(folder, name)
+    package = "oneblock" if point is None else point.package
     try:
-        direct = list(_required("oneblock", [backend]) if point is None else [(point.package, [])])
+        direct = list(_required(package, [name]))
+        direct += [] if point is None else [(package, []), *_required(package, [])]
     except PackageNotFoundError:
         yield from PACKAGES
         return
     known = {_canonical(name): name for name in PACKAGES}
     todo, seen = list(direct), set()
-    yield from (known.get(_canonical(name), name) for name, _ in direct)
+    yield from (known.get(_canonical(one), one) for one, _ in direct if _canonical(one) != "oneblock")
     while todo:
-        name, extras = todo.pop()
-        if (_canonical(name), *extras) in seen:
+        required, extras = todo.pop()
+        if (_canonical(required), *extras) in seen:
             continue
-        seen.add((_canonical(name), *extras))
+        seen.add((_canonical(required), *extras))
         try:
-            more = [*_required(name, extras), *(_required(name, []) if extras else ())]
+            more = [*_required(required, extras), *(_required(required, []) if extras else ())]
         except PackageNotFoundError:
             continue
         todo += more
@@ -102,24 +137,25 @@ def _canonical(name: str) -> str:
 
 
 @cache
-def source_hash(backend: str) -> str:
-    """A hash of the files that a backend's outcomes depend on."""
+def source_hash(backend: str, workload: str, family: str | None = None) -> str:
+    """A hash of the files that outcomes depend on: see `sources`."""
     total = hashlib.sha256()
-    for path in sources(backend):
+    for path in sources(backend, workload, family):
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
         total.update(name.encode() + path.read_bytes())
     return total.hexdigest()[:16]
 
 
 @cache
-def sources(backend: str) -> tuple[Path, ...]:
-    """The files that a backend's outcomes depend on: workloads, the worker, the backend and what they import.
+def sources(backend: str, workload: str, family: str | None = None) -> tuple[Path, ...]:
+    """The files that outcomes depend on: the worker's, the backend, the workload, a checkpoint's family, their imports.
 
     Imports inside functions count, and so does a module that is named in a text, as a child process is. A file that
-    imports by computed names stands for its folder, but for the registry of backends.
+    imports by computed names stands for its folder, but for registries.
     """
-    todo = [path for folder in _WHOLE for path in sorted((ROOT / folder).rglob("*.py"))] + list(_own(backend))
-    found: set[Path] = set()
+    todo = [ROOT / name for name in _MAKERS] + [*_own("backends", backend), *_own("workloads", workload)]
+    todo += [path for path in [ROOT / "workloads" / "models" / f"{family}.py"] if path.is_file()]
+    registries, found = {ROOT / name for name in _REGISTRIES}, {ROOT / name for name in _MAKE_NONE}
     while todo:
         path = todo.pop()
         if path in found:
@@ -127,18 +163,19 @@ def sources(backend: str) -> tuple[Path, ...]:
         found.add(path)
         modules, by_name = _imports(path.read_bytes())
         todo += [file for module in modules for file in _files(module)]
-        if by_name and path.is_relative_to(ROOT) and path != ROOT / _REGISTRY:
+        if by_name and path.is_relative_to(ROOT) and path not in registries:
             todo += path.parent.rglob("*.py")
-    return tuple(sorted(found))
+    return tuple(sorted(found - {ROOT / name for name in _MAKE_NONE}))
 
 
-def _own(backend: str) -> Iterator[Path]:
-    """The backend's own file; of a third party's all of its package."""
-    own = ROOT / "backends" / f"{backend}.py"
-    point = backends.registered().points.get(backend)
+def _own(folder: str, name: str) -> Iterator[Path]:
+    """The file of a name in a registry's folder; of what a third party registered all of its package."""
+    own = ROOT / folder / f"{name}.py"
     if own.is_file():
         yield own
-    elif point is not None and (spec := find_spec(point.entry.module.partition(".")[0])) is not None:
+        return
+    point = _point(folder, name)
+    if point is not None and (spec := find_spec(point.entry.module.partition(".")[0])) is not None:
         folders = spec.submodule_search_locations
         yield from (path for folder in folders for path in Path(folder).rglob("*.py")) if folders else ()
         yield from [Path(spec.origin)] if spec.origin is not None and not folders else ()
@@ -149,7 +186,11 @@ def _imports(source: bytes) -> tuple[frozenset[str], bool]:
     """(the modules of ours that a source names, whether it imports modules by computed names)."""
     modules: set[str] = set()
     by_name = False
-    for node in ast.walk(ast.parse(source)):
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # a template in somebody's package: it is hashed, and no interpreter imports it
+        return frozenset(), False
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:

@@ -113,7 +113,7 @@ class Run:
         return identity(cell, self.tier.name, self._environment(cell))
 
     def _environment(self, cell: Cell) -> Environment:
-        return replace(self.environment, software=software(cell.backend, cell.ops_set))
+        return replace(self.environment, software=software(cell))
 
     def _already_done(self, cell: Cell) -> bool:
         """Whether an earlier or another run has the answer."""

@@ -49,7 +49,7 @@ class Conditions:
             "load_average_after": load_average(),
             "cpu": cpu().get("brand_raw"),
             "threads": default_threads(),
-            "source_sha256": {name: source_hash(name) for name in backends.names()},
+            "source_sha256": {name: source_hash(name, "block") for name in backends.names()},
             "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
         }
 
