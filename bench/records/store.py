@@ -148,10 +148,12 @@ class Store:
         return found, problems
 
     def done(self, identity: str) -> Record | None:
-        """The newest record of that identity, if there is one that can be read."""
+        """The newest record of that identity, if there is one that can be read; a file's name alone proves nothing."""
         for path in sorted(self.directory.glob(f"*.{identity}.*.json"), reverse=True):
             with contextlib.suppress(StoreError):
-                return read_record(path)
+                record = read_record(path)
+                if record.identity() == identity:
+                    return record
         return None
 
     def check_writable(self) -> None:

@@ -95,3 +95,25 @@ def test_every_array_says_how_it_splits_and_halves_end_in_one_sum() -> None:
     assert {name for name, spec in specs.items() if "dp" in spec.split} == {"x", "k_cache", "v_cache"}
     projections = {name for name, spec in specs.items() if spec.projection}
     assert projections == {f"{part}_weight" for part in ("q", "k", "v", "proj", "up", "gate", "down")}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("width", 32.0, "expected a whole number, got 32.0"),
+        ("heads", True, "expected a whole number, got True"),
+        ("kv_heads", 0, "expected at least 1, got 0"),
+        ("norm_eps", float("nan"), "expected a positive number, got nan"),
+        ("norm_eps", "1e-5", "expected a positive number, got '1e-5'"),
+        ("rope_theta", -1e4, "expected a positive number or None, got -10000.0"),
+        ("rope_theta", float("inf"), "expected a positive number or None, got inf"),
+        ("gated", 1, "expected True or False, got 1"),
+        ("qkv_bias", "no", "expected True or False, got 'no'"),
+        ("name", "a\nb", "expected a word"),
+        ("family", "", "expected a word, got ''"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_field(field: str, value: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} of ") as caught:
+        replace(TINY, **{field: value})
+    assert why in str(caught.value)

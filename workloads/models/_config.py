@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from types import NoneType
 from typing import Any, Literal, get_args
 
 from oneblock.workloads.ops.nearest import unknown
 
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Norm = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu"]
 FEED_FORWARDS = {("silu", True): "swiglu", ("gelu", False): "gelu"}  # (activation, gated): the operation that does it
@@ -53,22 +56,16 @@ class Config:
     mlp_bias: bool = False
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.norm not in get_args(Norm):
             raise ValueError(unknown(f"norm of {self.name}:", self.norm, list(get_args(Norm))))
         if (self.activation, self.gated) not in FEED_FORWARDS:
             known = ", ".join(f"activation={a} gated={g}" for a, g in FEED_FORWARDS)
             got = f"activation={self.activation} gated={self.gated}"
             raise ValueError(f"{self.name}: expected one of {known}, got {got}, which no operation does")
-        for name in ("width", "heads", "kv_heads", "head_width", "ffn_width"):
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} of {self.name}: expected a whole number, at least 1, got {size!r}")
-        for name in ("norm_eps", "rope_theta"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) or (value is None and name == "rope_theta")):
-                raise ValueError(f"{name} of {self.name}: expected a number, got {value!r}")
-        if not isinstance(self.rope_scaling, (RopeScaling, NoneType)):
-            raise ValueError(f"rope_scaling of {self.name}: expected a RopeScaling or None, got {self.rope_scaling!r}")
+        for name in self.dimensions():
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of {self.name}: expected at least 1, got {getattr(self, name)}")
         if self.heads % self.kv_heads:
             raise ValueError(
                 f"{self.name}: each key/value head must serve the same number of query heads: "
@@ -77,6 +74,22 @@ class Config:
             )
         if self.rope_theta is not None and self.head_width % 2:
             raise ValueError(f"{self.name}: RoPE rotates pairs, so head_width must be even, got {self.head_width}")
+
+    def _check_types(self) -> None:
+        """ValueError names the first field that is no value of its type: 32.0 and 32 would be two cells of one name."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            positive = type(value) in (int, float) and isfinite(value) and value > 0
+            expected = {
+                "str": ("a word", isinstance(value, str) and _WORD.fullmatch(value)),
+                "int": ("a whole number", type(value) is int),
+                "bool": ("True or False", type(value) is bool),
+                "float": ("a positive number", positive),
+                "float | None": ("a positive number or None", value is None or positive),
+                "RopeScaling | None": ("a RopeScaling or None", isinstance(value, (RopeScaling, NoneType))),
+            }.get(str(field.type))
+            if expected is not None and not expected[1]:
+                raise ValueError(f"{field.name} of {self.name!r}: expected {expected[0]}, got {value!r}")
 
     @property
     def feed_forward(self) -> str:
