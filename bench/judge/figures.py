@@ -111,10 +111,12 @@ def whole(record: Record) -> Figures:
         ("spills", sum(spills) if spills else None, "", "B"),
     ]
     found = {name: Figure(name, value, of, unit, kind) for name, value, of, unit in counts if value is not None}
+    named = Counter(one.name for one in facts.estimates)
     for one in facts.estimates:
         if one.seconds is not None:
             name = f"time by {one.name}"
-            found[name] = Figure(name, one.seconds, "", "s", one.kind)
+            by = name if named[one.name] == 1 else f"{name} ({one.kind})"
+            found[by] = Figure(name, one.seconds, "", "s", one.kind)
     return found
 
 

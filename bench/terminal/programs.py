@@ -5,66 +5,56 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import prod
 
 from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.format.units import seconds, size
-from oneblock.bench.judge.calls import program
-from oneblock.bench.judge.roofline import bound
+from oneblock.bench.judge.calls import Head, kinds, program
+from oneblock.bench.judge.estimates import Method, devices, estimates, in_order
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal.calls import programs
-from oneblock.compilers.api.facts import Collective, Estimate, Facts
-
-ESTIMATES = ("roofline", "xla", "hlo", "llo", "xla-triton", "xla-cublas", "static")
-
-
-def estimates(record: Record) -> dict[str, Estimate]:
-    """By name: the roofline of the chip's specification, and those that came of its compiler."""
-    found = {estimate.name: estimate for estimate in record.facts.estimates} if record.facts else {}
-    least = bound(record.costs, record.limits)
-    if least is not None and record.limits is not None:
-        how = f"max(FLOPs / peak, compulsory bytes / bandwidth), by {least.by}; {record.limits.flops_by}"
-        found["roofline"] = Estimate("roofline", least.seconds, how, record.limits.kind)
-    return found
+from oneblock.compilers.api.facts import Collective, Facts
+from oneblock.compilers.api.kind import Kind
 
 
 def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
     """Tables of a subject's cells that were compiled and not run: of whole programs, of their calls, of exchanges."""
     by_call = [record for record in records if program(record.facts)]
     whole = [record for record in records if not program(record.facts)]
-    if whole:
-        yield _programs(subject, whole)
+    for kind in Kind:
+        if alike := [record for record in whole if (record.facts.kind if record.facts else Kind.COMPILED) is kind]:
+            yield _programs(subject, kind, alike)
     yield from programs(subject, by_call)
     if any(record.facts and record.facts.collectives for record in whole):
         yield _exchanges(subject, whole)
 
 
-def _programs(subject: str, records: Sequence[Record]) -> Table:
+def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
     records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
-    title = f"{subject}   (compiled, not run: counts of the compiler's output, and estimates of time, none measured)"
+    shown = in_order(method for record in records for method in estimates(record))
+    title = f"{subject}   ({kind}, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
         "+: kernels of one's own count as they declare. formula: FLOPs as a share of the formula's. least: HBM traffic "
-        "as a multiple of the compulsory. steps: the operations that a step claims. Estimates: roofline of the "
-        "specification (modelled); xla: optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM "
-        "time; xla-triton, xla-cublas: sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
+        "as a multiple of the compulsory. steps: the operations that a step claims. Estimates "
+        f"({kinds(Head(method.name, 's', method.kind) for method in shown)}): roofline of the specification; xla: "
+        "optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: "
+        "sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
     )
-    table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    table = Table(title=title, title_justify="left", title_style="bold", caption=Text(caption), caption_justify="left")
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)
     for column in ("GFLOP", "formula", "HBM", "least", "scratch", "fusions", "kernels", "steps"):
         table.add_column(column, justify="right", no_wrap=True)
-    shown = [name for name in ESTIMATES if any(name in estimates(record) for record in records)]
-    for name in shown:
-        table.add_column(name, justify="right", style="italic", no_wrap=True)
+    for method in shown:
+        table.add_column(Text(method.label.replace(" (", "\n(")), justify="right", style="italic", no_wrap=True)
     table.add_column("compile", justify="right", no_wrap=True)
     for record in records:
         table.add_row(*_row(record, shown))
     return table
 
 
-def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
+def _row(record: Record, shown: Sequence[Method]) -> list[str | Text]:
     cell, facts = record.cell, record.facts
     row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
     if facts is None:
@@ -82,15 +72,10 @@ def _row(record: Record, shown: Sequence[str]) -> list[str | Text]:
         "" if facts.attributed is None else f"{facts.attributed:.0%}",
     ]
     known = estimates(record)
-    for name in shown:
-        value = known[name].seconds if name in known else None
-        row.append("" if value is None or (name == "roofline" and chips > 1) else seconds(value))
+    for method in shown:
+        value = known[method].seconds if method in known else None
+        row.append("" if value is None else seconds(value))
     return [*row, "" if record.compile_s is None else seconds(record.compile_s)]
-
-
-def devices(record: Record) -> int:
-    """How many devices the cell's mesh has."""
-    return prod(record.cell.target.axes.values())
 
 
 def ledger(facts: Facts) -> Counter[Collective]:
@@ -126,9 +111,9 @@ def details(record: Record) -> Iterator[str]:
     facts = record.facts
     if facts is None:
         return
-    for name, estimate in estimates(record).items():
+    for estimate in estimates(record).values():
         value = "none" if estimate.seconds is None else seconds(estimate.seconds)
-        yield f"estimate {name:<9}({estimate.kind}): {value}: {estimate.how}"
+        yield f"estimate {estimate.name:<9}({estimate.kind}): {value}: {estimate.how}"
     counts = {"operations": facts.operations, "fusions": facts.fusions, "custom calls": facts.custom_calls}
     for label, count in counts.items():
         if count:

@@ -5,32 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from oneblock.bench.judge.estimates import Method, devices, estimates
 from oneblock.bench.report.rows.calls import PageCalls, page_calls
 from oneblock.bench.report.rows.rows import Row
-from oneblock.bench.terminal.programs import ESTIMATES, devices, estimates, own_kernels
+from oneblock.bench.terminal.programs import own_kernels
 from oneblock.compilers.api.facts import Collective, Estimate, Facts
-from oneblock.compilers.api.kind import Kind
-
-METHODS = {
-    "roofline": "the larger of FLOPs / peak and compulsory bytes / bandwidth, of the chip's specification",
-    "xla": "XLA's optimal_seconds: the sum over operations of the larger of FLOPs / peak and bytes / bandwidth, with "
-    "VMEM counted as HBM; repaired where operations without an estimate counted as −1 s",
-    "hlo": "the cycles that XLA's cost model writes on each scheduled operation, at the clock that the peak implies",
-    "llo": "the larger of the cycles of a static simulation of the instructions and the time of the HBM traffic",
-    "xla-triton": "the sum of XLA's models of its own kernels, with the tiles it starts from: no device, no autotuner",
-    "xla-cublas": "the same sum with the products left to cuBLAS, as XLA models those",
-    "static": "the sum over our kernels of the formula that ranks their configurations: roofline, wave tails, L2 port, "
-    "bytes in flight; launches of PyTorch's own are left out",
-}
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to estimate, and what sort of evidence it gives."""
-
-    name: str
-    kind: str
-    words: str
 
 
 @dataclass(frozen=True)
@@ -47,10 +26,9 @@ class Entry:
         return devices(self.row.record)
 
     @cached_property
-    def estimates(self) -> dict[str, Estimate]:
-        """By method; no roofline of several devices, since its formula knows no exchange."""
-        found = estimates(self.row.record)
-        return {name: found[name] for name in _in_order(set(found)) if name != "roofline" or self.chips == 1}
+    def estimates(self) -> dict[Method, Estimate]:
+        """By method."""
+        return estimates(self.row.record)
 
     @property
     def own_kernels(self) -> int:
@@ -92,13 +70,3 @@ class Exchange:
     entry: Entry
     collective: Collective
     count: int
-
-
-def method(name: str) -> Method:
-    """A method by the name that records give it; one that this version does not know is explained by its `how`."""
-    kind = Kind.MODELLED if name == "roofline" else Kind.COMPILED
-    return Method(name, kind.value, METHODS.get(name, "as its record says"))
-
-
-def _in_order(names: set[str]) -> list[str]:
-    return [*(name for name in ESTIMATES if name in names), *sorted(names - set(ESTIMATES))]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from oneblock.backends.api.target import Target
+from oneblock.bench.judge.estimates import ROOFLINE, estimates
 from oneblock.bench.records.record import Limits, Record, Status
-from oneblock.bench.terminal.programs import estimates
 from oneblock.compilers.api.calls import TpuKernel
 from oneblock.compilers.api.facts import (
     Buffer,
@@ -256,7 +256,7 @@ def test_hostile_facts_are_shown_as_text() -> None:
     assert "\u202e" not in text
     assert "<" not in Page(text).scripts[0]
     points = [value["ms"] for spec in specs(text) for value in values(spec) if "ms" in value]
-    roofline = estimates(hostile())["roofline"].seconds  # by formula, of nothing that the record says it counted
+    roofline = estimates(hostile())[ROOFLINE].seconds  # by formula, of nothing that the record says it counted
     assert roofline is not None
     assert points == [pytest.approx(roofline * 1e3), 1000.0]
 

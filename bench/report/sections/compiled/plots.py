@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oneblock.bench.format.text import figures, plain
+from oneblock.bench.judge.estimates import Method
 from oneblock.bench.report.plots.plots import Plot, Plots
 from oneblock.bench.report.plots.vega import INK, digits, heat, layer, log, mark, name, quantity
 from oneblock.bench.report.rows.programs import Entry
@@ -18,10 +19,10 @@ KERNELS_SHOWN = 8  # of each program: the rest are short
 UNCLAIMED = "(none)"  # the step of operations that no step claims
 
 
-def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plot | None:
+def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[Method]) -> Plot | None:
     """Estimates only, one column a target: never beside a measured time."""
     points = [
-        _words(entry, method=method, estimate=f"{figures(one.seconds, 1e3)} ms")
+        _words(entry, method=method.label, kind=method.kind.value, estimate=f"{figures(one.seconds, 1e3)} ms")
         | {"ms": one.seconds * 1e3, "place": f"{methods.index(method):03} {entry.row.labels[:2]}"}
         for entry in entries
         for method, one in entry.estimates.items()
@@ -29,7 +30,8 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plo
     ]
     if not points:
         return None
-    named = [method for method in map(plain, methods) if any(point["method"] == method for point in points)]
+    labels = [plain(method.label) for method in methods]
+    named = [label for label in labels if any(point["method"] == label for point in points)]
     chart = layer(
         points,
         mark("point", filled=True, size=80, opacity=0.9),
@@ -43,7 +45,7 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[str]) -> Plo
         color=name(
             "method",
             sort=named,
-            scale={"domain": [plain(method) for method in methods]},
+            scale={"domain": labels},
             legend={"values": named, "symbolType": "circle"},
         ),
         shape=name("program", title="program", sort=None),

@@ -6,21 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.text import plain
+from oneblock.bench.judge.estimates import METHODS, Method, in_order
 from oneblock.bench.report.plots.plots import Plot, Plots
-from oneblock.bench.report.rows.programs import Entry, Exchange, Method, _in_order, method
+from oneblock.bench.report.rows.programs import Entry, Exchange
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section
 from oneblock.bench.report.sections.compiled.plots import occupancies, slots, times, traffic
 from oneblock.bench.report.study import Study
-from oneblock.bench.terminal.programs import ESTIMATES, ledger
+from oneblock.bench.terminal.programs import ledger
 from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The compiled rows of one subject, tier and machine, and their plots; None where there is nothing to plot."""
+    """The rows of one subject, tier, machine and kind of counts, and their plots; None where there are none."""
 
-    number: int  # among the page's subjects, from 1
+    anchor: str  # the subject's number on the page, from 1; of its further kinds of counts with the kind
+    kind: Kind  # of the counts
     entries: tuple[Entry, ...]
     times: Plot | None
     traffic: Plot | None
@@ -30,8 +32,7 @@ class Subject:
     @property
     def methods(self) -> list[Method]:
         """Those that have an answer for any row, or say why they have none."""
-        seen = {name for entry in self.entries for name in entry.estimates}
-        return [method(name) for name in _in_order(seen)]
+        return in_order(method for entry in self.entries for method in entry.estimates)
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -46,7 +47,7 @@ class Subject:
     @property
     def hows(self) -> dict[str, list[str]]:
         """The rows of which each estimate came about so."""
-        said = ((e.label, name, one.how) for e in self.entries for name, one in e.estimates.items())
+        said = ((e.label, method.label, one.how) for e in self.entries for method, one in e.estimates.items())
         return _once((f"{name}: {how}", label) for label, name, how in said)
 
 
@@ -66,21 +67,20 @@ def build(study: Study) -> CompiledPrograms | None:
 
 def subjects(groups: Sequence[Sequence[Row]], plots: Plots) -> list[Subject]:
     """The page's subjects that have compiled rows with facts, each with its plots."""
-    found = [(number, entries) for number, group in enumerate(groups, 1) if (entries := _entries(group))]
-    names = {name for _, entries in found for entry in entries for name in entry.estimates}
-    colours = [*ESTIMATES, *_in_order(names - set(ESTIMATES))]  # a method has the same colour in all plots and pages
+    found = [one for number, group in enumerate(groups, 1) for one in _by_kind(str(number), _entries(group))]
+    seen = (method for _, _, entries in found for entry in entries for method in entry.estimates)
+    colours = in_order([*METHODS, *seen])  # a method has the same colour in all plots and pages
     made = []
-    for number, entries in found:
+    for anchor, kind, entries in found:
         pair, heats = (times(plots, entries, colours), traffic(plots, entries)), [slots(plots, one) for one in entries]
         having = tuple((entry, heat) for entry, heat in zip(entries, heats, strict=True) if heat)
-        made.append(Subject(number, entries, *pair, having, occupancies(plots, entries)))
+        made.append(Subject(anchor, kind, entries, *pair, having, occupancies(plots, entries)))
     return made
 
 
 def methods(found: Sequence[Subject]) -> list[Method]:
     """Every method of the page once."""
-    names = _in_order({one.name for subject in found for one in subject.methods})
-    return [method(name) for name in names]
+    return in_order(method for subject in found for method in subject.methods)
 
 
 def _entries(group: Sequence[Row]) -> tuple[Entry, ...]:
@@ -90,6 +90,16 @@ def _entries(group: Sequence[Row]) -> tuple[Entry, ...]:
     return tuple(
         Entry(row, row.record.facts, label) for row, label in zip(rows, labels, strict=True) if row.record.facts
     )
+
+
+def _by_kind(number: str, entries: Sequence[Entry]) -> list[tuple[str, Kind, tuple[Entry, ...]]]:
+    """(anchor, kind, those whose counts are of it): counts of two kinds share no column."""
+    kinds = [kind for kind in Kind if any(entry.facts.kind is kind for entry in entries)]
+    anchors = [number, *(f"{number}-{kind}" for kind in kinds[1:])]
+    return [
+        (anchor, kind, tuple(entry for entry in entries if entry.facts.kind is kind))
+        for anchor, kind in zip(anchors, kinds, strict=False)
+    ]
 
 
 def _place(row: Row) -> tuple[str, str, str]:
