@@ -87,6 +87,7 @@ class Workload:
     program: Callable[[Ops, Case, Mapping[str, Array]], Outputs]
     specs: Callable[[Case], dict[str, Spec]]
     costs: Callable[[Case, int], list[StepCost]]  # (case, bytes of an element) -> by step
+    outputs: Callable[[Case], dict[str, tuple[int, ...]]]  # the shape of each that the program returns
     main_input: str  # the array that a do-nothing answer would copy
     phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)
 
@@ -98,7 +99,7 @@ def wrong(workload: object, name: str) -> str | None:
     try:
         return next(_faults(workload, name), None)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
-        return f"does not say its arrays and costs: {type(error).__name__}: {error}"
+        return f"does not say its arrays, outputs and costs: {type(error).__name__}: {error}"
 
 
 def _faults(workload: Workload, name: str) -> Iterator[str]:
@@ -113,6 +114,7 @@ def _faults(workload: Workload, name: str) -> Iterator[str]:
     for phase in workload.phases:
         case = Case(name, PRESETS["tiny"], phase, 1, 1 if phase is Phase.DECODE else 4, 4)
         yield from _faults_of_specs(workload, workload.specs(case))
+        yield from _faults_of_outputs(workload.outputs(case))
         yield from _faults_of_costs(workload.costs(case, 4))
 
 
@@ -124,12 +126,17 @@ def _faults_of_specs(workload: Workload, specs: object) -> Iterator[str]:
         table: object = getattr(spec, "table", None)
         if not isinstance(name, str) or not isinstance(spec, Spec):
             yield f"has the array {name!r}, {spec!r}: expected a Spec by the name of each"
-        elif not isinstance(spec.shape, tuple) or not all(_is_count(side) and side > 0 for side in spec.shape):
+        elif not _is_shape(spec.shape):
             yield f"has {name} of the shape {spec.shape!r}: expected a tuple of whole numbers from 1"
         elif not (table is None or callable(table)):
             yield f"has {name} computed by {table!r}: expected a function of (config, T, S)"
     if workload.main_input not in specs:
         yield f"has the main input {workload.main_input!r}: expected one of its arrays, {', '.join(specs)}"
+
+
+def _faults_of_outputs(outputs: object) -> Iterator[str]:
+    if not isinstance(outputs, Mapping) or not outputs or not all(map(_is_shape, outputs.values())):
+        yield f"has the outputs {outputs!r}: expected a tuple of whole numbers from 1 by the name of each"
 
 
 def _faults_of_costs(costs: object) -> Iterator[str]:
@@ -141,6 +148,10 @@ def _faults_of_costs(costs: object) -> Iterator[str]:
         yield f"counts the steps {strange}: expected some of {', '.join(STEPS)}"
     if not all(_is_count(number) and number >= 0 for cost in costs for number in (cost.flops, cost.bytes)):
         yield f"has the costs {costs!r}: expected whole numbers of FLOPs and bytes"
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, tuple) and all(_is_count(side) and side > 0 for side in value)
 
 
 def _is_count(value: object) -> bool:

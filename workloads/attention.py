@@ -10,7 +10,7 @@ from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, W
 from oneblock.workloads.mlp import linear_cost, linear_specs
 from oneblock.workloads.models import Config
 from oneblock.workloads.models._rope import cos_table, sin_table
-from oneblock.workloads.norm import input_spec
+from oneblock.workloads.norm import input_spec, output_shapes
 from oneblock.workloads.ops.definitions import Array, Ops
 
 
@@ -51,6 +51,13 @@ def attention_specs(case: Case) -> dict[str, Spec]:
         cache = Spec((case.B, case.S, c.kv_heads, c.head_width), is_input=True, split=("dp", None, "tp", None))
         specs |= {"k_cache": cache, "v_cache": cache}
     return specs
+
+
+def attention_outputs(case: Case) -> dict[str, tuple[int, ...]]:
+    """y (B, T, C), and in decode both caches (B, S, K, D)."""
+    caches = ("k_cache", "v_cache") if case.phase is Phase.DECODE else ()
+    cache = (case.B, case.S, case.config.kv_heads, case.config.head_width)
+    return output_shapes(case) | dict.fromkeys(caches, cache)
 
 
 def self_attention_share(config: Config) -> float:
@@ -97,5 +104,6 @@ WORKLOAD = Workload(
     program=program,
     specs=lambda case: input_spec(case) | attention_specs(case),
     costs=attention_costs,
+    outputs=attention_outputs,
     main_input="x",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from oneblock.workloads._workload import Case, Outputs, Spec, StepCost, Workload
-from oneblock.workloads.attention import attend, attention_costs, attention_specs
+from oneblock.workloads.attention import attend, attention_costs, attention_outputs, attention_specs
 from oneblock.workloads.mlp import feed_forward, mlp_costs, mlp_specs
 from oneblock.workloads.norm import input_spec, norm_costs, norm_specs, normalise
 from oneblock.workloads.ops.definitions import Array, Ops
@@ -45,4 +45,4 @@ def costs(case: Case, itemsize: int) -> list[StepCost]:
     return [*norm1, *attention, add_residual(proj), *norm2, add_residual(mlp)]
 
 
-WORKLOAD = Workload(name="block", program=program, specs=specs, costs=costs, main_input="x")
+WORKLOAD = Workload(name="block", program=program, specs=specs, costs=costs, outputs=attention_outputs, main_input="x")

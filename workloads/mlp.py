@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
-from oneblock.workloads.norm import input_spec
+from oneblock.workloads.norm import input_spec, output_shapes
 from oneblock.workloads.ops.definitions import Array, Ops
 
 _FLOPS = {"swiglu": 5, "gelu": 9}  # an element of F: see `mlp_costs`
@@ -83,6 +83,7 @@ WORKLOAD = Workload(
     program=program,
     specs=lambda case: input_spec(case) | mlp_specs(case),
     costs=mlp_costs,
+    outputs=output_shapes,
     main_input="x",
     phases=(Phase.PREFILL, Phase.DECODE),
 )

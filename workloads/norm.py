@@ -40,6 +40,11 @@ def input_spec(case: Case) -> dict[str, Spec]:
     return {"x": Spec((case.B, case.T, case.config.width), is_input=True, split=("dp", None, None))}
 
 
+def output_shapes(case: Case) -> dict[str, tuple[int, ...]]:
+    """The residual stream y (B, T, C)."""
+    return {"y": (case.B, case.T, case.config.width)}
+
+
 def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
     """x (B, T, C) -> y (B, T, C)."""
     with ops.step("norm1"):
@@ -51,6 +56,7 @@ WORKLOAD = Workload(
     program=program,
     specs=lambda case: input_spec(case) | norm_specs(case, "norm1"),
     costs=lambda case, itemsize: norm_costs(case, itemsize, "norm1"),
+    outputs=output_shapes,
     main_input="x",
     phases=(Phase.PREFILL,),
 )

@@ -10,34 +10,30 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Costs, Limits, Record
 from oneblock.compilers.api.kind import Kind
+from oneblock.workloads._workload import Case, Workload
 from oneblock.workloads.ops.dtypes import dtype_of
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 
 
 def costs(cell: Cell) -> Costs:
-    """FLOPs and bytes by step, and the bytes of the whole: every array in read once, every output written once.
-
-    The outputs are y (B, T, C), and in decode both caches, each as large as it came in.
-    """
+    """FLOPs and bytes by step, and the bytes of the whole: every array in read once, every output written once."""
     workload, itemsize = workloads.load(cell.case.workload), dtype_of(cell.dtype).itemsize
     steps = tuple(workload.costs(cell.case, itemsize))
-    return Costs(sum(step.flops for step in steps), _elements(cell) * itemsize, steps)
+    return Costs(sum(step.flops for step in steps), _elements(workload, cell.case) * itemsize, steps)
 
 
-def _elements(cell: Cell) -> int:
-    case = cell.case
-    specs = workloads.load(case.workload).specs(case)
-    caches = [spec for name, spec in specs.items() if name.endswith("_cache")]
-    outputs = case.B * case.T * case.config.width + sum(prod(spec.shape) for spec in caches)
-    return sum(prod(spec.shape) for spec in specs.values()) + outputs
+def _elements(workload: Workload, case: Case) -> int:
+    shapes = [spec.shape for spec in workload.specs(case).values()]
+    return sum(map(prod, (*shapes, *workload.outputs(case).values())))
 
 
 def reference_bytes(cell: Cell) -> int:
     """The memory that the float64 reference needs: all arrays in the dtype, in float64, and the scores twice."""
-    case, itemsize = cell.case, dtype_of(cell.dtype).itemsize
-    scores = case.B * case.config.heads * case.T * case.S if case.workload in ("block", "attention") else 0
-    return _elements(cell) * (itemsize + 8) + 2 * 8 * scores
+    case, itemsize, workload = cell.case, dtype_of(cell.dtype).itemsize, workloads.load(cell.case.workload)
+    attends = any(cost.step == "attention" for cost in workload.costs(case, itemsize))
+    scores = case.B * case.config.heads * case.T * case.S if attends else 0
+    return _elements(workload, case) * (itemsize + 8) + 2 * 8 * scores
 
 
 class Bound(NamedTuple):

@@ -36,7 +36,11 @@ def _gemm_specs(case: Case) -> dict[str, Spec]:
     return {"x": Spec((n, n), is_input=True), "weight": Spec((n, n), std=n**-0.5)}
 
 
-GEMM = Workload("gemm", _gemm, _gemm_specs, lambda case, itemsize: [], main_input="x")
+def _gemm_outputs(case: Case) -> dict[str, tuple[int, ...]]:
+    return {"y": (case.config.width, case.config.width)}
+
+
+GEMM = Workload("gemm", _gemm, _gemm_specs, lambda case, itemsize: [], _gemm_outputs, main_input="x")
 
 
 def rates(backend: Backend, target: Target, dtypes: list[str]) -> dict[str, float]:

@@ -29,7 +29,7 @@ class GoldenJob(Job[Proof]):
     answers: int
 
     def do(self) -> Outcome[Proof]:
-        """Invalid where the check accepts a wrong answer."""
+        """Invalid where the check accepts a wrong answer, or the outputs are not those that the workload states."""
         cell = self.cell
         workload = workloads.load(cell.case.workload)
         emit("phase", name="computing the reference")
@@ -41,5 +41,9 @@ class GoldenJob(Job[Proof]):
                 f"the check of {cell.subject} accepts wrong answers ({lets_pass}), so its verdict would prove nothing"
             )
             return Outcome(Status.INVALID, reason=reason, hint="choose another size or dtype, or seeded weights")
+        gives, stated = {name: y.shape for name, y in golden.answers[0].reference.items()}, workload.outputs(cell.case)
+        if gives != stated:
+            reason = f"{workload.name} states the outputs {stated}, by which its bytes are counted, and gives {gives}"
+            return Outcome(Status.INVALID, reason=reason, hint="mend the workload's `outputs`")
         golden.save(Path(self.path))
         return Outcome(Status.PASSED, result=Proof(len(golden.wrong_tried)))

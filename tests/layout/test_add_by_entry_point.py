@@ -82,6 +82,7 @@ no_input, no_specs = replace(WORKLOAD, name="no_input", main_input="z"), replace
 halves = {
     "specs_none": {"specs": lambda case: None}, "specs_bare": {"specs": lambda case: {"x": (1, 2)}},
     "specs_shape": {"specs": lambda case: {"x": Spec(None)}}, "no_costs": {"costs": lambda case, size: None},
+    "no_outputs": {"outputs": lambda case: {}}, "listed_output": {"outputs": lambda case: {"y": [1, 4]}},
     "cost_bare": {"costs": lambda case, size: [("norm", 1, 1)]}, "no_program": {"program": None},
     "cost_text": {"costs": lambda case, size: [StepCost("norm1", "1", 1)]}, "phases_text": {"phases": ("prefill",)},
     "late": {"specs": lambda case: WORKLOAD.specs(case) if case.T > 1 else None, "phases": tuple(Phase)},
@@ -107,7 +108,7 @@ GROUPS = {
     ),
     "workloads": (
         "twice", "block", "no_input", "no_specs", "misnamed", "typo", "specs_none", "specs_bare", "specs_shape",
-        "no_costs", "cost_bare", "cost_text", "no_program", "phases_text", "late",
+        "no_costs", "no_outputs", "listed_output", "cost_bare", "cost_text", "no_program", "phases_text", "late",
     ),
     "configurations": ("small", "tiny", "misnamed", "half", "typo", "homeless", "fraction", "eps"),
 }  # fmt: skip
@@ -132,7 +133,9 @@ SAYS = {
     },
     "workloads": {
         "no_input": "has the main input 'z': expected one of its arrays, x, norm1_weight",
-        "no_specs": "does not say its arrays and costs: TypeError",
+        "no_outputs": "has the outputs {}: expected a tuple of whole numbers from 1 by the name of each",
+        "listed_output": "has the outputs {'y': [1, 4]}: expected a tuple",
+        "no_specs": "does not say its arrays, outputs and costs: TypeError",
         "specs_none": "has the arrays None: expected a Spec by the name of each",
         "specs_bare": "has the array 'x', (1, 2): expected a Spec",
         "specs_shape": "has x of the shape None: expected a tuple",

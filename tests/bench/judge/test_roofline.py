@@ -1,0 +1,79 @@
+"""The bytes a cell must move and the memory its reference needs are of what its workload states, whoever wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+import pytest
+
+from oneblock import workloads
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.judge.roofline import costs, reference_bytes
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.workloads._workload import Case, Phase, Workload
+from tests.helpers.cases import ALL, TINY, case, name
+
+CELL = Cell(case("norm"), "float32", "reference", "plain", Target("cpu"))
+C = TINY.width
+
+
+def shapes(of: Case) -> dict[str, tuple[int, ...]]:
+    """The last row of each sequence."""
+    return {"row": (of.B, of.config.width)}
+
+
+NORM = workloads.load("norm")
+PROGRAM = NORM.program
+ROWS = replace(
+    NORM, name="rows", outputs=shapes,
+    program=lambda ops, of, a: {"row": PROGRAM(ops, of, a)["y"][:, -1]},
+    specs=lambda of: {**NORM.specs(of), "page_cache": NORM.specs(of)["x"]},
+)  # fmt: skip
+
+
+def of(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> Cell:
+    monkeypatch.setattr(workloads, "load", lambda name: {workload.name: workload}[name])
+    return replace(CELL, case=replace(CELL.case, workload=workload.name))
+
+
+@pytest.mark.parametrize("c", ALL, ids=name)
+def test_the_bytes_of_ours_are_their_arrays_y_and_in_decode_the_caches(c: Case) -> None:
+    specs = workloads.load(c.workload).specs(c)
+    size = {name: 2 if name.endswith("_cache") and c.phase is Phase.DECODE else 1 for name in specs}
+    elements = sum(many * prod(specs[name].shape) for name, many in size.items())
+    found = costs(replace(CELL, case=c, dtype="bfloat16")).compulsory_bytes
+    assert found == 2 * (elements + c.B * c.T * c.config.width)
+
+
+def test_the_outputs_of_a_workload_are_those_that_it_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = of(ROWS, monkeypatch)
+    x = cell.case.B * cell.case.T * C
+    assert costs(cell).compulsory_bytes == 4 * (x + C + x + cell.case.B * C), "x, weight, page_cache and the row"
+
+
+def test_a_workload_that_attends_needs_room_for_its_scores_whatever_it_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attention = replace(CELL, case=case("attention"))
+    needs = reference_bytes(attention)
+    same = of(replace(workloads.load("attention"), name="mine"), monkeypatch)
+    assert reference_bytes(replace(same, case=replace(attention.case, workload="mine"))) == needs
+    assert needs > 2 * 8 * attention.case.B * attention.case.config.heads * attention.case.T * attention.case.S
+
+
+def test_outputs_that_the_program_does_not_give_are_no_ground_for_a_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("oneblock.bench.worker.golden_job.emit", lambda event, **fields: None)
+    wrong = replace(ROWS, outputs=NORM.outputs)
+    outcome = GoldenJob(of(wrong, monkeypatch), str(tmp_path / "golden.npz"), 2).do()
+    assert outcome.status is Status.INVALID
+    assert outcome.reason is not None
+    assert outcome.reason.startswith("rows states the outputs {'y': ")
+    assert not (tmp_path / "golden.npz").exists()
+    right = GoldenJob(of(ROWS, monkeypatch), str(tmp_path / "golden.npz"), 2).do()
+    assert right.status is Status.PASSED, right.reason
