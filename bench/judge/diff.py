@@ -15,7 +15,7 @@ from oneblock.bench.judge.figures import Change, agree, changes, of_steps, whole
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import StageText, in_order, named, normal, opened, text_of
 from oneblock.bench.records.store import Store
-from oneblock.compilers.dialects import find
+from oneblock.compilers.dialects import find, schedule
 from oneblock.workloads.ops.definitions import STEPS
 
 WHOLE = "whole"
@@ -156,7 +156,7 @@ def _pieces(record: Record, store: Store) -> _Pieces:
     for ref in reversed(record.artifacts):
         known = find(ref.dialect)
         if known and known.schedule and ref.dialect in known.names and store.artifact_path(ref.sha256).exists():
-            return known.schedule(text_of(ref, store), STEPS)
+            return schedule(ref.dialect, text_of(ref, store), STEPS)
     return {}
 
 

@@ -19,6 +19,7 @@ Opcode = Callable[[str], str | None]  # of a line, the name of its operation as 
 Kernels = Callable[[str, Sequence[str], Collection[str]], Iterable[tuple[str, Sequence[str]]]]
 # (text, the block's steps): by step how often each operation is scheduled; empty for a text that is cut off
 Schedule = Callable[[str, Sequence[str]], Mapping[str, Counter[str]]]
+_SUFFIX = re.compile(r"(\.[a-z0-9]+)+")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -28,6 +29,12 @@ class File:
 
     suffix: str  # ".mlir"
     readme: str  # what opens it, and what stands in it
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.suffix, str) or not _SUFFIX.fullmatch(self.suffix):
+            raise ValueError(f"expected the suffix of a file's name such as .mlir, got {self.suffix!r}")
+        if not isinstance(self.readme, str):
+            raise ValueError(f"expected in words what opens a {self.suffix}, got {self.readme!r}")
 
 
 @dataclass(frozen=True)

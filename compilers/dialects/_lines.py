@@ -40,6 +40,22 @@ class Lines:
 Reader = Callable[[str, str, Context], Lines]  # (the kernel or call that the text is of, or ""; the text; the context)
 
 
+def checked(lines: Lines, text: str, beside: Context) -> Lines:
+    """What a reader says of a text; ValueError where that is not of its lines, or names a step that there is not."""
+    if not isinstance(lines, Lines):
+        raise ValueError(f"expected Lines, got {type(lines).__name__}")
+    wanted = len(text.splitlines())
+    for what, each in (("steps", lines.steps), ("operations", lines.operations)):
+        if not isinstance(each, tuple) or len(each) != wanted:
+            raise ValueError(f"{what}: expected a tuple of one for each of {wanted} lines, got {len(each)}")
+    strange = {step for of in set(lines.steps) for step in of}.difference(beside.steps)
+    if strange or not set(lines.operations) <= {True, False}:
+        raise ValueError(f"expected steps that the program has and truth values, got {sorted(strange) or 'others'}")
+    if lines.by not in ("operation", "kernel") or not isinstance(lines.unreached, int):
+        raise ValueError(f"expected by 'operation' or 'kernel', got {lines.by!r}, unreached {lines.unreached!r}")
+    return lines
+
+
 def named(text: str | None, steps: Sequence[str]) -> Steps:
     """Of "rope+attention" those that are steps, each once."""
     return tuple(dict.fromkeys(step for step in (text or "").split("+") if step in steps))

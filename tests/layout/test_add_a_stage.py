@@ -22,7 +22,7 @@ from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.records.store import Store
 from oneblock.compilers import Artifact, Detail, Stage, dialects
-from oneblock.compilers.dialects import Dialect, Lexer
+from oneblock.compilers.dialects import Dialect, File, Lexer
 from tests.bench.report.test_report import record
 from tests.helpers.cases import case
 from tests.helpers.oneblock_process import on_a_terminal, publish
@@ -35,7 +35,7 @@ from dataclasses import replace
 
 from oneblock.backends.reference import Reference
 from oneblock.compilers import Artifact, Lowering, Stage
-from oneblock.compilers.dialects import Dialect, File, Lexer, Lines
+from oneblock.compilers.dialects import Dialect, File, Lexer, Lines, Names, Noise
 
 TEXT = "; a program of tiles\nnorm1: tile.square %x\nnorm1: tile.scale %x, 4\ntile.store %y\n"
 
@@ -72,6 +72,19 @@ TILE = Dialect(
     lexer=Lexer((("comment", ";.*"), ("operation", r"\btile\.\w+"), ("variable", r"%\w+"))),
     file=File(".tile", "tile-view opens it"),
 )
+
+
+def raising(*args):
+    raise RuntimeError("on the way")
+
+
+SHORT = replace(TILE, names=("short",), reader=lambda kernel, text, context: Lines((), ()))
+NOTHING = replace(TILE, names=("nothing",), reader=lambda kernel, text, context: None)
+STRANGER = replace(TILE, names=("stranger",), reader=lambda kernel, text, context: Lines(
+    tuple(("a step of theirs",) for _ in text.splitlines()), tuple(True for _ in text.splitlines())))
+RAISING = replace(TILE, names=("raising",), reader=raising, kernels=raising, schedule=raising, noise=Noise(
+    re.compile("(?!)"), (), (Names(re.compile(r"(?P<name>%\w+)"), raising, str, re.compile("%.*")),)))
+NAMELESS = replace(TILE, names=("nameless",), opcode=lambda line: 5)
 HALF, NO_DIALECT = TILE.names, {"names": "tile"}
 COLLIDES = replace(TILE, names=("collides", "hlo"))
 MISNAMED = replace(TILE, names=("right",))
@@ -93,7 +106,13 @@ REFUSED = {
     "misnamed": ("MISNAMED", "the entry point has to be named after it, 'right'"),
     "absent": ("ABSENT", "AttributeError"),
 }
-
+FAILING = {  # what of a dialect fails, once a text of it is read
+    "short": "its reader fails: ValueError: steps: expected a tuple of one for each of 4 lines, got 0",
+    "nothing": "its reader fails: ValueError: expected Lines, got NoneType",
+    "stranger": "its reader fails: ValueError: expected steps that the program has",
+    "raising": "its reader fails: RuntimeError: on the way",
+    "nameless": "its opcode fails: TypeError: expected a name or None, got 5",
+}
 
 MORE = "norm1: tile.square %x\nnorm1: tile.square %x\ntile.store %y\n"
 
@@ -103,6 +122,7 @@ class Added:
 
     def __init__(self, folder: Path) -> None:
         points = {"tile": "TILE", **{name: of for name, (of, _) in REFUSED.items()}}
+        points |= {name: name.upper() for name in FAILING}
         self.folder = folder
         self.env = publish(
             folder, "tiles_of_theirs", ADDED, {"oneblock.backends": {"tiles": "BACKEND"}, "oneblock.dialects": points}
@@ -223,6 +243,44 @@ def test_a_stage_of_a_dialect_that_was_left_out_says_why(here: Added, tmp_path: 
     assert "no step attribution for this dialect (dialect misnamed of tiles_of_theirs:MISNAMED is left out" in said
 
 
+def test_a_dialect_whose_functions_fail_costs_the_steps_of_its_texts(here: Added, tmp_path: Path) -> None:
+    for name, why in FAILING.items():
+        shutil.copytree(here.a.parent, tmp_path / name)
+        path = tmp_path / name / here.a.name
+        path.write_text(path.read_text().replace('"tile"', f'"{name}"'))
+        stats, kernel = answer(SHOW, path, "--stats")
+        assert kernel["by_step"] == {"norm1": 2, "": 1}, "the other text is read"
+        if name == "nameless":
+            assert (stats["operations"], stats["most_frequent"]) == (3, {"(other)": 3})
+        else:
+            assert stats["operations"] is None
+            shown = " ".join(run(SHOW, path, "--step", "norm1")[1].split())
+            assert f"no step attribution for this dialect (dialect {name} of tiles_of_theirs:{name.upper()}" in shown
+        assert why in dialects.refused()[name]
+        assert run(DIFF, path, path, "--stage", name)[0] == 0
+        data = page(path, tmp_path / name)
+        stage = data["cells"][0]["stages"][0]
+        assert ("counts" in stage, why in stage.get("unread", "")) == (
+            (True, False) if name == "nameless" else (False, True)
+        )
+    said = dialects.refused()
+    assert dialects.rows("raising", "%a\n%b") == ["%a", "%b"]
+    assert "its noise fails" in said["raising"]
+    assert dialects.context(None, {"raising": "x"}, ["norm1"]).kernels == {}
+    assert "its kernels fails" in said["raising"]
+    assert dialects.schedule("raising", "x", ["norm1"]) == {}
+    assert "its schedule fails" in said["raising"]
+
+
+def test_a_reader_of_ours_that_fails_is_a_bug_and_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*of: object) -> Any:
+        raise RuntimeError("ours")
+
+    monkeypatch.setitem(dialects.registry().known, "hlo", Dialect(("hlo",), (Stage.OPTIMIZED,), reader=raising))
+    with pytest.raises(RuntimeError, match="ours"):
+        dialects.read("hlo", "x", dialects.context(None, {}, []))
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
@@ -234,6 +292,7 @@ def test_a_stage_of_a_dialect_that_was_left_out_says_why(here: Added, tmp_path: 
         ({"stages": ("lowered",)}, "expected stages among graph, lowered"),
         ({"reader": "lines"}, "expected reader to be a function or None"),
         ({"lexer": "python"}, "expected lexer to be Lexer"),
+        ({"file": File}, "expected file to be File or NoneType"),
         ({"noise": "#.*"}, "expected noise to be Noise or NoneType"),
     ],
 )
@@ -266,3 +325,9 @@ def test_a_public_file_of_dialects_has_some(path: Path) -> None:
     module = __import__(f"oneblock.compilers.dialects.{path.stem}", fromlist=["DIALECTS"])
     assert module.DIALECTS
     assert all(dialects.find(name) is dialect for dialect in module.DIALECTS for name in dialect.names), "names clash"
+
+
+@pytest.mark.parametrize(("suffix", "readme"), [("mlir", "x"), ("/../x", "x"), (None, "x"), (".mlir", None)])
+def test_half_a_file_is_none(suffix: Any, readme: Any) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        File(suffix, readme)

@@ -25,7 +25,7 @@ from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageTex
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares
 from oneblock.compilers import Stage
-from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, find, lexer, read
+from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, find, lexer, read, refused
 from oneblock.workloads.ops.definitions import STEPS
 
 BUDGET = 2_600_000  # characters of the page for texts, so that all of it stays below 5 MB
@@ -160,6 +160,8 @@ class _Writer:
         lines, found = text.splitlines(), None if job.name.is_pass else read(job.ref.dialect, text, job.context)
         codes = list(zip(found.steps, found.operations, strict=True)) if found else []
         content = _attribution(len(lines), found)  # known, room for the text or not
+        if found is None and not job.name.is_pass and (why := refused().get(job.name.family)) is not None:
+            content = replace(content, unread=plain(why))
         shown = _cut(lines)
         body, runs = plain("\n".join(lines[:shown])), json.dumps(self._runs(codes[:shown]), separators=(",", ":"))
         place, where = self._blob(body), self._blob(runs)
