@@ -122,7 +122,7 @@ def test_tritons_own_interpreter_is_wrong_where_ours_is_right() -> None:
     """If it becomes right, the repair can go; and if it did not show here, nothing would say that ours is one."""
     program = """
 import torch
-from tests import test_triton_interpreter as here
+from tests.compilers.triton import test_triton_interpreter as here
 x, y = (here.draw(32, 32, dtype=torch.bfloat16, seed=seed) for seed in (0, 1))
 out = torch.zeros(32, 32)
 here.product[(1,)](x, y, out, N=32)
@@ -217,7 +217,10 @@ def test_nothing_is_left_behind(interpreted: Callable[[], None]) -> None:
 
 def test_what_is_compiled_after_an_interpretation_is_the_same_even_first_of_all(tmp_path: Path) -> None:
     """In a process that has compiled nothing yet, parts of the compiler are imported late: not while it is patched."""
-    program = "from tests import test_triton_interpreter as here; here.passing(); print(here.compiled(), end='')"
+    program = (
+        "from tests.compilers.triton import test_triton_interpreter as here;"
+        "here.passing(); print(here.compiled(), end='')"
+    )
     env, here = os.environ | {"TRITON_CACHE_DIR": str(tmp_path)}, Path(__file__).parents[3]
     answer = subprocess.run([sys.executable, "-c", program], env=env, cwd=here, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
