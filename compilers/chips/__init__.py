@@ -44,7 +44,9 @@ def third_party() -> ThirdParty:
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         try:
             chip = _checked(point.load(), found)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may fail in any way, and must not stop the rest
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a stranger's module may fail in any way, and must not stop the rest
             package = "" if point.dist is None else f" of {point.dist.name}"
             reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
             refused.append(f"chip {point.name!r}{package} is refused: {reason}")

@@ -75,7 +75,9 @@ def _loaded(point: EntryPoint, known: Mapping[str, Dialect]) -> Dialect | str:
     """Somebody else's dialect, or why it cannot be used."""
     try:
         found = point.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may raise anything: it is named, and the rest works
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a stranger's module may raise anything: it is named, and the rest works
         return f"{type(error).__name__}: {error}"
     if not isinstance(found, Dialect):
         return f"expected a Dialect, got {type(found).__name__}; see compilers/dialects/_dialect.py"

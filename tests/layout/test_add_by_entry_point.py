@@ -129,6 +129,7 @@ SAYS = {
         "shy": "does not say what it offers: RuntimeError: not today",
         "raises": "does not load: RuntimeError: on the way; mend or uninstall a-package",
         "exits": "does not load: SystemExit: 3",
+        "skips": "does not load: Skipped: not here",
         "typo": "does not load: AttributeError",
     },
     "workloads": {
@@ -148,6 +149,7 @@ SAYS = {
         "misnamed": "names a Mine: expected a Workload",
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",
+        "skips": "does not load: Skipped: not here",
         "typo": "does not load: AttributeError",
     },
     "configurations": {
@@ -158,6 +160,7 @@ SAYS = {
         "eps": "norm_eps of 'eps': expected a positive number, got '1e-5'",
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",
+        "skips": "does not load: Skipped: not here",
         "typo": "does not load: AttributeError",
     },
 }
@@ -188,6 +191,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "a_package.py").write_text(SOURCE)
     (folder / "a_package_raises.py").write_text("raise RuntimeError('on the way')\n")
     (folder / "a_package_exits.py").write_text("raise SystemExit(3)\n")
+    (folder / "a_package_skips.py").write_text("class Skipped(BaseException): pass\nraise Skipped('not here')\n")
     info = folder / "a_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-package\nVersion: 1.0\n")
@@ -195,7 +199,8 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for group, points in GROUPS.items():
         objects = {"misnamed": "other"} if group == "configurations" else {}
         lines += [f"[oneblock.{group}]", *(f"{name} = a_package:{objects.get(name, name)}" for name in points)]
-        lines += ["raises = a_package_raises:X", "exits = a_package_exits:X", "not.a.name = a_package:mine"]
+        lines += ["raises = a_package_raises:X", "exits = a_package_exits:X", "skips = a_package_skips:X"]
+        lines.append("not.a.name = a_package:mine")
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}

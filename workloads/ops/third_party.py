@@ -36,7 +36,9 @@ class Point:
             return self.entry.load()
         except ModuleNotFoundError as error:
             raise Refused(f"{error.name} is not installed, which {self} needs", f"pip install {error.name}") from error
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a module may end the process, or skip as a test does: no Exception either
             raise Refused(
                 f"{self} does not load: {type(error).__name__}: {error}", f"mend or uninstall {self.package}"
             ) from error
