@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from oneblock.workloads.ops.nearest import unknown
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")  # a name of cells encodes what separates its parts
 Norm = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu"]
 FEED_FORWARDS = {("silu", True): "swiglu", ("gelu", False): "gelu"}  # (activation, gated): the operation that does it
