@@ -49,7 +49,7 @@ def kernels(pallas: Backend) -> Any:
 
     class Kernels:
         flash, paged, rms = (
-            importlib.import_module(f"oneblock.backends._pallas.{name}")
+            importlib.import_module(f"oneblock.backends.kernels.pallas.{name}")
             for name in ("flash_attention", "paged_attention", "rms_matmul")
         )
 
