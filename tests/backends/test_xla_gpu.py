@@ -178,7 +178,7 @@ def test_what_it_cannot_compile_for_says_what_to_do(xla_gpu: Backend) -> None:
         xla_gpu.probe(Target("cuda"))
     assert "jax_xla" in caught.value.hint
     with pytest.raises(Unsupported, match="leave out @tp8"):
-        xla_gpu.probe(replace(H100, mesh="tp8"))
+        xla_gpu.probe(Target(f"{H100}@tp8"))
     assert xla_gpu.probe(H100).kind is Kind.COMPILED
 
 
