@@ -103,7 +103,7 @@ if device is None and not compiler["compiles_for"]:
 HERE = "cpu" if device is None else "tpu"
 TARGET = GENERATIONS["TPU v5 lite" if device is None else device]
 print(f"To be compiled for {TARGET}, and measured on the {device or 'CPU: ' + compiler['reason']}.")
-print({name: found["environment"]["software"][name] for name in ("python", "oneblock", "jax", "libtpu")})
+print({name: found["environment"]["software"][name] for name in ("python", "jax", "libtpu")})
 
 # %% [markdown]
 """## Predict

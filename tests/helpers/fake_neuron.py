@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from oneblock.backends import neuron_torch
 from oneblock.compilers.neuron import driver, pins
 
 PLACEHOLDERS = {"nki": "0.0.1", "neuronx-cc": "1.0.post1", "torch-neuronx": "1.0", "libneuronxla": "1.0"}
@@ -145,6 +146,7 @@ def _forget() -> dict[str, ModuleType]:
         parent, _, child = name.rpartition(".")
         if parent in sys.modules and hasattr(sys.modules[parent], child):
             delattr(sys.modules[parent], child)
+    vars(neuron_torch.BACKEND).pop("loaded", None)  # the family, which holds the toolchain of before
     return {name: sys.modules.pop(name) for name in names}
 
 
