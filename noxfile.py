@@ -34,12 +34,13 @@ def test_files(*names: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, who imports whom, and what the structure costs a reader."""
+    """Check style, formatting, who imports whom, what the structure costs a reader, and how far a job travels."""
     session.install(LOCK, "-e.", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-logo")
     session.run("python", "ci/figures/structure.py")
+    session.run("python", "ci/figures/walk.py")
     session.run("shellcheck", *(str(path) for path in sorted(Path("ci").rglob("*.sh"))))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,10 @@ class Cell:
     def key(self) -> str:
         """A hash of the whole cell: what must be equal before two records are of one cell."""
         return digest(self.keys())
+
+    def identity(self, tier: str, machine: Mapping[str, Any], software: Mapping[str, Any]) -> str:
+        """The name under which it counts as done: a hash of itself and of all that its outcome depends on."""
+        return digest([self.keys(), tier, machine, software])
 
     def weight_arrays(self, workload: Workload) -> Named:
         """Its weights by name, in its dtype: seeded, or a layer of a checkpoint."""

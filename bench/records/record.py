@@ -192,7 +192,7 @@ class Record:
 
     def identity(self) -> str:
         """The name under which a cell counts as done."""
-        return identity(self.cell, self.tier, self.environment)
+        return self.cell.identity(self.tier, self.environment.machine, self.environment.software)
 
     def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
         """The raw seconds of a series ("cold", "warm", "fresh", "device"), one tuple a process.
@@ -206,8 +206,3 @@ class Record:
     def with_doubts(self, doubts: list[str]) -> Record:
         """The same record, doubting more."""
         return replace(self, doubts=(*self.doubts, *doubts))
-
-
-def identity(cell: Cell, tier: str, environment: Environment) -> str:
-    """The name under which a cell counts as done: cell, tier, machine, and the software that its outcome depends on."""
-    return digest([cell.keys(), tier, environment.machine, environment.software])

@@ -23,7 +23,7 @@ from oneblock.bench.judge.doubts import doubts
 from oneblock.bench.judge.roofline import costs, reference_bytes, stated_limits, too_fast
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
-from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status, identity
+from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.store import Store, adapter, to_json
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.probes import not_run_here
@@ -110,7 +110,7 @@ class Run:
             yield from ((index, cell) for cell in cells)
 
     def _identity(self, cell: Cell) -> str:
-        return identity(cell, self.tier.name, self._environment(cell))
+        return cell.identity(self.tier.name, self.environment.machine, software(cell))
 
     def _environment(self, cell: Cell) -> Environment:
         return replace(self.environment, software=software(cell))

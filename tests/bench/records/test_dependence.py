@@ -17,7 +17,6 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.records import dependence
 from oneblock.bench.records.dependence import software, source_hash, sources, versions
-from oneblock.bench.records.record import identity
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Tpu
 from oneblock.compilers.tvm import store
@@ -94,7 +93,7 @@ def cell(backend: str, ops_set: str = "plain", workload: str = "block", target: 
 
 
 def identity_of(made: Cell) -> str:
-    return identity(made, "smoke", replace(record().environment, software=software(made)))
+    return made.identity("smoke", record().environment.machine, software(made))
 
 
 def identities() -> dict[str, str]:
