@@ -8,13 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from time import sleep
-
-from filelock import FileLock
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
@@ -27,13 +23,13 @@ from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, 
 from oneblock.bench.records.store import Store, adapter, to_json
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.probes import not_run_here
+from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
 from oneblock.compilers import Detail
 
-_POLL_S = 0.02
 Tell = Callable[[str], None]  # what is being done, for people
 
 
@@ -78,7 +74,7 @@ class Run:
             self._elsewhere = not_run_here(_not_cpu(todo), self.bounds)
             self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], Path(scratch), book, tell)
             todo = [cell for cell in todo if cell not in self.finished]
-            with _alone():
+            with alone(self.bounds.timeout_s):
                 needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
                 book.learn(needed, lambda _: tell("measuring the machine's limits"))
             while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
@@ -130,7 +126,7 @@ class Run:
         """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
         key = self._identity(cell)
         tell(f"{cell.name}  waiting for another run")
-        with _alone():
+        with alone(self.bounds.timeout_s):
             if self._already_done(cell):
                 return
             if index not in self._partials(key):
@@ -236,14 +232,3 @@ def _phases(name: str, tell: Tell) -> Listener:
 def _not_cpu(cells: list[Cell]) -> list[tuple[str, Target]]:
     pairs = dict.fromkeys((cell.backend, cell.target) for cell in cells)
     return [(backend, target) for backend, target in pairs if target != "cpu"]
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Only one process is measured at a time on this machine; the kernel frees the lock however its holder ends.
-
-    The pause afterwards is longer than a waiting run's poll, so that two runs take turns.
-    """
-    with FileLock(Path(tempfile.gettempdir(), "oneblock-measuring.lock"), mode=0o666, poll_interval=_POLL_S):
-        yield
-    sleep(2 * _POLL_S)

@@ -1,0 +1,92 @@
+"""One measurement at a time: the runs of a user on a machine take turns, and one that waits says for whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from filelock import FileLock, Timeout
+
+from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.text import plain
+
+_POLL_S = 0.02
+_QUIET_S = 1.0  # two runs that take turns pass launches of less to each other: nobody need be told
+_LEAST_WAIT_S = 60.0
+
+
+@contextmanager
+def alone(timeout_s: float) -> Iterator[None]:
+    """Only one process of this user's is measured at a time; the kernel frees the lock however its holder ends.
+
+    A holder has it for one launch, which may take `timeout_s`: another run waits for as long, a minute at the least,
+    and Refused then says who has it. The pause afterwards is longer than a poll, so that two runs take turns.
+    """
+    folder = _own_folder()
+    holder = folder / "holder.json"
+    lock = FileLock(folder / "measuring.lock", poll_interval=_POLL_S)
+    try:
+        _wait(lock, holder, max(timeout_s, _LEAST_WAIT_S))
+    except OSError as error:
+        raise Refused(f"{folder}: the lock of measurements cannot be taken: {error.strerror or error}") from error
+    try:
+        with suppress(OSError):  # a full disk: those who wait are not told for whom
+            holder.write_text(json.dumps({"pid": os.getpid(), "command": shlex.join(sys.orig_argv)}))
+        yield
+    finally:
+        lock.release()
+    sleep(2 * _POLL_S)
+
+
+def _wait(lock: FileLock, holder: Path, most_s: float) -> None:
+    end = monotonic() + most_s
+    with suppress(Timeout):
+        lock.acquire(timeout=min(_QUIET_S, most_s))
+        return
+    note(f"oneblock: waiting for its turn, {most_s:.0f} s at most: {_who(holder)} measures here")
+    try:
+        lock.acquire(timeout=max(0.0, end - monotonic()))
+    except Timeout:
+        raise Refused(
+            f"waited {most_s:.0f} s for its turn, and {_who(holder)} still measures here: wait until it ends, or end "
+            "it; the same command goes on from here (--timeout is how long it waits)"
+        ) from None
+
+
+def _who(holder: Path) -> str:
+    """The process that has the lock, as it told of itself; what stands there may be of one before it."""
+    try:
+        told = json.loads(holder.read_text())
+        return f"process {int(told['pid'])} ({' '.join(plain(str(told['command'])).split())[:200]})"
+    except (OSError, ValueError, TypeError, LookupError):
+        return "another run"
+
+
+def _own_folder() -> Path:
+    """A folder that only this user may write to: in one that all share anybody may lay a link or hold a lock."""
+    user = os.getuid() if hasattr(os, "getuid") else "here"
+    folder = Path(tempfile.gettempdir(), f"oneblock-{user}")
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        about = folder.lstat()
+    except OSError as error:
+        raise Refused(
+            f"{folder}: cannot be made, and the lock of measurements is kept there: {error.strerror}; set TMPDIR to a "
+            "folder that may be written to"
+        ) from error
+    theirs = hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & 0o022)
+    if not stat.S_ISDIR(about.st_mode) or theirs:
+        raise Refused(
+            f"{folder}: expected a folder that only this user may write to, got another's or none: the lock of "
+            "measurements is kept there; remove it, or set TMPDIR to another folder"
+        )
+    return folder
