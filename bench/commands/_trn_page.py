@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from oneblock.bench.format.text import plain
+from oneblock.bench.records.files import write_asked
 from oneblock.compilers.api.export import TrnSource
 
 LABEL = "obsolete dialect (neuronxcc.nki, rejected by Neuron SDK 2.30 and later), source emission only, not runnable"
@@ -17,7 +18,7 @@ _PARTITIONS = 128  # of SBUF and of PSUM, whose first axis, or the one that par_
 def write(found: TrnSource, directory: Path) -> Path:
     """Write the page to a folder; its path."""
     path = directory / "tvm-trn.html"
-    path.write_text(render(found), encoding="utf-8")
+    write_asked(path, render(found).encode(errors="replace"), "-o")
     return path
 
 

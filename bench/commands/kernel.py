@@ -15,6 +15,8 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, capable
 from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.records.files import write_asked
+from oneblock.bench.records.names import file_name
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.records import console
 
@@ -59,9 +61,8 @@ def COMMAND(
 
 
 def _write(folder: Path, ran: ScriptRun) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for i, (name, trace) in enumerate(zip(ran.kernels, ran.traces(), strict=True)):
-        (folder / f"{i:02d}-{name}.json").write_text(json.dumps(trace))
+        write_asked(folder / file_name(f"{i:02d}-{name}.json"), json.dumps(trace).encode(), "--perfetto")
     note(f"{len(ran.kernels)} traces in {folder}: ui.perfetto.dev opens them")
 
 

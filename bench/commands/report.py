@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from oneblock.bench.commands._app import answer, json_option, records_option
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import note
 from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
+from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.find import load, newest
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem, Store, read_record
@@ -103,16 +104,13 @@ def write(
     held = _against(latest, against) if against is not None else None
     study = Study(title, latest, problems, held, explorer)
     page = render(study)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page.html, encoding="utf-8")
-        nbytes = write_beside(explorer.beside, beside)
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}; give another with --to") from error
+    html = page.html.encode(errors="replace")
+    write_asked(path, html, "--to")
+    nbytes = write_beside(explorer.beside, beside)
     exported = export(study, folder) if folder is not None else None
     why = tuple(problem.why for problem in (*problems, *page.left_out))
     folder_of = beside if explorer.beside else None
-    return ReportSummary(path, len(records), len(page.html.encode()), why, exported, held, folder_of, nbytes)
+    return ReportSummary(path, len(records), len(html), why, exported, held, folder_of, nbytes)
 
 
 def _against(records: list[tuple[Path, Record]], before: Path) -> SetComparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,8 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.compare import Comparison, compare
 from oneblock.bench.judge.figures import Change, agree, changes, of_steps, whole
 from oneblock.bench.records.record import ArtifactRef, Record
-from oneblock.bench.records.stages import StageText, in_order, named, normal, opened, text_of
-from oneblock.bench.records.store import Store
+from oneblock.bench.records.stages import StageText, in_order, named, normal, opened
+from oneblock.bench.records.store import Store, StoreError
 from oneblock.compilers.dialects import find, schedule
 from oneblock.workloads.ops.definitions import STEPS
 
@@ -155,8 +156,9 @@ def _pieces(record: Record, store: Store) -> _Pieces:
     """How many fusions and kernels a schedule has for each step; empty without the text that says so."""
     for ref in reversed(record.artifacts):
         known = find(ref.dialect)
-        if known and known.schedule and ref.dialect in known.names and store.artifact_path(ref.sha256).exists():
-            return schedule(ref.dialect, text_of(ref, store), STEPS)
+        if known and known.schedule and ref.dialect in known.names and store.has_text(ref):
+            with contextlib.suppress(StoreError):  # another text than the record is of
+                return schedule(ref.dialect, store.text(ref), STEPS)
     return {}
 
 
@@ -165,16 +167,14 @@ def _in_short(
 ) -> StageDifference:
     if one.sha256 == two.sha256:
         return StageDifference(one.dialect, True, None, "the same text")
-    gone = [
-        store for ref, store in zip((one, two), stores, strict=True) if not store.artifact_path(ref.sha256).exists()
-    ]
-    if gone:
-        return StageDifference(one.dialect, None, None, "the text is gone")
     if max(one.bytes, two.bytes) > LARGEST:
         return StageDifference(one.dialect, None, None, f"over {LARGEST >> 10} KiB: --stage {one.dialect} reads it")
-    (left,), (right,) = (
-        opened(record, [ref], store) for record, ref, store in zip(records, (one, two), stores, strict=True)
-    )
+    try:
+        (left,), (right,) = (
+            opened(record, [ref], store) for record, ref, store in zip(records, (one, two), stores, strict=True)
+        )
+    except StoreError:
+        return StageDifference(one.dialect, None, None, "the text is gone, or not the one of its record")
     found = sections(left, right, None, raw)
     lines = (len(left.rows), len(right.rows))
     apart = [section.step or "no step" for section in found if not section.same]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import ArtifactRef, Record
-from oneblock.bench.records.store import Store
+from oneblock.bench.records.store import Store, StoreError
 from oneblock.compilers.dialects import Context, Lines, StageName, Steps, context, normalised, opcode, read
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.nearest import unknown
@@ -74,23 +74,15 @@ def named(record: Record, name: str) -> list[ArtifactRef]:
     raise LookupError(unknown("stage", name, known))
 
 
-def text_of(ref: ArtifactRef, store: Store) -> str:
-    """A stage's text; Refused where its file is gone."""
-    path = store.artifact_path(ref.sha256)
-    if not path.exists():
-        raise Refused(f"{path}: the stage's text is gone; `oneblock run --again` writes it anew")
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
 def whole(refs: Sequence[ArtifactRef], store: Store) -> list[StageText]:
     """Stages of which only the text is asked for."""
-    return [StageText(ref, text_of(ref, store), None) for ref in refs]
+    return [StageText(ref, store.text(ref), None) for ref in refs]
 
 
 def opened(record: Record, refs: Sequence[ArtifactRef], store: Store) -> list[StageText]:
     """Stages with the steps of their lines."""
     context = context_of(record, store)
-    texts = [(ref, text_of(ref, store)) for ref in refs]
+    texts = [(ref, store.text(ref)) for ref in refs]
     return [StageText(ref, text, read(ref.dialect, text, context)) for ref, text in texts]
 
 
@@ -103,20 +95,26 @@ def check_step(record: Record, step: str) -> str:
 
 
 class _Texts(Mapping[str, str]):
-    """The texts that are at hand, by dialect, each read when it is asked for."""
+    """The texts that are at hand, by dialect, each read when it is asked for.
+
+    One that is not of its hash tells nothing of the others; where it is itself asked for, the store says so.
+    """
 
     def __init__(self, record: Record, store: Store) -> None:
-        paths = {ref.dialect: store.artifact_path(ref.sha256) for ref in record.artifacts}
-        self.paths = {dialect: path for dialect, path in paths.items() if path.exists()}
+        self.refs, self.store = {ref.dialect: ref for ref in record.artifacts if store.has_text(ref)}, store
 
     def __getitem__(self, dialect: str) -> str:
-        return self.paths[dialect].read_text(encoding="utf-8", errors="replace")
+        ref = self.refs[dialect]
+        try:
+            return self.store.text(ref)
+        except StoreError:
+            return ""
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.paths)
+        return iter(self.refs)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.refs)
 
 
 def context_of(record: Record, store: Store) -> Context:

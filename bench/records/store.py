@@ -8,27 +8,29 @@ RECORDS/.partial/IDENTITY/N.json    the launches of a cell that is not finished
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
-import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_json as dump
 
+from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, read_plain, write_whole
 from oneblock.bench.records.history import upgraded
+from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
 from oneblock.compilers import Artifact
 from oneblock.compilers.api.kind import Kind
 
-LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
+LARGEST_TEXT_BYTES = 2**29  # of one stage; all passes of a large program are some hundred MB together
 
 
 class StoreError(Exception):
@@ -59,12 +61,7 @@ def to_json(value: Any) -> bytes:
 def read_record(path: Path) -> Record:
     """One record; StoreError says why it is none."""
     try:
-        size = path.stat().st_size
-        if size > LARGEST_RECORD_BYTES:
-            raise StoreError(
-                f"{path}: {size / 2**20:.0f} MiB; a record is at most {LARGEST_RECORD_BYTES >> 20} MiB, so this is none"
-            )
-        raw = path.read_bytes()
+        raw = read_plain(path, LARGEST_RECORD_BYTES)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     try:
@@ -162,47 +159,72 @@ class Store:
         (self.directory / ".probe").unlink(missing_ok=True)
 
     def add(self, record: Record) -> Path:
-        """Write a record, and forget the launches it was made of."""
+        """Write a record, and forget the launches it was made of; of one moment the later has the later name."""
         identity = record.identity()
         stamp = record.created.replace(":", "").replace("-", "")
-        path = self.directory / f"{record.cell.name}.{identity}.{stamp}.json"
+        name = f"{file_name(record.cell.name)}.{identity}.{stamp}"
+        again = (f"{name}~{number:03}.json" for number in count(2))  # where the clock stood still, or went back
+        path = next(path for path in map(self.directory.joinpath, chain([f"{name}.json"], again)) if not path.exists())
         self._write(path, to_json(record))
         shutil.rmtree(self.directory / ".partial" / identity, ignore_errors=True)
         return path
 
     def add_artifact(self, artifact: Artifact) -> ArtifactRef:
-        """Keep a stage's text under its hash."""
+        """Keep a stage's text under its hash; a file of that name with another text, as one that was cut, is replaced.
+
+        What is no file of that name, such as a link, is in the way: StoreError.
+        """
         raw = artifact.text.encode()
-        sha256 = hashlib.sha256(raw).hexdigest()
-        path = self.artifact_path(sha256)
-        if not path.exists():
-            self._write(path, raw)
-        return ArtifactRef(artifact.stage, artifact.dialect, sha256, len(raw))
+        ref = ArtifactRef(artifact.stage, artifact.dialect, hashlib.sha256(raw).hexdigest(), len(raw))
+        try:
+            self.text(ref)
+        except StoreError:
+            self._write(self.artifact_path(ref.sha256), raw)
+        return ref
 
     def artifact_path(self, sha256: str) -> Path:
         """Where the text of that hash is kept."""
         return self.directory / "artifacts" / f"{sha256}.txt"
+
+    def has_text(self, ref: ArtifactRef) -> bool:
+        """Whether a file of its name and size is there, whose text `text` compares with the hash."""
+        return is_plain(self.artifact_path(ref.sha256), ref.bytes)
+
+    def text(self, ref: ArtifactRef) -> str:
+        """A stage's text; StoreError where it is gone, or is not the one that its record is of."""
+        path = self.artifact_path(ref.sha256)
+        try:
+            raw = read_plain(path, min(ref.bytes, LARGEST_TEXT_BYTES))
+        except FileNotFoundError as error:
+            raise StoreError(f"{path}: the stage's text is gone; `oneblock run --again` writes it anew") from error
+        except OSError as error:
+            raise StoreError(f"{path}: the stage's text cannot be read: {error.strerror}") from error
+        if hashlib.sha256(raw).hexdigest() != ref.sha256:
+            raise StoreError(
+                f"{path}: expected the text of that hash, got another: it was cut off or changed; "
+                "`oneblock run --again` writes it anew"
+            )
+        return raw.decode(errors="replace")
 
     def add_partial(self, identity: str, index: int, raw: bytes) -> None:
         """Keep what one launch measured until its cell is finished."""
         self._write(self.directory / ".partial" / identity / f"{index}.json", raw)
 
     def partials(self, identity: str) -> dict[int, bytes]:
-        """The launches kept so far, by index."""
-        folder = self.directory / ".partial" / identity
-        return {int(path.stem): path.read_bytes() for path in sorted(folder.glob("*.json"))}
+        """The launches kept so far, by index; what is no plain file of such a name is none."""
+        found = {}
+        for path in sorted((self.directory / ".partial" / identity).glob("*.json")):
+            if path.stem.isascii() and path.stem.isdecimal():
+                with contextlib.suppress(OSError):
+                    found[int(path.stem)] = read_plain(path, LARGEST_RECORD_BYTES)
+        return found
 
     def _write(self, path: Path, raw: bytes) -> None:
-        """All of it or nothing: to a temporary name, to the disk, then renamed."""
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        """All of it or nothing, within the directory: a folder of it that is a link would lead out of it."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            for inside in path.relative_to(self.directory).parents[:-1]:
+                if (self.directory / inside).is_symlink():
+                    raise OSError(errno.ELOOP, f"{inside} is a link, which may lead anywhere")
+            write_whole(path, raw)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise StoreError(f"{path.parent}: cannot be written to: {error.strerror}; give another with -o") from error

@@ -16,6 +16,8 @@ from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.api.export import ModuleTaker
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import size
+from oneblock.bench.records.files import write_asked
+from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.export_job import ExportJob, HloModule
 from oneblock.bench.worker.golden_job import GoldenJob
@@ -63,7 +65,7 @@ class Handed:
 def hand_over(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, listen: Listener) -> Handed:
     """Export one program for the targets of its cells; the files take their names when the answers are right."""
     cell = cells[0]
-    module, text = directory / f"{cell.subject}.hlo.pb", directory / f"{cell.subject}.hlo.txt"
+    module, text = (directory / f"{file_name(cell.subject)}.hlo.{ending}" for ending in ("pb", "txt"))
     with tempfile.TemporaryDirectory(prefix=".oneblock-export-", dir=directory) as scratch:
         golden, unchecked, its_text = (str(Path(scratch) / name) for name in ("golden.npz", module.name, text.name))
         made = launch(GoldenJob(cell, golden, _INPUTS), within, listen=listen)
@@ -84,13 +86,11 @@ def _for_target(cell: Cell, taker: ModuleTaker, module: Path, written: HloModule
         command = taker.compile_command(module.name, cell.subject, target)
     except Unsupported as error:
         return ForTarget(cell.target, None, f"no script: {error}")
-    script = module.with_name(f"{cell.subject}.{target.architecture}.sh")
-    script.write_text(
-        _SCRIPT.format(
-            name=cell.subject, target=cell.target, sha256=written.sha256, module=module.name, command=command
-        )
+    script = module.with_name(f"{file_name(cell.subject)}.{target.architecture}.sh")
+    text = _SCRIPT.format(
+        name=cell.subject, target=cell.target, sha256=written.sha256, module=module.name, command=command
     )
-    script.chmod(0o755)
+    write_asked(script, text.encode(), "-o", mode=0o755)
     return ForTarget(cell.target, str(script), None)
 
 

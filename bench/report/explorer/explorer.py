@@ -20,7 +20,7 @@ from oneblock.bench.format.text import plain
 from oneblock.bench.judge.steps import NONE, counted, table
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
-from oneblock.bench.records.store import Store
+from oneblock.bench.records.store import Store, StoreError
 from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares
@@ -72,7 +72,7 @@ class _Job:
     known: str  # of the context, to tell it from others
     ref: ArtifactRef
     name: StageName
-    path: Path
+    store: Store
 
 
 def explore(records: Sequence[tuple[Path, Record]], folder: str = "stages", budget: int = BUDGET) -> Explorer:
@@ -113,7 +113,7 @@ def _jobs(cell: ExplorerCell, path: Path, record: Record) -> Iterator[_Job]:
     for number, ref in enumerate(record.artifacts):
         name = StageName.parse(ref.dialect)
         rank = len(stages) if name.is_pass else stages.index(ref.stage)
-        yield _Job((rank, number, cell.id), cell, context, known, ref, name, store.artifact_path(ref.sha256))
+        yield _Job((rank, number, cell.id), cell, context, known, ref, name, store)
 
 
 class _Writer:
@@ -147,13 +147,14 @@ class _Writer:
         (job.cell.passes if name.is_pass else job.cell.stages).append(stage)
 
     def _content(self, job: _Job) -> Content:
-        path, absent = f"artifacts/{job.path.name}", "no room in the page: {} has it"
+        path = f"artifacts/{job.store.artifact_path(job.ref.sha256).name}"
+        no_room = f"no room in the page: {path} has it"
         if self.full or self.unread < job.ref.bytes:
-            return Content(absent=absent.format(path), unread=_unread(job.ref, "no room"))
+            return Content(absent=no_room, unread=_unread(job.ref, "no room"))
         try:
-            text = job.path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            gone = f"{path} is not there: `oneblock run --again` writes it anew"
+            text = job.store.text(job.ref)
+        except StoreError:
+            gone = f"{path} is not there, or not the text of its record: `oneblock run --again` writes it anew"
             return Content(absent=gone, unread=_unread(job.ref, "its file is gone"))
         self.unread -= len(text)
         # What is shown of a pass is a difference, and no step.
@@ -166,7 +167,7 @@ class _Writer:
         body, runs = plain("\n".join(lines[:shown])), json.dumps(self._runs(codes[:shown]), separators=(",", ":"))
         place, where = self._blob(body), self._blob(runs)
         if place is None or where is None:
-            return replace(content, absent=absent.format(path))
+            return replace(content, absent=no_room)
         content = replace(content, text=place, runs=where)
         if shown < len(lines):
             content = replace(content, shown=shown, beside=f"{self.folder}/{self._beside(job.ref, text)}")

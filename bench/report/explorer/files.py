@@ -7,12 +7,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-_OWN = re.compile(r"[A-Za-z0-9_.-]{1,60}-[0-9a-f]{12}\.txt")  # what name_beside() makes, and nothing else
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.records.files import write_asked
+from oneblock.bench.records.names import file_name
+
+_OWN = re.compile(r"[A-Za-z0-9_.+@,%=~-]{1,180}-[0-9a-f]{12}\.txt")  # what name_beside() makes, and nothing else
 
 
 def name_beside(dialect: str, sha256: str) -> str:
     """The name of a text's file."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", dialect)[:60] + f"-{sha256[:12]}.txt"
+    return f"{file_name(dialect)}-{sha256[:12]}.txt"
 
 
 def write_beside(beside: Mapping[str, str], folder: Path) -> int:
@@ -20,12 +24,12 @@ def write_beside(beside: Mapping[str, str], folder: Path) -> int:
 
     Those of an earlier page go where this one names them no more; a file by another name is not of a page, and stays.
     """
-    if beside:
-        folder.mkdir(parents=True, exist_ok=True)
+    if beside and folder.is_symlink():
+        raise Refused(f"{folder}: expected a folder for the long texts, got a link; remove it, or give another --to")
     nbytes = 0
     for name, text in beside.items():
         data = text.encode("utf-8", "replace")
-        (folder / name).write_bytes(data)
+        write_asked(folder / name, data, "--to")
         nbytes += len(data)
     _remove_old(beside, folder)
     return nbytes

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import Record
-from oneblock.bench.records.stages import text_of
-from oneblock.bench.records.store import Problem, Store
+from oneblock.bench.records.store import Problem, Store, StoreError
 from oneblock.compilers.dialects import StageName, find
 
 Sources = Iterable[tuple[str, Record, Store]]  # (the name of the record's file, the record, where its texts are)
@@ -27,14 +26,14 @@ def traces(sources: Sources) -> tuple[dict[str, bytes], list[Problem]]:
         parts = []
         for ref in sorted(refs, key=lambda ref: _in_order(ref.dialect)):
             path = store.artifact_path(ref.sha256)
-            if not path.exists():
-                continue
             try:
-                parts.append(_timeline(text_of(ref, store)))
+                parts.append(_timeline(store.text(ref)))
+            except StoreError as error:
+                problems.append(Problem(path, str(error)))
             except ValueError as error:
                 problems.append(Problem(path, f"{path}: {ref.dialect} of {record.cell.name} is no trace: {error}"))
         if parts:
-            found[f"{safe(name)}.json"] = json.dumps(joined(parts)).encode()
+            found[f"{file_name(name)}.json"] = json.dumps(joined(parts)).encode()
     return found, problems
 
 
@@ -46,12 +45,15 @@ def _in_order(dialect: str) -> tuple[float, str]:
 
 def _timeline(text: str) -> dict[str, Any]:
     """A trace's JSON; ValueError says what it lacks."""
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict) or not isinstance(found.get("traceEvents"), list):
         raise ValueError("it has no list of events")
     try:
         joined([found])
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ArithmeticError) as error:
         raise ValueError("its events are not what a trace has") from error
     return found
 
@@ -73,18 +75,22 @@ def joined(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"traceEvents": events, "displayTimeUnit": "ns", "otherData": other}
 
 
-def programs(sources: Sources) -> dict[str, bytes]:
-    """Each record's programs in dialects that others open, by "DIALECT/NAME.mlir", and beside them what opens them."""
+def programs(sources: Sources) -> tuple[dict[str, bytes], list[Problem]]:
+    """Each record's programs in dialects that others open, by "DIALECT/NAME.mlir", and beside them what opens them.
+
+    A text that is gone, or not that of its record, is left out and named.
+    """
     found: dict[str, bytes] = {}
+    problems = []
     for name, record, store in sources:
         for ref in record.artifacts:
             known = find(ref.dialect)
-            if known and known.file and ref.dialect in known.names and store.artifact_path(ref.sha256).exists():
-                found[f"{ref.dialect}/{safe(name)}{known.file.suffix}"] = text_of(ref, store).encode()
+            if not known or not known.file or ref.dialect not in known.names:
+                continue
+            try:
+                found[f"{ref.dialect}/{file_name(name)}{known.file.suffix}"] = store.text(ref).encode()
+            except StoreError as error:
+                problems.append(Problem(store.artifact_path(ref.sha256), str(error)))
+            else:
                 found[f"{ref.dialect}/README.md"] = known.file.readme.encode()
-    return found
-
-
-def safe(name: str) -> str:
-    """A file's name out of a record's, which may hold anything."""
-    return re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "_"
+    return found, problems

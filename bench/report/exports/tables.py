@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneblock.bench.format.errors import Refused
+from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.store import Problem, Store, to_json
 from oneblock.bench.report import sections
 from oneblock.bench.report.exports.stages import programs, traces
@@ -62,16 +62,17 @@ def export(study: Study, folder: Path) -> ExportSummary:
     cells = [{"row": cell_row(record), "file": path.name, "record": record} for path, record in study.records]
     stores = [(path.stem, record, Store(path.parent)) for path, record in study.records]
     traced, unread = traces(stores)
+    lowered, lost = programs(stores)
+    unread += lost
     left_out = [{"path": str(one.path), "why": one.why} for one in (*study.problems, *refused, *unread)]
     held = None if study.against is None else {name: getattr(study.against, name) for name in _HELD}
     whole = {"format": FORMAT, "version": VERSION, "title": study.title, **tables}
     whole |= {"cells": cells, "against": held, "left_out": left_out}
     files = {"report.json": to_json(whole), **{f"{name}.csv": text.encode() for name, text in texts.items()}}
-    lowered = programs(stores)
     for name, raw in (*files.items(), *lowered.items()):
-        _write(folder / name, raw)
+        write_asked(folder / name, raw, "--export")
     for name, raw in traced.items():
-        _write(folder / "traces" / name, raw)
+        write_asked(folder / "traces" / name, raw, "--export")
     count = sum(not name.endswith("/README.md") for name in lowered)
     return ExportSummary(folder, len(cells), len(traced), count, tuple(one.why for one in (*refused, *unread)))
 
@@ -91,14 +92,6 @@ def _tables(study: Study) -> tuple[dict[str, list[Mapping[str, Value]]], dict[st
         except Exception as error:  # noqa: BLE001  one section must not take the others' tables with it: it is named
             refused.append(sections.refusal(name, error))
     return rows, texts, refused
-
-
-def _write(path: Path, raw: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw)
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}; give another folder with --export") from error
 
 
 def as_csv(table: Table, rows: Iterable[Mapping[str, Value]]) -> str:

@@ -14,7 +14,7 @@ import pytest
 from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import adapter
-from oneblock.bench.report.exports.stages import joined, safe
+from oneblock.bench.report.exports.stages import joined
 from oneblock.bench.report.rows.cells import COLUMNS, cell_row
 from oneblock.compilers.api.facts import Buffer, Memory
 from oneblock.compilers.api.kind import Kind
@@ -159,19 +159,12 @@ def test_a_text_that_is_gone_is_left_out(tmp_path: Path) -> None:
     assert not (out / "stablehlo").exists()
 
 
-@pytest.mark.parametrize("name", ["../../etc/x", "/abs", "a\x1b[31mb", "..", ""])
-def test_no_name_leaves_the_folder(name: str) -> None:
-    assert "/" not in safe(name)
-    assert "\x1b" not in safe(name)
-    assert safe(name)[0] != "."
-
-
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     store(tmp_path / "records", record("jax_xla"))
     (tmp_path / "file").write_text("")
     words = ("-o", tmp_path / "records", "--to", tmp_path / "page.html", "--export", tmp_path / "file")
     code, said = run(REPORT, *words)
-    assert (code, "give another folder with --export" in said) == (2, True)
+    assert (code, "give another with --export" in said) == (2, True)
 
 
 def test_exported_stablehlo_parses_as_mlir(tmp_path: Path) -> None:

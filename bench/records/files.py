@@ -1,0 +1,114 @@
+"""Files that may be anybody's: read where they are plain ones of a bounded size, written whole or not at all.
+
+Whatever opens a file that a record or a folder of records names asks here; an OSError's `strerror` says why not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import stat
+import uuid
+from pathlib import Path
+
+from oneblock.bench.format.errors import Refused
+
+_BEGINS_AS_RECORD = re.compile(rb'\s*\{\s*"schema"\s*:')  # one that was cut off begins so, too
+LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
+
+
+def read_plain(path: Path, most_bytes: int) -> bytes:
+    """All of a plain file; OSError for a link, which may lead anywhere, a folder, a pipe, a device, and one too large.
+
+    Opened without waiting: a named pipe that nobody writes to would hold its reader for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _no_link(path) from error
+        raise
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise _no_plain_file(path)
+        if about.st_size > most_bytes:
+            why = f"it has {about.st_size:,} bytes, more than the {most_bytes:,} that are read at most"
+            raise OSError(errno.EFBIG, why, str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(about.st_size)  # no more than it said, where somebody writes to it
+    finally:
+        os.close(descriptor)
+
+
+def is_plain(path: Path, nbytes: int) -> bool:
+    """Whether a plain file of that size is there, as far as is known without opening it."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_size == nbytes
+
+
+def write_whole(path: Path, raw: bytes, mode: int | None = None) -> None:
+    """Write a file: all of it to a temporary name beside it, to the disk, then renamed.
+
+    OSError where that cannot be, and where something else has the name: a link, what is no plain file, a record.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_free(path)
+    temporary = path.with_name(f".oneblock-{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_asked(path: Path, raw: bytes, option: str, mode: int | None = None) -> None:
+    """`write_whole` for what a person asked for; Refused says why it cannot be, and which option names another."""
+    try:
+        write_whole(path, raw, mode)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}; give another with {option}") from error
+
+
+def _check_free(path: Path) -> None:
+    """OSError unless nothing stands there, or a plain file that is no record: what was measured is never lost."""
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(about.st_mode):
+        raise _no_link(path)
+    if not stat.S_ISREG(about.st_mode):
+        raise _no_plain_file(path)
+    if about.st_size <= LARGEST_RECORD_BYTES and _is_record(read_plain(path, LARGEST_RECORD_BYTES)):
+        raise OSError(errno.EEXIST, "a record stands there, and is not written over", str(path))
+
+
+def _is_record(raw: bytes) -> bool:
+    """Whether it is, or was before it was damaged, the JSON of a record of whatever schema."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return _BEGINS_AS_RECORD.match(raw) is not None
+    return isinstance(found, dict) and type(found.get("schema")) is int
+
+
+def _no_link(path: Path) -> OSError:
+    return OSError(errno.ELOOP, "it is a link, which may lead anywhere: name the file that is meant", str(path))
+
+
+def _no_plain_file(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "expected a plain file, got a folder, a pipe or a device", str(path))

@@ -1,0 +1,21 @@
+"""Names that become files: of cells, records, kernels and dialects, which may hold anything."""
+
+from __future__ import annotations
+
+import re
+
+from oneblock.bench.cells.cell import digest
+
+_OTHER = re.compile(r"[^A-Za-z0-9_.+@,%=~-]+")
+_LONGEST = 160  # characters, of the 255 bytes that file systems have: the rest is for what stands before and behind
+
+
+def file_name(text: str) -> str:
+    """A name that stays within its folder: as the text where that can be one, else what can of it, and a hash of all.
+
+    Two texts have two names. Never empty, hidden, a path, or longer than a file system takes.
+    """
+    kept = _OTHER.sub("_", text).lstrip(".-")
+    if kept == text and text and len(text) <= _LONGEST:
+        return text
+    return f"{kept[:_LONGEST]}~{digest(text)}"
