@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say_json
 
 
 def _file(name: str) -> Path:
@@ -87,7 +88,7 @@ def main() -> None:
         sys.exit(0)
     except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, and with --debug all of it
         if debug:
-            traceback.print_exc()
+            note(traceback.format_exc())
         _end(_sentence(error), 2)
 
 
@@ -107,7 +108,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    click.echo(f"oneblock: {sentence}", err=True)
+    note(f"oneblock: {sentence}")
     sys.exit(code)
 
 
@@ -128,4 +129,4 @@ def answer(value: Any) -> None:
     """Print JSON: a dataclass, or anything made of what JSON has."""
     from oneblock.bench.records.store import to_json
 
-    click.echo(to_json(value).decode().rstrip())
+    say_json(to_json(value).decode().rstrip())

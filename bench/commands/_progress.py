@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.format.errors import note
+from oneblock.bench.format.out import note
 from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
-from oneblock.bench.terminal.records import console, remarks, results
+from oneblock.bench.terminal.records import remarks, results
+from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.launch import Bounds
 
 
 def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
     """For each cell the largest of its kind that fits its target, and the next, which does not."""
     found: dict[Cell, None] = {}
-    with Console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
+    with console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
         for cell in chosen:
             result = fit(cell, axis, within, lambda one, doing: status.update(f"{one.name}  {doing}"))
             found |= dict.fromkeys(result.cells)
@@ -29,7 +29,7 @@ def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> lis
 def go(run: Run, *, quiet: bool) -> list[Any]:
     """Run with live progress on standard error; an interruption says how to go on."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), disable=quiet) as bar:
+    with Progress(*columns, TextColumn("{task.description}"), console=console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("starting", total=run.progress.planned)
 
         def tell(doing: str) -> None:

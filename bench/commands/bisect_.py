@@ -20,10 +20,11 @@ from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
-from oneblock.bench.terminal.records import console
+from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.workloads.ops.nearest import unknown

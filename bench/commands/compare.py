@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
 from oneblock.bench.judge.compare import Comparison, alone, compare, disagreements, exit_code, pair
 from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
-from oneblock.bench.terminal.records import console
+from oneblock.bench.terminal.screen import console
 
 
 @click.command("compare")

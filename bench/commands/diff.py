@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.format.text import visible
 from oneblock.bench.judge.compare import software
 from oneblock.bench.judge.diff import Section, Summary, check_subject, chosen, sections, summary
 from oneblock.bench.judge.figures import Change
@@ -16,7 +17,7 @@ from oneblock.bench.records.find import find
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import check_step, opened
 from oneblock.bench.records.store import Store
-from oneblock.bench.terminal.screen import show, visible, wants_colours
+from oneblock.bench.terminal.screen import show, wants_colours
 
 
 @click.command("diff")

@@ -21,8 +21,7 @@ from oneblock.bench.records.environment import environment
 from oneblock.bench.records.record import Environment
 from oneblock.bench.runs.limits import LimitsBook, as_rows
 from oneblock.bench.runs.probes import probe
-from oneblock.bench.terminal.records import console
-from oneblock.bench.terminal.screen import visible
+from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.compilers import chips, dialects
 from oneblock.workloads import models
@@ -117,7 +116,7 @@ def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]],
     if offers:
         out.print(_offers(found))
     for sentence in _refused():
-        out.print(Text(f"refused   {visible(sentence)}", style="yellow"))
+        out.print(Text(f"refused   {sentence}", style="yellow"))
     for line in _about(here, limits):
         out.print(line)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
@@ -19,9 +18,10 @@ from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, capable, cases_options
 from oneblock.bench.commands._trn_page import LABEL, write
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say
 from oneblock.bench.runs.export import hand_over, parts, result
-from oneblock.bench.terminal.records import console
+from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.trn_job import TrnJob
 
@@ -94,7 +94,7 @@ def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within:
     for cell in cells:
         by_subject.setdefault(cell.subject, []).append(cell)
     handed, out = [], console()
-    with Console(stderr=True, quiet=as_json).status("starting") as status:
+    with console(stderr=True, quiet=as_json).status("starting") as status:
 
         def listen(event: dict[str, Any]) -> None:
             if event["event"] == "phase":
@@ -122,7 +122,7 @@ def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
         hint = f"; {outcome.hint}" if outcome.hint else ""
         note(f"oneblock: no page was written: {outcome.reason}{hint}")
     else:
-        click.echo(f"{path}: {LABEL}; emitted by TVM {outcome.result.tvm}")
+        say(f"{path}: {LABEL}; emitted by TVM {outcome.result.tvm}")
     return path is not None
 
 

@@ -14,11 +14,12 @@ from oneblock.backends.api.scripts import ScriptRun, ScriptRunner
 from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, capable
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say
 from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.names import file_name
 from oneblock.bench.terminal.calls import calls
-from oneblock.bench.terminal.records import console
+from oneblock.bench.terminal.screen import console
 
 
 @click.command("kernel", context_settings={"ignore_unknown_options": True})
@@ -70,4 +71,4 @@ def _show(ran: ScriptRun, target: str, *, lines: bool) -> None:
     for table in calls(ran.facts(), f"{target}: "):
         console().print(table)
     for text in ran.by_line() if lines else ():
-        click.echo(text)
+        say(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from oneblock.bench.commands._app import answer, json_option, records_option
-from oneblock.bench.format.errors import note
+from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
 from oneblock.bench.records.files import write_asked
@@ -53,11 +53,11 @@ def COMMAND(
         return
     for problem in dict.fromkeys((*found.problems, *(found.exported.left_out if found.exported else ()))):
         note(f"oneblock: left out: {problem}")
-    click.echo(found.sentence)
+    say(found.sentence)
     if found.against is not None:
-        click.echo(f"against {against}: {found.against.sentence}")
+        say(f"against {against}: {found.against.sentence}")
     if found.exported is not None:
-        click.echo(found.exported.sentence)
+        say(found.exported.sentence)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.commands._progress import go
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import say
 from oneblock.bench.judge.compare import compare, disagreements, software
 from oneblock.bench.judge.stats import Verdict
 from oneblock.bench.records.environment import default_threads
@@ -20,7 +21,8 @@ from oneblock.bench.records.find import find
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.run import Run
-from oneblock.bench.terminal.records import console, remarks, results
+from oneblock.bench.terminal.records import remarks, results
+from oneblock.bench.terminal.screen import console
 from oneblock.workloads.answers.checkpoint import fingerprint
 
 
@@ -114,8 +116,8 @@ def _print(old: Record, new: Record, verdict: dict[str, Any]) -> None:
         line += f": {d.verdict}, {d.ratio:.3f} of its time (99 % interval {d.low:.3f} to {d.high:.3f}); {d.why}"
     if verdict.get("stages_differ"):
         line += f": the texts of {', '.join(verdict['stages_differ'])} differ"
-    click.echo(line)
+    say(line)
     for key, (was, now_is) in verdict["differs"].items():
-        click.echo(f"identity differs: {key}: {was!r} then, {now_is!r} now")
+        say(f"identity differs: {key}: {was!r} then, {now_is!r} now")
     for what in verdict["software"]:
-        click.echo(f"software differs: {what}")
+        say(f"software differs: {what}")

@@ -16,7 +16,7 @@ from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
 from oneblock.bench.commands.report import write
-from oneblock.bench.format.errors import note
+from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.probes import probe

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from oneblock.backends.api.evidence import DeviceState, Energy
 from oneblock.bench.commands._app import answer, json_option, records_option
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say
+from oneblock.bench.format.text import visible
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.doubts import timers_apart
 from oneblock.bench.records.find import find, load, newest
@@ -21,8 +23,8 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.terminal import stages as shown
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.programs import details
-from oneblock.bench.terminal.records import console, remarks, results
-from oneblock.bench.terminal.screen import coloured, harmless, show, visible
+from oneblock.bench.terminal.records import remarks, results
+from oneblock.bench.terminal.screen import coloured, console, show
 
 
 @click.command("show")
@@ -49,7 +51,7 @@ def COMMAND(
         if as_json:
             answer([found for _, found in listed])
             return
-        records = [harmless(path, found) for path, found in listed]
+        records = [found for _, found in listed]
         for part in (*results(records), *remarks(records)):
             console().print(part)
         return
@@ -59,16 +61,16 @@ def COMMAND(
     elif as_json:
         answer(found)
     else:
-        _record(path, harmless(path, found))
+        _record(path, found)
 
 
 def _record(path: Path, found: Record) -> None:
     """Everything of one record but its stages' texts."""
-    console().print(Text(visible(str(path)), style="bold"))
+    console().print(Text(str(path), style="bold"))
     for part in (*results([found]), *remarks([found])):
         console().print(part)
     for line in _details(found):
-        click.echo(line)
+        say(line)
     for table in calls(found.facts) if found.facts is not None else ():
         console().print(table)
 
@@ -90,9 +92,9 @@ def _stages(
     elif step is not None:
         show(shown.step_lines(stages, step), pager)
     else:
-        others = ", ".join(visible(ref.dialect) for ref in refs[1:])
+        others = ", ".join(ref.dialect for ref in refs[1:])
         if others:
-            note(f"oneblock: this is {visible(refs[0].dialect)}; {stage} is also {others}")
+            note(f"oneblock: this is {refs[0].dialect}; {stage} is also {others}")
         show([coloured(refs[0].dialect, visible(stages[0].text).removesuffix("\n"))], pager)
 
 

@@ -17,7 +17,8 @@ from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
 from oneblock.bench.runs.tuning import Tuning
 from oneblock.compilers.api.search import COST_MODELS, Search
 from oneblock.workloads.ops.nearest import unknown

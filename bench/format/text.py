@@ -7,7 +7,8 @@ import re
 import unicodedata
 from typing import Any
 
-_ODD = re.compile(r"[^\n\t -~]")  # what may need a second look: all but plain ASCII
+# What needs a second look: all but plain ASCII and ranges in which nothing but letters, signs and frames are.
+_ODD = re.compile(r"[^\n\t -~\u00a1-\u00ac\u2010-\u2027\u2030-\u205e\u2070-\u2fff\u3001-\ud7ff]")
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(\x07|\x1b\\))")  # colours, cursor moves, titles
 
 
@@ -30,8 +31,28 @@ def plain(text: Any) -> Any:
     return _ODD.sub(_visible, _TERMINAL.sub("", text))
 
 
+def visible(text: str) -> str:
+    """Text whose control characters are shown as signs, "␛[31m", so that no terminal obeys them."""
+    return _ODD.sub(_visible, text)
+
+
+def escaped(text: str) -> str:
+    """JSON with the same values, whose control characters, all of which stand within its texts, are escaped."""
+    return _ODD.sub(lambda match: _escape(match[0]) if _obeyed(match[0]) else match[0], text)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _obeyed(character: str) -> bool:
+    """Whether a terminal may do something else with it than show it: controls, formats such as bidi, surrogates."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs")
+
+
 def _visible(match: re.Match[str]) -> str:
     character = match[0]
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
+    if not _obeyed(character):
         return character
     return chr(0x2400 + ord(character)) if ord(character) < 0x20 else f"⟨U+{ord(character):04X}⟩"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
 from oneblock.workloads.ops.nearest import unknown

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from oneblock.bench.records.record import Status
+from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
@@ -30,7 +30,7 @@ class Bisection:
 
     def run(self, folder: Path, *, quiet: bool) -> Outcome[Bisected]:
         """How it ended; numbers are checked against a reference that is computed first."""
-        with Console(stderr=True, quiet=quiet).status("starting") as status:
+        with console(stderr=True, quiet=quiet).status("starting") as status:
 
             def listen(event: dict[str, Any]) -> None:
                 self.hear(event)

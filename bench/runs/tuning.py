@@ -20,7 +20,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.units import seconds as spoken
 from oneblock.bench.records.environment import last_level_cache_bytes, load_average
 from oneblock.bench.records.record import Status
-from oneblock.bench.terminal.records import console
+from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, launch
@@ -53,10 +53,10 @@ class Tuning:
     def search(self, *, quiet: bool) -> None:
         """Every seed in turn; what does not end well ends it all."""
         for asked in self.asked:
-            console = Console(stderr=True, quiet=quiet)
-            watch = _Watch(self.cell, asked, console)
-            shown = Live(console=console, get_renderable=watch.table, refresh_per_second=2, transient=True)
-            with shown if console.is_terminal else nullcontext():
+            out = console(stderr=True, quiet=quiet)
+            watch = _Watch(self.cell, asked, out)
+            shown = Live(console=out, get_renderable=watch.table, refresh_per_second=2, transient=True)
+            with shown if out.is_terminal else nullcontext():
                 outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
             if outcome.status is not Status.PASSED or outcome.result is None:
                 self.ended.append(outcome)
@@ -70,7 +70,7 @@ class Tuning:
         if self.ended or any(one.folder is None for one in self.found.values()) or self.asked[0].rpc is not None:
             return
         golden = folder / "golden.npz"
-        with Console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
+        with console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
 
             def listen(event: dict[str, Any]) -> None:
                 if event["event"] == "phase":

@@ -15,7 +15,8 @@ from time import monotonic, sleep
 
 from filelock import FileLock, Timeout
 
-from oneblock.bench.format.errors import Refused, note
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
 from oneblock.bench.format.text import plain
 
 _POLL_S = 0.02

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,12 +22,6 @@ _GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 
 
 _DOUBTS_SHOWN = 10
-
-
-def console() -> Console:
-    """Standard output; as wide as a table needs where it is no terminal, so that nothing is cut in a file."""
-    out = Console()
-    return out if out.is_terminal else Console(width=180, highlight=False)
 
 
 def of_limit(record: Record) -> str | None:

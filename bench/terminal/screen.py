@@ -1,19 +1,18 @@
-"""Texts of compilers on a terminal: with colours, through a pager, and without what a terminal would obey."""
+"""The terminal: tables and texts with colours, through a pager, and without what a terminal would obey."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Iterable
-from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-from oneblock.bench.format.text import plain
-from oneblock.bench.records.record import Record
+from oneblock.bench.format.text import visible
 from oneblock.compilers.dialects import lexer
 
 LARGEST_COLOURED = 2**20  # characters: beyond that, colours take longer than a person waits
@@ -22,32 +21,28 @@ _STYLES: dict[str, dict[str, Any]] = {
     "keyword": {"fg": "bright_blue"}, "operation": {"fg": "bright_green"}, "variable": {"fg": "bright_red"},
     "number": {"fg": "magenta"},
 }  # fmt: skip
-_ODD = re.compile(r"[^\n\t\x20-\x7e]")
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")  # what click.style puts around a text
 
 
-def visible(text: str) -> str:
-    """Text whose control characters are shown as signs, "␛[31m", so that no terminal obeys them."""
-    return _ODD.sub(lambda found: plain(found[0]), text)
+class Screen(Console):
+    """A console on which every text is what it says: no markup, no emoji by name, no character that is obeyed.
+
+    It holds for whatever is printed, a table's cells, titles and progress included, as all is rendered here.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(markup=False, emoji=False, **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The segments of what is printed, its own moves of the cursor among them, made visible."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.is_control else Segment(visible(segment.text), segment.style)
 
 
-def harmless(path: Path, record: Record) -> Record:
-    """The record with all its texts visible: reasons, logs and names of kernels may be anybody's."""
-    raw = path.read_bytes()
-    safe = raw.isascii() and b"\\u" not in raw  # JSON has control characters as \u001b, and most records have none
-    return record if safe else cast("Record", _all_visible(record))
-
-
-def _all_visible(value: Any) -> Any:
-    if isinstance(value, str):
-        shown = visible(value)
-        return value if shown == value else type(value)(shown)  # a target stays one
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _all_visible(getattr(value, field.name)) for field in fields(value)})
-    if isinstance(value, tuple):
-        return tuple(_all_visible(one) for one in value)
-    if isinstance(value, dict):
-        return {_all_visible(key): _all_visible(one) for key, one in value.items()}
-    return value
+def console(*, stderr: bool = False, quiet: bool = False) -> Screen:
+    """Standard output, as wide as a table needs where it is no terminal, so that nothing is cut; or standard error."""
+    out = Screen(stderr=stderr, quiet=quiet)
+    return out if stderr or out.is_terminal else Screen(width=180, highlight=False, quiet=quiet)
 
 
 def wants_colours() -> bool:
@@ -67,9 +62,20 @@ def coloured(dialect: str, text: str) -> str:
 
 
 def show(parts: Iterable[str], pager: bool) -> None:
-    """Print lines of text; through $PAGER (or `less`) where a person sits at both ends, unless `pager` is False."""
+    """Print lines of text; through $PAGER (or `less`) where a person sits at both ends, unless `pager` is False.
+
+    The one kind of text that may bear colours of its own: those of whom it is shown to, where colours are wanted.
+    """
+    lines = (_harmless(part) for part in parts)
     if pager and sys.stdout.isatty() and sys.stdin.isatty():
-        click.echo_via_pager(f"{part}\n" for part in parts)
+        click.echo_via_pager(f"{line}\n" for line in lines)
         return
-    for part in parts:
-        click.echo(part)
+    for line in lines:
+        click.echo(line)
+
+
+def _harmless(line: str) -> str:
+    if not wants_colours():
+        return visible(line)
+    pieces = _COLOUR.split(line)  # texts, and between them colours
+    return "".join(piece if number % 2 else visible(piece) for number, piece in enumerate(pieces))

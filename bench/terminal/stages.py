@@ -9,8 +9,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from oneblock.bench.format.text import visible
 from oneblock.bench.records.stages import StageText
-from oneblock.bench.terminal.screen import coloured, visible
+from oneblock.bench.terminal.screen import coloured
 from oneblock.compilers.dialects import Lines, refused
 
 UNREAD = "no step attribution for this dialect"

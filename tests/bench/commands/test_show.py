@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.commands.show import COMMAND as SHOW
+from oneblock.bench.format.text import visible
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal import screen as _terminal
-from oneblock.bench.terminal.screen import coloured, visible
+from oneblock.bench.terminal.screen import coloured
 from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.dialects import opcode
 from tests.bench.report.test_report import record

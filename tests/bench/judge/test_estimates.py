@@ -9,7 +9,8 @@ from oneblock.bench.judge.estimates import METHODS, ROOFLINE, Method, estimates,
 from oneblock.bench.judge.figures import whole
 from oneblock.bench.records.record import Record
 from oneblock.bench.terminal.programs import details
-from oneblock.bench.terminal.records import console, results
+from oneblock.bench.terminal.records import results
+from oneblock.bench.terminal.screen import console
 from oneblock.compilers.api.facts import Estimate
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import Page, page_of

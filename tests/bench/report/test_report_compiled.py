@@ -200,7 +200,8 @@ def test_a_launch_has_what_its_kernel_needs_and_how_many_fit() -> None:
 
 def test_the_terminal_tells_the_extremes_of_a_program_and_each_launch() -> None:
     from oneblock.bench.terminal.calls import calls
-    from oneblock.bench.terminal.records import console, results
+    from oneblock.bench.terminal.records import results
+    from oneblock.bench.terminal.screen import console
 
     out = console()
     with out.capture() as said:

@@ -8,7 +8,7 @@ from oneblock.bench.judge.calls import Head, lined_up, tables
 from oneblock.bench.judge.steps import by_step
 from oneblock.bench.records.store import adapter, to_json
 from oneblock.bench.terminal.calls import calls
-from oneblock.bench.terminal.records import console
+from oneblock.bench.terminal.screen import console
 from oneblock.compilers.api.call import Call, Column, ToldCall
 from oneblock.compilers.api.calls import NeuronCall, TirCall, TpuKernel
 from oneblock.compilers.api.facts import Facts
