@@ -27,6 +27,7 @@ from triton.runtime import interpreter
 from triton.runtime.jit import JITFunction
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from oneblock.compilers.triton import interpreter_shapes
 from oneblock.compilers.triton.interpreter_numerics import Builder, Span, dtype_of, reduce_by_halves, scan_by_slices
 
 _BUILDER = Builder()
@@ -65,11 +66,35 @@ def interpreting() -> Iterator[None]:
     with _LOCK, np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice")  # a masked row: what comes of it is stored nowhere
         try:
-            _patch_interpreter(scope)
-            _patch_language(scope)
+            for owner, name, value in _patches():
+                scope.set_attr(owner, name, value)
             yield
         finally:
             scope.restore()
+
+
+@cache
+def _patches() -> tuple[tuple[Any, str, Any], ...]:
+    """What to put into Triton's language: (owner, name, value), found once, since to search its modules takes time."""
+    scope = _Noting()
+    try:
+        _patch_interpreter(scope)
+        _patch_language(scope)
+    finally:
+        scope.restore()
+    return tuple((owner, name, value) for (_, name), (owner, value) in scope.noted.items())
+
+
+class _Noting(interpreter._LangPatchScope):  # type: ignore[misc]
+    """Notes down what it patches; of an attribute that is patched twice the last value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: dict[tuple[int, str], tuple[Any, Any]] = {}
+
+    def set_attr(self, obj: Any, name: str, value: Any) -> None:
+        super().set_attr(obj, name, value)
+        self.noted[id(obj), name] = obj, value
 
 
 def _patch_interpreter(scope: Any) -> None:
@@ -98,6 +123,7 @@ def _patch_language(scope: Any) -> None:
     for name in vars(libdevice):  # names without a body, in whose place the compiler puts the target's
         if hasattr(cuda_libdevice, name) and not name.startswith("_"):
             scope.set_attr(libdevice, name, getattr(cuda_libdevice, name))
+    interpreter_shapes.patch(scope)
     scope.set_attr(JITFunction, "__call__", _call)  # a kernel calls its helpers, and the language its own: tl.sum
 
 

@@ -54,6 +54,8 @@ class Builder(interpreter.InterpreterBuilder):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        # As both compilers have it without `debug`: what would look for overflows is computed, and then not looked at.
+        self.options = interpreter.InterpreterOptions(sanitize_overflow=False)
         self.spans: Sequence[Span] = ()
 
     # ------------------------------------------------------------------ memory

@@ -183,8 +183,8 @@ def test_an_access_outside_of_the_arguments_is_refused_and_says_where(short: int
 
 def language() -> dict[str, Any]:
     """All that a kernel's own run might change."""
-    owners = (tl, tl.core, tl.math, tl.tensor, tl.core.tensor_descriptor_base, tl.dtype, shipped, JITFunction)
-    more = (shipped.ReduceOps, shipped.ScanOps, tl.extra.libdevice, tl.extra.cuda.libdevice)
+    owners = (tl, tl.core, tl.math, tl.tensor, tl.block_type, tl.core.tensor_descriptor_base, tl.dtype)
+    more = (shipped, JITFunction, shipped.ReduceOps, shipped.ScanOps, tl.extra.libdevice, tl.extra.cuda.libdevice)
     return {f"{owner}.{name}": value for owner in (*owners, *more) for name, value in vars(owner).items()}
 
 
