@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,6 +48,9 @@ def compiled(backend: Backend, c: Case, target: str, ops_set: str = "plain") -> 
     return backend.compile(workload, c, arrays, ops_set, Target.parse(target))
 
 
+once = cache(compiled)  # for what several tests look at
+
+
 def texts(lowering: Lowering) -> dict[str, str]:
     return {artifact.dialect: artifact.text for artifact in lowering.artifacts}
 
@@ -62,7 +66,7 @@ def product_flops(c: Case) -> float:
 @pytest.mark.parametrize("way", WAYS)
 def test_the_torch_block_goes_through_the_tpu_compiler(way: str, ops_set: str) -> None:
     c = case(n=64)
-    found = compiled(load(way, "tpu:v5e"), c, "tpu:v5e", ops_set)
+    found = once(load(way, "tpu:v5e"), c, "tpu:v5e", ops_set)
     assert found.executable is None, "nothing of it runs here"
     lowering = found.capture(Detail.BRIEF)
     stages = texts(lowering)
@@ -81,8 +85,8 @@ def test_the_torch_block_goes_through_the_tpu_compiler(way: str, ops_set: str) -
 @pytest.mark.parametrize("way", WAYS)
 def test_it_becomes_the_same_work_as_jaxs(way: str, phase: Phase) -> None:
     c = case(phase=phase, n=64)
-    theirs = compiled(load(way, "tpu:v5e"), c, "tpu:v5e").capture(Detail.BRIEF).facts
-    ours = compiled(load("xla_tpu", "tpu:v5e"), c, "tpu:v5e").capture(Detail.BRIEF).facts
+    theirs = once(load(way, "tpu:v5e"), c, "tpu:v5e", "plain").capture(Detail.BRIEF).facts
+    ours = once(load("xla_tpu", "tpu:v5e"), c, "tpu:v5e", "plain").capture(Detail.BRIEF).facts
     assert theirs is not None
     assert ours is not None
     assert theirs.flops == pytest.approx(ours.flops, rel=0.02)
