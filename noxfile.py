@@ -107,7 +107,9 @@ def xla(session: nox.Session) -> None:
     session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     contract = (CONTRACT, "-nauto", "-k")
-    session.run("pytest", *contract, "pallas_tpu or torch_tpu or jax_xla", *session.posargs, env=env)
+    # All compile for the CPU with one XLA: of two the parts of a block are asked in bfloat16, whose errors show most.
+    few = "jax_xla or (pallas_tpu or torch_tpu) and (not right_answer or block or bfloat16)"
+    session.run("pytest", *contract, few, *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
     files = test_files(*names)
