@@ -63,7 +63,10 @@ def run(script: Path, arguments: Sequence[str], architecture: str) -> NkiScript:
             runpy.run_path(str(script), run_name="__main__")
     except SystemExit as end:
         ran.exit_status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception as error:  # noqa: BLE001  the script's own, told as Python tells it
+        ran.error = end.code if isinstance(end.code, str) else None
+    except KeyboardInterrupt:
+        ran.exit_status = 130
+    except BaseException as error:  # noqa: BLE001  the script's own, told as Python tells it
         ran.exit_status = 1
         if not ran.refused:
             own = [frame for frame in traceback.extract_tb(error.__traceback__) if "runpy" not in frame.filename][1:]

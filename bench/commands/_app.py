@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
+import itertools
+import json
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from oneblock.bench.commands._streams import hold_standard_streams, lost_output
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say_json
 
@@ -72,24 +74,30 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """The `oneblock` command: exit status 0 for yes, 1 for no, 2 for a mistake, 130 for an interruption."""
+    hold_standard_streams()
     debug = "--debug" in sys.argv
     if debug:  # wherever it stands
         sys.argv = [sys.argv[0], "--debug", *(argument for argument in sys.argv[1:] if argument != "--debug")]
+    status = _status(debug)
+    if (why := lost_output()) is not None:
+        status = _fail(why, 2)
+    sys.exit(status)
+
+
+def _status(debug: bool) -> int:
+    """Do what the command line says; how it ended, and a sentence wherever that was badly."""
     try:
-        sys.exit(cli.main(standalone_mode=False))
-    except click.exceptions.Abort:
-        _end("interrupted", 130)
-    except KeyboardInterrupt:
-        _end("interrupted", 130)
+        return cli.main(standalone_mode=False) or 0
+    except SystemExit as end:
+        return end.code if end.code in (1, 2, 130) and isinstance(end.code, int) else 0 if not end.code else 1
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
     except click.ClickException as error:
-        _end(error.format_message() + _usage(error), 2)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return _fail(error.format_message() + _usage(error), 2)
     except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, and with --debug all of it
         if debug:
             note(traceback.format_exc())
-        _end(_sentence(error), 2)
+        return _fail(_sentence(error), error.status if isinstance(error, Refused) else 2)
 
 
 def _usage(error: click.ClickException) -> str:
@@ -100,16 +108,22 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    from oneblock.bench.records.store import StoreError
-
-    if isinstance(error, Refused | StoreError | LookupError | ValueError) and error.args:
+    """What went wrong, for whoever can mend it: errors of ours are sentences, those of libraries mostly are none."""
+    ours = type(error).__module__.partition(".")[0] == "oneblock" or type(error) in (LookupError, ValueError)
+    if ours and error.args:
         return str(error.args[0])
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return f"unexpected {type(error).__name__}: {error} (this is a fault of oneblock's; --debug shows where)"
 
 
-def _end(sentence: str, code: int) -> NoReturn:
+def _fail(sentence: str, status: int) -> int:
+    """Say what is wrong, and where JSON was asked for also in JSON: it is asked for before a word is understood."""
     note(f"oneblock: {sentence}")
-    sys.exit(code)
+    asked = itertools.takewhile(lambda word: word != "--", sys.argv[1:])
+    if "--json" in asked:
+        say_json(json.dumps({"error": sentence}))
+    return status
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,7 +140,13 @@ def records_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def answer(value: Any) -> None:
-    """Print JSON: a dataclass, or anything made of what JSON has."""
+    """Print JSON, once and last: a dataclass, or anything made of what JSON has."""
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
     from oneblock.bench.records.store import to_json
 
-    say_json(to_json(value).decode().rstrip())
+    try:
+        text = to_json(value).decode().rstrip()
+    except PydanticSerializationError:  # a path that is no UTF-8: its bytes stand as escapes
+        text = json.dumps(to_jsonable_python(value, inf_nan_mode="strings"), indent=1)
+    say_json(text)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from oneblock.bench.cells.cell import Cell
+from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
@@ -39,8 +40,7 @@ def go(run: Run, *, quiet: bool) -> list[Any]:
             records = run.go(tell)
         except KeyboardInterrupt:
             done = f"{len(run.finished)} of {len(run.cells)} cells are done"
-            note(f"oneblock: interrupted: {done}; the same command goes on from here")
-            raise SystemExit(130) from None
+            raise Refused(f"interrupted: {done}; the same command goes on from here", 130) from None
         bar.update(task, completed=run.progress.planned, description="done")
     if run.skipped:
         note(f"{len(run.skipped)} of {len(run.cells)} cells had a record already and were not measured (--again does)")

@@ -71,8 +71,7 @@ def COMMAND(
         with tempfile.TemporaryDirectory(prefix="oneblock-bisect-") as folder:
             outcome = Bisection(job, within).run(Path(folder), quiet=as_json)
     except KeyboardInterrupt:
-        note("oneblock: interrupted: nothing is kept of a search")
-        raise SystemExit(130) from None
+        raise Refused("interrupted: nothing is kept of a search", 130) from None
     if as_json:
         answer(outcome.named("bisected"))
     else:

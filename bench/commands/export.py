@@ -70,8 +70,7 @@ def COMMAND(
             cells = _cells(workload or ("block",), targets, writer, **wanted)
             good = _modules(cells, capable(ModuleTaker, _TAKES, taker), directory, within, as_json)
     except KeyboardInterrupt:
-        note("oneblock: interrupted: what was handed over before is whole")
-        raise SystemExit(130) from None
+        raise Refused("interrupted: what was handed over before is whole", 130) from None
     raise SystemExit(0 if good else 1)
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import click
 
-from oneblock.backends.api.backend import Unavailable, Unsupported
-from oneblock.backends.api.scripts import ScriptRun, ScriptRunner
+from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.backends.api.target import Target
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, capable
@@ -18,8 +15,10 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.names import file_name
+from oneblock.bench.runs.scripts import run_script
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.screen import console
+from oneblock.bench.worker.script import ScriptAnswer
 
 
 @click.command("kernel", context_settings={"ignore_unknown_options": True})
@@ -36,39 +35,37 @@ def COMMAND(
 ) -> None:  # fmt: skip
     """Run SCRIPT, in which `import nki` means oneblock's interpreter, and show what its kernels issued.
 
-    Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language. Without AWS's own nki only.
+    Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language or the script failed, 2 for a
+    mistake or where the script says so, 130 if interrupted. Without AWS's own nki only.
     """
-    runner: ScriptRunner = capable(ScriptRunner, "interprets a script's kernels", backend)
-    try:
-        with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            ran = runner.run_script(script, arguments, Target.parse(target))
-    except Unsupported as error:
-        raise Refused(f"--target: {error}") from error
-    except Unavailable as error:
-        raise Refused(f"{error}: {error.hint}") from error
+    runner = capable(ScriptRunner, "interprets a script's kernels", backend).name
+    tell = [what for what, wanted in (("lines", lines), ("traces", perfetto is not None)) if wanted]
+    ran = run_script(runner, script, arguments, Target.parse(target), tell=tell, quiet=as_json)
+    if ran.exit_status == 130:
+        raise Refused("interrupted", 130)
     if ran.error is not None:
         note(ran.error)
     if perfetto is not None:
         _write(perfetto, ran)
     if as_json:
-        answer(ran.facts())
+        answer(ran.facts)
     elif ran.kernels:
-        _show(ran, target, lines=lines)
+        _show(ran, target)
     for sentence in ran.refused:
         note(f"oneblock: {sentence}")
     if not ran.kernels and not ran.refused:
         note(f"{script}: no kernel was called")
-    raise SystemExit(ran.exit_status or (1 if ran.refused else 0))
+    raise SystemExit(ran.exit_status if ran.exit_status in (0, 2) and not ran.refused else 1)
 
 
-def _write(folder: Path, ran: ScriptRun) -> None:
-    for i, (name, trace) in enumerate(zip(ran.kernels, ran.traces(), strict=True)):
+def _write(folder: Path, ran: ScriptAnswer) -> None:
+    for i, (name, trace) in enumerate(zip(ran.kernels, ran.traces, strict=True)):
         write_asked(folder / file_name(f"{i:02d}-{name}.json"), json.dumps(trace).encode(), "--perfetto")
     note(f"{len(ran.kernels)} traces in {folder}: ui.perfetto.dev opens them")
 
 
-def _show(ran: ScriptRun, target: str, *, lines: bool) -> None:
-    for table in calls(ran.facts(), f"{target}: "):
+def _show(ran: ScriptAnswer, target: str) -> None:
+    for table in calls(ran.facts, f"{target}: ") if ran.facts is not None else ():
         console().print(table)
-    for text in ran.by_line() if lines else ():
+    for text in ran.by_line:
         say(text)

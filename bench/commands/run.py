@@ -92,12 +92,12 @@ def COMMAND(
         chosen = fitted(chosen, axis, within, quiet=as_json)
     run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
     records = go(run, quiet=as_json)
-    if as_json:
-        answer(records)
-    else:
+    if not as_json:
         show(records, directory)
     if report:
         note(write([directory], directory / "report.html", "oneblock study").sentence)
+    if as_json:
+        answer(records)
     good = (Status.PASSED, *WITHOUT_TIMES)
     raise SystemExit(0 if all(record.status in good for record in records) else 1)
 

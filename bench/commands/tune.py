@@ -18,7 +18,6 @@ from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.format.out import note
 from oneblock.bench.runs.tuning import Tuning
 from oneblock.compilers.api.search import COST_MODELS, Search
 from oneblock.workloads.ops.nearest import unknown
@@ -84,8 +83,7 @@ def COMMAND(
         with tempfile.TemporaryDirectory(prefix="oneblock-tune-") as folder:
             tuning.versus(Path(folder), rounds, quiet=as_json)
     except KeyboardInterrupt:
-        note("oneblock: interrupted: what was measured is kept; the same command goes on from here")
-        raise SystemExit(130) from None
+        raise Refused("interrupted: what was measured is kept; the same command goes on from here", 130) from None
     if as_json:
         answer(tuning.result())
     else:

@@ -62,7 +62,8 @@ def _write(member: Member, scratch: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("xb") as file:
-            file.writelines(member.data)
+            for piece in member.data:
+                file.write(piece)
     except FileExistsError as error:
         raise BadArchive(f"{member.name!r} is in it twice") from error
 
