@@ -7,14 +7,15 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from oneblock.bench.records.dependence import PACKAGES, installed
 from oneblock.bench.records.record import Environment
 
+_ASKED = 3  # times
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -30,11 +31,21 @@ def environment(threads: int) -> Environment:
 
 
 @cache
-def cpu() -> dict[str, Any]:
-    """What py-cpuinfo reads of the CPU; it takes a second."""
+def cpu_name() -> str | None:
+    """The processor's name; None where it cannot be learned.
+
+    It is identity: where it is there at one time and not at another, all is measured anew. So it is read where the
+    system states it; py-cpuinfo, which starts helpers that may be killed, is asked elsewhere, and not once only.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
     from cpuinfo import get_cpu_info
 
-    return dict(get_cpu_info())
+    answers = (get_cpu_info().get("brand_raw") for _ in range(_ASKED))
+    return next(filter(None, answers), None) or platform.processor() or None
 
 
 def default_threads() -> int:
@@ -66,7 +77,7 @@ def _machine() -> dict[str, str | int | None]:
     import psutil
 
     return {
-        "cpu": cpu().get("brand_raw") or platform.processor() or None,
+        "cpu": cpu_name(),
         "architecture": platform.machine(),
         "cores": psutil.cpu_count(logical=False),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
@@ -81,18 +92,25 @@ def _state() -> dict[str, str | float | int | None]:
     dirty = _git("status", "--porcelain")
     lock = ROOT / "ci" / "constraints.txt"
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     return {
         "oneblock": installed(["oneblock"])["oneblock"],
         "kernel": platform.release(),
         "load_average": load_average(),
         "memory_available_bytes": psutil.virtual_memory().available,
-        "cpu_mhz": round(frequency.current) if frequency is not None else None,
-        "cpu_governor": governor.read_text().strip() if governor.exists() else None,
+        "cpu_mhz": _told(lambda: round(psutil.cpu_freq().current)),
+        "cpu_governor": _told(lambda: governor.read_text().strip()),
         "git_commit": commit,
         "git_dirty": None if dirty is None else str(bool(dirty)).lower(),
-        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+        "lock_sha256": _told(lambda: hashlib.sha256(lock.read_bytes()).hexdigest()),
     }
+
+
+def _told(ask: Callable[[], str | int]) -> str | int | None:
+    """A fact of the moment; None where the system does not say it, in whatever way it does not."""
+    try:
+        return ask()
+    except (OSError, AttributeError, NotImplementedError, RuntimeError, ValueError):
+        return None
 
 
 def _git(*arguments: str) -> str | None:

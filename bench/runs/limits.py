@@ -6,16 +6,23 @@ import contextlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_cache_path
+from pydantic import Field, TypeAdapter, ValidationError
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import digest
+from oneblock.bench.format.errors import note
+from oneblock.bench.records.files import read_plain, write_whole
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
 from oneblock.bench.worker.limits_job import LimitsJob
 
+# A rate that a file may state: no machine of one's own does an exaflop a second, and none does less than a calculator.
+_Rate = Annotated[float, Field(strict=True, gt=1e3, lt=1e18, allow_inf_nan=False)]
+_BOOK = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[^|]+\|[^|]*\|[^|]+$")], _Rate | None])
+_LARGEST_BYTES = 2**20
 _METHOD = 3  # of `worker/ceilings.py`: limits found by another are measured again
 
 
@@ -29,10 +36,8 @@ class LimitsBook:
 
     def __init__(self, environment: Environment, bounds: Bounds) -> None:
         self.path, self.bounds = cache_file(environment), bounds
-        self.rates: dict[str, float | None] = {}
+        self.rates = _kept(self.path)
         self._again: set[tuple[Target, str]] = set()
-        with contextlib.suppress(OSError, ValueError):  # absent or damaged: measured again
-            self.rates = dict(json.loads(self.path.read_text()))
 
     def learn(self, needed: Iterable[tuple[Target, str, str]], listen: Listener | None = None) -> None:
         """Measure what each (target, backend, dtype) needs and the book does not have: one process a backend."""
@@ -65,10 +70,7 @@ class LimitsBook:
             key, reached = _key(job.target, job.backend or "", dtype), outcome.result.get(dtype)
             self.rates[key] = max(reached or 0.0, self.rates.get(key) or 0.0) or None  # a limit is the best ever seen
         with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_suffix(f".{digest(self.rates)}")
-            temporary.write_text(json.dumps(self.rates, indent=1, sort_keys=True))
-            temporary.replace(self.path)
+            write_whole(self.path, json.dumps(self.rates, indent=1, sort_keys=True).encode())
 
     def limits(self, target: Target, dtype: str) -> Limits:
         """What the machine reached at best for a target and a dtype, whichever backend reached it."""
@@ -81,6 +83,21 @@ class LimitsBook:
         best = max(reached, key=lambda backend: reached[backend], default=None)
         read = self.rates.get(_key(target, "", "read"))
         return Limits(reached[best] if best is not None else None, best, read)
+
+
+def _kept(path: Path) -> dict[str, float | None]:
+    """The limits in a file; none where it is absent, or is not what is written here: that is said, and not believed."""
+    try:
+        return dict(_BOOK.validate_json(read_plain(path, _LARGEST_BYTES)))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValidationError) as error:
+        told = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
+        note(
+            f"oneblock: {path}: expected the machine's limits, which are kept there, got others: {told}; they are "
+            "measured anew and the file is written over; delete it if that cannot be"
+        )
+        return {}
 
 
 def _key(target: Target, backend: str, what: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from oneblock import backends
 from oneblock.bench.records.dependence import PACKAGES, source_hash
-from oneblock.bench.records.environment import cpu, default_threads, load_average, now
+from oneblock.bench.records.environment import cpu_name, default_threads, load_average, now
 from oneblock.bench.records.environment import last_level_cache_bytes as llc_bytes
 
 _THREAD_COUNTS = (
@@ -47,7 +47,7 @@ class Conditions:
             "ended": now(),
             "load_average_before": self.load_before,
             "load_average_after": load_average(),
-            "cpu": cpu().get("brand_raw"),
+            "cpu": cpu_name(),
             "threads": default_threads(),
             "source_sha256": {name: source_hash(name, "block") for name in backends.names()},
             "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
