@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import digest
-from oneblock.bench.format.errors import note
+from oneblock.bench.format.out import note
 from oneblock.bench.records.files import read_plain, write_whole
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import Bounds, Listener, launch
