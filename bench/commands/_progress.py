@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
@@ -22,7 +23,7 @@ def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> lis
     found: dict[Cell, None] = {}
     with console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
         for cell in chosen:
-            result = fit(cell, axis, within, lambda one, doing: status.update(f"{one.name}  {doing}"))
+            result = fit(cell, axis, within, lambda one, doing: status.update(Text(f"{one.name}  {doing}")))
             found |= dict.fromkeys(result.cells)
     return list(found)
 
@@ -30,7 +31,8 @@ def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> lis
 def go(run: Run, *, quiet: bool) -> list[Any]:
     """Run with live progress on standard error; an interruption says how to go on."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=console(stderr=True), disable=quiet) as bar:
+    told = TextColumn("{task.description}", markup=False)
+    with Progress(*columns, told, console=console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("starting", total=run.progress.planned)
 
         def tell(doing: str) -> None:

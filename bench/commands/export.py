@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
@@ -22,6 +23,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.runs.export import hand_over, parts, result
 from oneblock.bench.terminal.screen import console
+from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.trn_job import TrnJob
 
@@ -95,9 +97,9 @@ def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within:
     handed, out = [], console()
     with console(stderr=True, quiet=as_json).status("starting") as status:
 
-        def listen(event: dict[str, Any]) -> None:
-            if event["event"] == "phase":
-                status.update(f"{several[0].subject}  {event['name']}")
+        def listen(event: Event) -> None:
+            if isinstance(event, Phase):
+                status.update(Text(f"{several[0].subject}  {event.name}"))
 
         for several in by_subject.values():
             handed.append(hand_over(several, taker, directory, within, listen))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.bisect_job import Bisected, BisectJob
+from oneblock.bench.worker.events import Event, Phase, Tried, Trying
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, launch
@@ -32,10 +32,10 @@ class Bisection:
         """How it ended; numbers are checked against a reference that is computed first."""
         with console(stderr=True, quiet=quiet).status("starting") as status:
 
-            def listen(event: dict[str, Any]) -> None:
+            def listen(event: Event) -> None:
                 self.hear(event)
-                if event["event"] in ("phase", "trying"):
-                    about = event.get("name") or f"try {len(self.known) + 1}: {event['what']}"
+                if isinstance(event, Phase | Trying):
+                    about = event.name if isinstance(event, Phase) else f"try {len(self.known) + 1}: {event.what}"
                     status.update(Text(f"{self.job.cell.name}  {about}"))
 
             if self.job.of == "numbers":
@@ -52,10 +52,10 @@ class Bisection:
                 self.trying = None
         return replace(outcome, reason=f"{_DEATHS} workers died, the last so: {outcome.reason}")
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def hear(self, event: Event) -> None:
         """Remember what is tried and what came of it."""
-        if event["event"] == "trying":
-            self.trying = tuple(event["off"])
-        elif event["event"] == "tried":
-            self.known[tuple(event["off"])] = Seen(**event["seen"])
+        if isinstance(event, Trying):
+            self.trying = event.off
+        elif isinstance(event, Tried):
+            self.known[event.off] = event.seen
             self.trying = None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probed import Probed
-from oneblock.bench.records.store import adapter
+from oneblock.bench.worker.events import Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import Bounds, launch
 from oneblock.bench.worker.probe_job import ProbeJob
 from oneblock.compilers.api.kind import Kind
@@ -48,12 +47,11 @@ def _probe_together(
     found: list[Probed] = []
     probing: list[str] = []
 
-    def listen(answer: dict[str, Any]) -> None:
-        event = answer.pop("event")
-        if event == "probing":
-            probing.append(answer["backend"])
-        elif event == "probed":
-            found.append(adapter(Probed).validate_python(answer))
+    def listen(event: Event) -> None:
+        if isinstance(event, Probing):
+            probing.append(event.backend)
+        elif isinstance(event, ProbeRow):
+            found.append(event.row)
 
     outcome = launch(ProbeJob(tuple(names), tuple(pairs)), bounds, listen=listen)
     if outcome.reason is None:

@@ -24,6 +24,7 @@ from oneblock.bench.records.store import Store, adapter, to_json
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.probes import not_run_here
 from oneblock.bench.runs.turns import alone
+from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, Listener, launch
@@ -226,7 +227,12 @@ class Run:
 
 def _phases(name: str, tell: Tell) -> Listener:
     """What tells a worker's phases under the name of its cell."""
-    return lambda said: tell(f"{name}  {said.get('name', '')}")
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Phase):
+            tell(f"{name}  {event.name}")
+
+    return listen
 
 
 def _not_cpu(cells: list[Cell]) -> list[tuple[str, Target]]:

@@ -21,6 +21,7 @@ from oneblock.bench.format.units import seconds as spoken
 from oneblock.bench.records.environment import last_level_cache_bytes, load_average
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal.screen import console
+from oneblock.bench.worker.events import Event, Phase, Task
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds, launch
@@ -72,9 +73,9 @@ class Tuning:
         golden = folder / "golden.npz"
         with console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
 
-            def listen(event: dict[str, Any]) -> None:
-                if event["event"] == "phase":
-                    status.update(f"the winner, with fresh samples: {event['name']}")
+            def listen(event: Event) -> None:
+                if isinstance(event, Phase):
+                    status.update(Text(f"the winner, with fresh samples: {event.name}"))
 
             made = launch(GoldenJob(self.cell, str(golden), 2), self.within, listen=listen)
             flush = 2 * last_level_cache_bytes()
@@ -119,19 +120,19 @@ class _Watch:
         self.cell, self.asked, self.console = cell, asked, console
         self.told = monotonic()
         self.began, self.phase, self.kind = monotonic(), "starting", ""
-        self.tasks: dict[str, dict[str, Any]] = {}
+        self.tasks: dict[str, Task] = {}
         self.before = 0  # trials of earlier runs: those that a task has when it is told of first
         self.ranked = False  # there are so many ways, and all are tried
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def hear(self, event: Event) -> None:
         """Take in what the worker says."""
-        if event["event"] == "phase":
-            self.phase, self.began = event["name"], monotonic()
-            self.kind = event.get("kind", "")
-        elif event["event"] == "task":
-            if event["name"] not in self.tasks:
-                self.before += event["trials"]
-            self.tasks[event["name"]], self.ranked = event, event["ranked"]
+        if isinstance(event, Phase):
+            self.phase, self.began = event.name, monotonic()
+            self.kind = event.kind or ""
+        elif isinstance(event, Task):
+            if event.name not in self.tasks:
+                self.before += event.trials
+            self.tasks[event.name], self.ranked = event, event.ranked
         if not self.console.is_terminal and monotonic() - self.told > _EVERY_S:
             self.told = monotonic()
             self.console.print(self._title(), highlight=False)
@@ -142,17 +143,17 @@ class _Watch:
         table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=48)
         for column in ("calls", "trials", "failed", f"best {self.kind}", "GFLOP/s", "of the program"):
             table.add_column(column, justify="right")
-        total = sum(task["calls"] * (task["best_s"] or 0.0) for task in self.tasks.values())
-        for task in sorted(self.tasks.values(), key=lambda one: -one["calls"] * (one["best_s"] or 0.0)):
-            best = task["best_s"]
-            rate = f"{task['flops'] / best / 1e9:.1f}" if best and task["flops"] else ""
-            share = f"{task['calls'] * best / total:.0%}" if best and total else ""
-            counts = (str(task[name]) for name in ("calls", "trials", "failed"))
-            table.add_row(task["name"], *counts, "" if best is None else spoken(best), rate, share)
+        total = sum(task.calls * (task.best_s or 0.0) for task in self.tasks.values())
+        for task in sorted(self.tasks.values(), key=lambda one: -one.calls * (one.best_s or 0.0)):
+            best = task.best_s
+            rate = f"{task.flops / best / 1e9:.1f}" if best and task.flops else ""
+            share = f"{task.calls * best / total:.0%}" if best and total else ""
+            counts = map(str, (task.calls, task.trials, task.failed))
+            table.add_row(Text(task.name), *counts, "" if best is None else spoken(best), rate, share)
         return table
 
     def _title(self) -> str:
-        done = sum(task["trials"] for task in self.tasks.values())
+        done = sum(task.trials for task in self.tasks.values())
         what = f"{self.cell.subject}-{self.cell.backend}, seed {self.asked.seed}"
         return f"{what}: {self.phase}, {done} trials{self._left(done)}"
 

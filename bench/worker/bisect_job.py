@@ -14,6 +14,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase, Tried, Trying
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.pass_search import Ends, Finding, Seen, search
 from oneblock.bench.worker.subject import Subject
@@ -57,7 +58,7 @@ class BisectJob(Job[Bisected]):
     def do(self) -> Outcome[Bisected]:
         """Find the passes, then the one of them."""
         cell = self.cell
-        emit("phase", name="importing")
+        emit(Phase("importing"))
         backend, target = backends.load(cell.backend), cell.target
         if not isinstance(backend, Bisectable):
             raise Unsupported(f"{cell.backend} has no passes that can be switched off one by one")
@@ -67,13 +68,13 @@ class BisectJob(Job[Bisected]):
         arrays: Arrays = {**weights, **cell.input_arrays(workload)}
         if kind is Kind.COMPILED:
             arrays = without_data(workload, cell.case, cell.dtype)
-        emit("phase", name="looking for the passes")
+        emit(Phase("looking for the passes"))
         try:
             passes = backend.passes(workload, cell.case, arrays, cell.ops_set, target)
         except CannotRun as error:
             raise Unsupported(f"with every pass on it does not compile: {error}") from error
         _must_have(passes, self)
-        emit("phase", name="trying without passes")
+        emit(Phase("trying without passes"))
         judge = _Judge(self, passes, workload, weights)
         names = [name for name in passes.names if name not in self.left_out]
         finding = search(names, judge.measure, partial(bad, self), linear=self.linear)
@@ -121,13 +122,13 @@ class _Judge:
     def measure(self, what: str, off: tuple[str, ...]) -> Seen:
         if off in self.known:
             return self.known[off]
-        emit("trying", what=what, off=off)
+        emit(Trying(what, off))
         try:
             made = self.passes.make(ordered(self.passes, [*off, *self.job.left_out]))
             seen = Seen(True, made.counts.get(self.job.of)) if self.golden is None else self._number(made.program)
         except CannotRun as error:
             seen = Seen(False, why=str(error))
-        emit("tried", what=what, off=off, seen=seen)
+        emit(Tried(off, seen))
         return seen
 
     def _number(self, program: Executable | None) -> Seen:
@@ -160,7 +161,7 @@ def _told(job: BisectJob, passes: Passes, finding: Finding) -> Bisected:
     """The finding with the difference that it makes, and the two runs by hand."""
     if not finding.found:
         return Bisected(job.of, finding, passes.how, (), 0, None, None)
-    emit("phase", name="comparing the program before and after")
+    emit(Phase("comparing the program before and after"))
     last = finding.found[-1]
     good, with_found = (ordered(passes, [*off, *job.left_out]) for off in (finding.off_before, finding.off_after))
     without, with_it = (passes.make(off).text(last).splitlines() for off in (good, with_found))

@@ -1,6 +1,6 @@
 """The worker's end of the pipe: a job comes as one line of JSON on standard input, events go as lines on descriptor 3.
 
-{"event": "phase", ...} while it works, then one {"event": "outcome", ...}. Standard output and error are the log.
+Events while it works, then one `Answer`. Standard output and error are the log.
 """
 
 from __future__ import annotations
@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from oneblock.compilers.api.process import die_with_parent
+from oneblock.bench.worker.guard import guard
 
-_ANSWERS = 3
+if TYPE_CHECKING:
+    from oneblock.bench.worker.events import Event
+
+ANSWERS = 3
 
 
 def receive() -> dict[str, Any]:
     """The job, read before any toolchain is imported: from now on the worker dies with its parent, on its own CPUs."""
+    guard(lifeline=0, answers=ANSWERS)
     line = bytearray()
     while not line.endswith(b"\n"):
         data = os.read(0, 65536)
@@ -27,14 +31,13 @@ def receive() -> dict[str, Any]:
         line += data
     request = json.loads(line)
     assert isinstance(request, dict)
-    die_with_parent(lifeline=0)
     if request["cpus"] is not None:
         os.sched_setaffinity(0, request["cpus"])
     return request
 
 
-def emit(event: str, **fields: Any) -> None:
+def emit(event: Event) -> None:
     """One line to the parent, dataclasses as their fields; a parent that is gone is not waited for."""
-    line = to_json({"event": event, **fields}, inf_nan_mode="constants") + b"\n"
-    with open(_ANSWERS, "wb", closefd=False) as answers:
+    line = to_json(event, inf_nan_mode="constants") + b"\n"
+    with open(ANSWERS, "wb", closefd=False) as answers:
         answers.write(line)

@@ -13,6 +13,7 @@ from oneblock.backends.api.export import Exporter
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.workloads.answers.arrays import without_data
 from oneblock.workloads.answers.reference import Golden
@@ -44,16 +45,16 @@ class ExportJob(Job[HloModule]):
     def do(self) -> Outcome[HloModule]:
         """Lower, write, read back, run and check; a module whose answers are wrong is a failure."""
         cell = self.cell
-        emit("phase", name="importing")
+        emit(Phase("importing"))
         exporter = _exporter(cell)
-        emit("phase", name="lowering")
+        emit(Phase("lowering"))
         workload = workloads.load(cell.case.workload)
         arrays = without_data(workload, cell.case, cell.dtype)
         made = exporter.export(workload, cell.case, arrays)
         module = Path(self.module)
         module.write_bytes(made.encoded)
         Path(self.text).write_text(made.text, encoding="utf-8")
-        emit("phase", name="checking")
+        emit(Phase("checking"))
         checks = verdicts(module.read_bytes(), made.parameters, made.outputs, cell, Golden.read(Path(self.golden)))
         written = HloModule(
             sha256=hashlib.sha256(made.encoded).hexdigest(),

@@ -9,6 +9,7 @@ from oneblock import workloads
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.workloads.answers.reference import make_golden
 
@@ -32,7 +33,7 @@ class GoldenJob(Job[Proof]):
         """Invalid where the check accepts a wrong answer, or the outputs are not those that the workload states."""
         cell = self.cell
         workload = workloads.load(cell.case.workload)
-        emit("phase", name="computing the reference")
+        emit(Phase("computing the reference"))
         weights = cell.weight_arrays(workload)
         golden = make_golden(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
         if golden.wrong_accepted:

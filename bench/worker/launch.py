@@ -5,57 +5,51 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
-from time import monotonic
-from typing import Any, get_type_hints
+from typing import Any, BinaryIO, get_type_hints
+
+from pydantic import ValidationError
 
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.jobs import Job, Outcome, Result
-from oneblock.compilers.api.process import kill_session, resident_bytes, telling
+from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault
+from oneblock.compilers.api.process import PYTHON, hold_standard_streams, kill_session, telling
 
-_TICK_S = 0.25  # between looks at the clock and the memory: looking costs the measured process 1 % of a core at most
 _LOG_LINES = 20
 # Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
 _COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 _THREAD_COUNTS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "TVM"))
 
-Listener = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a worker may use."""
-
-    threads: int
-    timeout_s: float
-    memory_bytes: int
-
 
 def launch(
-    job: Job[Result], bounds: Bounds, caches: Path | None = None, listen: Listener | None = None
-) -> Outcome[Result]:
+    job: Job[Result], bounds: Bounds, caches: Path | None = None, listen: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> Outcome[Result]:  # fmt: skip
     """Run one job and say how it ended; `listen` is told what the worker says before.
 
-    `caches` is the folder for compilers' caches, thrown away if it is None.
+    `caches` is the folder for compilers' caches, thrown away if it is None. Stopped where `stop` is set meanwhile.
     """
+    hold_standard_streams()
     with tempfile.TemporaryDirectory(prefix="oneblock-worker-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch)
-        ended = _Ended()
-        with _process(job, bounds, caches or folder, folder / "log") as (process, answers):
-            ended = _watch(process, answers, bounds, listen or (lambda _: None))
-        tail = _tail(folder / "log")
-    if ended.outcome is not None:
+        folder, kills_before = Path(scratch), _kernel_kills()
+        with (folder / "log").open("w+b") as log:
+            with _process(job, bounds, caches or folder, log) as (process, answers):
+                ended = Watch(process, answers, log, bounds, listen or (lambda _: None), stop).until_the_end()
+            tail = _tail(log)
+    if ended.outcome is None:
+        return _died(ended, process.returncode, bounds, tail, kills_before)
+    try:
         outcome = read_outcome(job, ended.outcome)
-        return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
-    return _died(ended, process.returncode, bounds, tail)
+    except ValidationError as error:
+        return _crashed(f"answered what no {type(job).__name__} answers: {first_fault(error)}", tail)
+    return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
 
 
 def to_data(job: Job[Any]) -> dict[str, Any]:
@@ -69,33 +63,23 @@ def read_outcome(job: Job[Result], raw: Any) -> Outcome[Result]:
     return outcome
 
 
-@dataclass
-class _Ended:
-    """What the watch over a worker saw."""
-
-    outcome: dict[str, Any] | None = None
-    phase: str = "starting"
-    timed_out: bool = False
-    over_bytes: int | None = None
-    kills_before: int | None = None
-
-
 @contextlib.contextmanager
-def _process(job: Job[Any], bounds: Bounds, caches: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A worker that has its job, and the descriptor of its answers; its whole session is killed at the end."""
+def _process(
+    job: Job[Any], bounds: Bounds, caches: Path, log: BinaryIO
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A worker that has its job, and the descriptor of its answers; all that it started is killed at the end."""
     read_end, write_end = os.pipe()
     cpus = sorted(os.sched_getaffinity(0))[: bounds.threads] if hasattr(os, "sched_getaffinity") else None
     request = json.dumps(to_data(job) | {"cpus": cpus}).encode() + b"\n"
-    with log.open("wb") as log_file:
-        process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-c", _START, str(write_end)],
-            stdin=subprocess.PIPE,
-            stdout=log_file,
-            stderr=subprocess.STDOUT,
-            env=_environment(bounds.threads, caches),
-            pass_fds=(write_end,),
-            start_new_session=True,
-        )
+    process = subprocess.Popen(
+        [*PYTHON, "-X", "faulthandler", "-c", _START, str(write_end)],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=_environment(bounds.threads, caches),
+        pass_fds=(write_end,),
+        start_new_session=True,
+    )
     os.close(write_end)
     assert process.stdin is not None  # a pipe was asked for
     try:
@@ -127,53 +111,9 @@ def _environment(threads: int, caches: Path) -> dict[str, str]:
         "1"  # believe the CPU's flags: half of a cold start was test programs for each ISA
     )
     own["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compiler processes beside the one that is watched
-    own["PYTHONUNBUFFERED"] = "1"
+    own["PYTHONUNBUFFERED"] = own["PYTHONSAFEPATH"] = "1"
     own["TVM_BIND_THREADS"] = "0"  # it would pin its threads to cores that this process may not run on
     return {**os.environ, **own}
-
-
-def _watch(process: subprocess.Popen[bytes], answers: int, bounds: Bounds, listen: Listener) -> _Ended:
-    """Read answers until the process ends, its time is over or its memory is."""
-    ended, deadline, pending = _Ended(kills_before=_kernel_kills()), monotonic() + bounds.timeout_s, b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(answers, selectors.EVENT_READ)
-        while True:
-            if selector.select(_TICK_S):
-                data = os.read(answers, 1 << 20)
-                if not data:  # the worker has closed its end: it is gone, or about to be
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(10)
-                    return ended
-                *lines, pending = (pending + data).split(b"\n")
-                for line in lines:
-                    if (answer := _parse(line)) is not None:
-                        _hear(answer, ended, listen)
-                continue
-            if monotonic() > deadline:
-                ended.timed_out = True
-                return ended
-            used = resident_bytes(process.pid)
-            if used > bounds.memory_bytes:
-                ended.over_bytes = used
-                return ended
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """An answer of the worker; None for what a toolchain wrote to its descriptor, which must not end the run."""
-    try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) and "event" in answer else None
-
-
-def _hear(answer: dict[str, Any], ended: _Ended, listen: Listener) -> None:
-    if answer["event"] == "outcome":
-        ended.outcome = answer["outcome"]
-        return
-    if answer["event"] == "phase":
-        ended.phase = answer["name"]
-    listen(answer)
 
 
 def _kernel_kills() -> int | None:
@@ -185,15 +125,17 @@ def _kernel_kills() -> int | None:
     return None
 
 
-def _tail(log: Path) -> tuple[str, ...]:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 16384))
-        return tuple(file.read().decode("utf-8", "replace").splitlines()[-_LOG_LINES:])
+def _tail(log: BinaryIO) -> tuple[str, ...]:
+    """The last lines; the file need no longer have a name."""
+    log.seek(max(0, os.fstat(log.fileno()).st_size - 16384))
+    return tuple(log.read(16384).decode("utf-8", "replace").splitlines()[-_LOG_LINES:])
 
 
-def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Outcome[Any]:
+def _died(ended: Watched, code: int, bounds: Bounds, tail: tuple[str, ...], kills_before: int | None) -> Outcome[Any]:
     """The outcome of a worker that gave no answer."""
     during = f"while {ended.phase}"
+    if ended.misspoke is not None:
+        return _crashed(f"{ended.misspoke} {during}", tail)
     if ended.timed_out:
         reason = f"still {ended.phase} after {bounds.timeout_s:g} s"
         return Outcome(Status.TIMED_OUT, reason=reason, hint="give more with --timeout", log_tail=tail)
@@ -201,10 +143,14 @@ def _died(ended: _Ended, code: int, bounds: Bounds, tail: tuple[str, ...]) -> Ou
     if ended.over_bytes is not None:
         reason = f"used {ended.over_bytes / 2**30:.1f} GiB {during}, and may use {bounds.memory_bytes / 2**30:.1f} GiB"
         return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
-    if code == -signal.SIGKILL and (_kernel_kills() or 0) > (ended.kills_before or 0):
+    if code == -signal.SIGKILL and (_kernel_kills() or 0) > (kills_before or 0):
         reason = f"killed by the kernel for want of memory {during}"
         return Outcome(Status.OUT_OF_MEMORY, reason=reason, hint=smaller, log_tail=tail)
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
     why = telling(tail)
     reason = f"{how} {during}" if why is None else f"{how} {during}: {why}"
+    return _crashed(reason, tail)
+
+
+def _crashed(reason: str, tail: tuple[str, ...]) -> Outcome[Any]:
     return Outcome(Status.CRASHED, reason=reason, hint="the log's last lines are in the record", log_tail=tail)

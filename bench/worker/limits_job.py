@@ -9,6 +9,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker import ceilings
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 
@@ -24,7 +25,7 @@ class LimitsJob(Job[dict[str, float]]):
 
     def do(self) -> Outcome[dict[str, float]]:
         """FLOP/s by dtype, or {"read": bytes/s}; what lacks is left out."""
-        emit("phase", name="measuring the machine's limits")
+        emit(Phase("measuring the machine's limits"))
         if self.backend is None:
             return Outcome(Status.PASSED, result={"read": ceilings.host_read_bytes_per_s(self.threads)})
         backend, target = backends.load(self.backend), self.target

@@ -23,6 +23,7 @@ from oneblock.bench.records.record import ArtifactRef, Launch, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.sampling import calls_for, quiet, series, time_calls, warm_up
 from oneblock.bench.worker.subject import Fresh, Subject
@@ -72,7 +73,7 @@ class MeasureJob(Job[Measured]):
 
 def _measure(job: MeasureJob) -> Outcome[Measured]:
     cell = job.cell
-    emit("phase", name="importing")
+    emit(Phase("importing"))
     start = perf_counter()
     backend, target = backends.load(cell.backend), cell.target
     admit(backend, target, cell.ops_set, cell.dtype)
@@ -80,9 +81,9 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     workload = workloads.load(cell.case.workload)
     if device.kind is Kind.COMPILED:
         return _compile_only(job, backend, target, device, workload)
-    emit("phase", name="weights")
+    emit(Phase("weights"))
     weights, inputs = cell.weight_arrays(workload), partial(cell.input_arrays, workload)
-    emit("phase", name="compiling")
+    emit(Phase("compiling"))
     start = perf_counter()
     compiled = backend.compile(workload, cell.case, {**weights, **inputs(0)}, cell.ops_set, target)
     compile_s = perf_counter() - start
@@ -96,7 +97,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
         return ended(Status.COMPILED, measured, "no device here to run it on")
     assert job.golden is not None, "what is run needs a reference"
     subject = Subject(compiled.executable, Golden.read(Path(job.golden)), weights, inputs)
-    emit("phase", name="checking")
+    emit(Phase("checking"))
     before = subject.check(0)
     measured = replace(measured, check=before)
     if not before.passed:
@@ -116,12 +117,12 @@ def _compile_only(
 ) -> Outcome[Measured]:
     """Compile for a device that is not here: of the arrays it needs the shapes alone."""
     cell = job.cell
-    emit("phase", name="compiling")
+    emit(Phase("compiling"))
     arrays = without_data(workload, cell.case, cell.dtype)
     start = perf_counter()
     compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, target)
     compile_s = perf_counter() - start
-    emit("phase", name="reading what the compiler did")
+    emit(Phase("reading what the compiler did"))
     measured = replace(_lowered(compiled, job), compile_s=compile_s)
     return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", result=measured)
 
@@ -149,11 +150,11 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         executable if isinstance(executable, Witness) else None,
     )
     with quiet():
-        emit("phase", name="warming up")
+        emit(Phase("warming up"))
         warmup_s = warm_up(executable, args, tier)
         batch = calls_for(median(warmup_s))
         before = witness.state(args) if witness is not None else None
-        emit("phase", name="timing")
+        emit(Phase("timing"))
         cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
         warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
         fresh_s, _ = series(fresh.call, tier)
@@ -161,7 +162,7 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         if isinstance(executable, DeviceClock):
             device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
         after = witness.state(args) if witness is not None else None
-    emit("phase", name="checking again")
+    emit(Phase("checking again"))
     _, last = time_calls(executable, args)  # the very arguments that were timed: a call may not have changed them
     verdicts = [*(subject.check(i, out) for i, out in fresh.timed), subject.check(0, last)]
     peak_bytes = executable.peak_bytes()
@@ -200,9 +201,9 @@ def _evidence(
     """What the device tells beside the series, after the answers are checked: nothing of it can spoil them."""
     energy = None
     if tier.energy_window_s is not None:
-        emit("phase", name=f"counting energy for {tier.energy_window_s:g} s")
+        emit(Phase(f"counting energy for {tier.energy_window_s:g} s"))
         energy = witness.energy(args, tier.energy_window_s)
-    emit("phase", name="timing by other clocks")
+    emit(Phase("timing by other clocks"))
     with quiet():
         return DeviceEvidence(before, after, witness.timers(args), energy)
 

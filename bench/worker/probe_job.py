@@ -8,9 +8,11 @@ from typing import Any
 from oneblock import backends
 from oneblock.backends.api.backend import Backend, Device, Unavailable, Unsupported
 from oneblock.backends.api.target import Target, architectures
+from oneblock.bench.cells.probed import Probed
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import ProbeRow, Probing
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 
@@ -26,9 +28,9 @@ class ProbeJob(Job[None]):
         """What each backend has, said as it is found, so that a probe that kills the process is known by name."""
         asked = [*((name, None) for name in self.backends), *self.pairs]
         for name, target in asked:
-            emit("probing", backend=name)
+            emit(Probing(name))
             for found in _probe_one(name, target):
-                emit("probed", **found)
+                emit(ProbeRow(Probed(**found)))
         return Outcome(Status.PASSED)
 
 

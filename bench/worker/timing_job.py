@@ -14,6 +14,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.bench.worker.subject import Subject
@@ -35,7 +36,7 @@ class InterleavedTimingJob(Job[Samples]):
     def do(self) -> Outcome[Samples]:
         """The seconds of each ops set; failed where one of them is wrong."""
         cell = self.cell
-        emit("phase", name="importing")
+        emit(Phase("importing"))
         backend, target = backends.load(cell.backend), cell.target
         workload = workloads.load(cell.case.workload)
         weights = cell.weight_arrays(workload)
@@ -44,7 +45,7 @@ class InterleavedTimingJob(Job[Samples]):
         made: dict[str, tuple[Executable, Mapping[str, Any]]] = {}
         for ops_set in self.ops_sets:
             admit(backend, target, ops_set, cell.dtype)
-            emit("phase", name=f"compiling {ops_set}")
+            emit(Phase(f"compiling {ops_set}"))
             executable = backend.compile(workload, cell.case, arrays, ops_set, target).executable
             if executable is None:
                 raise Unsupported(f"{cell.backend} does not run {ops_set} on {cell.target} here")
@@ -53,7 +54,7 @@ class InterleavedTimingJob(Job[Samples]):
             if not verdict.passed:
                 return Outcome(Status.FAILED, reason=f"{ops_set}: {verdict.why}")
             made[ops_set] = executable, subject.args(0)
-        emit("phase", name="timing")
+        emit(Phase("timing"))
         return Outcome(Status.PASSED, result=self._in_turn(made))
 
     def _in_turn(self, made: Mapping[str, tuple[Executable, Mapping[str, Any]]]) -> Samples:

@@ -9,6 +9,7 @@ from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.api.export import TrnEmitter
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.export import TrnSource
 
@@ -21,7 +22,7 @@ class TrnJob(Job[TrnSource]):
 
     def do(self) -> Outcome[TrnSource]:
         """What the backend's compiler emits, and what it refuses."""
-        emit("phase", name="emitting")
+        emit(Phase("emitting"))
         emitter = backends.load(self.backend)
         if not isinstance(emitter, TrnEmitter):
             raise Unsupported(f"{self.backend} emits no source for Trainium")

@@ -10,6 +10,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Phase, Task
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, SearchStopped, TaskState
@@ -26,14 +27,14 @@ class TuneJob(Job[Found]):
     def do(self) -> Outcome[Found]:
         """What was found; kept in a folder of the user's as it is found."""
         cell = self.cell
-        emit("phase", name="importing")
+        emit(Phase("importing"))
         backend, target = backends.load(cell.backend), cell.target
         if not isinstance(backend, Tunable):
             raise Unsupported(f"{cell.backend} has nothing that a search could choose")
         admit(backend, target, dtype=cell.dtype)
         workload = workloads.load(cell.case.workload)
         kind = Kind.MEASURED if backend.probe(target).kind is Kind.MEASURED else Kind.MODELLED
-        emit("phase", name="searching", kind=kind)
+        emit(Phase("searching", kind))
         arrays = without_data(workload, cell.case, cell.dtype)
         try:
             found = backend.tune(workload, cell.case, arrays, target, self.asked, _tell)
@@ -45,7 +46,5 @@ class TuneJob(Job[Found]):
 def _tell(state: TaskState) -> None:
     best = state.best
     failed = sum(trial.seconds is None for trial in state.trials)
-    emit(
-        "task", name=state.name, calls=state.calls, flops=state.flops, trials=len(state.trials), failed=failed,
-        best_s=None if best is None else best.seconds, ranked=state.default is not None,
-    )  # fmt: skip
+    seconds = None if best is None else best.seconds
+    emit(Task(state.name, state.calls, state.flops, len(state.trials), failed, seconds, state.default is not None))

@@ -10,13 +10,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import psutil
+
+# `-P`: the working folder is no place to import from. What lies there may be anybody's.
+PYTHON = (sys.executable, "-P")
+_SWEEP_S = 5.0  # what is still forking after so long forks faster than it can be killed
 _FATAL = re.compile(r"ERROR|FATAL|Error:|Check fail|_CHECK|^F\d{4} ")
 
 
 def run_module(words: Sequence[str], environment: Mapping[str, str]) -> str:
     """Run a module of ours in a process of its own; how it ended if badly, in the compiler's own words."""
-    command = [sys.executable, "-m", *words]
+    command = [*PYTHON, "-m", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     return "" if done.returncode == 0 else last_words(done.stderr) or f"exit status {done.returncode}"
 
@@ -32,6 +40,15 @@ def telling(lines: Sequence[str]) -> str | None:
     return next((line.strip()[:300] for line in reversed(lines) if _FATAL.search(line)), None)
 
 
+def hold_standard_streams() -> None:
+    """Open what is closed of descriptors 0 to 2 on nothing: a pipe that took one would be written to in its place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
+
+
 def die_with_parent(lifeline: int | None = None) -> None:
     """Kill this process when its parent is gone, however it went; with the end of a pipe from it, the whole group.
 
@@ -40,11 +57,16 @@ def die_with_parent(lifeline: int | None = None) -> None:
     """
     if lifeline is not None:
         threading.Thread(target=_watch, args=(lifeline,), daemon=True, name="lifeline").start()
+    PR_SET_PDEATHSIG = 1
+    tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def tell_kernel(option: int, value: int) -> None:
+    """One of Linux's settings of a process, prctl(2); nothing elsewhere."""
     if sys.platform == "linux":
         import ctypes
 
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _watch(pipe: int) -> None:
@@ -55,9 +77,49 @@ def _watch(pipe: int) -> None:
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads its own session, and with it all that it started."""
+    if process.poll() is None:
+        kill_below(process.pid)
+    for pid in _session(process.pid):  # of what has left the group, or lost the process that it was below
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def kill_below(pid: int) -> None:
+    """Kill all that a process started and that still lives, until it has nothing below it, or for a few seconds."""
+    import psutil
+
+    end = monotonic() + _SWEEP_S
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(pid)
+        while (living := [one for one in first.children(recursive=True) if _lives(one)]) and monotonic() < end:
+            for one in living:
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+            sleep(0.001)
+
+
+def _lives(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of a session, but for its leader."""
+    import psutil
+
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):
+            if pid != leader and os.getsid(pid) == leader:
+                found.append(pid)
+    return found
 
 
 def resident_bytes(pid: int) -> int:

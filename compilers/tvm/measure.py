@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from oneblock.compilers.api.process import cpu_seconds, die_with_parent
+from oneblock.compilers.api.process import PYTHON, cpu_seconds, die_with_parent
 from oneblock.compilers.api.search import SearchStopped
 
 CPU_LIMIT_S = 30.0  # of processor time on every thread, for building and running one candidate
@@ -71,7 +71,7 @@ class Measurer:
     def _start(self) -> subprocess.Popen[bytes]:
         """A process that has imported all it needs: what ends it from now on is a candidate's doing."""
         env = os.environ | {"TVM_NUM_THREADS": str(self.threads), "TVM_BIND_THREADS": "0"}
-        command = [sys.executable, "-m", "oneblock.compilers.tvm.measure"]
+        command = [*PYTHON, "-m", "oneblock.compilers.tvm.measure"]
         self.process = subprocess.Popen(
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
+from oneblock.compilers.api.process import PYTHON
+
 PLUGINS = ("jax-cuda13-plugin", "jax-cuda12-plugin")  # in the order in which JAX looks for them
 _PTXAS = {"nvidia-cuda-nvcc": "nvidia/cu13/bin/ptxas", "nvidia-cuda-nvcc-cu12": "nvidia/cuda_nvcc/bin/ptxas"}
 _NOISE = (b"cudart_stub.cc", b"before absl::InitializeLog()")  # "could not find cuda drivers": known, and no fault
@@ -84,7 +86,7 @@ def _refusal(flags: str) -> str | None:
     """Flags are read when the first program is compiled: a child compiles one."""
     code = "import jax; jax.jit(lambda x: x + 1).lower(1.0).compile()"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", code]
+    command = [*PYTHON, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode == 0:
         return None

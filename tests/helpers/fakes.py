@@ -64,6 +64,46 @@ def hang_with_a_child() -> None:
     time.sleep(4242)
 
 
+def flood(data: bytes) -> Callable[[], None]:
+    """Writes to the pipe of answers without end."""
+
+    def forever() -> None:
+        while True:
+            os.write(3, data)
+
+    return forever
+
+
+def leave_a_stray() -> None:
+    """A child in a session of its own, which nobody waits for and which holds the pipe of answers."""
+    if (child := os.fork()) == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(4242)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def leave_a_stray_and_die() -> None:
+    leave_a_stray()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_in_silence() -> None:
+    os.close(3)
+    time.sleep(4242)
+
+
+def say(line: bytes, then: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """Writes a line to the pipe of answers."""
+
+    def said() -> None:
+        os.write(3, line + b"\n")
+        then()
+
+    return said
+
+
 def no_memory() -> None:
     raise MemoryError("Unable to allocate 1 EiB")
 
@@ -110,6 +150,14 @@ FAKES = {
         Fake("crash_exit", lambda: os._exit(7)),
         Fake("crash_raise", lambda: 1 // 0),
         Fake("hang", hang_with_a_child),
+        Fake("hang_silent", hang_in_silence),
+        Fake("flood_lines", flood(b'{"event":"phase","name":"' + b"x" * 900 + b'"}\n')),
+        Fake("flood_endless", flood(b"z" * 65536)),
+        Fake("stray", leave_a_stray),
+        Fake("stray_crash", leave_a_stray_and_die),
+        Fake("says_no_phase", say(b'{"event": "phase"}')),
+        Fake("says_escapes", say(b'{"event": "phase", "name": "\\u001b[31mred"}')),
+        Fake("says_unknown", say(b'{"event": "rest", "name": "x"}')),
         Fake("hang_locked", hold_the_lock),
         Fake("eat_memory", eat),
         Fake("memory_error", no_memory),

@@ -1,0 +1,102 @@
+"""What a worker says while it works, and at its end: each event a dataclass, sent as one line of JSON.
+
+The parent reads them as a stranger's: a plug-in shares the pipe, and may write anything to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.worker.pass_search import Seen
+from oneblock.compilers.api.kind import Kind
+
+_STRICT = {"extra": "forbid", "allow_inf_nan": False}
+
+
+def _printable(words: str) -> str:
+    if not words.isprintable():
+        raise ValueError("expected printable characters alone")
+    return words
+
+
+Words = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What it does from now on."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    name: Words
+    kind: Kind | None = None  # of the numbers of a search
+    event: Literal["phase"] = "phase"
+
+
+@dataclass(frozen=True)
+class Probing:
+    """Which backend it asks next, so that one that kills the process is known by name."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    backend: Words
+    event: Literal["probing"] = "probing"
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """What a backend has for a platform."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    row: Probed
+    event: Literal["probed"] = "probed"
+
+
+@dataclass(frozen=True)
+class Task:
+    """How far the search of one function is."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    name: Words
+    calls: Count  # of it in the program
+    flops: Annotated[float, Field(ge=0)] | None
+    trials: Count
+    failed: Count
+    best_s: Annotated[float, Field(gt=0)] | None
+    ranked: bool  # there are so many ways, and all are tried
+    event: Literal["task"] = "task"
+
+
+@dataclass(frozen=True)
+class Trying:
+    """Which passes are off in the next run of a bisection."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    what: Words
+    off: tuple[Words, ...]
+    event: Literal["trying"] = "trying"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of it."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    off: tuple[Words, ...]
+    seen: Seen
+    event: Literal["tried"] = "tried"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the job ended: said once, and last."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    outcome: Any  # read as what its job promises
+    event: Literal["outcome"] = "outcome"
+
+
+Event = Phase | Probing | ProbeRow | Task | Trying | Tried | Answer
