@@ -85,6 +85,7 @@ def verdicts(
     """The checks of a module's answers to each input that has a reference, run by XLA on the CPU."""
     run, workload = _exporter(cell).run_exported(encoded), workloads.load(cell.case.workload)
     weights = cell.weight_arrays(workload)
+    golden.check_weights(weights)
 
     def verdict(i: int) -> Check:
         arrays = {**weights, **cell.input_arrays(workload, i)}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oneblock import workloads
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
-from oneblock.bench.worker.events import Phase
+from oneblock.bench.worker.events import Count, Phase
 from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.workloads._workload import Workload
+from oneblock.workloads.answers.arrays import Named, sha256_of
+from oneblock.workloads.answers.checkpoint import unchanged
 from oneblock.workloads.answers.reference import make_golden
 
 
@@ -18,7 +21,7 @@ from oneblock.workloads.answers.reference import make_golden
 class Proof:
     """That the reference is written, and of how many wrong answers its check rejected each."""
 
-    wrong_tried: int
+    wrong_tried: Count
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class GoldenJob(Job[Proof]):
         cell = self.cell
         workload = workloads.load(cell.case.workload)
         emit(Phase("computing the reference"))
-        weights = cell.weight_arrays(workload)
+        weights, sha256 = _weights(cell, workload)
         golden = make_golden(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
+        golden = replace(golden, weights_sha256=sha256)
         if golden.wrong_accepted:
             lets_pass = ", ".join(golden.wrong_accepted)
             reason = (
@@ -48,3 +52,15 @@ class GoldenJob(Job[Proof]):
             return Outcome(Status.INVALID, reason=reason, hint="mend the workload's `outputs`")
         golden.save(Path(self.path))
         return Outcome(Status.PASSED, result=Proof(len(golden.wrong_tried)))
+
+
+def _weights(cell: Cell, workload: Workload) -> tuple[Named, str | None]:
+    """(a cell's weights, their hash): of a checkpoint they are those of the hash that the cell names, or it is refused.
+
+    Who reads them later on compares their own hash with the reference's, which costs less than that of the whole file.
+    """
+    if cell.weights is None:
+        return cell.weight_arrays(workload), None
+    with unchanged(Path(cell.weights.path), cell.weights.layer, cell.weights.sha256):
+        weights = cell.weight_arrays(workload)
+    return weights, sha256_of(weights)

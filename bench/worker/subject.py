@@ -18,6 +18,7 @@ class Subject:
     """An executable with its weights on the device, and the references for its inputs."""
 
     def __init__(self, executable: Executable, golden: Golden, weights: Named, inputs: Callable[[int], Named]) -> None:
+        golden.check_weights(weights)
         self.executable, self.golden, self.inputs = executable, golden, inputs
         self.weights = executable.put(weights)
 

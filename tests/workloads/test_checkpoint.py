@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
-from oneblock.workloads.answers.checkpoint import CheckpointError, load_weights
+from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, load_weights, unchanged
 from oneblock.workloads.models import Config, preset
 from oneblock.workloads.ops.dtypes import dtype_of
 
@@ -483,3 +483,32 @@ def test_no_damage_raises_anything_else(tmp_path: Path, indexed: bool) -> None:
     assert refused > 100
     file.write_bytes(whole)
     load_weights(load("block"), case_of(config), "bfloat16", path, 0)  # it was the damage that was refused
+
+
+def test_what_is_read_is_what_the_hash_is_of(tmp_path: Path) -> None:
+    one, other = (save(tmp_path / name, hugging_face(LLAMA, layer=0)) for name in ("one", "other"))
+    save(other, {name: t + 1 for name, t in hugging_face(LLAMA, layer=0).items()})
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(one.read_bytes())
+    sha256 = fingerprint(path, 0)
+    with unchanged(path, 0, sha256):
+        load_weights(load("block"), case_of(LLAMA), "float32", path, 0)
+
+    with pytest.raises(CheckpointError, match="expected the SHA-256"), unchanged(path, 0, sha256):
+        os.replace(other, path)  # before, amid or after it is read
+    with pytest.raises(CheckpointError, match="changed while it was read"), unchanged(path, 0, sha256):
+        os.replace(one, path)  # back again: what was read between the two is not known
+    with pytest.raises(CheckpointError, match="changed while it was read"), unchanged(path, 0, sha256):
+        path.write_bytes(path.read_bytes())
+    with pytest.raises(CheckpointError, match="cannot be read"), unchanged(path, 0, sha256):
+        path.unlink()
+
+
+def test_a_shard_that_is_put_in_the_place_of_another_is_another_checkpoint(tmp_path: Path) -> None:
+    tensors = hugging_face(LLAMA, layer=0)
+    save(tmp_path / "1.safetensors", tensors)
+    save(tmp_path / "2.safetensors", {name: t + 1 for name, t in tensors.items()})
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": dict.fromkeys(tensors, "1.safetensors")}))
+    with pytest.raises(CheckpointError, match="changed since"), unchanged(index, 0, fingerprint(index, 0)):
+        os.replace(tmp_path / "2.safetensors", tmp_path / "1.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 
 import numpy as np
@@ -53,6 +54,15 @@ def _shared_heads(case: Case, shape: tuple[int, ...], seed: int) -> np.ndarray:
 def _normal(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     stream = np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
     return np.random.Generator(stream).standard_normal(shape, dtype=np.float32)
+
+
+def sha256_of(arrays: Named) -> str:
+    """One hash of arrays: of their names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
 
 
 def without_data(workload: Workload, case: Case, dtype: str) -> Arrays:

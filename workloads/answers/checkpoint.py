@@ -32,15 +32,50 @@ class CheckpointError(ValueError):
 
 def fingerprint(path: Path, layer: int) -> str:
     """The SHA-256 of a checkpoint's file; of a sharded one, that of its index and of the shards that hold the layer."""
-    files = {file for tensor, file in _files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
     digest = hashlib.sha256()
+    files = _files_of(path, layer)
     try:
-        for file in sorted({path, *files}):
+        for file in files:
             with file.open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from None
     return digest.hexdigest()
+
+
+@contextmanager
+def unchanged(path: Path, layer: int, sha256: str) -> Iterator[None]:
+    """What is read of a checkpoint within is what its hash is of; CheckpointError if it is of another, or changed.
+
+    A file put in the place of another has another inode, and one that is written to has another time of change.
+    """
+    before = _states(path, layer)
+    yield
+    found = fingerprint(path, layer)
+    if found != sha256:
+        raise CheckpointError(
+            f"{path}: changed since it was named: expected the SHA-256 {sha256[:16]}..., got {found[:16]}..."
+        )
+    if _states(path, layer) != before:
+        raise CheckpointError(f"{path}: changed while it was read: leave it as it is until the run ends")
+
+
+def _states(path: Path, layer: int) -> list[tuple[int, ...]]:
+    """Of the files of a layer what tells one from another that has its name later."""
+    states: list[tuple[int, ...]] = []
+    for file in _files_of(path, layer):
+        try:
+            about = file.stat()
+        except OSError as error:
+            raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from None
+        states.append((about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+    return states
+
+
+def _files_of(path: Path, layer: int) -> list[Path]:
+    """The file of a checkpoint; of a sharded one its index and the shards that hold the layer."""
+    files = {file for tensor, file in _files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
+    return sorted({path, *files})
 
 
 def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.answers.arrays import make_inputs
+from oneblock.workloads.answers.arrays import Named, make_inputs, sha256_of
+from oneblock.workloads.answers.checkpoint import CheckpointError
 from oneblock.workloads.answers.verdict import Allowance, Check, allow, check
 from oneblock.workloads.answers.wrong import accepted, wrong_answers
 from oneblock.workloads.ops.numpy_ops import NumpyOps
@@ -32,10 +33,16 @@ class Golden:
     answers: tuple[Answer, ...]
     wrong_tried: tuple[str, ...]  # the wrong answers shown to the check
     wrong_accepted: tuple[str, ...]  # those it let pass: a golden with any must not be used
+    weights_sha256: str | None = None  # of a checkpoint's weights that the answers are of; None for seeded ones
 
     def check(self, got: Arrays, i: int = 0) -> Check:
         """Judge the answer to input i."""
         return check(got, self.answers[i].reference, self.answers[i].allowances, self.dtype)
+
+    def check_weights(self, weights: Named) -> None:
+        """CheckpointError where these, read from a checkpoint, are not those that the reference is of."""
+        if self.weights_sha256 is not None and sha256_of(weights) != self.weights_sha256:
+            raise CheckpointError("the checkpoint changed since the reference was computed: the weights are others")
 
     def save(self, path: Path) -> None:
         """Write it as one .npz file, which carries its own description."""
@@ -44,6 +51,7 @@ class Golden:
             "input_seed": self.input_seed,
             "wrong_tried": self.wrong_tried,
             "wrong_accepted": self.wrong_accepted,
+            "weights_sha256": self.weights_sha256,
             "allowances": [{name: asdict(a) for name, a in answer.allowances.items()} for answer in self.answers],
         }
         arrays = {f"{i}/{name}": y for i, answer in enumerate(self.answers) for name, y in answer.reference.items()}
@@ -62,7 +70,7 @@ class Golden:
                 for i, allowances in enumerate(head["allowances"])
             )
         tried, let_pass = tuple(head["wrong_tried"]), tuple(head["wrong_accepted"])
-        return Golden(head["dtype"], head["input_seed"], answers, tried, let_pass)
+        return Golden(head["dtype"], head["input_seed"], answers, tried, let_pass, head["weights_sha256"])
 
 
 def make_golden(workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4) -> Golden:
