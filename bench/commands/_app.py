@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import itertools
 import json
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from oneblock.bench.commands._streams import hold_standard_streams, lost_output
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say_json
+from oneblock.compilers.api.process import kill_below
 
 
 def _file(name: str) -> Path:
@@ -75,6 +79,8 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """The `oneblock` command: exit status 0 for yes, 1 for no, 2 for a mistake, 130 for an interruption."""
     hold_standard_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell had it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     debug = "--debug" in sys.argv
     if debug:  # wherever it stands
         sys.argv = [sys.argv[0], "--debug", *(argument for argument in sys.argv[1:] if argument != "--debug")]
@@ -98,6 +104,19 @@ def _status(debug: bool) -> int:
         if debug:
             note(traceback.format_exc())
         return _fail(_sentence(error), error.status if isinstance(error, Refused) else 2)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """The first Ctrl-C ends in order, and a second at once, with all below: folders are then swept by the next run."""
+    signal.signal(signal.SIGINT, _interrupt_at_once)
+    raise KeyboardInterrupt
+
+
+def _interrupt_at_once(number: int, frame: object) -> NoReturn:
+    with contextlib.suppress(OSError):
+        os.write(2, b"oneblock: interrupted\n")
+    kill_below(os.getpid())
+    os._exit(130)
 
 
 def _usage(error: click.ClickException) -> str:

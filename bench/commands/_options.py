@@ -14,7 +14,7 @@ from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.target import known_targets
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
-from oneblock.bench.worker.launch import Bounds
+from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads import models
 
 PRESETS = ", ".join(models.PRESETS)  # for the help; those that others registered are looked up when they are named

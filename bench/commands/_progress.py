@@ -15,7 +15,7 @@ from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.records import remarks, results
 from oneblock.bench.terminal.screen import console
-from oneblock.bench.worker.launch import Bounds
+from oneblock.bench.worker.watch import Bounds
 
 
 def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:

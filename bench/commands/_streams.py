@@ -8,6 +8,8 @@ import select
 import sys
 from typing import Any
 
+from oneblock.compilers.api.process import open_closed_streams
+
 
 class _Steady(io.FileIO):
     """A descriptor to which writing never fails: what it does not take is dropped, and why is remembered."""
@@ -33,9 +35,7 @@ def hold_standard_streams() -> None:
     What a stream's encoding lacks is written as an escape: the work is done, and a sign that cannot be shown must not
     undo it.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # one that is closed would be taken by the next file
-        pass
-    os.close(descriptor)
+    open_closed_streams()
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  for as long as the process lives
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         given = getattr(sys, name)

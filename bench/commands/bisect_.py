@@ -5,10 +5,8 @@ The underscore after its name keeps it from hiding Python's own `bisect` where a
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +20,7 @@ from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
 from oneblock.bench.terminal.screen import console
@@ -68,8 +67,8 @@ def COMMAND(
     within = bounds(threads, timeout_s, memory_gib)
     job = BisectJob(_cell(workload, **wanted), of, None, drift, left_out, linear)
     try:
-        with tempfile.TemporaryDirectory(prefix="oneblock-bisect-") as folder:
-            outcome = Bisection(job, within).run(Path(folder), quiet=as_json)
+        with scratch("bisect") as folder:
+            outcome = Bisection(job, within).run(folder, quiet=as_json)
     except KeyboardInterrupt:
         raise Refused("interrupted: nothing is kept of a search", 130) from None
     if as_json:

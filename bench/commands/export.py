@@ -24,8 +24,9 @@ from oneblock.bench.format.out import note, say
 from oneblock.bench.runs.export import hand_over, parts, result
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.trn_job import TrnJob
+from oneblock.bench.worker.watch import Bounds
 
 _TAKES = "has a compiler that takes modules of others"
 

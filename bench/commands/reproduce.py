@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from oneblock.bench.judge.stats import Verdict
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.records.find import find
 from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.records import remarks, results
@@ -43,8 +43,8 @@ def COMMAND(
     _check_weights(old)
     used = old.environment.machine.get("threads")
     within = bounds(threads or _same_threads(used), timeout_s, memory_gib)
-    with tempfile.TemporaryDirectory(prefix="oneblock-reproduce-") as scratch:
-        (new,) = go(Run([old.cell], tier(old.tier), Store(Path(scratch)), within, seed=old.order_seed), quiet=as_json)
+    with scratch("reproduce") as folder:
+        (new,) = go(Run([old.cell], tier(old.tier), Store(folder), within, seed=old.order_seed), quiet=as_json)
     verdict = _verdict(old, new)
     if as_json:
         answer(verdict)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +16,7 @@ from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.tuning import Tuning
 from oneblock.compilers.api.search import COST_MODELS, Search
 from oneblock.workloads.ops.nearest import unknown
@@ -80,8 +79,8 @@ def COMMAND(
     tuning = Tuning(cell, within, [Search(trials, one, cost_model, rpc=rpc) for one in range(seed, seed + seeds)])
     try:
         tuning.search(quiet=as_json)
-        with tempfile.TemporaryDirectory(prefix="oneblock-tune-") as folder:
-            tuning.versus(Path(folder), rounds, quiet=as_json)
+        with scratch("tune") as folder:
+            tuning.versus(folder, rounds, quiet=as_json)
     except KeyboardInterrupt:
         raise Refused("interrupted: what was measured is kept; the same command goes on from here", 130) from None
     if as_json:

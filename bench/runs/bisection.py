@@ -13,8 +13,9 @@ from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.bench.worker.events import Event, Phase, Tried, Trying
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.pass_search import Seen
+from oneblock.bench.worker.watch import Bounds
 
 _DEATHS = 40  # workers that may die of a try before it is given up
 

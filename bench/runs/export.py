@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,12 @@ from oneblock.bench.format.units import size
 from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import Status
+from oneblock.bench.records.scratch import scratch
 from oneblock.bench.worker.export_job import ExportJob, HloModule
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.launch import Bounds, Listener, launch
+from oneblock.bench.worker.launch import launch
+from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers.api.export import Mark, OperatorList
 
 _INPUTS = 2
@@ -66,8 +67,8 @@ def hand_over(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within
     """Export one program for the targets of its cells; the files take their names when the answers are right."""
     cell = cells[0]
     module, text = (directory / f"{file_name(cell.subject)}.hlo.{ending}" for ending in ("pb", "txt"))
-    with tempfile.TemporaryDirectory(prefix=".oneblock-export-", dir=directory) as scratch:
-        golden, unchecked, its_text = (str(Path(scratch) / name) for name in ("golden.npz", module.name, text.name))
+    with scratch("export", directory) as folder:
+        golden, unchecked, its_text = (str(folder / name) for name in ("golden.npz", module.name, text.name))
         made = launch(GoldenJob(cell, golden, _INPUTS), within, listen=listen)
         if made.status is not Status.PASSED:
             return Handed(cell.subject, made.ending())

@@ -9,8 +9,9 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs.probes import not_run_here
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.measure_job import MeasureJob
+from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads._workload import Phase
 
 _STEP = {"batch": 1, "context": 128}  # a context is tried in whole tiles of a TPU's matrix unit

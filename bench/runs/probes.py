@@ -8,8 +8,9 @@ from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.worker.events import Event, ProbeRow, Probing
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.probe_job import ProbeJob
+from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 

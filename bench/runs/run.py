@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import shutil
-import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,26 +19,21 @@ from oneblock.bench.judge.roofline import costs, reference_bytes, stated_limits,
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
-from oneblock.bench.records.store import Store, adapter, to_json
+from oneblock.bench.records.scratch import scratch
+from oneblock.bench.records.store import Store, to_json
 from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.partials import Partial, partials
 from oneblock.bench.runs.probes import not_run_here
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.launch import Bounds, Listener, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
+from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
 Tell = Callable[[str], None]  # what is being done, for people
-
-
-@dataclass(frozen=True)
-class Partial:
-    """What one launch of an unfinished cell came to."""
-
-    outcome: Outcome[Measured]
-    wrong_tried: int  # wrong answers that the check of its reference rejected
 
 
 @dataclass
@@ -64,16 +58,17 @@ class Run:
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
         self._goldens: dict[str, Outcome[Proof]] = {}
+        self._stop = threading.Event()  # what is compiled is of no use any more
         self._elsewhere: set[tuple[str, Target]] = set()  # (backend, target) that run nothing here
 
     def go(self, tell: Tell) -> list[Record]:
         """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
         self.store.check_writable()
-        with tempfile.TemporaryDirectory(prefix="oneblock-run-") as scratch:
+        with scratch("run") as folder:
             book = LimitsBook(self.environment, self.bounds)
             todo = [cell for cell in self.cells if not self._already_done(cell)]
             self._elsewhere = not_run_here(_not_cpu(todo), self.bounds)
-            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], Path(scratch), book, tell)
+            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], folder, book, tell)
             todo = [cell for cell in todo if cell not in self.finished]
             with alone(self.bounds.timeout_s):
                 needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
@@ -81,23 +76,29 @@ class Run:
             while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
                 for index, cell in self._order():
                     if cell not in self.finished:
-                        self._once(index, cell, Path(scratch), book, tell)
+                        self._once(index, cell, folder, book, tell)
                     self.progress.launches += 1
         return [self.finished[cell] for cell in self.cells]
 
     def _is_elsewhere(self, cell: Cell) -> bool:
         return (cell.backend, cell.target) in self._elsewhere
 
-    def _compile_all(self, cells: list[Cell], scratch: Path, book: LimitsBook, tell: Tell) -> None:
+    def _compile_all(self, cells: list[Cell], folder: Path, book: LimitsBook, tell: Tell) -> None:
         """Nothing of these is timed: as many at once as there are threads, and one process each."""
 
         def compile_one(cell: Cell) -> None:
-            self._finish(cell, [self._launch(0, cell, scratch, tell)], book)
+            self._finish(cell, [self._launch(0, cell, folder, tell)], book)
             self.progress.launches += self.tier.launches
 
-        with ThreadPoolExecutor(self.bounds.threads) as pool:
+        pool = ThreadPoolExecutor(self.bounds.threads)
+        try:
             for done in [pool.submit(compile_one, cell) for cell in cells]:
                 done.result()
+        except BaseException:  # Ctrl-C, or a disk that is full: what is queued is dropped, what compiles is ended
+            self._stop.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _order(self) -> Iterator[tuple[int, Cell]]:
         """Round robin: each pass takes every cell once, in an order of its own that the seed fixes."""
@@ -123,56 +124,50 @@ class Run:
         self.skipped.add(cell)
         return True
 
-    def _once(self, index: int, cell: Cell, scratch: Path, book: LimitsBook, tell: Tell) -> None:
+    def _once(self, index: int, cell: Cell, folder: Path, book: LimitsBook, tell: Tell) -> None:
         """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
         key = self._identity(cell)
         tell(f"{cell.name}  waiting for another run")
         with alone(self.bounds.timeout_s):
             if self._already_done(cell):
                 return
-            if index not in self._partials(key):
-                launched = self._launch(index, cell, scratch, tell)
+            if index not in partials(self.store, key, self.tier.launches):
+                launched = self._launch(index, cell, folder, tell)
                 if launched.outcome.status is not Status.PASSED:
                     self._finish(cell, [launched], book)
                     return
                 self.store.add_partial(key, index, to_json(launched))
-            partials = self._partials(key)
-            if len(partials) == self.tier.launches:
-                self._finish(cell, [one for _, one in sorted(partials.items())], book)
+            found = partials(self.store, key, self.tier.launches)
+            if len(found) == self.tier.launches:
+                self._finish(cell, [one for _, one in sorted(found.items())], book)
 
-    def _partials(self, key: str) -> dict[int, Partial]:
-        """The launches that are kept, by index; one that cannot be read is measured again."""
-        found = {}
-        for index, raw in self.store.partials(key).items():
-            with contextlib.suppress(ValueError):
-                found[index] = adapter(Partial).validate_json(raw)
-        return found
-
-    def _launch(self, index: int, cell: Cell, scratch: Path, tell: Tell) -> Partial:
+    def _launch(self, index: int, cell: Cell, folder: Path, tell: Tell) -> Partial:
         elsewhere = self._is_elsewhere(cell)
-        golden = Outcome(Status.PASSED, result=Proof(0)) if elsewhere else self._golden(cell, scratch, tell)
+        golden = Outcome(Status.PASSED, result=Proof(0)) if elsewhere else self._golden(cell, folder, tell)
         if golden.result is None:
             return Partial(golden.ending(), 0)
-        caches = scratch / self._identity(cell)
+        caches = folder / self._identity(cell)
         cold = index < self.tier.processes  # the first round: nothing compiled before may help
         if cold:
             shutil.rmtree(caches, ignore_errors=True)
         job = MeasureJob(
             cell=cell,
             tier=self.tier.name,
-            golden=None if elsewhere else str(scratch / f"{cell.question}.npz"),
+            golden=None if elsewhere else str(folder / f"{cell.question}.npz"),
             index=index,
             cold_compile=cold or not caches.exists(),
             flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
             records=str(self.store.directory.resolve()) if index == 0 else None,
             detail=self.detail,
         )
-        outcome = launch(job, self.bounds, caches, _phases(cell.name, tell))
+        outcome = launch(job, self.bounds, caches, _phases(cell.name, tell), self._stop)
         return Partial(outcome, golden.result.wrong_tried)
 
-    def _golden(self, cell: Cell, scratch: Path, tell: Tell) -> Outcome[Proof]:
+    def _golden(self, cell: Cell, folder: Path, tell: Tell) -> Outcome[Proof]:
         """The reference of a cell's subject, computed once a run for all backends."""
-        if cell.question not in self._goldens:
+        folder.mkdir(exist_ok=True)  # a backend may have removed it: that is not the next one's fault
+        path = folder / f"{cell.question}.npz"
+        if cell.question not in self._goldens or (self._goldens[cell.question].result and not path.exists()):
             needed = reference_bytes(cell)
             if needed > self.bounds.memory_bytes:
                 reason = (
@@ -181,14 +176,14 @@ class Run:
                 )
                 outcome: Outcome[Proof] = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
             else:
-                job = GoldenJob(cell, str(scratch / f"{cell.question}.npz"), answers=1 + max(1, self.tier.rechecks))
+                job = GoldenJob(cell, str(path), answers=1 + max(1, self.tier.rechecks))
                 outcome = launch(job, self.bounds, listen=_phases(cell.name, tell))
             self._goldens[cell.question] = outcome
         return self._goldens[cell.question]
 
-    def _finish(self, cell: Cell, partials: list[Partial], book: LimitsBook) -> None:
-        first, measured = partials[0].outcome, partials[0].outcome.result or Measured()
-        results = [one.outcome.result for one in partials]
+    def _finish(self, cell: Cell, launched: list[Partial], book: LimitsBook) -> None:
+        first, measured = launched[0].outcome, launched[0].outcome.result or Measured()
+        results = [one.outcome.result for one in launched]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
         here, reached = self._environment(cell), partial(book.limits, cell.target, cell.dtype)
         record = Record(
@@ -203,7 +198,7 @@ class Run:
             hint=first.hint,
             log_tail=first.log_tail,
             check=measured.check,
-            wrong_answers_rejected=partials[0].wrong_tried,
+            wrong_answers_rejected=launched[0].wrong_tried,
             costs=costs(cell),
             limits=reached() if launches else stated_limits(cell) if measured.facts else None,
             launches=launches,

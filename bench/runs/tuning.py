@@ -24,9 +24,10 @@ from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase, Task
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.timing_job import InterleavedTimingJob, Samples
 from oneblock.bench.worker.tune_job import TuneJob
+from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, TaskState
 

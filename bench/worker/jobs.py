@@ -43,3 +43,11 @@ class Job(ABC, Generic[Result]):
     @abstractmethod
     def do(self) -> Outcome[Result]:
         """Do it, in the worker; Unavailable, Unsupported and what else is raised become a status there."""
+
+    def fault(self, outcome: Outcome[Result]) -> str | None:
+        """What of an outcome does not go together, or was not asked for, as the end of a sentence; None if all does."""
+        if outcome.kind is Kind.REPORTED:
+            return "a number that others measured"
+        if outcome.status is Status.PASSED and outcome.result is None:
+            return "passed, and no result"
+        return None

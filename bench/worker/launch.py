@@ -17,12 +17,14 @@ from typing import Any, BinaryIO, get_type_hints
 from pydantic import ValidationError
 
 from oneblock.bench.records.record import Status
+from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.jobs import Job, Outcome, Result
 from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault
-from oneblock.compilers.api.process import PYTHON, hold_standard_streams, kill_session, telling
+from oneblock.compilers.api.process import PYTHON, kill_session, open_closed_streams, telling
 
 _LOG_LINES = 20
+_LEAST_FREE_BYTES = 2**20  # a disk with less is called full
 # Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
 _COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 _THREAD_COUNTS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "TVM"))
@@ -36,20 +38,52 @@ def launch(
 
     `caches` is the folder for compilers' caches, thrown away if it is None. Stopped where `stop` is set meanwhile.
     """
-    hold_standard_streams()
-    with tempfile.TemporaryDirectory(prefix="oneblock-worker-", ignore_cleanup_errors=True) as scratch:
-        folder, kills_before = Path(scratch), _kernel_kills()
-        with (folder / "log").open("w+b") as log:
-            with _process(job, bounds, caches or folder, log) as (process, answers):
-                ended = Watch(process, answers, log, bounds, listen or (lambda _: None), stop).until_the_end()
-            tail = _tail(log)
+    open_closed_streams()
+    with contextlib.ExitStack() as stack:
+        try:
+            folder, kills_before = stack.enter_context(scratch("worker")), _kernel_kills()
+            log = stack.enter_context((folder / "log").open("w+b"))
+            started = stack.enter_context(contextlib.ExitStack())
+            process, answers = started.enter_context(_process(job, bounds, caches or folder, folder, log))
+        except OSError as error:
+            return _no_room(f"{error.filename or tempfile.gettempdir()}: {error.strerror}", Outcome(Status.CRASHED))
+        ended = Watch(process, answers, log, bounds, listen or (lambda _: None), stop).until_the_end()
+        started.close()  # and with it the worker
+        outcome = _outcome(job, ended, process.returncode, bounds, _tail(log), kills_before)
+        if outcome.status is Status.CRASHED and (full := _full(folder)) is not None:
+            return _no_room(full, outcome)
+        return outcome
+
+
+def _outcome(
+    job: Job[Result], ended: Watched, code: int, bounds: Bounds, tail: tuple[str, ...], kills_before: int | None
+) -> Outcome[Result]:
     if ended.outcome is None:
-        return _died(ended, process.returncode, bounds, tail, kills_before)
+        return _died(ended, code, bounds, tail, kills_before)
     try:
         outcome = read_outcome(job, ended.outcome)
+        fault = job.fault(outcome)
     except ValidationError as error:
-        return _crashed(f"answered what no {type(job).__name__} answers: {first_fault(error)}", tail)
+        fault = first_fault(error)
+    if fault is not None:
+        return _crashed(f"answered what no {type(job).__name__} answers: {fault}", tail)
     return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
+
+
+def _no_room(why: str, outcome: Outcome[Any]) -> Outcome[Any]:
+    """The disk's fault, and not that of what was run."""
+    reason = why if outcome.reason is None else f"{why}: {outcome.reason}"
+    return replace(outcome, reason=reason, hint="make room there, or name another folder with TMPDIR")
+
+
+def _full(folder: Path) -> str | None:
+    """Why nothing more can be written to a folder; None where there is room, or no such folder."""
+    with contextlib.suppress(OSError):
+        found = os.statvfs(folder)
+        free = found.f_bavail * found.f_frsize
+        if free < _LEAST_FREE_BYTES or (found.f_files and not found.f_favail):
+            return f"the disk of {folder.parent} is full ({free >> 10} KiB free)"
+    return None
 
 
 def to_data(job: Job[Any]) -> dict[str, Any]:
@@ -59,13 +93,13 @@ def to_data(job: Job[Any]) -> dict[str, Any]:
 
 def read_outcome(job: Job[Result], raw: Any) -> Outcome[Result]:
     """A worker's outcome, validated as what `do` of its job says that it returns."""
-    outcome: Outcome[Result] = adapter(get_type_hints(type(job).do)["return"]).validate_python(raw)
+    outcome: Outcome[Result] = adapter(get_type_hints(type(job).do, include_extras=True)["return"]).validate_python(raw)
     return outcome
 
 
 @contextlib.contextmanager
 def _process(
-    job: Job[Any], bounds: Bounds, caches: Path, log: BinaryIO
+    job: Job[Any], bounds: Bounds, caches: Path, folder: Path, log: BinaryIO
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A worker that has its job, and the descriptor of its answers; all that it started is killed at the end."""
     read_end, write_end = os.pipe()
@@ -76,7 +110,7 @@ def _process(
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=_environment(bounds.threads, caches),
+        env=_environment(bounds.threads, caches, folder),
         pass_fds=(write_end,),
         start_new_session=True,
     )
@@ -102,8 +136,9 @@ _START = (
 )
 
 
-def _environment(threads: int, caches: Path) -> dict[str, str]:
-    own = {name: str(threads) for name in _THREAD_COUNTS}
+def _environment(threads: int, caches: Path, folder: Path) -> dict[str, str]:
+    own = {"TMPDIR": str(folder)}  # what a toolchain leaves there goes with the folder
+    own |= {name: str(threads) for name in _THREAD_COUNTS}
     own |= {name: str(caches / name.lower()) for name in _COMPILE_CACHES}
     own["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # by default quick and small compilations are not kept
     own["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
@@ -13,9 +16,11 @@ from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 @dataclass(frozen=True)
-class LimitsJob(Job[dict[str, float]]):
+class LimitsJob(Job[dict[str, Rate]]):
     """Find the fastest matrix product of a backend, by dtype; and with a None backend, how fast memory is read."""
 
     backend: str | None
@@ -23,7 +28,7 @@ class LimitsJob(Job[dict[str, float]]):
     dtypes: tuple[str, ...]
     threads: int
 
-    def do(self) -> Outcome[dict[str, float]]:
+    def do(self) -> Outcome[dict[str, Rate]]:
         """FLOP/s by dtype, or {"read": bytes/s}; what lacks is left out."""
         emit(Phase("measuring the machine's limits"))
         if self.backend is None:

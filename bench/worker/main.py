@@ -19,6 +19,7 @@ from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.workloads.answers.checkpoint import CheckpointError
 
+_FITTING = "give a checkpoint that fits the preset, and leave it as it is while a run lasts"
 # How toolchains spell that an allocation failed: NumPy's and the interpreter's MemoryError, PyTorch, CUDA and XLA.
 _NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "Unable to allocate", "bad_alloc")
 
@@ -47,14 +48,14 @@ def _outcome(request: dict[str, Any]) -> Outcome[Any]:
     except Unsupported as error:
         return Outcome(Status.UNSUPPORTED, reason=str(error), hint="choose another backend, ops set, dtype or target")
     except CheckpointError as error:
-        return Outcome(Status.UNAVAILABLE, reason=str(error), hint="give a checkpoint that fits the preset")
+        return Outcome(Status.UNAVAILABLE, reason=str(error), hint=_FITTING)
     except Exception as error:  # noqa: BLE001  a toolchain may raise anything: it becomes a status, and the log has it all
         return _failure(error)
 
 
 def _failure(error: Exception) -> Outcome[Any]:
     traceback.print_exc(file=sys.stderr)
-    reason = f"{type(error).__name__}: {error}".strip()
+    reason = f"{type(error).__name__}: {error}".strip().encode(errors="backslashreplace").decode()
     if isinstance(error, MemoryError | OutOfMemory) or any(sign in reason for sign in _NO_MEMORY):
         return Outcome(Status.OUT_OF_MEMORY, reason=reason[:500], hint="choose a smaller size or a narrower dtype")
     return Outcome(Status.CRASHED, reason=reason[:500], hint="the log's last lines are in the record")

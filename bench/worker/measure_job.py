@@ -36,6 +36,12 @@ from oneblock.workloads.answers.arrays import without_data
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
 
+# Of which kind a status is evidence.
+_KINDS = {
+    Status.PASSED: Kind.MEASURED, Status.COMPILED: Kind.COMPILED, Status.INTERPRETED: Kind.INTERPRETED,
+    Status.SIMULATED: Kind.SIMULATED,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -70,6 +76,21 @@ class MeasureJob(Job[Measured]):
             hint = "choose a smaller size; `oneblock run --fit batch|context` finds the largest that fits"
             return Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, result=Measured(memory=error.memory))
 
+    def fault(self, outcome: Outcome[Measured]) -> str | None:
+        """A number without its launch, its check or its kind; or of another launch than was asked for."""
+        measured, status = outcome.result or Measured(), outcome.status
+        launch, check = measured.launch, measured.check
+        if (launch is not None) != (status is Status.PASSED):
+            return f"{status}, and {'no' if launch is None else 'a'} launch"
+        asked = (self.index, self.cold_compile, self.flush_bytes)
+        if launch is not None and (launch.index, launch.cold_compile, launch.flushed_bytes) != asked:
+            return f"another launch than number {self.index}"
+        if status in (Status.PASSED, Status.INTERPRETED, Status.SIMULATED) and (check is None or not check.passed):
+            return f"{status}, and no check that passed"
+        if (kind := _KINDS.get(status, outcome.kind)) is not outcome.kind:
+            return f"{status}, and of the kind {outcome.kind}: expected {kind}"
+        return super().fault(outcome)
+
 
 def _measure(job: MeasureJob) -> Outcome[Measured]:
     cell = job.cell
@@ -91,7 +112,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     compilations = backend.compilations()
 
     def ended(status: Status, measured: Measured, reason: str | None = None) -> Outcome[Measured]:
-        return Outcome(status, device.kind, device.name, reason, result=measured)
+        return Outcome(status, _KINDS.get(status, device.kind), device.name, reason, result=measured)
 
     if compiled.executable is None:
         return ended(Status.COMPILED, measured, "no device here to run it on")

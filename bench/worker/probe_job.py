@@ -33,6 +33,10 @@ class ProbeJob(Job[None]):
                 emit(ProbeRow(Probed(**found)))
         return Outcome(Status.PASSED)
 
+    def fault(self, outcome: Outcome[None]) -> str | None:
+        """None: it has no result, and what it found was heard already."""
+        return None
+
 
 def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:
     """A row for each platform of a backend, or for the one target that is asked for."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import Executable, Unsupported
@@ -20,7 +22,8 @@ from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.bench.worker.subject import Subject
 from oneblock.workloads.answers.reference import Golden
 
-Samples = dict[str, tuple[float, ...]]  # raw seconds by ops set
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Samples = dict[str, Annotated[tuple[Seconds, ...], Field(min_length=1)]]  # raw seconds by ops set
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class InterleavedTimingJob(Job[Samples]):
             made[ops_set] = executable, subject.args(0)
         emit(Phase("timing"))
         return Outcome(Status.PASSED, result=self._in_turn(made))
+
+    def fault(self, outcome: Outcome[Samples]) -> str | None:
+        """Others than the ops sets that were to be timed."""
+        if outcome.result is not None and outcome.result.keys() != set(self.ops_sets):
+            return f"times of {', '.join(outcome.result)}: expected {', '.join(self.ops_sets)}"
+        return super().fault(outcome)
 
     def _in_turn(self, made: Mapping[str, tuple[Executable, Mapping[str, Any]]]) -> Samples:
         seconds: dict[str, list[float]] = {ops_set: [] for ops_set in made}

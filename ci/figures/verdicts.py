@@ -33,8 +33,9 @@ from oneblock.bench.records.record import Status
 from oneblock.bench.runs.run import _alone as alone
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Job, Result
-from oneblock.bench.worker.launch import Bounds, launch
+from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.measure_job import MeasureJob
+from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import preset
 

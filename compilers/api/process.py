@@ -40,7 +40,7 @@ def telling(lines: Sequence[str]) -> str | None:
     return next((line.strip()[:300] for line in reversed(lines) if _FATAL.search(line)), None)
 
 
-def hold_standard_streams() -> None:
+def open_closed_streams() -> None:
     """Open what is closed of descriptors 0 to 2 on nothing: a pipe that took one would be written to in its place."""
     for descriptor in range(3):
         try:

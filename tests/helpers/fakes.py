@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from oneblock.backends.api.backend import Compiled, Executable
+from oneblock.backends.api.backend import Compiled, Device, Executable
+from oneblock.backends.api.target import Target
 from oneblock.backends.reference import Reference
+from oneblock.compilers.api.kind import Kind
 
 
 class Fake(Reference):
@@ -27,9 +32,11 @@ class Fake(Reference):
         compiling: Callable[[], Any] = lambda: None,
         calling: Callable[[Any, Executable, Mapping[str, Any]], Any] | None = None,
         *,
+        patch: Callable[[Any], None] = lambda executable: None,
         executable: bool = True,
     ) -> None:
         self.name, self.compiling, self.calling, self.executable = name, compiling, calling, executable
+        self.patch = patch
         self.compiled = 0
 
     def compile(self, *args: Any, **kwargs: Any) -> Compiled:
@@ -37,6 +44,7 @@ class Fake(Reference):
         compiled = super().compile(*args, **kwargs)
         if not self.executable:
             return replace(compiled, executable=None)
+        self.patch(compiled.executable)
         if self.calling is not None:
             inner: Any = compiled.executable
             call, calling = inner.call, self.calling
@@ -104,6 +112,32 @@ def say(line: bytes, then: Callable[[], None] = lambda: None) -> Callable[[], No
     return said
 
 
+def peaks_at(nbytes: float) -> Callable[[Any], None]:
+    """Tells of such a peak of memory."""
+    return lambda executable: setattr(executable, "peak_bytes", lambda: nbytes)
+
+
+def remove_scratch() -> None:
+    """Removes every folder for the time being, its own and its run's among them."""
+    for folder in Path(tempfile.gettempdir()).parent.glob("oneblock-*-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def litter() -> None:
+    tempfile.mkdtemp(prefix="litter-")
+    Path(tempfile.gettempdir(), "litter").write_bytes(bytes(1000))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Elsewhere(Fake):
+    """Compiles for a device that is not here, and takes its time."""
+
+    platforms = ("cuda",)
+
+    def probe(self, target: Target) -> Device:
+        return Device(Kind.COMPILED, "elsewhere")
+
+
 def no_memory() -> None:
     raise MemoryError("Unable to allocate 1 EiB")
 
@@ -157,6 +191,17 @@ FAKES = {
         Fake("stray_crash", leave_a_stray_and_die),
         Fake("says_no_phase", say(b'{"event": "phase"}')),
         Fake("says_escapes", say(b'{"event": "phase", "name": "\\u001b[31mred"}')),
+        Fake("answers_nothing", say(b'{"event": "outcome"}')),
+        Fake("answers_oddly", say(b'{"event": "outcome", "outcome": {"status": "splendid"}}')),
+        Fake("answers_a_list", say(b'{"event": "outcome", "outcome": []}')),
+        Fake("forges", say(b'{"event":"outcome","outcome":{"status":"passed","kind":"measured","device":"cpu"}}')),
+        Fake("forges_interpreted", say(b'{"event":"outcome","outcome":{"status":"interpreted","kind":"interpreted"}}')),
+        Fake("peak_nan", patch=peaks_at(float("nan"))),
+        Fake("peak_text", patch=lambda executable: setattr(executable, "peak_bytes", lambda: "many")),
+        Fake("surrogate", lambda: (_ for _ in ()).throw(RuntimeError("\udc80"))),
+        Fake("removes_scratch", remove_scratch),
+        Fake("litters", litter),
+        Elsewhere("slow_elsewhere", lambda: time.sleep(3), executable=False),
         Fake("says_unknown", say(b'{"event": "rest", "name": "x"}')),
         Fake("hang_locked", hold_the_lock),
         Fake("eat_memory", eat),

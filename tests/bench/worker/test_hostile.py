@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
-from oneblock.compilers.api.process import hold_standard_streams
-from tests.helpers.oneblock_process import COMMAND, install, oneblock, orphans
+from oneblock.bench.worker import launch
+from oneblock.compilers.api.process import open_closed_streams
+from tests.helpers.oneblock_process import COMMAND, install, marked, oneblock, orphans, start
 
 NORM = ["run", "norm", "--preset", "tiny", "-T", "8", "--ops", "plain", "-o", "records"]
 
@@ -56,6 +60,91 @@ def test_what_comes_through_the_pipe_is_heard_as_a_strangers(env: dict[str, str]
     expect(env, tmp_path, expected)
 
 
+def test_an_answer_is_validated_as_a_strangers(env: dict[str, str], tmp_path: Path) -> None:
+    expected = {
+        "answers_nothing": (Status.CRASHED, "outcome.outcome: Field required"),
+        "answers_oddly": (Status.CRASHED, "answered what no MeasureJob answers: status: Input should be"),
+        "answers_a_list": (Status.CRASHED, "answered what no MeasureJob answers"),
+        "forges": (Status.CRASHED, "passed, and no launch"),
+        "forges_interpreted": (Status.CRASHED, "interpreted, and no check that passed"),
+        "peak_nan": (Status.CRASHED, "launch.device_peak_bytes: Input should be a finite number"),
+        "peak_text": (Status.CRASHED, "launch.device_peak_bytes: Input should be a valid integer"),
+        "surrogate": (Status.CRASHED, r"RuntimeError: \udc80"),
+    }
+    expect(env, tmp_path, expected)
+
+
+def test_what_a_backend_removes_or_leaves_behind_is_not_the_next_ones_fault(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    expect(env, tmp_path, {"removes_scratch": (Status.PASSED, ""), "litters": (Status.CRASHED, "SIGKILL")})
+    left = [path.name for path in Path(env["TMPDIR"]).iterdir() if "litter" in path.name or "oneblock-run" in path.name]
+    assert left == []
+
+
+def test_a_folder_that_cannot_be_had_is_the_status_of_each_cell(env: dict[str, str], tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    code = "import sys, tempfile; tempfile.tempdir = sys.argv[1]; " + _LAUNCH
+    done = subprocess.run(
+        [sys.executable, "-c", code, gone], env=env, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("crashed " + gone)
+    assert "No such file or directory" in done.stdout
+    assert "TMPDIR" in done.stdout
+
+
+_LAUNCH = """
+from oneblock.bench.worker.launch import launch
+from oneblock.bench.worker.watch import Bounds
+from oneblock.bench.worker.probe_job import ProbeJob
+ended = launch(ProbeJob(("reference",)), Bounds(1, 30.0, 2**30))
+print(ended.status, ended.reason, ended.hint)
+"""
+
+
+def test_a_full_disk_is_named_by_the_cell_that_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = SimpleNamespace(f_bavail=3, f_frsize=4096, f_files=0, f_favail=0)
+    monkeypatch.setattr(launch.os, "statvfs", lambda path: full)
+    assert launch._full(tmp_path / "x") == f"the disk of {tmp_path} is full (12 KiB free)"
+    full.f_bavail, full.f_files = 2**20, 1000  # room, and no name for a file
+    assert "is full" in str(launch._full(tmp_path / "x"))
+    full.f_favail = 10
+    assert launch._full(tmp_path / "x") is None
+
+
+def test_ctrl_c_drops_what_is_queued_to_be_compiled(env: dict[str, str], tmp_path: Path) -> None:
+    words = [*NORM, "--backend", "slow_elsewhere", "--target", "cuda:sm_80", "--threads", "2"]
+    sizes = [word for T in range(1, 13) for word in ("-T", str(T))]
+    process = start(env, [*words, *sizes], tmp_path)
+    end = time.monotonic() + 90
+    while not list(tmp_path.glob("records/*.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in err
+    assert orphans(env) == []
+    found, problems = Store(tmp_path / "records").records()
+    assert problems == []
+    assert 1 <= len(found) <= 6, "those that were done, and not those that waited"
+    assert {record.status for _, record in found} == {Status.COMPILED}
+
+
+def test_a_second_ctrl_c_ends_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    for apart_s in (0.0, 0.05, 0.3):
+        process = start(env, [*NORM, "--backend", "slow", "--tier", "standard"], tmp_path)
+        while not marked(env, "oneblock.bench.worker"):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        time.sleep(apart_s)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, apart_s
+        assert "interrupted" in err
+        assert "Traceback" not in err
+        assert orphans(env) == []
+
+
 def test_a_child_ends_with_its_worker_however_it_left_it(env: dict[str, str], tmp_path: Path) -> None:
     expected = {"stray": (Status.PASSED, ""), "stray_crash": (Status.CRASHED, "killed by SIGKILL while compiling")}
     expect(env, tmp_path, expected)
@@ -83,7 +172,7 @@ def test_closed_standard_streams_take_no_pipe(env: dict[str, str], tmp_path: Pat
 
 def test_what_is_closed_of_the_standard_streams_is_opened_and_nothing_else() -> None:
     code = (
-        "import os; from oneblock.compilers.api.process import hold_standard_streams as hold; "
+        "import os; from oneblock.compilers.api.process import open_closed_streams as hold; "
         "os.close(0); os.close(2); hold(); held = [os.readlink(f'/proc/self/fd/{i}') for i in range(3)]; print(held)"
     )
     if not Path("/proc/self/fd").exists():
@@ -93,5 +182,5 @@ def test_what_is_closed_of_the_standard_streams_is_opened_and_nothing_else() -> 
     assert (held[0], held[2]) == (os.devnull, os.devnull)
     assert held[1].startswith("pipe:")
     before = os.fstat(0)
-    hold_standard_streams()
+    open_closed_streams()
     assert os.fstat(0) == before

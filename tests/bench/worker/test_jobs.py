@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import oneblock.bench.worker
@@ -27,10 +28,15 @@ from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.main import read_job
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
 from oneblock.bench.worker.probe_job import ProbeJob
+from oneblock.bench.worker.timing_job import InterleavedTimingJob
 from oneblock.bench.worker.trn_job import TrnJob
 from oneblock.compilers import Detail
+from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.arrays import sha256_of
+from oneblock.workloads.answers.checkpoint import CheckpointError
 from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.verdict import Allowance, Check, OutputCheck
 from oneblock.workloads.models import preset
 
 CELL = Cell(Case("norm", preset("tiny"), Phase.PREFILL, 1, 8, 8), "float32", "reference", "plain", Target("cpu"))
@@ -84,6 +90,51 @@ def test_an_outcome_comes_out_of_the_pipe_as_it_went_in() -> None:
 def test_what_no_golden_job_answers_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="validation error"):
         read_outcome(GoldenJob(CELL, "golden.npz", 2), wrong)
+
+
+def a_check(*, passed: bool) -> Check:
+    return Check((OutputCheck("y", passed, Allowance(1e-7, 1e-6, 1e-5)),))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (Outcome(Status.PASSED, Kind.MEASURED, "cpu"), "passed, and no launch"),
+        (Outcome(Status.PASSED, Kind.MEASURED, result=Measured(check=a_check(passed=True))), "passed, and no launch"),
+        (Outcome(Status.INTERPRETED, Kind.INTERPRETED, result=Measured()), "interpreted, and no check that passed"),
+        (
+            Outcome(Status.SIMULATED, Kind.SIMULATED, result=Measured(check=a_check(passed=False))),
+            "simulated, and no check that passed",
+        ),
+        (Outcome(Status.COMPILED, Kind.MEASURED, result=Measured()), "of the kind measured: expected compiled"),
+        (Outcome(Status.FAILED, Kind.REPORTED, reason="wrong"), "a number that others measured"),
+    ],
+)
+def test_what_does_not_go_together_is_no_measurement(outcome: Outcome[Measured], says: str) -> None:
+    job = MeasureJob(CELL, "smoke", None, 0, True, 0, None)
+    assert says in str(job.fault(outcome))
+    assert job.fault(Outcome(Status.CRASHED, reason="it crashed")) is None
+    assert job.fault(Outcome(Status.COMPILED, Kind.COMPILED, result=Measured())) is None
+
+
+def test_a_passed_job_has_a_result_and_times_are_of_what_was_asked_for() -> None:
+    assert GoldenJob(CELL, "golden.npz", 2).fault(Outcome(Status.PASSED)) == "passed, and no result"
+    timing = InterleavedTimingJob(CELL, ("plain", "tuned"), "golden.npz", 3, 0)
+    assert timing.fault(Outcome(Status.PASSED, result={"plain": (1.0,), "tuned": (1.0,)})) is None
+    assert "expected plain, tuned" in str(timing.fault(Outcome(Status.PASSED, result={"plain": (1.0,)})))
+    limits = LimitsJob("reference", Target("cpu"), ("float32",), 1)
+    for wrong in (float("nan"), float("inf"), 0.0, -1.0):
+        with pytest.raises(ValueError, match="float32"):
+            read_outcome(limits, {"status": "passed", "result": {"float32": wrong}})
+
+
+def test_who_measures_with_other_weights_than_the_reference_is_of_is_refused() -> None:
+    weights = {"a_weight": np.ones((2, 2), np.float32)}
+    golden = Golden("float32", 1, (), (), (), sha256_of(weights))
+    golden.check_weights({"a_weight": np.ones((2, 2), np.float32)})
+    for other in (np.full((2, 2), 2, np.float32), np.ones(4, np.float32), np.ones((2, 2), np.float16)):
+        with pytest.raises(CheckpointError, match="the weights are others"):
+            golden.check_weights({"a_weight": other})
 
 
 def test_an_outcome_says_how_it_ended_and_no_job_adds_to_that() -> None:
