@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from oneblock.workloads.models import PRESETS, Config
+from oneblock.workloads.models import LARGEST, PRESETS, Config
 from oneblock.workloads.ops.definitions import STEPS, Array, Ops
 
 Arrays = Mapping[str, np.ndarray]  # what crosses every boundary: NumPy arrays in the cell's dtype, by name
@@ -40,8 +40,10 @@ class Case:
 
     def __post_init__(self) -> None:
         for axis in ("B", "T", "S"):
-            if getattr(self, axis) < 1:
-                raise ValueError(f"{axis}: expected at least 1, got {getattr(self, axis)}")
+            size = getattr(self, axis)
+            if not 1 <= size <= LARGEST:
+                bound = "at least 1" if size < 1 else f"at most {LARGEST:,}"
+                raise ValueError(f"{axis}: expected {bound}, got {size}")
         if self.phase is Phase.DECODE and self.T != 1:
             raise ValueError(
                 f"decode reads one token at a time: expected T=1, got T={self.T}; give the cache size as S"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-_STRICT = {"extra": "forbid"}
+from oneblock.compilers.api.kind import STRICT
+
 KERNELS = "profiler/kernels"  # the one timer that leaves out what passes between two kernels
 
 
@@ -15,7 +16,7 @@ KERNELS = "profiler/kernels"  # the one timer that leaves out what passes betwee
 class TimerReading:
     """One timer's raw seconds of single calls with warm caches; no samples: it gave none, for the reason in `note`."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     name: str  # "cuda_event/blocked", "cuda_graph", "profiler/span", "profiler/kernels"
     samples_s: tuple[float, ...]
     note: str | None = None
@@ -30,7 +31,7 @@ class TimerReading:
 class DeviceState:
     """What the device's sensors said while it worked."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     sm_mhz: int | None
     sm_max_mhz: int | None
     memory_mhz: int | None
@@ -44,7 +45,7 @@ class DeviceState:
 class Energy:
     """What the device's energy counter advanced by over a window of repeated calls, and what it draws without work."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     window_s: float  # asked for
     seconds: float | None  # it lasted
     calls: int
@@ -69,7 +70,7 @@ class Energy:
 class DeviceEvidence:
     """Everything one process learnt of the device beside the series."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     before: DeviceState  # the series
     after: DeviceState
     timers: tuple[TimerReading, ...]

@@ -11,6 +11,7 @@ from oneblock.workloads.ops.nearest import unknown
 
 _WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu")  # compiled for as such; a CPU's figures are measured
 _PART = re.compile(r"[\w.-]+", re.ASCII)
+_DEVICES = re.compile(r"[1-9][0-9]{0,5}")  # of one axis
 MESH_AXES = ("dp", "tp")  # data- and tensor-parallel
 
 
@@ -98,9 +99,7 @@ def _read(text: str) -> Target:
 def _is_mesh(text: str) -> bool:
     parts = text.split(",")
     axes = [part[:2] for part in parts]
-    return len(set(axes)) == len(axes) and all(
-        part[:2] in MESH_AXES and part[2:].isdecimal() and int(part[2:]) > 0 for part in parts
-    )
+    return len(set(axes)) == len(axes) and all(part[:2] in MESH_AXES and _DEVICES.fullmatch(part[2:]) for part in parts)
 
 
 def _not_known(text: str) -> str:

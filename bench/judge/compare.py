@@ -51,8 +51,11 @@ def compare(a: Record, b: Record) -> Comparison:
         if record.kind is not Kind.MEASURED:
             why = f"{side} is {record.kind}, and only what was measured is compared with what was measured"
             return Comparison(name, None, why, software(a, b))
-    found = difference(a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect)
-    return Comparison(name, found, None, software(a, b))
+    try:
+        least = tier(a.tier).min_effect
+    except LookupError as error:  # of another version of oneblock
+        return Comparison(name, None, str(error.args[0]), software(a, b))
+    return Comparison(name, difference(a.samples("cold"), b.samples("cold"), least), None, software(a, b))
 
 
 Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]

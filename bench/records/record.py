@@ -15,18 +15,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.compilers import Stage
 from oneblock.compilers.api.facts import Facts, Memory
-from oneblock.compilers.api.kind import Kind, Reported
+from oneblock.compilers.api.kind import STRICT, Kind, Reported
 from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 
 SCHEMA: Literal[6] = 6
-_STRICT = {"extra": "forbid"}  # a field that this version does not know is a file that it does not understand
+Count = Annotated[int, Field(ge=0)]
+Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short for the clock
+Sample = Annotated[float, Field(ge=1e-12, le=1e9)]  # seconds of what is timed, which never take none
+Series = Annotated[tuple[Sample, ...], Field(min_length=1)]
+Rate = Annotated[float, Field(ge=1, le=1e24)]  # operations or bytes a second
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]  # UTC
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Status(StrEnum):
@@ -61,27 +69,27 @@ ANSWERS = frozenset(Status) - {
 class Launch:
     """What one process measured. Raw seconds; statistics are computed when asked for, never stored."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
-    index: int
-    started: str  # UTC
+    __pydantic_config__: ClassVar[Any] = STRICT
+    index: Count
+    started: Moment
     cold_compile: bool  # whether the compilers' caches were empty
-    import_s: float  # loading the backend and its toolchain
-    compile_s: float
-    warmup_s: tuple[float, ...]
-    cold_s: tuple[float, ...]  # one call a sample, after the caches were flushed
-    warm_s: tuple[float, ...]  # the same input again and again; each sample is the mean of `calls_per_sample`
-    fresh_s: tuple[float, ...]  # one call a sample, each of an input never seen before
-    calls_per_sample: int
-    rechecked: int  # how many of the fresh calls had their outputs checked
+    import_s: Took  # loading the backend and its toolchain
+    compile_s: Took
+    warmup_s: tuple[Took, ...]
+    cold_s: Series  # one call a sample, after the caches were flushed
+    warm_s: Series  # the same input again and again; each sample is the mean of `calls_per_sample`
+    fresh_s: Series  # one call a sample, each of an input never seen before
+    calls_per_sample: Count
+    rechecked: Count  # how many of the fresh calls had their outputs checked
     timer: str
-    flushed_bytes: int
-    peak_rss_bytes: int  # of the whole process, toolchain and weights included
-    device_peak_bytes: int | None
-    load_before: float | None  # 1-minute load average; None where the system has none
-    load_after: float | None
-    compilations_by_calls: int  # a call must not compile: more than 0 is a doubt
+    flushed_bytes: Count
+    peak_rss_bytes: Count  # of the whole process, toolchain and weights included
+    device_peak_bytes: Count | None
+    load_before: Took | None  # 1-minute load average; None where the system has none
+    load_after: Took | None
+    compilations_by_calls: Count  # a call must not compile: more than 0 is a doubt
     stopped_by: str  # "samples", "precision" or "cap", of the cold series
-    device_s: tuple[float, ...] = ()  # as cold, by the device's own clock; empty where it has none
+    device_s: tuple[Sample, ...] = ()  # as cold, by the device's own clock; empty where it has none
     evidence: DeviceEvidence | None = None  # other timers, clocks, energy; None where the device tells none of it
 
 
@@ -89,20 +97,20 @@ class Launch:
 class ArtifactRef:
     """One lowering stage, kept as a file beside the records under its hash."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     stage: Stage
     dialect: str
-    sha256: str
-    bytes: int
+    sha256: Sha256
+    bytes: Count
 
 
 @dataclass(frozen=True)
 class Costs:
     """What the workload must do at the least, by formula."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
-    flops: int
-    compulsory_bytes: int  # every input and weight read once, every output written once
+    __pydantic_config__: ClassVar[Any] = STRICT
+    flops: Count
+    compulsory_bytes: Count  # every input and weight read once, every output written once
     steps: tuple[StepCost, ...]
     kind: Kind = Kind.MODELLED
 
@@ -111,10 +119,10 @@ class Costs:
 class Limits:
     """What this machine was seen to reach at best, or what a maker states; None where that is not known."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
-    flops_per_s: float | None  # of a square matrix product in the cell's dtype
+    __pydantic_config__: ClassVar[Any] = STRICT
+    flops_per_s: Rate | None  # of a square matrix product in the cell's dtype
     flops_by: str | None  # the backend that reached it, or who states it
-    read_bytes_per_s: float | None
+    read_bytes_per_s: Rate | None
     kind: Kind = Kind.MEASURED
 
 
@@ -122,7 +130,7 @@ class Limits:
 class MachineIdentity:
     """What of a processor decides which code it runs: two of one brand may differ in it."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     cpu_family: int | None
     cpu_model: int | None
     cpu_stepping: int | None
@@ -137,7 +145,7 @@ class Environment:
     Of software a record has what its outcome depends on, and nothing else: see dependence.py.
     """
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     machine: dict[str, str | int | None]
     software: dict[str, str | None]
     state: dict[str, str | float | int | None]
@@ -148,9 +156,9 @@ class Environment:
 class Record:
     """The outcome of one cell."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     schema: Literal[6]
-    created: str  # UTC
+    created: Moment
     cell: Cell
     tier: str
     status: Status
@@ -160,7 +168,7 @@ class Record:
     hint: str | None  # what to do about it
     log_tail: tuple[str, ...]
     check: Check | None
-    wrong_answers_rejected: int
+    wrong_answers_rejected: Count
     costs: Costs
     limits: Limits | None
     launches: tuple[Launch, ...]
@@ -168,7 +176,7 @@ class Record:
     artifacts: tuple[ArtifactRef, ...]
     environment: Environment
     order_seed: int
-    compile_s: float | None = None  # of a cell that was only compiled; a launch has its own
+    compile_s: Took | None = None  # of a cell that was only compiled; a launch has its own
     facts: Facts | None = None  # read off the compiler's output; None where nothing was compiled or counted
     memory: Memory | None = None  # of a program that does not fit
     model: str | None = None  # that the workload is a part of: "meta-llama/Llama-3.2-1B"

@@ -10,11 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
-import math
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
@@ -27,8 +24,8 @@ from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, read_pl
 from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
+from oneblock.bench.records.sound import Unsound, parsed, unsound
 from oneblock.compilers import Artifact
-from oneblock.compilers.api.kind import Kind
 
 LARGEST_TEXT_BYTES = 2**29  # of one stage; all passes of a large program are some hundred MB together
 
@@ -65,7 +62,9 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        found = json.loads(raw)
+        found = parsed(raw)
+    except Unsound as error:
+        raise StoreError(f"{path}: {error}: no record of oneblock; move it away") from error
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not JSON ({error}); truncated, or no record: delete it or move it away") from error
     version = found.get("schema") if isinstance(found, dict) else None
@@ -73,12 +72,12 @@ def read_record(path: Path) -> Record:
         raise StoreError(f"{path}: JSON without a schema number: not a record of oneblock; move it away")
     if version > SCHEMA:
         raise StoreError(f"{path}: schema {version}, and this oneblock reads up to {SCHEMA}: upgrade oneblock")
-    return _validate(path, raw if version == SCHEMA else _upgraded(path, found))
+    return _validate(path, found if version == SCHEMA else _upgraded(path, found))
 
 
-def _upgraded(path: Path, found: dict[str, Any]) -> bytes:
+def _upgraded(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     try:
-        return json.dumps(upgraded(found)).encode()
+        return upgraded(found)
     except Exception as error:  # whatever stands in a field, the files beside this one are read
         raise StoreError(
             f"{path}: expected the fields of schema {found['schema']}, which it says it is of, got others ({error!r}): "
@@ -86,44 +85,19 @@ def _upgraded(path: Path, found: dict[str, Any]) -> bytes:
         ) from error
 
 
-def _validate(path: Path, raw: bytes) -> Record:
+def _validate(path: Path, found: dict[str, Any]) -> Record:
     try:
-        record = adapter().validate_json(raw)
+        record = adapter().validate_python(found)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise StoreError(
             f"{path}: {error.error_count()} fields do not fit schema {SCHEMA}; the first: {where}: {first['msg']}"
         ) from error
     assert isinstance(record, Record)
-    samples = [s for launch in record.launches for s in (*launch.cold_s, *launch.warm_s, *launch.fresh_s)]
-    untimed = not all(launch.cold_s and launch.warm_s and launch.fresh_s for launch in record.launches)
-    if untimed or not all(0 < s < math.inf for s in samples) or (record.status == "passed" and not record.launches):
-        raise StoreError(f"{path}: expected samples of seconds above 0, got none or others: no record of a measurement")
-    if (record.kind is Kind.REPORTED) != (record.reported is not None):
-        raise StoreError(
-            f"{path}: expected a source of a reported number and of no other, got the kind {record.kind} and the "
-            f"source {record.reported}: a number without its source is hearsay"
-        )
-    borrowed = [where for where, kind in _kinds(record) if kind is Kind.REPORTED]
-    if borrowed and record.reported is None:
-        raise StoreError(
-            f"{path}: expected the kind reported within a record that names its source alone, got it at "
-            f"{', '.join(borrowed)}: a number without its source is hearsay, and stands beside none of ours"
-        )
+    for sentence in unsound(record):
+        raise StoreError(f"{path}: {sentence}")
     return record
-
-
-def _kinds(value: Any, where: str = "") -> Iterator[tuple[str, Kind]]:
-    """Each kind of evidence that a record bears, and where: ("facts.estimates.0.kind", COMPILED)."""
-    if isinstance(value, Kind):
-        yield where, value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _kinds(getattr(value, field.name), f"{where}.{field.name}".lstrip("."))
-    elif isinstance(value, tuple) and value and not isinstance(value[0], float):  # samples bear none, and are many
-        for number, one in enumerate(value):
-            yield from _kinds(one, f"{where}.{number}")
 
 
 class Store:

@@ -59,13 +59,13 @@ def _row(record: Record, shown: Sequence[Method]) -> list[str | Text]:
     row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
     if facts is None:
         return row
-    chips = devices(record)
+    chips, costs, least = devices(record), record.costs, record.costs.compulsory_bytes
     declared = own_kernels(facts) > 0  # of kernels of one's own no operations are seen
     row += [
         "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * declared,
-        "" if facts.flops is None else f"{facts.flops * chips / record.costs.flops:.1%}",
+        "" if facts.flops is None or not costs.flops else f"{facts.flops * chips / costs.flops:.1%}",
         "" if facts.hbm_bytes is None else size(facts.hbm_bytes),
-        "" if facts.hbm_bytes is None or chips > 1 else f"{facts.hbm_bytes / record.costs.compulsory_bytes:.2f}x",
+        "" if facts.hbm_bytes is None or chips > 1 or not least else f"{facts.hbm_bytes / least:.2f}x",
         "" if facts.scratch_bytes is None else size(facts.scratch_bytes),
         str(sum(facts.fusions.values())),
         str(len(facts.launches) or own_kernels(facts) or ""),

@@ -68,7 +68,7 @@ def _reported(subject: str, records: Sequence[Record]) -> list[Table]:
 
 def _table(subject: str, records: list[Record]) -> Table:
     tier = records[0].tier
-    threads = records[0].environment.machine["threads"]
+    threads = records[0].environment.machine.get("threads", "?")
     title = f"{subject}   (tier {tier}, {threads} threads; times are measured medians)"
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("backend", "ops", "target", "status"):

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
-from oneblock.compilers.api.kind import Kind
-
-_STRICT = {"extra": "forbid"}
+from oneblock.compilers.api.kind import STRICT, Kind
 
 
 @dataclass(frozen=True)
 class Column:
     """One figure under its heading. Under one heading stand figures of one unit and one kind, and no others."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     heading: str  # "registers"
     value: int | float | str | None  # None: not known of this one
     unit: str = ""  # of a number: "B", "s", "%" of a share of 1, "x" of a multiple; "" of a count
@@ -27,7 +25,7 @@ class Column:
 class Call:
     """One call, in the program's order. What is None is not known, or there is no such thing."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     noun: ClassVar[str] = "kernel"
     operation: ClassVar[str] = "operation"  # what a program of such calls counts as one
     counted_in: ClassVar[str] = "HLO"  # in which text FLOPs and bytes are counted: counts of two are not subtracted

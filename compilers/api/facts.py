@@ -7,9 +7,8 @@ from typing import Any, ClassVar, TypeVar
 
 from oneblock.compilers.api.call import Call
 from oneblock.compilers.api.calls import AnyCall
-from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.kind import STRICT, Kind
 
-_STRICT = {"extra": "forbid"}
 C = TypeVar("C", bound=Call)
 
 
@@ -17,7 +16,7 @@ C = TypeVar("C", bound=Call)
 class StepFacts:
     """What the operations of one step come to; `step` is None for those that no step claims."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     step: str | None
     operations: int  # scheduled, each counted once
     flops: float
@@ -29,7 +28,7 @@ class StepFacts:
 class Collective:
     """One exchange between devices."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     kind: str  # "all-reduce"
     dtype: str
     bytes: int  # of the result on one device
@@ -43,7 +42,7 @@ class Collective:
 class Estimate:
     """How long the program would take on the target, by one method. Never a measurement."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"; of Neuron "timeline"
     seconds: float | None  # None: this method has no answer, for the reason in `how`
     how: str
@@ -54,7 +53,7 @@ class Estimate:
 class Buffer:
     """An allocation that the compiler names when it runs out of memory."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     bytes: int
     what: str
 
@@ -63,7 +62,7 @@ class Buffer:
 class Memory:
     """What a program that does not fit needs, and what the target has, in bytes."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     space: str  # "hbm", "vmem"
     needed_bytes: int | None
     available_bytes: int | None
@@ -74,7 +73,7 @@ class Memory:
 class Facts:
     """Everything countable of one compiled program. A count that its loops make unknown is None, and said why."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     flops: float | None = None  # counted from the operations' shapes, loops multiplied by their trips
     compiler_flops: float | None = None  # as the compiler's own cost analysis has it
     hbm_bytes: float | None = None  # read and written in HBM (memory space 0) by the scheduled operations

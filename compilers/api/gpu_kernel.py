@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from oneblock.compilers.api.call import Call, Column, listed
-from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.kind import STRICT, Kind
 
-_STRICT = {"extra": "forbid"}
 _MATRIX = ("mma.sync", "wgmma", "tcgen05.mma", "mfma")  # classes of instructions that tensor (matrix) cores carry out
 
 
@@ -17,7 +16,7 @@ _MATRIX = ("mma.sync", "wgmma", "tcgen05.mma", "mfma")  # classes of instruction
 class Occupancy:
     """How many blocks of a kernel live on one multiprocessor at once, by the maker's rules of allocation."""
 
-    __pydantic_config__: ClassVar[Any] = _STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
     blocks: int
     warps: int
     share: float  # of the warps that it has room for

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+# How the plain data of a record is read: a field that this version does not know is a file that it does not understand,
+# what is not finite is no figure, and no text is longer than a person reads.
+STRICT = {"extra": "forbid", "allow_inf_nan": False, "str_max_length": 100_000}
+
 
 class Kind(StrEnum):
     """What sort of evidence a number is. Kinds never share a column."""
@@ -22,7 +26,7 @@ class Kind(StrEnum):
 class Reported:
     """Where a reported number comes from. Without all four it is hearsay, and refused."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[Any] = STRICT
     device: str  # "NVIDIA H100 SXM", as the source names it
     software: str  # "vLLM"
     version: str  # of the software

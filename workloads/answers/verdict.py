@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Allowance:
 class OutputCheck:
     """How far one output is from the reference; an error is None where an answer is not finite or misshapen."""
 
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": True}  # what was got may be no number
     name: str
     passed: bool
     allowance: Allowance

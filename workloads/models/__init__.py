@@ -5,12 +5,23 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from oneblock.workloads.models._config import Config, RopeScaling
+from oneblock.workloads.models._config import LARGEST, Config, RopeScaling
 from oneblock.workloads.models._family import Family, Tensors
 from oneblock.workloads.ops.nearest import unknown
 from oneblock.workloads.ops.third_party import Refused, Registered, found
 
-__all__ = ["FAMILIES", "PRESETS", "Config", "Family", "RopeScaling", "Tensors", "names", "preset", "registered"]
+__all__ = [
+    "FAMILIES",
+    "LARGEST",
+    "PRESETS",
+    "Config",
+    "Family",
+    "RopeScaling",
+    "Tensors",
+    "names",
+    "preset",
+    "registered",
+]
 
 ENTRY_POINTS = "oneblock.configurations"
 FAMILIES: dict[str, Family] = {

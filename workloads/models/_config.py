@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from oneblock.workloads.ops.nearest import unknown
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")  # a name of cells encodes what separates its parts
+LARGEST = 10**9  # of a dimension: beyond what any machine holds, and short of where arithmetic or a name breaks
 Norm = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu"]
 FEED_FORWARDS = {("silu", True): "swiglu", ("gelu", False): "gelu"}  # (activation, gated): the operation that does it
@@ -64,8 +65,10 @@ class Config:
             got = f"activation={self.activation} gated={self.gated}"
             raise ValueError(f"{self.name}: expected one of {known}, got {got}, which no operation does")
         for name in self.dimensions():
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of {self.name}: expected at least 1, got {getattr(self, name)}")
+            size = getattr(self, name)
+            if not 1 <= size <= LARGEST:
+                bound = "at least 1" if size < 1 else f"at most {LARGEST:,}"
+                raise ValueError(f"{name} of {self.name}: expected {bound}, got {size}")
         if self.heads % self.kv_heads:
             raise ValueError(
                 f"{self.name}: each key/value head must serve the same number of query heads: "

@@ -1,0 +1,92 @@
+"""What must hold of a record beyond the types of its fields, so that whatever reads it can rely on it.
+
+Each rule here is one that something which shows or compares records needs: a stranger's record that breaks one is named
+and left out, and those beside it are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, NoReturn
+
+from oneblock.bench.records.record import Record, Status
+from oneblock.compilers.api.kind import Kind
+
+_MOST_DIGITS = 60  # of a whole number: more than any count of operations, and short of where floats end
+_LARGEST, _SMALLEST = 1e60, 1e-150  # of any other number but 0, so that a ratio of two is finite
+_LONGEST_NAME = 2000  # characters, of a cell
+
+
+class Unsound(ValueError):
+    """JSON with a number that no record has, in which arithmetic would end."""
+
+
+def parsed(raw: bytes) -> Any:
+    """JSON as Python has it; ValueError where it is none, and Unsound where a number is out of all bounds."""
+    return json.loads(raw, parse_int=_whole, parse_float=_number, parse_constant=_constant)
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise Unsound(f"expected whole numbers of at most {_MOST_DIGITS} digits, got one of {len(text)}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value and not _SMALLEST < abs(value) < _LARGEST:
+        raise Unsound(f"expected numbers of a size from {_SMALLEST:g} to {_LARGEST:g}, got {text[:40]}")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise Unsound(f"expected JSON, which has no {text}")
+
+
+def unsound(record: Record) -> Iterator[str]:
+    """What is wrong with a record, a sentence each."""
+    if len(record.cell.name) > _LONGEST_NAME:
+        yield f"expected a cell's name of at most {_LONGEST_NAME} characters, got {len(record.cell.name)}"
+    if record.status is Status.PASSED and not record.launches:
+        yield "expected samples of a cell that passed, got none: no record of a measurement"
+    yield from _of_its_check(record)
+    yield from _of_what_is_reported(record)
+
+
+def _of_its_check(record: Record) -> Iterator[str]:
+    if record.check is None:
+        return
+    if not record.check.outputs:
+        yield "expected a check of at least one output, got none: nothing was checked"
+    for output in record.check.outputs:
+        told = (output.p999_ulps, output.worst_index, output.worst_expected, output.worst_got)
+        if output.relative_l2 is not None and None in told:
+            yield f"expected of output {output.name} where its error is worst, as that is known, got nothing"
+
+
+def _of_what_is_reported(record: Record) -> Iterator[str]:
+    """A number of others' has its source, and stands beside none of ours."""
+    if (record.kind is Kind.REPORTED) != (record.reported is not None):
+        yield (
+            f"expected a source of a reported number and of no other, got the kind {record.kind} and the "
+            f"source {record.reported}: a number without its source is hearsay"
+        )
+    if record.reported is None and (borrowed := [where for where, kind in _kinds(record) if kind is Kind.REPORTED]):
+        yield (
+            "expected the kind reported within a record that names its source alone, got it at "
+            f"{', '.join(borrowed)}: a number without its source is hearsay, and stands beside none of ours"
+        )
+
+
+def _kinds(value: Any, where: str = "") -> Iterator[tuple[str, Kind]]:
+    """Each kind of evidence that a record bears, and where: ("facts.estimates.0.kind", COMPILED)."""
+    if isinstance(value, Kind):
+        yield where, value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _kinds(getattr(value, field.name), f"{where}.{field.name}".lstrip("."))
+    elif isinstance(value, tuple) and value and not isinstance(value[0], float):  # samples bear none, and are many
+        for number, one in enumerate(value):
+            yield from _kinds(one, f"{where}.{number}")
