@@ -19,7 +19,7 @@ from oneblock.workloads.answers.reference import Golden, make_golden
 from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import TARGET
-from tests.helpers.cases import ALL, RAGGED, TINY_QWEN2, case, name
+from tests.helpers.cases import ALL, RAGGED, TINY_QWEN2, case, cover, name
 
 CASES = [
     *ALL,
@@ -29,6 +29,20 @@ CASES = [
     case(config=PRESETS["gpt2"], n=16),
     case(config=PRESETS["gpt2"], phase=Phase.DECODE, n=64),
 ]
+
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def answers() -> list[Any]:
+    """Every case in every dtype; each case, and each program and each family in each dtype, is in those marked `few`.
+
+    They are for a compiler that takes ten seconds for a program, in a session that has it do more than this; of
+    `backend(NAME)` all are asked.
+    """
+    of = {(c, d): {c, (c.workload, c.phase, d), (c.config.family, d)} for c in CASES for d in DTYPES}
+    few = cover(of)
+    return [pytest.param(*one, marks=[pytest.mark.few] if one in few else []) for one in of]
 
 
 def lacking(ops_set: str) -> tuple[type[Exception], ...]:
@@ -62,8 +76,7 @@ def must_run(backend: Backend) -> None:
         pytest.skip(f"{backend.name} only compiles for {TARGET}")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("c", CASES, ids=name)
+@pytest.mark.parametrize(("c", "dtype"), answers(), ids=name)
 def test_every_ops_set_gives_the_right_answer_for_inputs_old_and_new(backend: Backend, c: Case, dtype: str) -> None:
     must_run(backend)
     if dtype not in backend.dtypes:
@@ -115,7 +128,7 @@ def test_an_output_outlives_the_next_call(backend: Backend) -> None:
 
 
 def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> None:
-    made = Made(case(n=29), "float32")
+    made = Made(case("norm", n=29), "float32")
     before = backend.compilations()
     compiled = backend.compile(
         made.workload, made.case, {**made.weights, **made.inputs[0]}, next(iter(backend.ops_sets)), TARGET

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import replace
+from typing import Any
 
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
@@ -30,3 +32,13 @@ ALL = [
 def name(value: object) -> str | None:
     """For pytest's ids."""
     return f"{value.workload}-{value.config.name}-{value.phase}" if isinstance(value, Case) else None
+
+
+def cover(of: Mapping[Any, Set[Any]]) -> list[Any]:
+    """Few of the keys whose sets have together what all sets have: the one with most that is new, again and again."""
+    left: set[Any] = set().union(*of.values())
+    found = []
+    while left:
+        found.append(max(of, key=lambda key: len(of[key] & left)))
+        left -= of[found[-1]]
+    return found
