@@ -15,7 +15,6 @@ from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option, records_option
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
-from oneblock.bench.commands.report import write
 from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
@@ -95,6 +94,8 @@ def COMMAND(
     if not as_json:
         show(records, directory)
     if report:
+        from oneblock.bench.commands.report import write  # and with it all that draws a page
+
         note(write([directory], directory / "report.html", "oneblock study").sentence)
     if as_json:
         answer(records)

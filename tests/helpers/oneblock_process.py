@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import io
 import os
 import pty
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
+from oneblock.bench.commands._app import main
 from tests.helpers.fakes import FAKES
 
 MARK = "ONEBLOCK_TEST_MARK"
 COMMAND = [sys.executable, "-m", "oneblock.bench"]
+
+
+@cache
+def cache_folder() -> str:
+    """Where all processes of these tests keep what they find out: limits are measured and scripts joined once."""
+    folder = tempfile.mkdtemp(prefix="oneblock-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def publish(folder: Path, package: str, code: str, points: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -32,7 +47,7 @@ def publish(folder: Path, package: str, code: str, points: Mapping[str, Mapping[
     ]
     (info / "entry_points.txt").write_text("\n".join(groups))
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder), "PYTHONPATH": path}
+    return {**os.environ, "XDG_CACHE_HOME": cache_folder(), "TMPDIR": str(folder), "PYTHONPATH": path}
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -47,7 +62,7 @@ def install(folder: Path) -> dict[str, str]:
     points += ["broken = oneblock_broken:X", "needy = oneblock_needy:X", "no_backend = oneblock_fakes:FAKES"]
     (info / "entry_points.txt").write_text("[oneblock.backends]\n" + "\n".join(points) + "\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    own = {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}  # a lock of its own, and no scraps elsewhere
+    own = {"XDG_CACHE_HOME": cache_folder(), "TMPDIR": str(folder)}  # a lock of its own, and no scraps elsewhere
     return {**os.environ, **own, "PYTHONPATH": path, MARK: str(folder)}
 
 
@@ -56,6 +71,19 @@ def oneblock(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run([*COMMAND, *words], env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def oneblock_here(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which costs no start: for what a command refuses, or reads and prints."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with contextlib.chdir(cwd), streams[0], streams[1], pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "argv", ["oneblock", *words])
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def on_a_terminal(words: Sequence[str], **env: str) -> str:

@@ -5,25 +5,32 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.helpers.oneblock_process import cache_folder, oneblock
 from tests.layout.test_layout import FOLDERS, ROOT
 
 
 def copied(folder: Path) -> Path:
-    """The folders of the project within `folder`, under the name that they are imported by; with pyproject.toml."""
+    """The folders of the project within `folder`, under the name that they are imported by; with pyproject.toml.
+
+    And with their bytecode, which goes by size and time of change, but for what a process is just writing of it: else
+    each command compiles everything anew.
+    """
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / "oneblock" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / "oneblock" / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
 
+def environment(tree: Path) -> dict[str, str]:
+    """Where processes import the copy, and take turns with nobody else's."""
+    return os.environ | {"PYTHONPATH": str(tree), "XDG_CACHE_HOME": cache_folder(), "TMPDIR": str(tree)}
+
+
 def command(tree: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """`oneblock` of the copy."""
-    env = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(tree / "cache")}
-    run = [sys.executable, "-m", "oneblock.bench", *words]
-    return subprocess.run(run, env=env, cwd=tree, capture_output=True, text=True, check=False)
+    return oneblock(environment(tree), *words, cwd=tree, timeout=600)
 
 
 def exchanged(path: Path, *pieces: tuple[str, str]) -> None:

@@ -6,8 +6,6 @@ Where a chip comes to is asked of a process of its own: as a target, by name, in
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,7 +17,8 @@ import pytest
 from oneblock.compilers.chips import every, load
 from oneblock.compilers.chips.chip import Chip, Figure, Gpu, Multiprocessor, NeuronCore, Source, Tpu
 from tests.helpers.oneblock_process import install, oneblock
-from tests.layout.test_layout import FOLDERS, ROOT
+from tests.helpers.tree_copy import copied, environment
+from tests.layout.test_layout import ROOT
 
 WAFERS = '''"""A maker that oneblock has not heard of."""
 
@@ -121,9 +120,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_one_file_adds_a_maker_its_platform_and_its_chip(tmp_path: Path) -> None:
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / "oneblock" / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    env = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = environment(copied(tmp_path))
     before = ask(env)["known"]
     (tmp_path / "oneblock/compilers/chips/makers/wafers.py").write_text(WAFERS)
     found = ask(env, "wafer:w3")

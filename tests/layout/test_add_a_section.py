@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from oneblock.bench.report import sections
 from oneblock.bench.report.page_assets import policy_hash
 from oneblock.bench.report.section import FRAME_IDS, RESERVED, Section, Table
 from tests.helpers.page_fixture import FIXTURE
-from tests.helpers.tree_copy import copied
+from tests.helpers.tree_copy import command, copied
 from tests.layout.test_layout import imported
 
 WHOLE = '''"""Records by their status."""
@@ -71,10 +68,7 @@ def add(tree: Path, name: str, code: str | None, template: str | None) -> None:
 
 def report(tree: Path) -> tuple[str, Path, str]:
     """The page, the folder of its exports and what was said, by the command of the copy."""
-    words = ("-m", "oneblock.bench", "report", str(FIXTURE), "--to",
-             str(tree / "page.html"), "--export", str(tree / "out"))  # fmt: skip
-    env = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, *words], env=env, cwd=tree, capture_output=True, text=True, check=False)
+    done = command(tree, "report", str(FIXTURE), "--to", str(tree / "page.html"), "--export", str(tree / "out"))
     assert done.returncode == 0, done.stderr
     return (tree / "page.html").read_text(), tree / "out", done.stderr
 

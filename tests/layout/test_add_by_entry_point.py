@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.oneblock_process import oneblock
+from tests.helpers.oneblock_process import cache_folder, oneblock
 
 SOURCE = """
 from dataclasses import replace
@@ -203,7 +203,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         lines.append("not.a.name = a_package:mine")
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+    return {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": cache_folder(), "TMPDIR": str(folder)}
 
 
 @pytest.fixture(scope="module")

@@ -52,12 +52,13 @@ def tree(tmp_path: Path) -> Path:
     return copied(tmp_path)
 
 
-def statuses(tree: Path, *words: str) -> dict[tuple[str, str], str]:
-    """(backend, ops set) -> the status of its record, of a run of the block."""
+def statuses(tree: Path, *words: str) -> dict[tuple[str, str, str], str]:
+    """(preset, backend, ops set) -> the status of its record, of a run of the block."""
     size = ("-T", "8", "--phase", "prefill", "-o", "records", "--json")
     done = command(tree, "run", "block", *words, *size)
     assert done.returncode in (0, 1), done.stderr
-    return {(r["cell"]["backend"], r["cell"]["ops_set"]): r["status"] for r in json.loads(done.stdout)}
+    found = [(record["cell"], record["status"]) for record in json.loads(done.stdout)]
+    return {(cell["case"]["config"]["name"], cell["backend"], cell["ops_set"]): status for cell, status in found}
 
 
 def test_a_backend_is_its_file_and_an_extra_and_says_what_it_has_without_its_toolchain(tree: Path) -> None:
@@ -78,26 +79,23 @@ def test_a_backend_is_its_file_and_an_extra_and_says_what_it_has_without_its_too
         ("a_toolchain_that_nobody_has is not installed", "pip install 'oneblock[late]'")
     }
     found = statuses(tree, "--preset", "tiny", "--backend", "late")
-    assert found == {("late", "plain"): "unavailable", ("late", "native"): "unavailable"}
+    assert found == {("tiny", "late", "plain"): "unavailable", ("tiny", "late", "native"): "unavailable"}
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (("--target", "tpu:v5e"), "torch_eager has no target tpu (it has cpu, cuda)"),
-        (("--ops", "kernels"), "torch_eager has no kernels ops (it has plain, native)"),
-    ],
-)
-def test_what_a_backend_never_had_is_refused_for_that_and_not_for_its_toolchain(
-    tree: Path, words: tuple[str, ...], reason: str
-) -> None:
+def test_what_a_backend_never_had_is_refused_for_that_and_not_for_its_toolchain(tree: Path) -> None:
     (tree / "torch").mkdir()
     (tree / "torch/__init__.py").write_text("raise ModuleNotFoundError('no torch here', name='torch')\n")
-    cell = ("norm", "--preset", "tiny", "--phase", "prefill", "--backend", "torch_eager", "--json")
-    (record, *_) = json.loads(command(tree, "run", *cell, *words, "-o", "records").stdout)
-    assert (record["status"], record["reason"]) == ("unsupported", reason)
-    (absent, *_) = json.loads(command(tree, "run", *cell, "--ops", "plain", "-o", "records").stdout)
-    assert (absent["status"], absent["reason"]) == ("unavailable", "torch is not installed")
+    cells = ("norm", "--preset", "tiny", "--phase", "prefill", "--backend", "torch_eager", "--json")
+    asked = ("--target", "tpu:v5e", "--target", "cpu", "--ops", "plain", "--ops", "kernels")
+    records = json.loads(command(tree, "run", *cells, *asked, "-o", "records").stdout)
+    found = {(r["cell"]["target"], r["cell"]["ops_set"]): (r["status"], r["reason"]) for r in records}
+    no_target = ("unsupported", "torch_eager has no target tpu (it has cpu, cuda)")
+    assert found == {
+        ("tpu:v5e", "plain"): no_target,
+        ("tpu:v5e", "kernels"): no_target,
+        ("cpu", "kernels"): ("unsupported", "torch_eager has no kernels ops (it has plain, native)"),
+        ("cpu", "plain"): ("unavailable", "torch is not installed"),
+    }
 
 
 def test_a_preset_and_a_family_are_one_file_each(tree: Path) -> None:
@@ -111,9 +109,10 @@ def test_a_preset_and_a_family_are_one_file_each(tree: Path) -> None:
     text = FAMILY.replace("PROPERTIES", 'activation="gelu", gated=False')
     (tree / "oneblock/workloads/models/falcon.py").write_text(text)
     helped = command(tree, "run", "--help").stdout
-    for name in ("llama-mini", "falcon-tiny"):
-        assert name in helped, "the help is made of the presets"
-        assert statuses(tree, "--preset", name, "--backend", "reference") == {("reference", "plain"): "passed"}
+    names = ("llama-mini", "falcon-tiny")
+    assert all(name in helped for name in names), "the help is made of the presets"
+    found = statuses(tree, "--preset", names[0], "--preset", names[1], "--backend", "reference")
+    assert found == {(name, "reference", "plain"): "passed" for name in names}
 
 
 def test_an_operation_takes_three_files_and_kernels_leave_it_to_the_text(tree: Path) -> None:
@@ -135,8 +134,8 @@ def test_an_operation_takes_three_files_and_kernels_leave_it_to_the_text(tree: P
     (workloads / "models/falcon.py").write_text(FAMILY.replace("PROPERTIES", 'activation="gelu"'))
     words = ("--preset", "falcon-tiny", "--backend", "reference", "--backend", "neuron_nki", "--target", "neuron:trn2")
     found = statuses(tree, *words, "--target", "cpu")
-    assert found[("reference", "plain")] in ("passed", "unsupported")
-    assert found[("neuron_nki", "kernels")] in ("interpreted", "unsupported")
+    assert found[("falcon-tiny", "reference", "plain")] in ("passed", "unsupported")
+    assert found[("falcon-tiny", "neuron_nki", "kernels")] in ("interpreted", "unsupported")
     records = [json.loads(path.read_text()) for path in (tree / "records").glob("*.json")]
     assert {r["cell"]["backend"] for r in records if r["status"] in ("passed", "interpreted")} == {
         "reference", "neuron_nki",

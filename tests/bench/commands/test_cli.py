@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from oneblock.bench.records.store import read_record
-from tests.helpers.oneblock_process import install, oneblock
+from tests.helpers.oneblock_process import install, oneblock, oneblock_here
 
 RUN = ["run", "norm", "--preset", "tiny", "-T", "8", "--backend", "reference", "-o", "records"]
 
@@ -60,10 +60,8 @@ def study(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path
         ("compare a b", "a: no such directory"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_status_2(
-    env: dict[str, str], tmp_path: Path, words: str, says: str
-) -> None:
-    done = oneblock(env, *words.split(), cwd=tmp_path)
+def test_a_mistake_is_one_sentence_and_exit_status_2(tmp_path: Path, words: str, says: str) -> None:
+    done = oneblock_here(*words.split(), cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("oneblock: ")
     assert says in done.stderr
@@ -96,23 +94,23 @@ def test_a_target_that_the_backend_has_not_is_unsupported(env: dict[str, str], t
 
 
 def test_every_command_answers_in_json(env: dict[str, str], study: Path) -> None:
-    for words in (
-        ["show", "--json"],
-        ["show", "float32", "--json"],
-        ["schema", "--json"],
-        ["schema"],
-        ["report", "--json"],
-        ["doctor", "--json", "--backend", "reference"],
-        ["compare", "records", "records", "--json"],
-        ["reproduce", "float32", "--json"],
-        [*RUN, "--json"],
-    ):
-        done = oneblock(env, *words, cwd=study)
-        assert json.loads(done.stdout), (words, done.stderr)
+    read = (
+        "show --json",
+        "show float32 --json",
+        "schema --json",
+        "schema",
+        "report --json",
+        "compare records records --json",
+    )
+    done = [oneblock_here(*words.split(), cwd=study) for words in read]
+    run = ["doctor", "--json", "--backend", "reference"], ["reproduce", "float32", "--json"], [*RUN, "--json"]
+    done += [oneblock(env, *words, cwd=study) for words in run]
+    for each in done:
+        assert json.loads(each.stdout), (each.args, each.stderr)
 
 
-def test_records_fit_the_schema_and_altered_ones_do_not(env: dict[str, str], study: Path) -> None:
-    schema = json.loads(oneblock(env, "schema", cwd=study).stdout)
+def test_records_fit_the_schema_and_altered_ones_do_not(study: Path) -> None:
+    schema = json.loads(oneblock_here("schema", cwd=study).stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     for path in (study / "records").glob("*.json"):
@@ -164,21 +162,19 @@ def scaled(factor: float) -> Any:
     ids=["slower", "faster", "same", "threads", "tier", "crashed"],
 )
 def test_compare_says_what_is_so_and_exits_by_it(
-    env: dict[str, str], study: Path, tmp_path: Path, change: dict[str, Any], says: str, code: int
+    study: Path, tmp_path: Path, change: dict[str, Any], says: str, code: int
 ) -> None:
     changed(study / "records", tmp_path / "b", change)
-    done = oneblock(env, "compare", str(study / "records"), str(tmp_path / "b"), cwd=tmp_path)
+    done = oneblock_here("compare", str(study / "records"), str(tmp_path / "b"), cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert says in " ".join(done.stdout.split())
     if code == 2:
         assert "not compared" in done.stdout
 
 
-def test_another_seed_is_another_cell_and_what_differs_is_named(
-    env: dict[str, str], study: Path, tmp_path: Path
-) -> None:
+def test_another_seed_is_another_cell_and_what_differs_is_named(study: Path, tmp_path: Path) -> None:
     changed(study / "records", tmp_path / "b", {"cell.input_seed": 9})
-    done = oneblock(env, "compare", str(study / "records"), str(tmp_path / "b"), cwd=tmp_path)
+    done = oneblock_here("compare", str(study / "records"), str(tmp_path / "b"), cwd=tmp_path)
     assert done.returncode == 2, done.stdout
     assert "no cell in common" in done.stderr
     assert "not the same thing: input_seed: 1 in A, 9 in B" in done.stderr
@@ -214,14 +210,14 @@ def test_a_checkpoint_is_part_of_a_cell_and_must_be_the_same_to_reproduce_it(
     assert "another checkpoint than the record's" in changed_file.stderr
 
 
-def test_show_prints_the_check_and_refuses_stages_that_are_not_there(env: dict[str, str], study: Path) -> None:
-    done = oneblock(env, "show", "bfloat16", cwd=study)
+def test_show_prints_the_check_and_refuses_stages_that_are_not_there(study: Path) -> None:
+    done = oneblock_here("show", "bfloat16", cwd=study)
     assert "wrong answers" in done.stdout
     assert "relative L2" in done.stdout
-    none = oneblock(env, "show", "bfloat16", "--stage", "hlo", cwd=study)
+    none = oneblock_here("show", "bfloat16", "--stage", "hlo", cwd=study)
     assert none.returncode == 2
     assert "has no lowering stages" in none.stderr
-    many = oneblock(env, "show", "norm", cwd=study)
+    many = oneblock_here("show", "norm", cwd=study)
     assert "is in the names of 2 records" in many.stderr
 
 
@@ -236,8 +232,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(env: dict[str, str], study: P
     assert done.stderr == ""
 
 
-def test_the_report_names_every_record(env: dict[str, str], study: Path) -> None:
-    done = oneblock(env, "report", "--to", "page.html", cwd=study)
+def test_the_report_names_every_record(study: Path) -> None:
+    done = oneblock_here("report", "--to", "page.html", cwd=study)
     assert "page.html" in done.stdout
     page = (study / "page.html").read_text()
     for path in (study / "records").glob("*.json"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ from oneblock.compilers.tvm import store
 from tests.bench.report.test_report import record
 from tests.helpers.fakes import FAKES
 from tests.helpers.oneblock_process import install, oneblock, publish
+from tests.helpers.tree_copy import copied, environment
 
 TREE = Path(__file__).parents[3]
-FOLDERS = ("backends", "bench", "compilers", "labs", "workloads")
 RUN = ("run", "norm", "--preset", "tiny", "-T", "8", "--phase", "prefill", "--backend", "reference", "-o", "records")
 OURS = ("reference", "torch_eager", "torch_inductor", "triton_kernels", "neuron_nki", "tvm_relax", "xla_tpu")
 OF_ALL = (
@@ -64,17 +63,15 @@ def forget() -> None:
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the tree, to be edited."""
-    copy = copied(tmp_path)
+    copy = copied_whole(tmp_path)
     monkeypatch.setattr(dependence, "ROOT", copy)
     forget()
     yield copy
     forget()
 
 
-def copied(folder: Path) -> Path:
-    copy = folder / "oneblock"
-    for name in FOLDERS:
-        shutil.copytree(TREE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+def copied_whole(folder: Path) -> Path:
+    copy = copied(folder) / "oneblock"
     for name in ("README.md", "noxfile.py"):
         shutil.copy(TREE / name, copy / name)
     return copy
@@ -252,8 +249,7 @@ def test_a_third_partys_workload_depends_on_its_package(tmp_path: Path, monkeypa
 
 
 def test_a_run_finds_its_records_done_until_what_they_depend_on_changes(tmp_path: Path) -> None:
-    tree = copied(tmp_path)
-    env = {**os.environ, "PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    tree, env = copied_whole(tmp_path), environment(tmp_path)
     made = oneblock(env, *RUN, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     (path,) = (tmp_path / "records").glob("*.json")
