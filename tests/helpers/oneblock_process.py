@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from oneblock.bench.commands._app import main
+from oneblock.bench.commands import _app
 from tests.helpers.fakes import FAKES
 
 MARK = "ONEBLOCK_TEST_MARK"
@@ -74,15 +74,15 @@ def oneblock(
 
 
 def oneblock_here(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The same in this process, which costs no start: for what a command refuses, or reads and prints."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
+    """The same in this process, which costs no start: for what a command refuses, or reads and prints.
+
+    Without what `main` does beside that with its process, its signals and its streams.
+    """
+    out, err = io.StringIO(), io.StringIO()
     streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
     with contextlib.chdir(cwd), streams[0], streams[1], pytest.MonkeyPatch.context() as patched:
         patched.setattr(sys, "argv", ["oneblock", *words])
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
+        code = _app._status(debug=False)
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
