@@ -46,12 +46,14 @@ def go(run: Run, *, quiet: bool) -> list[Any]:
         bar.update(task, completed=run.progress.planned, description="done")
     if run.skipped:
         note(f"{len(run.skipped)} of {len(run.cells)} cells had a record already and were not measured (--again does)")
+    for path in run.lost():
+        note(f"oneblock: {path}: was written, and it or a text of its stages is gone; the same command makes it anew")
     return records
 
 
-def show(records: list[Any], directory: Path) -> None:
-    """The tables, then what is wrong or doubtful, then where the records are."""
+def show(records: list[Any], directory: Path, lost: int) -> None:
+    """The tables, then what is wrong or doubtful, then where the records are but for those that were lost."""
     out = console()
     for part in (*results(records), *remarks(records)):
         out.print(part)
-    out.print(f"{len(records)} records in {directory}; next: oneblock report -o {directory}", highlight=False)
+    out.print(f"{len(records) - lost} records in {directory}; next: oneblock report -o {directory}", highlight=False)

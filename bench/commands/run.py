@@ -76,8 +76,8 @@ def COMMAND(
     WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A cell that has a
     record under the same identity is not measured again, so the same command goes on after an interruption. What it
     depends on is in that identity (cell, tier, machine, its backend's versions and code) and nothing else.
-    Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not, 2 for a mistake,
-    130 if interrupted.
+    Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not or its record was
+    lost meanwhile, 2 for a mistake, 130 if interrupted.
     """
     within = bounds(threads, timeout_s, memory_gib)
     wanted["presets"] = wanted["presets"] or ("gpt2",)
@@ -92,7 +92,7 @@ def COMMAND(
     run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
     records = go(run, quiet=as_json)
     if not as_json:
-        show(records, directory)
+        show(records, directory, len(run.lost()))
     if report:
         from oneblock.bench.commands.report import write  # and with it all that draws a page
 
@@ -100,7 +100,7 @@ def COMMAND(
     if as_json:
         answer(records)
     good = (Status.PASSED, *WITHOUT_TIMES)
-    raise SystemExit(0 if all(record.status in good for record in records) else 1)
+    raise SystemExit(0 if all(record.status in good for record in records) and not run.lost() else 1)
 
 
 def _tell_left_out(chosen: list[Cell], named: Sequence[str]) -> None:

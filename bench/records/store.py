@@ -143,6 +143,10 @@ class Store:
         shutil.rmtree(self.directory / ".partial" / identity, ignore_errors=True)
         return path
 
+    def holds(self, path: Path, record: Record) -> bool:
+        """Whether a record that was written is there, as far as sizes tell, and the texts of its stages with it."""
+        return is_plain(path, len(to_json(record))) and all(map(self.has_text, record.artifacts))
+
     def add_artifact(self, artifact: Artifact) -> ArtifactRef:
         """Keep a stage's text under its hash; a file of that name with another text, as one that was cut, is replaced.
 

@@ -55,6 +55,7 @@ class Run:
         self.detail = detail
         self.environment: Environment = environment(bounds.threads)
         self.finished: dict[Cell, Record] = {}
+        self.written: dict[Path, Record] = {}
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
         self._goldens: dict[str, Outcome[Proof]] = {}
@@ -79,6 +80,10 @@ class Run:
                         self._once(index, cell, folder, book, tell)
                     self.progress.launches += 1
         return [self.finished[cell] for cell in self.cells]
+
+    def lost(self) -> list[Path]:
+        """The records that this run wrote and that are not there any more, whole and with all their stages' texts."""
+        return [path for path, record in self.written.items() if not self.store.holds(path, record)]
 
     def _is_elsewhere(self, cell: Cell) -> bool:
         return (cell.backend, cell.target) in self._elsewhere
@@ -216,7 +221,7 @@ class Run:
         if (reason := too_fast(record)) is not None:
             hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
             record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
-        self.store.add(record)
+        self.written[self.store.add(record)] = record
         self.finished[cell] = record
 
 
