@@ -1,4 +1,4 @@
-"""Files that may be anybody's: read where they are plain ones of a bounded size, written whole or not at all.
+"""Files whose places may be anybody's: written whole or not at all, and never over a record.
 
 Whatever opens a file that a record or a folder of records names asks here; an OSError's `strerror` says why not.
 """
@@ -15,33 +15,10 @@ import uuid
 from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
+from oneblock.compilers.api.files import not_plain, read_plain
 
 _BEGINS_AS_RECORD = re.compile(rb'\s*\{\s*"schema"\s*:')  # one that was cut off begins so, too
 LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
-
-
-def read_plain(path: Path, most_bytes: int) -> bytes:
-    """All of a plain file; OSError for a link, which may lead anywhere, a folder, a pipe, a device, and one too large.
-
-    Opened without waiting: a named pipe that nobody writes to would hold its reader for ever.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise _no_link(path) from error
-        raise
-    try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise _no_plain_file(path)
-        if about.st_size > most_bytes:
-            why = f"it has {about.st_size:,} bytes, more than the {most_bytes:,} that are read at most"
-            raise OSError(errno.EFBIG, why, str(path))
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(about.st_size)  # no more than it said, where somebody writes to it
-    finally:
-        os.close(descriptor)
 
 
 def is_plain(path: Path, nbytes: int) -> bool:
@@ -89,10 +66,8 @@ def _check_free(path: Path) -> None:
         about = path.lstat()
     except FileNotFoundError:
         return
-    if stat.S_ISLNK(about.st_mode):
-        raise _no_link(path)
     if not stat.S_ISREG(about.st_mode):
-        raise _no_plain_file(path)
+        raise not_plain(path, about.st_mode)
     if about.st_size <= LARGEST_RECORD_BYTES and _is_record(read_plain(path, LARGEST_RECORD_BYTES)):
         raise OSError(errno.EEXIST, "a record stands there, and is not written over", str(path))
 
@@ -104,11 +79,3 @@ def _is_record(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return _BEGINS_AS_RECORD.match(raw) is not None
     return isinstance(found, dict) and type(found.get("schema")) is int
-
-
-def _no_link(path: Path) -> OSError:
-    return OSError(errno.ELOOP, "it is a link, which may lead anywhere: name the file that is meant", str(path))
-
-
-def _no_plain_file(path: Path) -> OSError:
-    return OSError(errno.EINVAL, "expected a plain file, got a folder, a pipe or a device", str(path))

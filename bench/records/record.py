@@ -158,7 +158,7 @@ class Record:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     schema: Literal[6]
-    created: Moment
+    created: Moment  # later than of every record before it in its folder, whatever the clock says
     cell: Cell
     tier: str
     status: Status

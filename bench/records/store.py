@@ -20,12 +20,13 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_json as dump
 
-from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, read_plain, write_whole
+from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, write_whole
 from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
 from oneblock.bench.records.sound import Unsound, parsed, unsound
 from oneblock.compilers import Artifact
+from oneblock.compilers.api.files import read_plain
 
 LARGEST_TEXT_BYTES = 2**29  # of one stage; all passes of a large program are some hundred MB together
 

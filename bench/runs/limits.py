@@ -14,11 +14,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.out import note
-from oneblock.bench.records.files import read_plain, write_whole
+from oneblock.bench.records.files import write_whole
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.watch import Bounds, Listener
+from oneblock.compilers.api.files import read_plain
 
 # A rate that a file may state: no machine of one's own does an exaflop a second, and none does less than a calculator.
 _Rate = Annotated[float, Field(strict=True, gt=1e3, lt=1e18, allow_inf_nan=False)]

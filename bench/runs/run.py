@@ -18,6 +18,7 @@ from oneblock.bench.judge.doubts import doubts
 from oneblock.bench.judge.roofline import costs, reference_bytes, stated_limits, too_fast
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
+from oneblock.bench.records.moments import moment
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, to_json
@@ -193,7 +194,7 @@ class Run:
         here, reached = self._environment(cell), partial(book.limits, cell.target, cell.dtype)
         record = Record(
             schema=SCHEMA,
-            created=now(),
+            created=moment(self.store.directory, now()),
             cell=cell,
             tier=self.tier.name,
             status=first.status,

@@ -17,15 +17,19 @@ import gzip
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from oneblock.compilers.api.files import read_plain
 from oneblock.compilers.api.search import SearchStopped
+from oneblock.compilers.tvm.rows import is_batch, is_record, is_workload, parsed, short
 
 SHIPPED = Path(__file__).parent / "_tuned"
 FAILED_S = 1e10  # TVM's own mark of a candidate without a time
+LARGEST_BYTES = 2**29  # of a file: thousands of trials of a whole model are some 10 MB
 _FORMAT = 1
 _NAMES = {"workload": "database_workload.json", "record": "database_tuning_record.json", "batch": "batches.json"}
 
@@ -54,7 +58,12 @@ def root() -> Path:
 
 
 def folders(within: Path, about: About) -> list[Path]:
-    """The folders of a toolchain and target, one a seed."""
+    """The folders of a toolchain and target, one a seed; StoreError where they cannot be looked for."""
+    try:
+        if within.exists():
+            next(within.iterdir(), None)
+    except OSError as error:
+        raise StoreError(f"{within}: expected a folder of schedules, got {error.strerror}; {_MOVE}") from error
     found = {
         path.parent for name in _NAMES.values() for path in (within / about.toolchain / about.target).glob(f"*/{name}")
     }
@@ -62,10 +71,19 @@ def folders(within: Path, about: About) -> list[Path]:
 
 
 def fingerprint() -> str:
-    """A hash of all schedules that a program may be given here: one that is found later makes another program."""
-    total = sha256()
-    for path in sorted([*root().glob(f"*/*/*/{_NAMES['record']}"), *SHIPPED.glob("*.json.gz")]):
-        total.update(path.name.encode() + path.read_bytes())
+    """A hash of all schedules that a program may be given here: one that is found later makes another program.
+
+    What cannot be read counts with the reason: the program that needs it is not made, and its record says why.
+    """
+    total, here = sha256(), list[Path]()
+    with suppress(OSError):  # a root that is no folder has none, and whoever opens it says so
+        here = list(root().glob(f"*/*/*/{_NAMES['record']}"))
+    for path in sorted([*here, *SHIPPED.glob("*.json.gz")]):
+        try:
+            raw = read_plain(path, LARGEST_BYTES)
+        except OSError as error:
+            raw = str(error.strerror).encode()
+        total.update(path.name.encode() + raw)
     return total.hexdigest()[:16]
 
 
@@ -122,14 +140,14 @@ class Store(Kept):
         self.batches, self.records = self._read("batch", write), self._read("record", write)
         self.workloads = self._read("workload", write)
         known = range(len(self.workloads))
-        self._refuse([row for row in self.workloads if not _is_workload(row)], "a function is not of TVM's format")
+        self._refuse([row for row in self.workloads if not is_workload(row)], "a function is not of TVM's format")
         wrong = "a record is not of TVM's format, or of no function here"
-        self._refuse([row for row in self.records if not _is_record(row, known)], wrong)
-        self._refuse([row for row in self.batches if not _is_batch(row, known)], "a batch is not [function, seconds]")
+        self._refuse([row for row in self.records if not is_record(row, known)], wrong)
+        self._refuse([row for row in self.batches if not is_batch(row, known)], "a batch is not [function, seconds]")
 
     def _refuse(self, damaged: list[Any], what: str) -> None:
         if damaged:
-            raise StoreError(f"{self.folder}: {what}: {_short(damaged[0])}; {_MOVE}")
+            raise StoreError(f"{self.folder}: {what}: {short(damaged[0])}; {_MOVE}")
 
     def __enter__(self) -> Store:
         return self
@@ -178,7 +196,7 @@ class Store(Kept):
     def _check_about(self, *, write: bool) -> None:
         path = self.folder / "about.json"
         try:
-            found = json.loads(path.read_text())
+            found = parsed(read_plain(path, LARGEST_BYTES))
         except FileNotFoundError:
             if any((self.folder / name).exists() for name in _NAMES.values()):
                 raise StoreError(
@@ -201,47 +219,27 @@ class Store(Kept):
     def _read(self, kind: str, write: bool) -> list[Any]:
         path = self.folder / _NAMES[kind]
         try:
-            data = path.read_bytes()
+            data = read_plain(path, LARGEST_BYTES)
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+            raise StoreError(f"{path}: cannot be read: {error.strerror}; {_MOVE}") from error
         whole, _, rest = data.rpartition(b"\n")
         if rest and write:  # half a line: its writer was killed
             self._attempt("write to", lambda: os.truncate(path, len(data) - len(rest)))
         rows = []
         for number, line in enumerate(whole.splitlines(), 1):
             try:
-                rows.append(json.loads(line))
+                rows.append(parsed(line))
             except ValueError as error:
-                raise StoreError(f"{path}:{number}: expected a line of JSON, got {_short(line)}; {_MOVE}") from error
+                raise StoreError(f"{path}:{number}: expected a line of JSON, got {short(line)}; {_MOVE}") from error
         return rows
 
 
 _MOVE = "move the folder away or set ONEBLOCK_TUNED to another, then tune anew"
 
 
-def _is_workload(row: Any) -> bool:
-    return isinstance(row, list) and len(row) == 2 and all(isinstance(part, str) for part in row)
-
-
-def _is_record(row: Any, known: range) -> bool:
-    if not (isinstance(row, list) and len(row) == 2 and row[0] in known and isinstance(row[1], list)):
-        return False
-    seconds = row[1][1] if len(row[1]) == 4 else None
-    return isinstance(seconds, list) and bool(seconds) and all(isinstance(one, int | float) for one in seconds)
-
-
-def _is_batch(row: Any, known: range) -> bool:
-    return isinstance(row, list) and len(row) == 2 and row[0] in known and isinstance(row[1], int | float)
-
-
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_text(text)
     temporary.replace(path)
-
-
-def _short(value: Any) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else json.dumps(value)
-    return repr(text[:60])

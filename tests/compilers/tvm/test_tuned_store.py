@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,57 @@ def test_a_schedule_that_is_found_later_makes_another_program(tmp_path: Path, mo
     hashes.append(fingerprint())
     store.append("record", [0, RECORD])
     assert len({*hashes, fingerprint()}) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["about.json", "database_tuning_record.json", "database_workload.json", "batches.json"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "garbage", "deep", "text that is no UTF-8"])
+def test_a_file_that_is_none_is_a_sentence_and_never_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
+    folder = tmp_path / ABOUT.toolchain / ABOUT.target / "seed-0"
+    filled(folder)
+    path, before = folder / name, fingerprint()
+    path.rename(tmp_path / "elsewhere")
+    texts = {"garbage": b"{{{\n", "deep": b"[" * 100_000 + b"\n", "text that is no UTF-8": b'"\xff"\n'}
+    if kind in texts:
+        path.write_bytes(texts[kind])
+    else:
+        {"pipe": os.mkfifo, "folder": Path.mkdir, "link": lambda at: at.symlink_to(tmp_path / "elsewhere")}[kind](path)
+    with pytest.raises(
+        StoreError, match=re.escape(name) if kind in ("pipe", "folder", "link", "deep") else "tune anew"
+    ):
+        own(ABOUT)
+    assert (fingerprint() == before) == (name != "database_tuning_record.json"), "a damaged one makes no program"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [0.0, RECORD], [True, RECORD], [-1, RECORD], [1, RECORD], [10**400, RECORD], ["0", RECORD], [None, RECORD],
+        {}, 7,
+        [0, [["trace"], [], {}, []]], [0, [["trace"], [True], {}, []]], [0, [["trace"], [float("nan")], {}, []]],
+        [0, [["trace"], [float("inf")], {}, []]], [0, [["trace"], [-1.0], {}, []]], [0, [["trace"], [10**400], {}, []]],
+        [0, [["trace"], ["1"], {}, []]], [0, [["trace"], 1.0, {}, []]], [0, {}], [[0], RECORD],
+    ],
+)  # fmt: skip
+def test_a_row_that_no_search_writes_is_refused(tmp_path: Path, row: Any) -> None:
+    filled(tmp_path)
+    with (tmp_path / "database_tuning_record.json").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    with pytest.raises(StoreError, match="a record is not of TVM's format, or of no function here"):
+        reopened(tmp_path)
+
+
+def test_a_root_that_is_no_folder_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a-file").write_text("")
+    for root in (tmp_path / "a-file", tmp_path / ("x" * 300)):
+        monkeypatch.setenv("ONEBLOCK_TUNED", str(root))
+        with pytest.raises(StoreError, match="expected a folder of schedules"):
+            own(ABOUT)
+        assert fingerprint()
 
 
 def test_two_searches_do_not_write_to_one_folder(tmp_path: Path) -> None:
