@@ -193,7 +193,7 @@ def test_an_unknown_flag_is_an_answer_and_not_a_death(xla_gpu: Backend, monkeypa
 def test_a_dump_that_cannot_be_made_is_a_caveat_and_the_rest_stays(
     xla_gpu: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workload, c = workloads.load("block"), case()
+    workload, c = workloads.load("norm"), case("norm")
     arrays = {name: np.zeros(spec.shape, "float16") for name, spec in workload.specs(c).items()}
     compiled = xla_gpu.compile(workload, c, arrays, "plain", H100)
     monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_no_such_flag=1")  # kills the child alone: this process has read its own
