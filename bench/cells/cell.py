@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -60,13 +61,13 @@ class Cell:
         name = f"{_plain(c.config.name)}{set_otherwise}"
         return f"{_part(c.workload)}-{name}-{c.phase}-{size}-{_part(self.dtype)}{arrays}"
 
-    @property
+    @cached_property
     def question(self) -> str:
         """A hash of everything that fixes the right answer."""
         where = ("backend", "ops_set", "target", "toolchain", "sharding")
         return digest({key: value for key, value in self.keys().items() if key not in where})
 
-    @property
+    @cached_property
     def name(self) -> str:
         """A name for people and files: two cells of one name are one cell."""
         where = f"{_part(self.backend)}-{_part(self.ops_set)}-{_target(self.target)}"
@@ -83,7 +84,7 @@ class Cell:
         named = {"variant": self.variant, "sharding": self.sharding, "toolchain": self.toolchain}
         return said + [f"{name} {value}" for name, value in named.items() if value is not None]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of the whole cell: what must be equal before two records are of one cell."""
         return digest(self.keys())
@@ -104,7 +105,7 @@ class Cell:
 
     def keys(self) -> dict[str, Any]:
         """Every property by a dotted name: "case.config.width"; the path of a checkpoint is not one, its hash is."""
-        flat = _flatten(asdict(self))
+        flat = _flatten(self)
         flat.pop("weights.path", None)
         return flat
 
@@ -115,9 +116,12 @@ def overrides(config: Config) -> dict[str, Any]:
     Of one whose name is no preset here, {"config": a hash of it all}: two of that name may differ in anything.
     """
     try:
-        base = asdict(preset(config.name))
+        known = preset(config.name)
     except LookupError:
         return {"config": digest(asdict(config))}
+    if config == known:
+        return {}
+    base = asdict(known)
     return {key: value for key, value in asdict(config).items() if value != base[key]}
 
 
@@ -141,10 +145,15 @@ def _target(target: Target) -> str:
     return f"{encoded}{at}{quote(mesh, safe=',').replace('-', '%2D')}"
 
 
-def _flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """The fields of a dataclass, and of those within it, by dotted names."""
     flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        flat |= _flatten(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {f"{prefix}{key}": inner}
+    for name in value.__dataclass_fields__:
+        inner = getattr(value, name)
+        if hasattr(inner, "__dataclass_fields__"):
+            flat |= _flatten(inner, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = inner
     return flat
 
 

@@ -13,7 +13,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
-from oneblock.bench.terminal.records import remarks, results
+from oneblock.bench.terminal.records import tell
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.watch import Bounds
 
@@ -53,7 +53,6 @@ def go(run: Run, *, quiet: bool) -> list[Any]:
 
 def show(records: list[Any], directory: Path, lost: int) -> None:
     """The tables, then what is wrong or doubtful, then where the records are but for those that were lost."""
-    out = console()
-    for part in (*results(records), *remarks(records)):
-        out.print(part)
-    out.print(f"{len(records) - lost} records in {directory}; next: oneblock report -o {directory}", highlight=False)
+    tell(records)
+    where = f"{len(records) - lost} records in {directory}; next: oneblock report -o {directory}"
+    console().print(where, highlight=False)

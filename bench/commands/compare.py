@@ -11,11 +11,12 @@ from rich.text import Text
 
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.format.out import note
-from oneblock.bench.judge.compare import Comparison, alone, compare, disagreements, exit_code, pair
+from oneblock.bench.format.out import note, say
+from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, pair
 from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
+from oneblock.bench.terminal.aligned import MOST_IN_TABLES, aligned
 from oneblock.bench.terminal.screen import console
 
 
@@ -41,7 +42,7 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
             f"{a} and {b} have no cell in common; the most alike are {one.cell.name} in A and {other.cell.name} in B, "
             f"which are not the same thing: {differ}"
         )
-    found = [compare(x, y) for x, y in pairs]
+    found = compare_all(pairs)
     for side, records in (("A", only_a), ("B", only_b)):
         if records:
             note(f"only in {side}: {', '.join(alone(records, pairs))}")
@@ -58,19 +59,31 @@ def _read(path: Path) -> list[Record]:
     return [record for _, record in load(Store(path))]
 
 
+_COLUMNS = ("cell", "verdict", "B / A", "99 % interval", "why")
+
+
 def _print(found: list[Comparison]) -> None:
-    styles = {"SLOWER": "bold red", "FASTER": "bold green", "AMBIGUOUS": "yellow"}
-    table = Table(title="B against A: measured cold time", title_justify="left", title_style="bold")
-    for column in ("cell", "verdict", "B / A", "99 % interval", "why"):
-        table.add_column(column)
-    for one in found:
-        if one.difference is None:
-            table.add_row(one.name, Text("not compared", style="yellow"), "", "", Text(one.refused or ""))
-            continue
-        d = one.difference
-        verdict = Text(d.verdict, style=styles.get(d.verdict, ""))
-        table.add_row(one.name, verdict, f"{d.ratio:.3f}", f"{d.low:.3f} to {d.high:.3f}", d.why)
-    out = console()
-    out.print(table)
+    rows = [_row(one) for one in found]
+    if len(rows) > MOST_IN_TABLES:
+        say("\n".join(aligned([_COLUMNS, *rows], words=(0, 1, 3, 4))))
+    else:
+        console().print(_table(rows))
     for line in dict.fromkeys(line for one in found for line in one.software):
-        out.print(Text(f"differs, and may: {line}"))
+        console().print(Text(f"differs, and may: {line}"))
+
+
+def _row(one: Comparison) -> tuple[str, ...]:
+    if one.difference is None:
+        return one.name, "not compared", "", "", one.refused or ""
+    d = one.difference
+    return one.name, d.verdict, f"{d.ratio:.3f}", f"{d.low:.3f} to {d.high:.3f}", d.why
+
+
+def _table(rows: list[tuple[str, ...]]) -> Table:
+    styles = {"SLOWER": "bold red", "FASTER": "bold green", "AMBIGUOUS": "yellow", "not compared": "yellow"}
+    table = Table(title="B against A: measured cold time", title_justify="left", title_style="bold")
+    for column in _COLUMNS:
+        table.add_column(column)
+    for name, verdict, *others in rows:
+        table.add_row(Text(name), Text(verdict, style=styles.get(verdict, "")), *map(Text, others))
+    return table

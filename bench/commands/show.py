@@ -23,7 +23,7 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.terminal import stages as shown
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.programs import details
-from oneblock.bench.terminal.records import remarks, results
+from oneblock.bench.terminal.records import remarks, results, tell
 from oneblock.bench.terminal.screen import coloured, console, show
 
 
@@ -51,9 +51,7 @@ def COMMAND(
         if as_json:
             answer([found for _, found in listed])
             return
-        records = [found for _, found in listed]
-        for part in (*results(records), *remarks(records)):
-            console().print(part)
+        tell([found for _, found in listed])
         return
     path, found = find(record, directory)
     if stage is not None or step is not None or stats:

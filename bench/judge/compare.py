@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneblock.bench.cells.tiers import tier
-from oneblock.bench.judge.stats import Difference, Verdict, difference
+from oneblock.bench.judge.stats import Difference, Verdict, differences
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind
 
@@ -25,6 +25,8 @@ class Comparison:
 def disagreements(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
     """The identity keys on which two records differ; with any, their numbers must not be compared."""
     left, right = a.comparable_keys(), b.comparable_keys()
+    if left == right:
+        return {}
     return {
         key: (left.get(key), right.get(key))
         for key in sorted(left.keys() | right.keys())
@@ -41,21 +43,39 @@ def software(a: Record, b: Record) -> tuple[str, ...]:
 
 def compare(a: Record, b: Record) -> Comparison:
     """B against A; refused if an identity key differs or either was not timed."""
-    name, differ = a.cell.name, disagreements(a, b)
-    if differ:
+    return compare_all([(a, b)])[0]
+
+
+def compare_all(pairs: Sequence[tuple[Record, Record]]) -> list[Comparison]:
+    """B against A of each pair (A, B), as `compare` has it."""
+    refused = [_refusal(a, b) for a, b in pairs]
+    timed = [
+        (a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect)
+        for (a, b), why in zip(pairs, refused, strict=True)
+        if why is None
+    ]
+    found = iter(differences(timed))
+    return [
+        Comparison(a.cell.name, next(found) if why is None else None, why, software(a, b))
+        for (a, b), why in zip(pairs, refused, strict=True)
+    ]
+
+
+def _refusal(a: Record, b: Record) -> str | None:
+    """Why two records must not be compared; None if they may."""
+    if differ := disagreements(a, b):
         keys = "; ".join(f"{key}: {left!r} in A, {right!r} in B" for key, (left, right) in differ.items())
-        return Comparison(name, None, f"not the same thing: {keys}", software(a, b))
+        return f"not the same thing: {keys}"
     for side, record in (("A", a), ("B", b)):
         if record.status is not Status.PASSED or not record.launches:
-            return Comparison(name, None, f"{side} is {record.status} and has no time to compare", software(a, b))
+            return f"{side} is {record.status} and has no time to compare"
         if record.kind is not Kind.MEASURED:
-            why = f"{side} is {record.kind}, and only what was measured is compared with what was measured"
-            return Comparison(name, None, why, software(a, b))
+            return f"{side} is {record.kind}, and only what was measured is compared with what was measured"
     try:
-        least = tier(a.tier).min_effect
+        tier(a.tier)
     except LookupError as error:  # of another version of oneblock
-        return Comparison(name, None, str(error.args[0]), software(a, b))
-    return Comparison(name, difference(a.samples("cold"), b.samples("cold"), least), None, software(a, b))
+        return str(error.args[0])
+    return None
 
 
 Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.units import seconds
-from oneblock.bench.judge.compare import Comparison, alone, compare, pair, software
+from oneblock.bench.judge.compare import Comparison, alone, compare_all, pair, software
 from oneblock.bench.judge.figures import Change, changes, whole
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Record, Status
@@ -56,19 +56,19 @@ def against(records: Sequence[Record], others: Sequence[Record]) -> SetCompariso
     pairs, *sides = pair(others, records)
     pairs.sort(key=lambda both: both[1].cell.name)
     pairs.sort(key=lambda both: both[1].created, reverse=True)
-    rows = [[*_rows(before, after)] for before, after in pairs]
+    rows = [[*_rows(*both, compared)] for both, compared in zip(pairs, compare_all(pairs), strict=True)]
     count, refused = (sum(any(r.verdict in of for r in each) for each in rows) for of in (_MOVES, (NOT_COMPARED,)))
     only = [tuple(alone(side, pairs)) for side in sides]
     return SetComparison(tuple(row for each in rows for row in each), len(pairs), count, refused, *only)
 
 
-def _rows(before: Record, after: Record) -> Iterator[ChangedFigure]:
+def _rows(before: Record, after: Record, compared: Comparison) -> Iterator[ChangedFigure]:
     name, updates = after.cell.name, "; ".join(software(before, after))
     if before.status != after.status:
         why = "; ".join(part for part in (after.reason, updates) if part)
         yield ChangedFigure(name, "status", before.status.value, after.status.value, "CHANGED", why)
     if all(record.status is Status.PASSED and record.launches for record in (before, after)):
-        yield _time(before, after, compare(before, after), updates)
+        yield _time(before, after, compared, updates)
     if before.facts is None or after.facts is None:
         return
     for change in changes(whole(before), whole(after)):

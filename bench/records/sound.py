@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
 
+from oneblock.bench.records.kinds import kinds
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind
 
@@ -73,20 +73,8 @@ def _of_what_is_reported(record: Record) -> Iterator[str]:
             f"expected a source of a reported number and of no other, got the kind {record.kind} and the "
             f"source {record.reported}: a number without its source is hearsay"
         )
-    if record.reported is None and (borrowed := [where for where, kind in _kinds(record) if kind is Kind.REPORTED]):
+    if record.reported is None and (borrowed := [where for where, kind in kinds(record) if kind is Kind.REPORTED]):
         yield (
             "expected the kind reported within a record that names its source alone, got it at "
             f"{', '.join(borrowed)}: a number without its source is hearsay, and stands beside none of ours"
         )
-
-
-def _kinds(value: Any, where: str = "") -> Iterator[tuple[str, Kind]]:
-    """Each kind of evidence that a record bears, and where: ("facts.estimates.0.kind", COMPILED)."""
-    if isinstance(value, Kind):
-        yield where, value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _kinds(getattr(value, field.name), f"{where}.{field.name}".lstrip("."))
-    elif isinstance(value, tuple) and value and not isinstance(value[0], float):  # samples bear none, and are many
-        for number, one in enumerate(value):
-            yield from _kinds(one, f"{where}.{number}")

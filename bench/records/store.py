@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import hashlib
+import os
+import re
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
@@ -28,6 +32,7 @@ from oneblock.bench.records.sound import Unsound, parsed, unsound
 from oneblock.compilers import Artifact
 from oneblock.compilers.api.files import read_plain
 
+_IDENTITY = re.compile(r"\.([0-9a-f]{16})(?=\.)")  # in the name of a record's file
 LARGEST_TEXT_BYTES = 2**29  # of one stage; all passes of a large program are some hundred MB together
 
 
@@ -112,16 +117,31 @@ class Store:
         if not self.directory.is_dir():
             raise StoreError(f"{self.directory}: no such directory; `oneblock run -o {self.directory}` makes one")
         found, problems = [], []
-        for path in sorted(self.directory.glob("*.json")):
-            try:
-                found.append((path, read_record(path)))
-            except StoreError as error:
-                problems.append(Problem(path, str(error)))
+        collected = gc.isenabled()
+        gc.disable()  # nothing of what is read is garbage, and looking for it takes as long as reading
+        try:
+            for path in sorted(self.directory.glob("*.json")):
+                try:
+                    found.append((path, read_record(path)))
+                except StoreError as error:
+                    problems.append(Problem(path, str(error)))
+        finally:
+            if collected:
+                gc.enable()
         return found, problems
 
-    def done(self, identity: str) -> Record | None:
-        """The newest record of that identity, if there is one that can be read; a file's name alone proves nothing."""
-        for path in sorted(self.directory.glob(f"*.{identity}.*.json"), reverse=True):
+    def named(self) -> dict[str, list[Path]]:
+        """The files by the identity that their names bear, the newest name first; a name alone proves nothing."""
+        found: dict[str, list[Path]] = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.directory) as entries:
+            for name in sorted((entry.name for entry in entries if entry.name.endswith(".json")), reverse=True):
+                for identity in _IDENTITY.findall(name):
+                    found.setdefault(identity, []).append(self.directory / name)
+        return found
+
+    def done(self, identity: str, named: Mapping[str, Sequence[Path]] | None = None) -> Record | None:
+        """The newest record of that identity that can be read, of the files listed by `named`; by default of all."""
+        for path in (self.named() if named is None else named).get(identity, ()):
             with contextlib.suppress(StoreError):
                 record = read_record(path)
                 if record.identity() == identity:

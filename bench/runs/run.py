@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -68,7 +68,8 @@ class Run:
         self.store.check_writable()
         with scratch("run") as folder:
             book = LimitsBook(self.environment, self.bounds)
-            todo = [cell for cell in self.cells if not self._already_done(cell)]
+            named = self.store.named()  # once: a listing for each cell would be cells x records
+            todo = [cell for cell in self.cells if not self._already_done(cell, named)]
             self._elsewhere = not_run_here(_not_cpu(todo), self.bounds)
             self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], folder, book, tell)
             todo = [cell for cell in todo if cell not in self.finished]
@@ -119,11 +120,11 @@ class Run:
     def _environment(self, cell: Cell) -> Environment:
         return replace(self.environment, software=software(cell))
 
-    def _already_done(self, cell: Cell) -> bool:
-        """Whether an earlier or another run has the answer."""
+    def _already_done(self, cell: Cell, named: Mapping[str, Sequence[Path]] | None = None) -> bool:
+        """Whether an earlier or another run has the answer, in the files that were listed, or in those of now."""
         if self.again:
             return False
-        record = self.store.done(self._identity(cell))
+        record = self.store.done(self._identity(cell), named)
         if record is None or record.status not in ANSWERS:
             return False
         self.finished[cell] = record

@@ -10,18 +10,22 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.cells.cell import digest
+from oneblock.bench.format.out import say
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
+from oneblock.bench.terminal.aligned import MOST_IN_TABLES, aligned
 from oneblock.bench.terminal.calls import programs
 from oneblock.bench.terminal.programs import compiled, split
+from oneblock.bench.terminal.screen import console
 from oneblock.compilers.api.kind import Kind
 
 _GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 
 
 _DOUBTS_SHOWN = 10
+_NUMBERS = ("cold", "warm", "of limit", "compile", "error budget", "rel. L2")
 
 
 def of_limit(record: Record) -> str | None:
@@ -30,6 +34,28 @@ def of_limit(record: Record) -> str | None:
     if least is None or not record.launches:
         return None
     return f"{least.seconds / centre(record.samples('cold')):.0%} {least.by}"
+
+
+def tell(records: Sequence[Record]) -> None:
+    """Print records: their tables, or beyond so many subjects a line each, then what is wrong or doubtful of them."""
+    out = console()
+    if len({record.cell.question for record in records}) > MOST_IN_TABLES:
+        say("\n".join(_lines(records)))
+    else:
+        for part in results(records):
+            out.print(part)
+    for remark in remarks(records):
+        out.print(remark)
+
+
+def _lines(records: Sequence[Record]) -> list[str]:
+    """A line for each record, with the columns of the tables one under another."""
+    several = len({record.where for record in records}) > 1
+    rows = [["record", "status", *_NUMBERS, *["where"] * several]]
+    for record in sorted(records, key=lambda record: record.cell.name):
+        row = [str(one) for one in _row(record)[3:]]
+        rows.append([record.cell.name, *row, *[record.where] * several])
+    return aligned(rows, words=(0, 1, len(rows[0]) - several))
 
 
 def results(records: Sequence[Record]) -> list[Table | Text]:
@@ -73,7 +99,7 @@ def _table(subject: str, records: list[Record]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("backend", "ops", "target", "status"):
         table.add_column(column)
-    for column in ("cold", "warm", "of limit", "compile", "error budget", "rel. L2"):
+    for column in _NUMBERS:
         table.add_column(column, justify="right")
     for record in sorted(records, key=_order):
         table.add_row(*_row(record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from math import isfinite
 from types import NoneType
@@ -30,6 +31,20 @@ class RopeScaling:
     low_freq_factor: float
     high_freq_factor: float
     original_context: int
+
+
+def _positive(value: object) -> bool:
+    return type(value) in (int, float) and isfinite(value) and value > 0  # type: ignore[arg-type, operator]
+
+
+_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # type of a field: (what is expected, whether a value is that)
+    "str": ("a word", lambda value: isinstance(value, str) and _WORD.fullmatch(value) is not None),
+    "int": ("a whole number", lambda value: type(value) is int),
+    "bool": ("True or False", lambda value: type(value) is bool),
+    "float": ("a positive number", _positive),
+    "float | None": ("a positive number or None", lambda value: value is None or _positive(value)),
+    "RopeScaling | None": ("a RopeScaling or None", lambda value: isinstance(value, (RopeScaling, NoneType))),
+}
 
 
 @dataclass(frozen=True)
@@ -82,16 +97,8 @@ class Config:
         """ValueError names the first field that is no value of its type: 32.0 and 32 would be two cells of one name."""
         for field in fields(self):
             value = getattr(self, field.name)
-            positive = type(value) in (int, float) and isfinite(value) and value > 0
-            expected = {
-                "str": ("a word", isinstance(value, str) and _WORD.fullmatch(value)),
-                "int": ("a whole number", type(value) is int),
-                "bool": ("True or False", type(value) is bool),
-                "float": ("a positive number", positive),
-                "float | None": ("a positive number or None", value is None or positive),
-                "RopeScaling | None": ("a RopeScaling or None", isinstance(value, (RopeScaling, NoneType))),
-            }.get(str(field.type))
-            if expected is not None and not expected[1]:
+            expected = _TYPES.get(str(field.type))
+            if expected is not None and not expected[1](value):
                 raise ValueError(f"{field.name} of {self.name!r}: expected {expected[0]}, got {value!r}")
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneblock.bench.cells.tiers import TIERS
-from oneblock.bench.judge.stats import Verdict, centre, difference, interval, spread
+from oneblock.bench.judge.stats import Verdict, centre, difference, differences, interval, spread
 from oneblock.bench.worker import sampling as _sampling
 from oneblock.bench.worker.sampling import calls_for, series, time_calls, warm_up
 
@@ -68,6 +68,27 @@ def test_centre_interval_and_spread() -> None:
     assert 1.0 <= low <= 1.1 <= high <= 1.2
     assert spread([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
     assert interval([[1.0, 1.1, 1.2]] * 3) == (low, high), "the same samples give the same interval"
+
+
+def test_thousands_together_get_the_answers_that_each_gets_alone() -> None:
+    """Of whatever shape, and a set with ties, for which the rank test has another method, changes no other's p."""
+    rng = np.random.default_rng(6)
+    shapes = [(1, 6), (1, 20), (6, 30), (3, 8), (1, 6)]
+    pairs = [(launches(rng, *shape, 1.0), launches(rng, *shape, 1.05), 0.03) for shape in shapes]
+    pairs.append(([[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]], [[1.0, 2.0, 2.0, 2.0, 3.0, 3.0]], 0.03))
+    together = differences(pairs)
+    assert together == [difference(*pair) for pair in pairs]
+    exact = [one.p for (a, _, _), one in zip(pairs, together, strict=True) if len(a) == 1 and len(a[0]) == 6]
+    assert all(p * 462 == pytest.approx(round(p * 462)) for p in exact[:2]), "of 6 and 6 there are 924 orders"
+
+
+def test_an_interval_does_not_hang_on_the_order_of_the_samples() -> None:
+    rng = np.random.default_rng(7)
+    (samples,) = launches(rng, 1, 700, 1.0)
+    low, high = interval([samples])
+    assert interval([samples[::-1]]) == (low, high)
+    assert low < centre([samples]) < high
+    assert interval([sorted(samples)[:350]])[1] < low, "and it is of these samples"
 
 
 class Clock:

@@ -28,3 +28,19 @@ def test_two_records_of_one_moment_are_two_files_and_the_later_counts(tmp_path: 
     assert paths == sorted(paths)
     assert store.done(first.identity()) == later
     assert [one for _, one in newest(store.records()[0])] == [later]
+
+
+def test_one_listing_answers_for_every_cell_and_a_name_alone_for_none(tmp_path: Path) -> None:
+    """A listing for each cell makes resuming cells x records."""
+    store = Store(tmp_path)
+    made = [replace(record(), created=f"2026-01-0{day}T00:00:00.000Z") for day in (1, 2)]
+    paths = [store.add(one) for one in made]
+    identity = made[0].identity()
+    named = store.named()
+    assert named == {identity: paths[::-1]}
+    paths[1].write_bytes(b"{}")
+    assert store.done(identity, named) == made[0], "the newest that can be read"
+    paths[0].rename(tmp_path / f"lies.{'0' * 16}.20260101T000000.000Z.json")
+    assert store.done("0" * 16) is None, "a name proves nothing"
+    assert store.done(identity, named) is None, "and a file that is gone since is none"
+    assert Store(tmp_path / "absent").named() == {}
