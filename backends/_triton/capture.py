@@ -14,8 +14,9 @@ from oneblock.compilers.dialects.launches import table
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.compilers.triton import mlir_dump as triton_passes
+from oneblock.compilers.triton.built import Built, disassemble
 from oneblock.compilers.triton.choice import Candidate
-from oneblock.compilers.triton.lowering import Built, Source
+from oneblock.compilers.triton.lowering import Source
 
 
 def of(planned: Sequence[Planned], *, measure: bool = False) -> Capture:
@@ -25,6 +26,7 @@ def of(planned: Sequence[Planned], *, measure: bool = False) -> Capture:
         plan = list(planned)
         if measure and detail is not Detail.BRIEF:
             plan = [measured(one) for one in plan]
+        disassemble(one.built for one in plan if one.built is not None)
         kernels = tuple(one.facts() for one in plan)
         named = _distinct(plan)
         labels = {source.key: label for label, (source, _) in named.items()}

@@ -15,8 +15,9 @@ from oneblock.compilers.chips import launch_model as _gpu_model
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton import lowering as triton_gpu
+from oneblock.compilers.triton.built import Built
 from oneblock.compilers.triton.choice import Candidate
-from oneblock.compilers.triton.lowering import Built, CannotBuild, Source
+from oneblock.compilers.triton.lowering import CannotBuild, Source
 
 Way = tuple[int, Config]  # which of a launch's alternatives, at which config
 

@@ -16,7 +16,8 @@ from oneblock.compilers.inductor.gpu import Generated, Launch
 from oneblock.compilers.inductor.kernels import Kernel, Way, recorded
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.compilers.triton import mlir_dump as triton_passes
-from oneblock.compilers.triton.lowering import Built, CannotBuild, Source
+from oneblock.compilers.triton.built import Built, disassemble
+from oneblock.compilers.triton.lowering import CannotBuild, Source
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def of(generated: Generated, launches: Sequence[Started], kernels: Mapping[str, 
         stages = [*_generated(generated, detail), Artifact(Stage.GRAPH, "launches", _launches(launches))]
         if not kernels:
             return Lowering(_ordered(stages))
+        disassemble(_first(tried)[1] for tried in kernels.values())
         facts = tuple(_facts(one, kernels) for one in launches)
         stages += [
             Artifact(Stage.MACHINE, "kernels", table(facts)),

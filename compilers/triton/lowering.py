@@ -7,7 +7,6 @@ Nothing asks for a driver. Four private names of Triton 3.9 stand for what `kern
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,14 +26,14 @@ from triton.runtime.errors import OutOfResources
 from triton.runtime.jit import create_function_from_signature
 
 from oneblock.compilers.api.call import steps_of
-from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.stages import Artifact, Detail, Stage
 from oneblock.compilers.chips.chip import Gpu
-from oneblock.compilers.chips.occupancy import occupancy
 from oneblock.compilers.dialects import amdgcn, sass
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.triton import machine_code as triton_code
 from oneblock.compilers.triton import text as _triton_text
+from oneblock.compilers.triton.built import Built, cores
 
 _TENSOR_MEMORY_COLUMNS = 512  # of a multiprocessor of sm_100: PTX ISA, "Tensor Memory"
 STAGES = {
@@ -75,33 +74,6 @@ class Source:
     def key(self) -> str:
         """The same for sources that give the same machine code."""
         return f"{self.ast.hash()} {sorted(self.options.items(), key=str)} {self.of.architecture}"
-
-
-@dataclass(frozen=True)
-class Built:
-    """A kernel's stages by name (ttir, ttgir, llir, ptx and sass, or amdgcn), and what one block of it needs."""
-
-    name: str
-    texts: Mapping[str, str]
-    of: Gpu
-    num_warps: int  # as built: warp specialisation adds some
-    registers: int  # of one thread
-    spill_bytes: int  # of one thread, stored and loaded
-    stack_bytes: int  # of one thread
-    shared_bytes: int  # of one block, in all
-    dynamic_shared_bytes: int  # given at the launch
-    machine_instructions: int
-    instructions: Mapping[str, int]
-
-    @property
-    def matrix_units(self) -> bool:
-        """Whether tensor (matrix) cores compute its products."""
-        return any(name.startswith((*_ptx.TENSOR_CORES, "mfma")) for name in self.instructions)
-
-    @property
-    def occupancy(self) -> Occupancy:
-        """How many of its blocks live on one multiprocessor."""
-        return occupancy(self.of.multiprocessor, self.num_warps, self.registers, self.shared_bytes)
 
 
 def compilations() -> int:
@@ -149,8 +121,7 @@ def build(source: Source) -> Built:
 def build_all(sources: Iterable[Source]) -> dict[str, Built | CannotBuild]:
     """Each distinct one by its key, as many at once as there are cores; CannotBuild in the place of what cannot."""
     distinct = {source.key: source for source in sources}
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return dict(zip(distinct, pool.map(_try, distinct.values()), strict=True))
 
 
@@ -184,10 +155,11 @@ def _compile(source: Source) -> dict[str, Any]:
 def artifacts(kernels: Mapping[str, Built], detail: Detail) -> list[Artifact]:
     """The texts of kernels by label, one stage of all after another; in brief, what the assembler is given alone."""
     return [
-        Artifact(stage, f"{name}:{label}", built.texts[name])
+        Artifact(stage, f"{name}:{label}", text)
         for name, stage in STAGES.items()
+        if detail is not Detail.BRIEF or name in _BRIEF
         for label, built in kernels.items()
-        if name in built.texts and (detail is not Detail.BRIEF or name in _BRIEF)
+        if (text := built.text(name)) is not None
     ]
 
 

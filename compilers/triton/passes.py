@@ -16,7 +16,8 @@ from typing import Any
 from triton._C import libtriton
 
 from oneblock.compilers.api.passes import CannotRun, Made, Numbering, beside, environment, reason, replaced
-from oneblock.compilers.triton.lowering import Built, CannotBuild, Source, build
+from oneblock.compilers.triton.built import Built
+from oneblock.compilers.triton.lowering import CannotBuild, Source, build
 
 _PREFIX = "add_"
 _CONVERSION = "ttg.convert_layout"

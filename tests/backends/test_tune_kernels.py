@@ -86,8 +86,7 @@ def check(one: Tuned) -> None:
 
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
+    with triton_here.cache_of_this_run(tmp_path_factory):
         yield triton_here.load()
 
 

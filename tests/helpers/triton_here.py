@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,14 @@ def load(name: str = "triton_kernels") -> Backend:
             pytest.fail(f"required, and not here: {sentence}")
         pytest.skip(sentence, allow_module_level=True)
     return loaded
+
+
+@contextmanager
+def cache_of_this_run(factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Triton's cache in a folder of this run: what is built in it is built in it, by the first module that asks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_CACHE_DIR", str(factory.getbasetemp() / "triton"))
+        yield
 
 
 def altered(module: ModuleType, folder: Path, changes: Sequence[tuple[str, str]]) -> Any:

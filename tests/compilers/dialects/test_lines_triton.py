@@ -200,11 +200,14 @@ def test_hostile_names_are_names() -> None:
     [("cuda:sm_90", case()), ("cuda:sm_90", case(config=TINY_GPT2, phase=Phase.DECODE)), ("rocm:gfx942", case("mlp"))],
     ids=["sm_90-tiny", "sm_90-gpt2-decode", "gfx942-mlp"],
 )
-def test_our_kernels_tell_the_step_of_each_operation(target: str, c: Case) -> None:
+def test_our_kernels_tell_the_step_of_each_operation(
+    target: str, c: Case, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     backend: Any = triton_here.load("triton_kernels")
     workload = workloads.load(c.workload)
     arrays = {name: np.empty(spec.shape, DTYPES["bfloat16"]) for name, spec in workload.specs(c).items()}
-    lowering = backend.compile(workload, c, arrays, "kernels", Target.parse(target)).capture(Detail.DEFAULT)
+    with triton_here.cache_of_this_run(tmp_path_factory):
+        lowering = backend.compile(workload, c, arrays, "kernels", Target.parse(target)).capture(Detail.DEFAULT)
     found = shares(lowering)
     machine = {"amdgcn"} if target.startswith("rocm") else {"ptx", "sass"}
     assert {"launches", "kernels", "ttir", "ttgir", "llir"} <= found.keys()

@@ -36,8 +36,10 @@ from oneblock.compilers.api.stages import Lowering  # noqa: E402
 from oneblock.compilers.chips import load  # noqa: E402
 from oneblock.compilers.chips.chip import Gpu  # noqa: E402
 from oneblock.compilers.dialects import ptx as _ptx  # noqa: E402
+from oneblock.compilers.triton import built as triton_built  # noqa: E402
 from oneblock.compilers.triton import lowering as triton_gpu  # noqa: E402
-from oneblock.compilers.triton.lowering import Built, CannotBuild  # noqa: E402
+from oneblock.compilers.triton.built import Built  # noqa: E402
+from oneblock.compilers.triton.lowering import CannotBuild  # noqa: E402
 from oneblock.workloads._workload import Phase  # noqa: E402
 from oneblock.workloads.models import PRESETS  # noqa: E402
 from tests.helpers.cases import TINY_GPT2, case  # noqa: E402
@@ -47,9 +49,7 @@ TENSOR_CORES = {"sm_75": None, "sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": 
 
 @pytest.fixture(scope="module", autouse=True)
 def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of this module's own: what is built here is built here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
+    with triton_here.cache_of_this_run(tmp_path_factory):
         yield
 
 
@@ -110,9 +110,10 @@ def test_every_kernel_compiles_without_spills_and_products_use_the_generations_t
     for one in planned:
         assert one.built is not None
         assert one.built.spill_bytes == 0, f"{one.built.name} spills, and was chosen"
+        assert one.built.machine_instructions > 10
         for call, built in ways(one, architecture):
             assert built.registers > 0
-            assert built.machine_instructions > 10
+            assert sum(built.instructions.values()) > 0
             assert 0 < built.occupancy.share <= 1
             expected = TENSOR_CORES[architecture] if dtype != torch.float32 or architecture == "gfx942" else None
             few = ("BM" in dict(one.config.sizes) and one.config["BM"] < 64) or built.name == "decode_part_kernel"
@@ -258,12 +259,12 @@ def test_float8_is_built_where_the_gpu_has_it() -> None:
 
 
 def test_registers_and_spills_are_the_assemblers_own() -> None:
-    built = build(square, (meta(128, 128), meta(128, 128)), N=128, num_warps=1)
+    built = build(square, (meta(128, 128), meta(128, 128)), N=128, num_warps=2)
     ptx = built.texts["ptx"]
     own = _ptx.resources(ptx, triton.knobs.nvidia.ptxas.path, ("--regAllocOptLevel=2",))
     assert own is not None
     assert (built.registers, built.spill_bytes) == (own.registers, own.spill_bytes)
-    assert built.spill_bytes > 0, "128 x 128 results do not fit the registers of one warp"
+    assert built.spill_bytes > 0, "128 x 128 results do not fit the registers of two warps"
 
 
 def test_occupancy_is_what_llvm_says_for_an_amd_gpu() -> None:
@@ -293,6 +294,22 @@ def test_a_second_time_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> N
     assert triton_gpu.compilations() == before + 1
     with pytest.raises(pytest.fail.Exception):
         build(copied, args, BLOCK=4096)
+
+
+def test_a_kernel_is_disassembled_where_that_is_asked_for_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    tool = triton_built.disassembled
+    monkeypatch.setattr(triton_built, "disassembled", lambda binary: asked.append(binary) or tool(binary))
+    built = build(copied, (meta(4096), meta(4096), 4096), BLOCK=512)
+    assert built.registers
+    assert not asked, "of most configurations of a kernel nobody reads the machine code"
+    text = built.text("sass")
+    assert text is not None
+    assert len(asked) == 1
+    assert 10 < built.machine_instructions <= len(text.splitlines())
+    triton_built._disassembled.cache_clear()
+    assert built.text("sass") == text
+    assert len(asked) == 1, "it is kept beside the kernel"
 
 
 def test_the_choice_is_told_with_what_was_not_chosen_and_why() -> None:
