@@ -45,7 +45,7 @@ def backend() -> Backend:
     return loaded
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def interpreter(backend: Backend) -> None:
     try:
         backend.probe(Target("cpu"))
@@ -184,19 +184,10 @@ def answer(backend: Backend, c: Case, dtype: str, ops_set: str) -> tuple[Any, An
 
 
 @pytest.mark.usefixtures("interpreter")
-@pytest.mark.parametrize(
-    ("ops_set", "dtype", "phase"),
-    [
-        ("plain", "float32", Phase.PREFILL),
-        ("plain", "bfloat16", Phase.DECODE),
-        ("native", "bfloat16", Phase.PREFILL),
-        ("kernels", "bfloat16", Phase.PREFILL),
-        ("kernels", "float32", Phase.DECODE),
-    ],
-)
-def test_what_inductor_wrote_is_right(backend: Backend, ops_set: str, dtype: str, phase: Phase) -> None:
+def test_what_inductor_wrote_is_right_in_a_decode_of_two_bytes_too(backend: Backend) -> None:
+    """The contract asks for both phases in float32, and for a prefill of heads that must be padded in bfloat16."""
     assert backend.probe(Target("cpu")).kind is Kind.INTERPRETED
-    executable, passes = answer(backend, case(phase=phase), dtype, ops_set)
+    executable, passes = answer(backend, case(phase=Phase.DECODE), "bfloat16", "plain")
     assert passes(executable)
 
 
@@ -206,25 +197,38 @@ def test_heads_that_a_fused_attention_must_pad_are_right(backend: Backend) -> No
     assert passes(executable)
 
 
-@pytest.mark.usefixtures("interpreter")
+@pytest.fixture(scope="module")
+def written(backend: Backend, interpreter: None) -> Any:
+    """What Inductor writes for an MLP, which gives the right answer as it is."""
+    from oneblock.compilers.inductor import gpu as inductor_gpu
+
+    found: list[Any] = []
+    generate = inductor_gpu.generate
+
+    def noted(*args: Any) -> Any:
+        found.append(generate(*args))
+        return found[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inductor_gpu, "generate", noted)
+        executable, passes = answer(backend, case("mlp", TINY_GPT2), "float32", "plain")
+    assert passes(executable)
+    return found[0]
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [("tmp0 + tmp1", "tmp0 - tmp1"), ("    tl.store(", "    pass  # tl.store("), ("mm(", "mm(-1 * ")],
     ids=["a sign", "a store that is missing", "a library's operand"],
 )
 def test_a_kernel_that_was_changed_is_found_out(
-    backend: Backend, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, written: Any, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from oneblock.compilers.inductor import gpu as inductor_gpu
 
-    generate = inductor_gpu.generate
-
-    def changed(*args: Any) -> Any:
-        found = generate(*args)
-        assert right in found.wrapper
-        return replace(found, wrapper=found.wrapper.replace(right, wrong))
-
-    monkeypatch.setattr(inductor_gpu, "generate", changed)
+    assert right in written.wrapper
+    changed = replace(written, wrapper=written.wrapper.replace(right, wrong))
+    monkeypatch.setattr(inductor_gpu, "generate", lambda *args: changed)
     executable, passes = answer(backend, case("mlp", TINY_GPT2), "float32", "plain")
     assert not passes(executable)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,15 @@ from tests.helpers.cases import case  # noqa: E402
 class Way(Interpreted):
     """Carries out each launch in the n-th of all its ways, alternatives and configurations; `ways` says how many."""
 
-    def __init__(self, n: int, sms: int, *, tensor_cores: bool = True) -> None:
-        self.n, self.sms, self.tensor_cores, self.ways = n, sms, tensor_cores, 1
+    def __init__(self, n: int, sms: int, *, cores: bool = True) -> None:
+        self.n, self.sms, self.ways = n, sms, 1
+        self.cores, self.asked = cores, False
+
+    @property
+    def tensor_cores(self) -> bool:
+        """As given; that it was asked for is remembered."""
+        self.asked = True
+        return self.cores
 
     def launch(self, *alternatives: KernelCall) -> None:
         all_of_them = [(call, config) for call in alternatives for config in call.configs]
@@ -50,14 +58,16 @@ class Way(Interpreted):
 
 
 def all_ways(compute: Callable[[triton_ops.TritonOps], Any]) -> list[np.ndarray]:
-    """The answer of each way, on a GPU with tensor cores and on one without."""
+    """The answer of each way, on a GPU with tensor cores and, where it matters to the launch, on one without."""
     answers = []
-    for tensor_cores in (True, False):
-        n, ways = 0, 1
+    for cores in (True, False):
+        n, ways, asked = 0, 1, False
         while n < ways:
-            runner = Way(n, sms=3, tensor_cores=tensor_cores)
+            runner = Way(n, sms=3, cores=cores)
             answers.append(_to_numpy(triton_ops.array(compute(triton_ops.TritonOps(runner)))))
-            n, ways = n + 1, runner.ways
+            n, ways, asked = n + 1, runner.ways, runner.asked
+        if not asked:
+            break
     return answers
 
 
@@ -196,15 +206,22 @@ WRONG = [
 ]
 
 
+@cache
+def question(module: Any, function: str, dtype: str) -> tuple[list[Any], np.ndarray]:
+    """(q, k and v, the answer to them), which the kernel as it is finds."""
+    arrays = qkv(1, 1, 300, 4, 2, 24, dtype) if module is decode_attention else qkv(1, 70, 101, 4, 2, 24, dtype)
+    given, want = [_to_torch(array) for array in arrays], attention64(*arrays)
+    assert worst(_to_numpy(getattr(module, function)(Interpreted(), *given)), want) < TOLERANCE[dtype]
+    return given, want
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("module", "function", "name", "change"), WRONG, ids=lambda x: x if type(x) is str else "")
 def test_wrong_attention_is_rejected(
     module: Any, function: str, name: str, change: tuple[str, str], dtype: str, tmp_path: Path
 ) -> None:
+    given, want = question(module, function, dtype)
     wrong = triton_here.altered(module, tmp_path, [change])
-    arrays = qkv(1, 1, 300, 4, 2, 24, dtype) if module is decode_attention else qkv(1, 70, 101, 4, 2, 24, dtype)
-    given, want = [_to_torch(array) for array in arrays], attention64(*arrays)
-    assert worst(_to_numpy(getattr(module, function)(Interpreted(), *given)), want) < TOLERANCE[dtype]
     try:
         got = getattr(wrong, function)(Interpreted(), *given)
     except OutOfBounds:
@@ -223,24 +240,32 @@ WRONG_PROJECTION = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG_PROJECTION)
-def test_a_wrong_projection_is_rejected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = triton_here.altered(linear_tile, tmp_path, [WRONG_PROJECTION[name]])
+def projected(given: list[Any], want: np.ndarray) -> float:
+    """How far a projection with all that may follow it is off."""
+    return worst(_to_numpy(linear_module.linear(Interpreted(), *given, "gelu")), want)
+
+
+@cache
+def projection() -> tuple[list[Any], np.ndarray]:
+    """(x, weight, bias and residual, the answer to them), which the kernel as it is finds."""
     x, weight, bias, residual = (
         draw(seed, size) for seed, size in enumerate([(70, 100), (100, 272), (272,), (70, 272)])
     )
     want = EXACT.gelu(wide(x)[0] @ wide(weight)[0] + wide(bias)[0]) + wide(residual)[0]
     given = [_to_torch(array) for array in (x, weight, bias, residual)]
+    assert projected(given, want) < TOLERANCE["float32"]
+    return given, want
 
-    def error() -> float:
-        return worst(_to_numpy(linear_module.linear(Interpreted(), *given, "gelu")), want)
 
-    assert error() < TOLERANCE["float32"]
+@pytest.mark.parametrize("name", WRONG_PROJECTION)
+def test_a_wrong_projection_is_rejected(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, want = projection()
+    wrong = triton_here.altered(linear_tile, tmp_path, [WRONG_PROJECTION[name]])
     for helper in ("product", "finished", "tile_of"):
         monkeypatch.setitem(vars(linear_kernels), helper, getattr(wrong, helper))
-    monkeypatch.setattr(triton_interpreter, "_interpreted", triton_interpreter._interpreted.__wrapped__)
+    monkeypatch.setattr(triton_interpreter, "_interpreted", cache(triton_interpreter._interpreted.__wrapped__))
     try:
-        assert error() > 100 * TOLERANCE["float32"]
+        assert projected(given, want) > 100 * TOLERANCE["float32"]
     except OutOfBounds:
         return
 

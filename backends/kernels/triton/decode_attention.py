@@ -103,7 +103,7 @@ def decode_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
     runner.launch(
         KernelCall(
             decode_part_kernel,
-            _CONFIGS if runner.tensor_cores and q.element_size() < 4 else _BY_VECTORS,
+            _CONFIGS if q.element_size() < 4 and runner.tensor_cores else _BY_VECTORS,
             args=lambda config: (
                 q, k, v, acc, largest, total, S, part_keys, K, log2(euler) / sqrt(D), *strides
             ),

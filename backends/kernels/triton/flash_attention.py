@@ -104,7 +104,7 @@ def flash_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
     runner.launch(
         KernelCall(
             flash_attention_kernel,
-            _CONFIGS if runner.tensor_cores and q.element_size() < 4 else _BY_VECTORS,
+            _CONFIGS if q.element_size() < 4 and runner.tensor_cores else _BY_VECTORS,
             args=lambda config: (
                 q, k, v, y, T, S, N, N // K, log2(euler) / sqrt(D), *strides(q)[:2], *strides(k), *strides(v)
             ),
