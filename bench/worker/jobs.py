@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+from pydantic import AfterValidator
 
 from oneblock.bench.records.record import Status
 from oneblock.compilers.api.kind import Kind
 
 Result = TypeVar("Result")
+
+
+def _own(kind: Kind) -> Kind:
+    if kind is Kind.REPORTED:
+        raise ValueError("expected evidence of this run's own, got a number that others measured")
+    return kind
+
+
+Own = Annotated[Kind, AfterValidator(_own)]
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Outcome(Generic[Result]):
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
     status: Status
-    kind: Kind | None = None
+    kind: Own | None = None
     device: str | None = None
     reason: str | None = None
     hint: str | None = None
@@ -44,10 +55,10 @@ class Job(ABC, Generic[Result]):
     def do(self) -> Outcome[Result]:
         """Do it, in the worker; Unavailable, Unsupported and what else is raised become a status there."""
 
-    def fault(self, outcome: Outcome[Result]) -> str | None:
-        """What of an outcome does not go together, or was not asked for, as the end of a sentence; None if all does."""
-        if outcome.kind is Kind.REPORTED:
-            return "a number that others measured"
-        if outcome.status is Status.PASSED and outcome.result is None:
-            return "passed, and no result"
-        return None
+
+@runtime_checkable
+class Checked(Protocol):
+    """What a job also has whose outcome may be of the right type, and still not what was asked for."""
+
+    def fault(self, outcome: Outcome[Any]) -> str | None:
+        """What of it does not go together, or was not asked for, as the end of a sentence; None if all does."""

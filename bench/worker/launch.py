@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import adapter
-from oneblock.bench.worker.jobs import Job, Outcome, Result
+from oneblock.bench.worker.jobs import Checked, Job, Outcome, Result
 from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault
 from oneblock.compilers.api.process import PYTHON, kill_session, open_closed_streams, telling
 
@@ -62,7 +62,9 @@ def _outcome(
         return _died(ended, code, bounds, tail, kills_before)
     try:
         outcome = read_outcome(job, ended.outcome)
-        fault = job.fault(outcome)
+        fault = job.fault(outcome) if isinstance(job, Checked) else None
+        if outcome.status is Status.PASSED and outcome.result is None:
+            fault = "passed, and no result"
     except ValidationError as error:
         fault = first_fault(error)
     if fault is not None:
