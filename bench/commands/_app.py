@@ -85,6 +85,9 @@ def main() -> None:
     if debug:  # wherever it stands
         sys.argv = [sys.argv[0], "--debug", *(argument for argument in sys.argv[1:] if argument != "--debug")]
     status = _status(debug)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # it is known how it ended; Python's own farewell would die of a signal
     if (why := lost_output()) is not None:
         status = _fail(why, 2)
     sys.exit(status)

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic_core import to_json as dump
 from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, write_whole
 from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.names import file_name
-from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
+from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record, Status
 from oneblock.bench.records.sound import Unsound, parsed, unsound
 from oneblock.compilers import Artifact
 from oneblock.compilers.api.files import read_plain
@@ -67,6 +67,21 @@ def read_record(path: Path) -> Record:
         raw = read_plain(path, LARGEST_RECORD_BYTES)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    return _read(path, raw)
+
+
+def readable(record: Record) -> Record:
+    """A record as it may be written: where what was told makes one that nobody could read, that of a crash instead."""
+    try:
+        return _read(Path("its record"), to_json(record))
+    except StoreError as error:
+        reason = f"answered what no record holds: {error}"[:500]
+        nothing: dict[str, Any] = dict.fromkeys(("kind", "check", "limits", "compile_s", "facts", "memory"))
+        emptied: dict[str, Any] = dict.fromkeys(("launches", "doubts", "artifacts"), ())
+        return replace(record, status=Status.CRASHED, reason=reason, hint="mend the backend", **nothing, **emptied)
+
+
+def _read(path: Path, raw: bytes) -> Record:
     try:
         found = parsed(raw)
     except Unsound as error:

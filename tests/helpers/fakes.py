@@ -197,6 +197,8 @@ FAKES = {
         Fake("forges", say(b'{"event":"outcome","outcome":{"status":"passed","kind":"measured","device":"cpu"}}')),
         Fake("forges_interpreted", say(b'{"event":"outcome","outcome":{"status":"interpreted","kind":"interpreted"}}')),
         Fake("peak_nan", patch=peaks_at(float("nan"))),
+        Fake("peak_negative", patch=peaks_at(-5)),
+        Fake("peak_huge", patch=peaks_at(10**80)),
         Fake("peak_text", patch=lambda executable: setattr(executable, "peak_bytes", lambda: "many")),
         Fake("surrogate", lambda: (_ for _ in ()).throw(RuntimeError("\udc80"))),
         Fake("removes_scratch", remove_scratch),

@@ -69,6 +69,8 @@ def test_an_answer_is_validated_as_a_strangers(env: dict[str, str], tmp_path: Pa
         "forges_interpreted": (Status.CRASHED, "interpreted, and no check that passed"),
         "peak_nan": (Status.CRASHED, "launch.device_peak_bytes: Input should be a finite number"),
         "peak_text": (Status.CRASHED, "launch.device_peak_bytes: Input should be a valid integer"),
+        "peak_huge": (Status.CRASHED, "answered what no record holds"),
+        "peak_negative": (Status.CRASHED, "launch.device_peak_bytes: Input should be greater than or equal to 0"),
         "surrogate": (Status.CRASHED, r"RuntimeError: \udc80"),
     }
     expect(env, tmp_path, expected)
