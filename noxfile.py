@@ -234,8 +234,11 @@ def neuron(session: nox.Session) -> None:
     words = [word for word in session.posargs if word != "compile-only"]
     names = ("neuron_torch", "neuron_nki")
     pinned = [f"{package}=={pins['PINS'][package]}" for package in ("neuronx-cc", "nki", "torch-neuronx")]
-    # In one resolution and without the lock, whose PyTorch is another; the index is kept out of the log.
-    session.install("-e.", *pinned, *group("test"), env={"PIP_EXTRA_INDEX_URL": index})
+    # AWS's packages from AWS's index alone, whatever pip is set to here, and what these need from PyPI alone: of two
+    # indexes pip takes the higher version, whoever has published it. The index is kept out of the log.
+    alone = {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": ""}
+    session.install("--no-deps", *pinned, pins["BROUGHT"], env=alone)
+    session.install("-e.", *pinned, pins["BROUGHT"], *group("test"))  # without the lock, whose PyTorch is another
     session.run("python", "ci/aws/check.py", *(["compile-only"] if elsewhere else []))
     session.run("oneblock", "doctor")
     target = "neuron:trn1" if elsewhere else "neuron"

@@ -6,8 +6,9 @@
 #
 #   NEURON_PIP_INDEX   AWS's package index for pip (see "Install" in the Neuron documentation)
 #   NEURON_APT_INDEX   AWS's package index for apt, likewise; not needed where the image has the driver
-#   ONEBLOCK_REPO      what to clone: an address that git understands
-#   ONEBLOCK_REF       which commit, tag or branch of it          [default: main]
+#   NEURON_APT_KEY     the fingerprint of that index's key, 40 digits, from AWS's documentation and not from the index
+#   ONEBLOCK_REPO      what to clone: an address that git understands, without a name or a token in it
+#   ONEBLOCK_REF       which commit of it, 40 digits: a branch or a tag may be another's by then
 #   ONEBLOCK_WORDS     words for `nox -s neuron --`, e.g. "--tier smoke"
 #   ONEBLOCK_S3        where the bundle and the log go, s3://BUCKET/FOLDER; without it they stay on the instance
 #   ONEBLOCK_MINUTES   when the instance shuts down, whatever happens   [default: 120]
@@ -23,13 +24,15 @@ case "$*" in
     *) printf 'user-data.sh: expected nothing or --dry-run, got: %s\n' "$*" >&2; exit 2 ;;
 esac
 export HOME=${HOME:-/root} DEBIAN_FRONTEND=noninteractive
-REF=${ONEBLOCK_REF:-main}
+REF=${ONEBLOCK_REF:-}
 MINUTES=${ONEBLOCK_MINUTES:-120}
 WORK=${ONEBLOCK_HOME:-/opt/oneblock}
 LOG=$WORK/oneblock.log
 BUNDLE=$WORK/source/neuron-study.tar.gz
 APT=(apt-get -y -o DPkg::Lock::Timeout=600)  # a young instance is upgrading itself
 KEYRING=/etc/apt/keyrings/neuron.gpg
+TOOLS=(nox==2026.10.20 virtualenv==21.15.11 awscli==1.46.3)
+USER_OF_IT=oneblock  # who clones, installs and measures; root installs the driver and ends the instance
 
 run() {  # a step: said, and done unless this is a dry run
     printf '+ %s\n' "$*"
@@ -52,7 +55,30 @@ arm_the_timer() {  # first of all: whatever fails afterwards, the instance does 
 check_parameters() {
     [ -n "${NEURON_PIP_INDEX:-}" ] || die "NEURON_PIP_INDEX is not set: PyPI has empty packages of AWS's names"
     [ -n "${ONEBLOCK_REPO:-}" ] || die "ONEBLOCK_REPO is not set: expected what to clone"
+    # Steps are printed, the log is sent, and user data can be read by all that runs on the instance.
+    [[ $ONEBLOCK_REPO != *://*@* ]] || die "ONEBLOCK_REPO: expected an address without a name or a token in it"
+    [[ $REF =~ ^[0-9a-f]{40}$ ]] || die "ONEBLOCK_REF: expected a commit's 40 digits, got '$REF'"
     export NEURON_PIP_INDEX
+}
+
+check_key() {  # the key comes from where the packages come from: whoever changed those would change it
+    local fields found=
+    if [ -n "$DRY_RUN" ]; then
+        printf '+ compare the fingerprint of %s with %s\n' "$1" "$NEURON_APT_KEY"
+        return
+    fi
+    while IFS=: read -ra fields; do  # of one key, which may have others under it
+        case ${fields[0]} in
+            pub) found=${found:+several}; ;;
+            fpr) found=${found:-${fields[9]}} ;;
+        esac
+    done < <(gpg --batch --show-keys --with-colons "$1")
+    [ "$found" = "$NEURON_APT_KEY" ] \
+        || die "the key of apt's index: expected one of the fingerprint $NEURON_APT_KEY, got ${found:-none}"
+}
+
+as_user() {
+    run runuser -u "$USER_OF_IT" -- env "HOME=$WORK" "PATH=$PATH" "$@"
 }
 
 install_driver() {  # as AWS's page "Install PyTorch via manual installation" does, at the versions of Neuron SDK 2.32
@@ -63,7 +89,9 @@ install_driver() {  # as AWS's page "Install PyTorch via manual installation" do
         return
     fi
     [ -n "${NEURON_APT_INDEX:-}" ] || die "there is no Neuron driver, and NEURON_APT_INDEX is not set"
+    [[ ${NEURON_APT_KEY:-} =~ ^[0-9A-F]{40}$ ]] || die "NEURON_APT_KEY: expected a fingerprint of 40 digits"
     run curl -fsSL -o "$WORK/neuron.key" "$NEURON_APT_INDEX/GPG-PUB-KEY-AMAZON-AWS-NEURON.PUB"
+    check_key "$WORK/neuron.key"
     run gpg --batch --no-default-keyring --keyring "gnupg-ring:$KEYRING" --import "$WORK/neuron.key"
     run chmod 644 "$KEYRING"
     # Not through a pipe, of which a dry run reads nothing.
@@ -75,14 +103,16 @@ install_driver() {  # as AWS's page "Install PyTorch via manual installation" do
 }
 
 study() {
-    run git clone "$ONEBLOCK_REPO" "$WORK/source"
-    run git -C "$WORK/source" checkout "$REF"
-    run python3 -m venv "$WORK/nox"
-    run "$WORK/nox/bin/pip" install nox virtualenv awscli
-    export PATH=/opt/aws/neuron/bin:$WORK/nox/bin:$PATH
+    run useradd --system --home-dir "$WORK" --shell /usr/sbin/nologin "$USER_OF_IT"
+    run chown "$USER_OF_IT" "$WORK"
+    as_user git clone "$ONEBLOCK_REPO" "$WORK/source"
+    as_user git -C "$WORK/source" checkout --detach "$REF"
+    as_user python3 -m venv "$WORK/nox"
+    as_user "$WORK/nox/bin/pip" install "${TOOLS[@]}"
+    PATH=/opt/aws/neuron/bin:$WORK/nox/bin:$PATH
     local words=()
     read -ra words <<< "${ONEBLOCK_WORDS:-}"
-    run nox --noxfile "$WORK/source/noxfile.py" -s neuron -- "${words[@]}"
+    as_user nox --noxfile "$WORK/source/noxfile.py" -s neuron -- "${words[@]}"
 }
 
 send() {  # what there is, however far it came; without a place to send it to, the timer leaves time to fetch it
@@ -90,9 +120,9 @@ send() {  # what there is, however far it came; without a place to send it to, t
     [ "$status" -eq 0 ] || printf 'user-data.sh: ended with status %s\n' "$status"
     [ -n "${ONEBLOCK_S3:-}" ] || return 0
     if [ -n "$DRY_RUN" ] || [ -e "$BUNDLE" ]; then
-        run "$WORK/nox/bin/aws" s3 cp "$BUNDLE" "$ONEBLOCK_S3/"
+        as_user "$WORK/nox/bin/aws" s3 cp "$BUNDLE" "$ONEBLOCK_S3/"
     fi
-    run "$WORK/nox/bin/aws" s3 cp "$LOG" "$ONEBLOCK_S3/"
+    as_user "$WORK/nox/bin/aws" s3 cp "$LOG" "$ONEBLOCK_S3/"
     run shutdown -h now
 }
 

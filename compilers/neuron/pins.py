@@ -23,6 +23,9 @@ PINS = {
     "jax-neuronx": "0.10.0.1.0.11459",
 }
 
+# What torch-neuronx needs of AWS's own, and whose name PyPI has, too: installed with it, from AWS's index.
+BROUGHT = "libneuronxla>=2.2,<2.3"
+
 TRACED = ("inf2", "trn1", "trn2")  # what the last torch-neuronx is for
 ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")  # what a kernel takes to be run on a device
 
@@ -53,10 +56,14 @@ def missing(*packages: str) -> str | None:
 
 
 def mend(*packages: str) -> str:
-    """The line that installs these packages: exact versions, since of a name alone pip may take PyPI's placeholder."""
+    """The line that installs these packages from AWS's index alone, and then what they need from PyPI's.
+
+    With both at once pip takes of a name the higher version, whoever has published it.
+    """
     pinned = " ".join(f"{package}=={PINS[package]}" for package in packages)
     where = f'{INDEX_VARIABLE} is AWS\'s index: see "Install" in the Neuron documentation'
-    return f'pip install --extra-index-url "${INDEX_VARIABLE}" {pinned}  # {where}'
+    pinned += f" '{BROUGHT}'" if "torch-neuronx" in packages else ""
+    return f'pip install --no-deps --index-url "${INDEX_VARIABLE}" {pinned} && pip install {pinned}  # {where}'
 
 
 def _wrong(package: str) -> str | None:

@@ -32,8 +32,10 @@ AWS = ROOT / "ci" / "aws"
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "neuron"
 PARAMETERS = {
     "NEURON_PIP_INDEX": "PIP-INDEX", "NEURON_APT_INDEX": "APT-INDEX", "ONEBLOCK_REPO": "REPO",
-    "ONEBLOCK_S3": "s3://bucket/folder", "ONEBLOCK_WORDS": "--tier smoke", "ONEBLOCK_REF": "v1",
+    "ONEBLOCK_S3": "s3://bucket/folder", "ONEBLOCK_WORDS": "--tier smoke", "ONEBLOCK_REF": "1f" * 20,
+    "NEURON_APT_KEY": "AB12" * 10,
 }  # fmt: skip
+KEY = f"pub:-:4096:1:0:0:\nfpr:::::::::{PARAMETERS['NEURON_APT_KEY']}:\nsub:-:4096:1:0:0:\nfpr:::::::::{'0' * 40}:"
 
 # ---------------------------------------------------------------- the instance's script
 
@@ -55,10 +57,12 @@ def tool(path: Path, log: Path, text: str = "") -> None:
 def instance(folder: Path, nox: str) -> tuple[str, dict[str, str]]:
     """(a PATH that has the script's commands and no others, its environment): each writes down that it was called."""
     tools, venv, log = folder / "bin", folder / "home" / "nox" / "bin", folder / "called"
-    for name in ("shutdown", "apt-get", "curl", "gpg", "chmod", "modprobe", "git", "python3"):
+    for name in ("shutdown", "apt-get", "curl", "chmod", "modprobe", "git", "python3", "useradd", "chown"):
         tool(tools / name, log)
+    tool(tools / "gpg", log, f'case "$*" in *show-keys*) printf "{KEY}\\n" ;; esac'.replace("\n", "\\n"))
+    tool(tools / "runuser", log, 'shift 3; exec "$@"')
     tool(tools / "tee", log, 'if [ "$1" = -a ]; then cat >> "$2"; else cat > /dev/null; fi')
-    for name in ("mkdir", "uname", "cat"):
+    for name in ("mkdir", "uname", "cat", "env"):
         (tools / name).symlink_to(str(shutil.which(name)))
     for name, does in (("pip", ""), ("nox", f"mkdir -p {folder}/home/source; {nox}"), ("aws", "")):
         tool(venv / name, log, does)
@@ -74,7 +78,8 @@ def test_a_dry_run_prints_every_step_and_runs_none(tmp_path: Path) -> None:
     assert steps[-1] == "shutdown -h now"
     whole = "\n".join(steps)
     for part in (
-        "apt-get -y -o DPkg::Lock::Timeout=600 install git", "git clone REPO ", "checkout v1",
+        "apt-get -y -o DPkg::Lock::Timeout=600 install git", "git clone REPO ",
+        f"checkout --detach {PARAMETERS['ONEBLOCK_REF']}", "runuser -u oneblock -- env",
         "noxfile.py -s neuron -- --tier smoke", "aws s3 cp", "neuron-study.tar.gz s3://bucket/folder/",
     ):  # fmt: skip
         assert part in whole
@@ -94,6 +99,48 @@ def test_minutes_that_are_none_are_refused_and_still_end_the_instance() -> None:
     done = script("--dry-run", env=PARAMETERS | {"ONEBLOCK_MINUTES": "2h"})
     assert (done.returncode, done.stdout) == (2, "+ shutdown -h +10\n")
     assert "expected a number of minutes, got '2h'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ONEBLOCK_REPO", "https://me:TOKEN@host/repo", "expected an address without a name or a token"),
+        ("ONEBLOCK_REF", "main", "expected a commit's 40 digits, got 'main'"),
+        ("ONEBLOCK_REF", "", "expected a commit's 40 digits"),
+        ("NEURON_APT_KEY", "AB12", "expected a fingerprint of 40 digits"),
+    ],
+)
+def test_what_may_change_or_be_read_by_others_is_refused(name: str, value: str, says: str) -> None:
+    done = script("--dry-run", env=PARAMETERS | {name: value})
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "TOKEN" not in done.stdout + done.stderr
+    assert "git clone" not in done.stdout
+
+
+@pytest.mark.parametrize("wrong", [KEY.replace("AB12", "CD34"), f"{KEY}\n{KEY}", ""], ids=["another", "two", "none"])
+def test_a_key_of_another_fingerprint_is_not_taken(wrong: str, tmp_path: Path) -> None:
+    path, env = instance(tmp_path, "exit 0")
+    listed = tmp_path / "listed"
+    listed.write_text(wrong)
+    tool(tmp_path / "bin" / "gpg", tmp_path / "called", f'case "$*" in *show-keys*) cat {listed} ;; esac')
+    done = script(env=env, path=path)
+    called = (tmp_path / "called").read_text()
+    if Path("/sys/module/neuron").exists():
+        pytest.skip("the driver is here, and no key is asked for")
+    assert done.returncode == 2
+    assert "--import" not in called
+    assert "git clone" not in called
+
+
+def test_the_instance_is_described_with_the_least_that_it_needs() -> None:
+    launch = (AWS / "README.md").read_text()
+    for part in ("HttpTokens=required", "HttpPutResponseHopLimit=1", "Encrypted=true", "policy.json"):
+        assert part in launch
+    policy = json.loads((AWS / "policy.json").read_text())
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:PutObject")
+    assert statement["Resource"] == "arn:aws:s3:::BUCKET/FOLDER/*"
 
 
 def test_other_words_are_refused() -> None:
@@ -200,13 +247,19 @@ def test_the_session_checks_first_forbids_skipping_and_packs_what_it_found(
     neuron(session)
     commands = [command for command, _ in session.asked]
     starts = [command.split(" block")[0].split(" -k")[0].split(" -c ")[0] for command in commands]
-    assert starts[1:4] == ["python ci/aws/check.py", "oneblock doctor", "pytest tests/contract/test_backends.py"]
+    assert starts[2:5] == ["python ci/aws/check.py", "oneblock doctor", "pytest tests/contract/test_backends.py"]
     command, how = session.of("install")
     assert [f"{package}=={pins.PINS[package]}" in command for package in ("neuronx-cc", "nki", "torch-neuronx")] == [
         True
     ] * 3
     assert "INDEX" not in command
-    assert how["env"] == {"PIP_EXTRA_INDEX_URL": "INDEX"}
+    assert "--no-deps" in command, "what they need is not AWS's to publish"
+    assert how["env"] == {
+        "PIP_INDEX_URL": "INDEX", "PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "",
+    }  # fmt: skip
+    second, how = [entry for entry in session.asked if entry[0].startswith("install")][1]
+    assert set(command.split()) - {"--no-deps"} < set(second.split()), "by PyPI none of AWS's is chosen anew"
+    assert "env" not in how
     assert session.of("pytest")[1]["env"] == {
         "ONEBLOCK_REQUIRE": "neuron_torch,neuron_nki", "ONEBLOCK_TARGET": "neuron",
     }  # fmt: skip
@@ -228,7 +281,7 @@ def test_the_session_compiles_without_a_device_when_it_is_told_to(neuron: Any, m
     commands = [command for command, _ in session.asked]
     assert "python ci/aws/check.py compile-only" in commands
     assert session.of("pytest")[1]["env"]["ONEBLOCK_TARGET"] == "neuron:trn1"
-    assert not any("collect.py" in command or command.endswith(" compile-only") for command in commands[2:])
+    assert not any("collect.py" in command or command.endswith(" compile-only") for command in commands[3:])
 
 
 # ---------------------------------------------------------------- is it here
