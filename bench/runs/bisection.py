@@ -10,11 +10,10 @@ from rich.text import Text
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.bisect_job import Bisected, BisectJob
-from oneblock.bench.worker.events import Event, Phase, Tried, Trying
+from oneblock.bench.worker.events import Event, Phase, Seen, Tried, Trying
 from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import launch
-from oneblock.bench.worker.pass_search import Seen
 from oneblock.bench.worker.watch import Bounds
 
 _DEATHS = 40  # workers that may die of a try before it is given up

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.worker.bisect_job import Bisected
-from oneblock.bench.worker.pass_search import Finding, Seen, Verdict
+from oneblock.bench.worker.events import Seen
+from oneblock.bench.worker.pass_search import Finding, Verdict
 
 _OF_COUNTS = {Verdict.GOOD: "as none", Verdict.BAD: "as all", Verdict.CANNOT: "cannot run"}
 

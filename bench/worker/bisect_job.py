@@ -14,9 +14,9 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
-from oneblock.bench.worker.events import Phase, Tried, Trying
+from oneblock.bench.worker.events import Phase, Seen, Tried, Trying
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.bench.worker.pass_search import Ends, Finding, Seen, search
+from oneblock.bench.worker.pass_search import Ends, Finding, search
 from oneblock.bench.worker.subject import Subject
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import CannotRun, Passes

@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from oneblock.bench.cells.probed import Probed
-from oneblock.bench.worker.pass_search import Seen
 from oneblock.compilers.api.kind import Kind
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -78,6 +77,16 @@ class Trying:
     what: Words
     off: tuple[Words, ...]
     event: Literal["trying"] = "trying"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one run of a search for a pass gave."""
+
+    ran: bool
+    value: float | None = None  # the error, or the count; None where an answer is not a number
+    passed: bool | None = None  # of the check; None where only a count is looked at
+    why: str | None = None  # why it is not right, or did not run
 
 
 @dataclass(frozen=True)

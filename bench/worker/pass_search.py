@@ -13,15 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-
-@dataclass(frozen=True)
-class Seen:
-    """What one run gave."""
-
-    ran: bool
-    value: float | None = None  # the error, or the count; None where an answer is not a number
-    passed: bool | None = None  # of the check; None where only a count is looked at
-    why: str | None = None  # why it is not right, or did not run
+from oneblock.bench.worker.events import Seen
 
 
 class Verdict(StrEnum):

@@ -19,8 +19,9 @@ from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
 from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.bench.worker.bisect_job import bad as by_job
+from oneblock.bench.worker.events import Seen
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.bench.worker.pass_search import Change, Ends, Finding, Seen, Verdict
+from oneblock.bench.worker.pass_search import Change, Ends, Finding, Verdict
 from oneblock.bench.worker.pass_search import search as find
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers.api.passes import Numbering, reason, replaced

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from oneblock.bench.worker.pass_search import Ends, Seen
+from oneblock.bench.worker.events import Seen
+from oneblock.bench.worker.pass_search import Ends
 from oneblock.bench.worker.pass_search import search as find
 from oneblock.compilers.api.passes import beside
 
