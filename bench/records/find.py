@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def find(text: str, directory: Path) -> tuple[Path, Record]:
     Of several records of one cell, tier and machine the newest is meant. Refused if others are left, with the choices.
     """
     path = Path(text)
-    if path.suffix == ".json" or path.is_file():
+    if path.suffix == ".json" or os.path.isfile(path):  # which says no of a text that is too long for a path
         return path, read_record(path)
     records = load(Store(directory))
     for meant in (_named, _has_words, _contains):

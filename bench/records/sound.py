@@ -14,7 +14,7 @@ from oneblock.bench.records.kinds import kinds
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind
 
-_MOST_DIGITS = 60  # of a whole number: more than any count of operations, and short of where floats end
+_MOST_DIGITS = 100  # of a whole number: more than any count of operations, and short of where floats end
 _LARGEST, _SMALLEST = 1e60, 1e-150  # of any other number but 0, so that a ratio of two is finite
 _LONGEST_NAME = 2000  # characters, of a cell
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from oneblock.workloads.ops.nearest import unknown
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")  # a name of cells encodes what separates its parts
-LARGEST = 10**9  # of a dimension: beyond what any machine holds, and short of where arithmetic or a name breaks
+LARGEST = 10**12  # of a dimension: beyond what any machine holds, and short of where arithmetic or a name breaks
 Norm = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu"]
 FEED_FORWARDS = {("silu", True): "swiglu", ("gelu", False): "gelu"}  # (activation, gated): the operation that does it
