@@ -39,6 +39,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-logo")
+    session.run("bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", ".")
     session.run("python", "ci/figures/structure.py")
     session.run("python", "ci/figures/walk.py")
     session.run("shellcheck", *(str(path) for path in sorted(Path("ci").rglob("*.sh"))))

@@ -143,7 +143,7 @@ class _Rewriter(interpreter.FunctionRewriter):  # type: ignore[misc]
     def _compile_and_exec(self, transformed_ast: Any) -> Callable[..., Any]:
         code = compile(transformed_ast, filename=self.filename, mode="exec")
         namespace = {**vars(interpreter), **self.fn.__globals__, "interpreter_semantic": _SEMANTIC}
-        exec(code, namespace)
+        exec(code, namespace)  # the compiler's own text  # nosec B102
         found: types.FunctionType = namespace[self.fn.__name__]
         return found
 
