@@ -138,7 +138,7 @@ def triton(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tvm(session: nox.Session) -> None:
-    """Run the contract on TVM, on the CPU and for a GPU, its tests and a short search, skipping forbidden."""
+    """Run the contract on TVM, on the CPU and for a GPU, and its tests, skipping forbidden."""
     session.install(LOCK, "-e.[tvm_relax]", "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
     env = {"ONEBLOCK_REQUIRE": "tvm_relax"}
     # It takes five seconds for a program: of the answers a few, and `backend(tvm_relax)` asks for all.
@@ -147,10 +147,6 @@ def tvm(session: nox.Session) -> None:
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
     files = test_files("tvm", "tvm_trn", "lines_tvm", "bisect_tvm")
     session.run("pytest", "-nauto", *files, *session.posargs, env=env)
-    folder = Path(session.create_tmp(), "tuned").resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    tune = ("oneblock", "tune", "mlp", "--preset=tiny", "-T", "16", "--trials=11", "--seeds=3")
-    session.run(*tune, env={"ONEBLOCK_TUNED": str(folder)})
 
 
 @nox.session(default=False)

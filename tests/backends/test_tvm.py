@@ -498,7 +498,7 @@ def test_schedules_for_the_cpu_are_not_given_to_a_gpu() -> None:
 # ---------------------------------------------------------------- the command
 
 
-WORDS = ("tune", "mlp", "--preset", "tiny", "-T", "16", "--threads", "1", "--cost-model", "random", "--rounds", "3")
+WORDS = ("tune", "mlp", "--preset", "tiny", "-T", "16", "--threads", "1", "--rounds", "3")
 
 
 def test_the_command_tells_what_it_found_and_finds_it_again(tmp_path: Path) -> None:
