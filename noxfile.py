@@ -268,6 +268,19 @@ def notebooks(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Inject every fault of tests/faults and try bad inputs by the ten thousand; `-- slice` tries a few of each kind.
+
+    Other words after `--` go to pytest: `nox -s faults -- --seed 7 -k bundles`.
+    """
+    session.install(LOCK, "-e.", *group("test"))
+    few = ("--slice=2", "--hypothesis-profile=slice", "--hypothesis-seed=0")
+    words = [word for word in session.posargs if word != "slice"]
+    chosen = few if "slice" in session.posargs else ("--hypothesis-profile=whole",)
+    session.run("pytest", "-nauto", "tests/faults", "-m", "campaign", *chosen, *words)
+
+
+@nox.session(default=False)
 def study(session: nox.Session) -> None:
     """The main job: real models through every backend, measured here or compiled for elsewhere, then the report.
 

@@ -1,0 +1,403 @@
+"""Bad inputs by the thousand: records, words, checkpoints, bundles, schedules, kernels and stages of strangers."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import shutil
+import tarfile
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from oneblock import workloads
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.records.bundle import unpack
+from oneblock.compilers import dialects
+from oneblock.compilers.nki.restricted import check
+from oneblock.compilers.nki.rules import RuleError
+from oneblock.compilers.tvm import store as schedules
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, load_weights
+from oneblock.workloads.models import preset
+from tests.bench.report.test_report import record
+from tests.faults.inside import ask
+from tests.faults.scene import Ended, Scene
+from tests.faults.strategies import ODD_TEXT, changed, damaged, functions
+from tests.helpers.stage_records import HLO, facts, store
+
+SLOWEST_S = 10.0
+
+
+def cpu_s() -> float:
+    """The processor time of this process and of those it has waited for."""
+    return sum(os.times()[:4])
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Any:
+    """Count the inputs of a test, and hold each to its time."""
+    tried: list[float] = []
+    properties = request.node.user_properties
+
+    def timed(act: Callable[..., Any]) -> Any:
+        begun = cpu_s()  # not by the wall: others may have the cores
+        try:
+            return act()
+        finally:
+            tried.append(cpu_s() - begun)
+            properties[:] = [("bad inputs", len(tried))]
+            assert tried[-1] < SLOWEST_S, "it hangs"
+
+    return timed
+
+
+def answered(scene: Scene, ended: Ended, *, as_json: bool) -> None:
+    scene.holds_text(ended)
+    if as_json:
+        assert ended.out.isascii(), ended
+        assert json.loads(ended.out) is not None, ended
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("which", ["measured", "compiled"])
+def test_records(scene: Scene, tell: Any, which: str) -> None:
+    """An odd record is named or shown, the good one is shown, in every command that reads."""
+    folder = scene.work / "fuzz"
+    if which == "measured":
+        base = json.loads(next(iter(scene.good.values())))
+        good = scene.records
+    else:
+        good = scene.work / "compiled"
+        path = store(good, replace(record("jax_xla"), facts=facts()), hlo=HLO, jaxpr="let a = 1")
+        base = json.loads(path.read_bytes())
+    commands: list[tuple[str, ...]] = [
+        ("show", "-o", "fuzz"), ("show", "-o", "fuzz", "--json"), ("show", "fuzz/bad.a.b.json", "-o", "fuzz"),
+        ("compare", "fuzz", "fuzz", "--json"), ("compare", "fuzz", "fuzz"), ("show", "-o", "fuzz"),
+        ("diff", "fuzz/bad.a.b.json", "fuzz/good.a.b.json", "-o", "fuzz"), ("show", "bad", "-o", "fuzz", "--stats"),
+        ("report", "-o", "fuzz", "--to", "page.html"), ("show", "bad", "--step", "attention", "-o", "fuzz"),
+    ]  # fmt: skip
+    kept = next(good.glob("*.json")).read_bytes()
+
+    @given(changed(base), st.sampled_from(commands))
+    def each(bad: Any, words: tuple[str, ...]) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if (good / "artifacts").is_dir():
+            (folder / "artifacts").symlink_to(good / "artifacts")
+        (folder / "good.a.b.json").write_bytes(kept)
+        (folder / "bad.a.b.json").write_text(json.dumps(bad))
+        ended = tell(lambda: ask(*words, cwd=scene.work))
+        answered(scene, ended, as_json="--json" in words and ended.status != 2)
+        if words == ("show", "-o", "fuzz"):
+            assert ended.status == 0, ended
+            assert "block" in ended.out or "norm" in ended.out, ended
+
+    each()
+
+
+WORDS = st.one_of(
+    ODD_TEXT,
+    st.sampled_from(
+        [
+            "show",
+            "report",
+            "compare",
+            "diff",
+            "reproduce",
+            "schema",
+            "export",
+            "kernel",
+            "bisect",
+            "tune",
+            "doctor",
+            "-o",
+            "records",
+            "nowhere",
+            "--json",
+            "--stage",
+            "hlo",
+            "--step",
+            "attention",
+            "--stats",
+            "--to",
+            "--export",
+            "--against",
+            "--help",
+            "-h",
+            "--debug",
+            "--target",
+            "tpu:v5e",
+            "cpu@tp8",
+            "-T",
+            "8",
+            "--backend",
+            "reference",
+            "norm",
+            "records/x.json",
+            "--",
+            "-",
+            "--version",
+            "--no-index",
+        ]
+    ),
+)
+READS = ("show", "compare", "diff", "report", "schema")
+
+
+@pytest.mark.campaign
+def test_words(scene: Scene, tell: Any) -> None:
+    """Whatever is typed after a command that reads is answered with a status and, under --json, with JSON."""
+
+    @given(st.sampled_from(READS), st.lists(WORDS, max_size=6), st.booleans())
+    def each(command: str, words: list[str], as_json: bool) -> None:
+        words = [word.replace("/", "_") if word not in ("records/x.json",) else word for word in words]
+        ended = tell(lambda: ask(command, *(["--json"] if as_json else []), *words, cwd=scene.work))
+        asks = as_json and not {"-h", "--help"} & set(words)
+        answered(scene, ended, as_json=asks)
+
+    each()
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--preset",
+        "--dtype",
+        "--backend",
+        "--target",
+        "--set",
+        "--tier",
+        "--weights",
+        "-T",
+        "-B",
+        "-S",
+        "--ops",
+        "--phase",
+        "--timeout",
+        "--memory",
+        "--threads",
+        "workload",
+    ],
+)
+def test_words_of_a_run(scene: Scene, tell: Any, option: str) -> None:
+    """A mistake in any option is refused before anything is started."""
+
+    @given(ODD_TEXT, st.booleans())
+    def each(word: str, as_json: bool) -> None:
+        words = ["run", *([word] if option == "workload" else [option, word]), *(["--json"] if as_json else [])]
+        words += ["--tier", "none-of-this-name"] if option != "--tier" else ["--preset", "none-of-this-name"]
+        ended = tell(lambda: ask(*words, cwd=scene.work))
+        answered(scene, ended, as_json=as_json and word not in ("-h", "--help"))
+        assert ended.status == 2, ended
+
+    each()
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("what", ["tensors", "index"])
+def test_checkpoints(scene: Scene, tell: Any, what: str) -> None:
+    """A checkpoint is read to the right shapes, or CheckpointError says why not."""
+    config, workload = preset("tiny"), workloads.load("norm")
+    case = Case("norm", config, Phase.PREFILL, 1, 8, 8)
+    path = scene.work / "model.safetensors"
+    name = "model.layers.0.input_layernorm.weight"
+    save_file({name: np.ones(config.width, np.float32), "model.layers.1.x": np.ones(3, np.float32)}, path)
+    good = path.read_bytes()
+    index = scene.work / "model.safetensors.index.json"
+    files = {"metadata": {"total_size": 1}, "weight_map": {name: "model.safetensors", "b": "../../x"}}
+    strategy = damaged(good) if what == "tensors" else changed(files).map(json.dumps).map(str.encode)
+
+    @given(strategy)
+    def each(data: bytes) -> None:
+        asked = path if what == "tensors" else index
+        asked.write_bytes(data)
+
+        def read() -> None:
+            try:
+                fingerprint(asked, 0)
+                arrays = load_weights(workload, case, "float32", asked, 0)
+            except (CheckpointError, Refused):
+                return
+            assert all(isinstance(array, np.ndarray) for array in arrays.values())
+
+        tell(read)
+
+    each()
+
+
+@pytest.mark.campaign
+def test_bundles(scene: Scene, tell: Any) -> None:
+    """A damaged bundle is refused or unpacked within its folder."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as packed:
+        packed.add(scene.records, "records")
+    folder = scene.work / "b"
+
+    @given(damaged(buffer.getvalue()[:8192]), st.booleans())
+    def each(data: bytes, compressed: bool) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        (scene.work / "b.tgz").write_bytes(gzip.compress(data, 1) if compressed else data)
+
+        def read() -> None:
+            try:
+                unpack(scene.work / "b.tgz")
+            except Refused:
+                assert not folder.exists()
+
+        tell(read)
+        assert {path.name for path in scene.work.iterdir()} <= {"records", "b", "b.tgz"}
+
+    each()
+
+
+@pytest.mark.campaign
+def test_schedules(scene: Scene, tell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of schedules that is damaged is refused by the name of its folder."""
+    about = schedules.About("tvm-0.27.0", "llvm-x-2", "a machine")
+    monkeypatch.setenv("ONEBLOCK_TUNED", str(scene.work / "tuned"))
+    folder = scene.work / "tuned" / about.toolchain / about.target / "seed-0"
+    folder.mkdir(parents=True)
+    rows = [[0, [[[0], []], [0.5], {"keys": ["cpu"]}, [["TENSOR", "float32", [1, 2]]]]]]
+    texts = {"about.json": {"format": 1, "toolchain": about.toolchain, "target": about.target, "machine": "x"},
+             "database_workload.json": ["abc", "e30="], "database_tuning_record.json": rows[0],
+             "batches.json": [0, 1.5]}  # fmt: skip
+
+    @given(
+        st.sampled_from(sorted(texts)).flatmap(
+            lambda name: st.tuples(st.just(name), changed(texts[name]), st.booleans())
+        )
+    )
+    def each(drawn: tuple[str, Any, bool]) -> None:
+        name, bad, cut = drawn
+        for other, good in texts.items():
+            (folder / other).write_text(json.dumps(good) + "\n")
+        text = json.dumps(bad)
+        (folder / name).write_text(text[: len(text) // 2] + "\n" if cut else text + "\n")
+
+        def read() -> None:
+            said = ""
+            try:
+                schedules.fingerprint()
+                for kept in schedules.own(about):
+                    schedules.fastest([kept], "abc")
+            except schedules.StoreError as error:
+                said = str(error)
+            assert not said or str(folder) in said
+
+        tell(read)
+
+    each()
+
+
+@pytest.mark.campaign
+def test_the_language_check_of_kernels(scene: Scene, tell: Any) -> None:
+    """A kernel is in the language or RuleError says what is not; nothing of it is run."""
+    number = 0
+
+    @given(functions())
+    def each(source: str) -> None:
+        nonlocal number
+        number += 1
+        path = scene.work / f"k{number}.py"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                code = compile(source, str(path), "exec")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+        path.write_text(source)
+        made: dict[str, Any] = {}
+        exec(code, made)  # defines the function, whose defaults are numbers
+        assert isinstance(made["kernel"], types.FunctionType)
+
+        def read() -> None:
+            with contextlib.suppress(RuleError):
+                check(made["kernel"])
+
+        tell(read)
+        path.unlink()
+
+    each()
+
+
+PIECES = st.sampled_from(
+    [
+        "%a.1 = f32[4]{0} add(%b, %c)",
+        'metadata={op_name="jit(block)/attention/exp"}',
+        "ENTRY %main",
+        "HloModule x",
+        "{",
+        "}",
+        'loc("x")',
+        '#loc1 = loc("attention"(#loc2))',
+        "#loc2 = loc(#loc1)",
+        "module {",
+        "func.func @main(",
+        "// kernel",
+        ".loc 1 2 3",
+        '\t.file 1 "x.py"',
+        "ld.global.b32 %r1, [%rd1];",
+        "bb0:",
+        '%0 = "a.b"() : () -> ()',
+        "lambda ; a:f32[2]. let",
+        "in (b,) }",
+        "@T.prim_func",
+        "# from tvm.script import",
+        "define void @f(",
+        "!dbg !12",
+        "!12 = !DILocation(line: 1, scope: !12)",
+        "((((((((",
+        '"""',
+        "'" * 9,
+        "\\" * 50,
+        "a" * 300,
+        " " * 2000,
+        "[" * 300,
+        "<" * 300,
+        "/*",
+        "*/",
+        "//",
+        "0x" + "f" * 300,
+        "1e" * 100,
+    ]
+)
+
+
+@pytest.mark.campaign
+def test_stages(scene: Scene, tell: Any) -> None:
+    """The readers of every dialect take any text for one of theirs: they tell steps or nothing, in time."""
+    spelt = sorted(dialects.names())
+    steps = ("norm1", "attention", "proj")
+
+    @given(
+        st.sampled_from(spelt),
+        st.lists(st.one_of(PIECES, st.text(max_size=20)), max_size=40),
+        st.sampled_from(["\n", " ", ""]),
+    )
+    def each(dialect: str, pieces: list[str], between: str) -> None:
+        text = between.join(pieces)
+
+        def read() -> None:
+            dialects.read(dialect, text, dialects.context(None, {dialect: text}, steps))
+            dialects.normalised(dialect, text)
+            dialects.schedule(dialect, text, steps)
+            for line in text.splitlines():
+                dialects.opcode(dialect, line)
+
+        tell(read)
+        assert dialects.refused() == {}, "a reader that failed was left out"
+
+    each()
