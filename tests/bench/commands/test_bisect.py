@@ -19,7 +19,7 @@ from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
 from oneblock.bench.worker.bisect_job import Bisected, BisectJob
 from oneblock.bench.worker.bisect_job import bad as by_job
-from oneblock.bench.worker.events import Seen
+from oneblock.bench.worker.events import Seen, Tried, Trying
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.pass_search import Change, Ends, Finding, Verdict
 from oneblock.bench.worker.pass_search import search as find
@@ -169,8 +169,8 @@ def test_a_worker_that_dies_of_a_try_is_one_that_cannot_run_it(monkeypatch: pyte
         jobs.append(job)
         if len(jobs) > 1:
             return Outcome(Status.PASSED)
-        listen({"event": "tried", "off": [], "seen": {"ran": True, "value": 3.0}, "what": "every pass"})
-        listen({"event": "trying", "off": ["a", "b"], "what": "none of them"})
+        listen(Tried((), Seen(True, 3.0)))
+        listen(Trying("none of them", ("a", "b")))
         return Outcome(Status.CRASHED, reason="killed by SIGABRT")
 
     monkeypatch.setattr("oneblock.bench.runs.bisection.launch", launch)
