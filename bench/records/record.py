@@ -29,6 +29,7 @@ from oneblock.workloads.answers.verdict import Check
 
 SCHEMA: Literal[6] = 6
 Count = Annotated[int, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]  # of memory that was measured
 Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short for the clock
 Sample = Annotated[float, Field(ge=1e-12, le=1e9)]  # seconds of what is timed, which never take none
 Series = Annotated[tuple[Sample, ...], Field(min_length=1)]
@@ -82,9 +83,9 @@ class Launch:
     calls_per_sample: Count
     rechecked: Count  # how many of the fresh calls had their outputs checked
     timer: str
-    flushed_bytes: Count
-    peak_rss_bytes: Count  # of the whole process, toolchain and weights included
-    device_peak_bytes: Count | None
+    flushed_bytes: Bytes
+    peak_rss_bytes: Bytes  # of the whole process, toolchain and weights included
+    device_peak_bytes: Bytes | None
     load_before: Took | None  # 1-minute load average; None where the system has none
     load_after: Took | None
     compilations_by_calls: Count  # a call must not compile: more than 0 is a doubt
