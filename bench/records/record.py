@@ -212,6 +212,12 @@ class Record:
             series = "device"
         return [getattr(launch, f"{series}_s") for launch in self.launches]
 
+    def crashed(self, reason: str, hint: str) -> Record:
+        """The same cell without anything that was told of it but why."""
+        nothing: dict[str, Any] = dict.fromkeys(("kind", "check", "limits", "compile_s", "facts", "memory"))
+        emptied: dict[str, Any] = dict.fromkeys(("launches", "doubts", "artifacts"), ())
+        return replace(self, status=Status.CRASHED, reason=reason, hint=hint, **nothing, **emptied)
+
     def with_doubts(self, doubts: list[str]) -> Record:
         """The same record, doubting more."""
         return replace(self, doubts=(*self.doubts, *doubts))

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic_core import to_json as dump
 from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, write_whole
 from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.names import file_name
-from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record, Status
+from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
 from oneblock.bench.records.sound import Unsound, parsed, unsound
 from oneblock.compilers import Artifact
 from oneblock.compilers.api.files import read_plain
@@ -38,6 +38,10 @@ LARGEST_TEXT_BYTES = 2**29  # of one stage; all passes of a large program are so
 
 class StoreError(Exception):
     """A records directory, or a file in it, that cannot be used; the message says what to do."""
+
+
+class Unreadable(StoreError):
+    """A record that does not fit the schema: what it was made of told what no record holds."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +72,6 @@ def read_record(path: Path) -> Record:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     return _read(path, raw)
-
-
-def readable(record: Record) -> Record:
-    """A record as it may be written: where what was told makes one that nobody could read, that of a crash instead."""
-    try:
-        return _read(Path("its record"), to_json(record))
-    except StoreError as error:
-        reason = f"answered what no record holds: {error}"[:500]
-        nothing: dict[str, Any] = dict.fromkeys(("kind", "check", "limits", "compile_s", "facts", "memory"))
-        emptied: dict[str, Any] = dict.fromkeys(("launches", "doubts", "artifacts"), ())
-        return replace(record, status=Status.CRASHED, reason=reason, hint="mend the backend", **nothing, **emptied)
 
 
 def _read(path: Path, raw: bytes) -> Record:
@@ -169,13 +162,21 @@ class Store:
         (self.directory / ".probe").unlink(missing_ok=True)
 
     def add(self, record: Record) -> Path:
-        """Write a record, and forget the launches it was made of; of one moment the later has the later name."""
+        """Write a record, and forget the launches it was made of; of one moment the later has the later name.
+
+        Unreadable where nobody could read it again: nothing is written.
+        """
+        raw = to_json(record)
+        try:
+            _read(Path("its record"), raw)
+        except StoreError as error:
+            raise Unreadable(str(error)) from error
         identity = record.identity()
         stamp = record.created.replace(":", "").replace("-", "")
         name = f"{file_name(record.cell.name)}.{identity}.{stamp}"
         again = (f"{name}~{number:03}.json" for number in count(2))  # where the clock stood still, or went back
         path = next(path for path in map(self.directory.joinpath, chain([f"{name}.json"], again)) if not path.exists())
-        self._write(path, to_json(record))
+        self._write(path, raw)
         shutil.rmtree(self.directory / ".partial" / identity, ignore_errors=True)
         return path
 

@@ -21,7 +21,7 @@ from oneblock.bench.records.environment import environment, last_level_cache_byt
 from oneblock.bench.records.moments import moment
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
-from oneblock.bench.records.store import Store, readable, to_json
+from oneblock.bench.records.store import Store, Unreadable, to_json
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.partials import Partial, partials
 from oneblock.bench.runs.probes import not_run_here
@@ -223,8 +223,12 @@ class Run:
         if (reason := too_fast(record)) is not None:
             hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
             record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
-        record = readable(record)
-        self.written[self.store.add(record)] = record
+        try:
+            path = self.store.add(record)
+        except Unreadable as error:
+            record = record.crashed(f"answered what no record holds: {error}"[:500], "mend the backend")
+            path = self.store.add(record)
+        self.written[path] = record
         self.finished[cell] = record
 
 
