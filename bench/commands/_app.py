@@ -85,9 +85,8 @@ def main() -> None:
     if debug:  # wherever it stands
         sys.argv = [sys.argv[0], "--debug", *(argument for argument in sys.argv[1:] if argument != "--debug")]
     status = _status(debug)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # it is known how it ended; Python's own farewell would die of a signal
+    # It is known how it ended, and a signal amid Python's own farewell would be another status.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (why := lost_output()) is not None:
         status = _fail(why, 2)
     sys.exit(status)

@@ -46,7 +46,7 @@ def write_whole(path: Path, raw: bytes, mode: int | None = None) -> None:
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a file is left to nobody
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise

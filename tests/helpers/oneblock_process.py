@@ -22,6 +22,8 @@ import psutil
 import pytest
 
 from oneblock.bench.commands import _app
+from oneblock.bench.records.record import Record
+from oneblock.bench.records.store import Store
 from tests.helpers.fakes import FAKES
 
 MARK = "ONEBLOCK_TEST_MARK"
@@ -136,3 +138,10 @@ def orphans(env: dict[str, str], within_s: float = 5.0) -> list[psutil.Process]:
     while (left := marked(env)) and time.monotonic() < end:
         time.sleep(0.05)
     return left
+
+
+def records_by_backend(folder: Path) -> dict[str, Record]:
+    """What a run in a folder wrote to `records` there, of which all can be read."""
+    found, problems = Store(folder / "records").records()
+    assert problems == []
+    return {record.cell.backend: record for _, record in found}

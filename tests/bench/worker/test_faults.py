@@ -14,25 +14,11 @@ import psutil
 import pytest
 
 from oneblock.bench.records.environment import last_level_cache_bytes
-from oneblock.bench.records.record import SCHEMA, Record, Status
+from oneblock.bench.records.record import SCHEMA, Status
 from oneblock.bench.records.store import LARGEST_RECORD_BYTES, Store, read_record
-from tests.helpers.oneblock_process import install, marked, oneblock, oneblock_here, orphans, start
+from tests.helpers.oneblock_process import marked, oneblock, oneblock_here, orphans, records_by_backend, start
 
 NORM = ["run", "norm", "--preset", "tiny", "-T", "8", "--ops", "plain", "-o", "records"]
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One environment, whose limits are measured once."""
-    made = install(tmp_path_factory.mktemp("fakes"))
-    oneblock(made, "run", "norm", "--preset", "tiny", "--backend", "reference", cwd=tmp_path_factory.mktemp("warm"))
-    return made
-
-
-def records(folder: Path) -> dict[str, Record]:
-    found, problems = Store(folder / "records").records()
-    assert problems == []
-    return {record.cell.backend: record for _, record in found}
 
 
 def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp_path: Path) -> None:
@@ -59,7 +45,7 @@ def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp
     done = oneblock(env, *NORM, *chosen, cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
-    found = records(tmp_path)
+    found = records_by_backend(tmp_path)
     for name, (status, says) in expected.items():
         assert (name, found[name].status) == (name, status), found[name].reason
         assert says in (found[name].reason or ""), name
@@ -78,7 +64,7 @@ def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp
 def test_a_hang_is_timed_out_and_its_children_die_with_it(env: dict[str, str], tmp_path: Path) -> None:
     chosen = ["--backend", "hang", "--backend", "hang_locked", "--backend", "reference", "--timeout", "6"]
     oneblock(env, *NORM, *chosen, cwd=tmp_path)
-    found = records(tmp_path)
+    found = records_by_backend(tmp_path)
     for name in ("hang", "hang_locked"):
         assert found[name].status is Status.TIMED_OUT
         assert "still compiling after 6 s" in str(found[name].reason)
@@ -89,7 +75,7 @@ def test_a_hang_is_timed_out_and_its_children_die_with_it(env: dict[str, str], t
 def test_memory_beyond_the_bound_is_a_status(env: dict[str, str], tmp_path: Path) -> None:
     memory = f"{0.6 + 2 * last_level_cache_bytes() / 2**30:.1f}"  # what flushing the caches takes is the cell's own
     oneblock(env, *NORM, "--backend", "eat_memory", "--backend", "reference", "--memory", memory, cwd=tmp_path)
-    found = records(tmp_path)
+    found = records_by_backend(tmp_path)
     assert found["eat_memory"].status is Status.OUT_OF_MEMORY
     assert f"may use {memory} GiB" in str(found["eat_memory"].reason)
     assert found["reference"].status is Status.PASSED

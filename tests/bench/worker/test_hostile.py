@@ -12,27 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.worker import launch
 from oneblock.compilers.api.process import open_closed_streams
-from tests.helpers.oneblock_process import COMMAND, install, marked, oneblock, orphans, start
+from tests.helpers.oneblock_process import COMMAND, marked, oneblock, orphans, records_by_backend, start
 
 NORM = ["run", "norm", "--preset", "tiny", "-T", "8", "--ops", "plain", "-o", "records"]
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One environment, whose limits are measured once."""
-    made = install(tmp_path_factory.mktemp("fakes"))
-    oneblock(made, "run", "norm", "--preset", "tiny", "--backend", "reference", cwd=tmp_path_factory.mktemp("warm"))
-    return made
-
-
-def records(folder: Path) -> dict[str, Record]:
-    found, problems = Store(folder / "records").records()
-    assert problems == []
-    return {record.cell.backend: record for _, record in found}
 
 
 def expect(env: dict[str, str], folder: Path, expected: dict[str, tuple[Status, str]], *words: str) -> None:
@@ -41,7 +27,7 @@ def expect(env: dict[str, str], folder: Path, expected: dict[str, tuple[Status, 
     done = oneblock(env, *NORM, *chosen, "--backend", "reference", *words, cwd=folder, timeout=240)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    found = records(folder)
+    found = records_by_backend(folder)
     for name, (status, says) in expected.items():
         assert (name, found[name].status) == (name, status), found[name].reason
         assert says in (found[name].reason or ""), name
@@ -169,7 +155,7 @@ def test_closed_standard_streams_take_no_pipe(env: dict[str, str], tmp_path: Pat
     script = 'exec "$@" <&- >&- 2>&-'
     done = subprocess.run(["sh", "-c", script, "sh", *words], env=env, cwd=tmp_path, timeout=120)
     assert done.returncode == 0
-    assert records(tmp_path)["reference"].status is Status.PASSED
+    assert records_by_backend(tmp_path)["reference"].status is Status.PASSED
 
 
 def test_what_is_closed_of_the_standard_streams_is_opened_and_nothing_else() -> None:
