@@ -16,6 +16,7 @@ from oneblock.bench.format.out import note, say
 from oneblock.bench.format.text import visible
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.doubts import timers_apart
+from oneblock.bench.judge.troubles import by_cause
 from oneblock.bench.records.find import find, load, newest
 from oneblock.bench.records.record import Launch, Record
 from oneblock.bench.records.stages import check_step, named, opened, whole
@@ -32,12 +33,14 @@ from oneblock.bench.terminal.screen import coloured, console, show
 @click.option("--stage", help="Print this lowering stage's text: a stage or a dialect, e.g. hlo.")
 @click.option("--step", help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.")
 @click.option("--stats", is_flag=True, help="Count each stage: lines, operations by step, the share that has a step.")
+@click.option("--why", is_flag=True, help="Name every cell without a number or with a doubt, by cause, and no table.")
 @click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
 @records_option
 @json_option
 def COMMAND(
-    record: str | None, stage: str | None, step: str | None, stats: bool, no_pager: bool, directory: Path, as_json: bool
-) -> None:
+    record: str | None, stage: str | None, step: str | None, stats: bool, why: bool, no_pager: bool, directory: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
     RECORD is a file, a name, or words that one has: "llama-1b decode bfloat16 jax_xla-native". Of one cell, tier and
@@ -47,14 +50,18 @@ def COMMAND(
     if record is None:
         if stage is not None or step is not None or stats:
             raise Refused("--stage, --step and --stats are of one record: name it; `oneblock show` lists them")
-        listed = newest(load(store))
-        if as_json:
-            answer([found for _, found in listed])
-            return
-        tell([found for _, found in listed])
+        listed = [found for _, found in newest(load(store))]
+        if why:
+            _why(listed, as_json=as_json)
+        elif as_json:
+            answer(listed)
+        else:
+            tell(listed)
         return
     path, found = find(record, directory)
-    if stage is not None or step is not None or stats:
+    if why:
+        _why([found], as_json=as_json)
+    elif stage is not None or step is not None or stats:
         _stages(found, stage, step, Store(path.parent), stats=stats, pager=not no_pager, as_json=as_json)
     elif as_json:
         answer(found)
@@ -62,10 +69,23 @@ def COMMAND(
         _record(path, found)
 
 
+def _why(records: list[Record], *, as_json: bool) -> None:
+    """Of each cause every cell, and what was said of it."""
+    if as_json:
+        groups = by_cause(records, lambda record: record)
+        told = {group.cause: [(one.cell.name, trouble) for one, trouble in group.found] for group in groups}
+        answer(
+            {cause: [{"name": n, "status": of.status, "words": of.words} for n, of in told[cause]] for cause in told}
+        )
+        return
+    for remark in remarks(records, every=True):
+        console().print(remark)
+
+
 def _record(path: Path, found: Record) -> None:
     """Everything of one record but its stages' texts."""
     console().print(Text(str(path), style="bold"))
-    for part in (*results([found]), *remarks([found])):
+    for part in (*results([found]), *remarks([found], every=True)):
         console().print(part)
     for line in _details(found):
         say(line)

@@ -1,4 +1,4 @@
-"""Doubts: sentences that say why a number may be wrong. A number without any is unproven and unsuspected."""
+"""Doubts: why a number may be wrong, each with its cause. A number without any is unproven and unsuspected."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from statistics import median
 from oneblock.backends.api.evidence import KERNELS, DeviceEvidence
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.stats import centre, spread
+from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Environment, Launch
 
 TIMERS_AGREE = 0.03  # two timers of one call may differ by so much of the shorter
@@ -15,7 +16,7 @@ _SLOW_CLOCK = 0.75  # of the highest: a device at work below it is held back
 _CLOCK_MOVES = 0.05
 
 
-def doubts(launches: tuple[Launch, ...], environment: Environment, tier: Tier) -> list[str]:
+def doubts(launches: tuple[Launch, ...], environment: Environment, tier: Tier) -> list[Doubt]:
     """Every reason that these launches give not to trust their numbers."""
     return [
         *_about_machine(launches, environment),
@@ -25,59 +26,69 @@ def doubts(launches: tuple[Launch, ...], environment: Environment, tier: Tier) -
     ]
 
 
-def _about_machine(launches: tuple[Launch, ...], environment: Environment) -> Iterator[str]:
+def _about_machine(launches: tuple[Launch, ...], environment: Environment) -> Iterator[Doubt]:
     cores = environment.machine.get("cores")
     loads = [launch.load_before for launch in launches if launch.load_before is not None]
     if isinstance(cores, int) and loads and max(loads) > cores * 1.25:
-        yield f"the load average was {max(loads):.1f} on {cores} cores as a process began: other work shared them"
+        load = f"the load average was {max(loads):.1f} on {cores} cores as a process began: other work shared them"
+        yield Doubt(Cause.CORES_SHARED, load)
     governor = environment.state.get("cpu_governor")
     if governor not in (None, "performance"):
-        yield f"the CPU's frequency governor is {governor!r}: its clock may change while it is timed"
+        moves = f"the CPU's frequency governor is {governor!r}: its clock may change while it is timed"
+        yield Doubt(Cause.CLOCK_MOVES, moves)
 
 
-def _about_samples(launches: tuple[Launch, ...], tier: Tier) -> Iterator[str]:
+def _about_samples(launches: tuple[Launch, ...], tier: Tier) -> Iterator[Doubt]:
     widest = max(spread(launch.cold_s) for launch in launches)
     if widest > 0.10:
-        yield f"half of a process's samples spread over {widest:.0%} of their median"
+        yield Doubt(Cause.SAMPLES_SPREAD, f"half of a process's samples spread over {widest:.0%} of their median")
     capped = [len(launch.cold_s) for launch in launches if launch.stopped_by == "cap"]
     if capped and min(capped) < tier.samples:
-        yield f"only {min(capped)} of {tier.samples} samples fitted into the tier's {tier.cap_s:g} s"
+        few = f"only {min(capped)} of {tier.samples} samples fitted into the tier's {tier.cap_s:g} s"
+        yield Doubt(Cause.SAMPLES_LACK, few)
     elif capped:
-        yield f"the standard error was not below {tier.rel_stderr:.1%} of the mean when {tier.cap_s:g} s were over"
+        wide = f"the standard error was not below {tier.rel_stderr:.1%} of the mean when {tier.cap_s:g} s were over"
+        yield Doubt(Cause.SAMPLES_LACK, wide)
     middles = [median(launch.cold_s) for launch in launches]
     if len(middles) > 1 and max(middles) > 1.10 * min(middles):
-        yield f"the medians of {len(middles)} processes differ by up to {max(middles) / min(middles) - 1:.0%}"
+        apart = f"the medians of {len(middles)} processes differ by up to {max(middles) / min(middles) - 1:.0%}"
+        yield Doubt(Cause.PROCESSES_DIFFER, apart)
 
 
-def _about_calls(launches: tuple[Launch, ...]) -> Iterator[str]:
+def _about_calls(launches: tuple[Launch, ...]) -> Iterator[Doubt]:
     cold, fresh = (centre([getattr(launch, f"{name}_s") for launch in launches]) for name in ("cold", "fresh"))
     if fresh > 1.5 * cold:
-        yield (
+        yield Doubt(
+            Cause.RESULTS_CACHED,
             f"an input never seen before takes {fresh / cold:.1f}x as long as one that was, even with cold caches: "
-            f"results may be cached"
+            f"results may be cached",
         )
     compiled = sum(launch.compilations_by_calls for launch in launches)
     if compiled:
-        yield f"{compiled} compilations were started by calls, which must not compile"
+        yield Doubt(Cause.CALLS_COMPILE, f"{compiled} compilations were started by calls, which must not compile")
 
 
-def _about_device(found: list[DeviceEvidence]) -> Iterator[str]:
+def _about_device(found: list[DeviceEvidence]) -> Iterator[Doubt]:
     states = [state for evidence in found for state in (evidence.before, evidence.after)]
     reasons = dict.fromkeys(reason for state in states for reason in state.throttled_by or ())
     if reasons:
-        yield f"the device was throttled while it was timed, by: {', '.join(reasons)}"
+        throttled = f"the device was throttled while it was timed, by: {', '.join(reasons)}"
+        yield Doubt(Cause.DEVICE_HELD_BACK, throttled)
     shares = [s.sm_mhz / s.sm_max_mhz for s in states if s.sm_mhz is not None and s.sm_max_mhz]
     if shares and min(shares) < _SLOW_CLOCK:
-        yield f"the device's clock was at {min(shares):.0%} of its highest while it was timed"
+        slow = f"the device's clock was at {min(shares):.0%} of its highest while it was timed"
+        yield Doubt(Cause.DEVICE_HELD_BACK, slow)
     clocks = [state.sm_mhz for state in states if state.sm_mhz]
     if clocks and max(clocks) > (1 + _CLOCK_MOVES) * min(clocks):
-        yield f"the device's clock was {min(clocks)} MHz at one time and {max(clocks)} MHz at another"
+        moved = f"the device's clock was {min(clocks)} MHz at one time and {max(clocks)} MHz at another"
+        yield Doubt(Cause.CLOCK_MOVES, moved)
     apart = [(spread, evidence) for evidence in found if (spread := timers_apart(evidence)) is not None]
     if apart:
         widest, evidence = max(apart, key=lambda pair: pair[0])
         if widest > TIMERS_AGREE:
             by_timer = ", ".join(f"{t.name} {t.seconds * 1e6:.4g} µs" for t in evidence.timers if t.seconds)
-            yield f"timers of the same call differ by {widest:.1%}, more than {TIMERS_AGREE:.0%}: {by_timer}"
+            words = f"timers of the same call differ by {widest:.1%}, more than {TIMERS_AGREE:.0%}: {by_timer}"
+            yield Doubt(Cause.TIMERS_DISAGREE, words)
 
 
 def timers_apart(evidence: DeviceEvidence) -> float | None:

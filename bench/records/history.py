@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oneblock.bench.records.doubt import Cause
 from oneblock.bench.records.old_facts import with_calls
 from oneblock.bench.records.record import SCHEMA
 
@@ -21,6 +22,8 @@ def upgraded(record: dict[str, Any]) -> dict[str, Any]:
     """A record of any schema up to today's, as it stands in JSON, as one of today's."""
     if record["schema"] < 6:
         record = _six(record)
+    if record["schema"] < 7:
+        record = record | {"doubts": [{"cause": Cause.UNTOLD, "words": words} for words in record["doubts"]]}
     return record | {"schema": SCHEMA}
 
 

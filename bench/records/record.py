@@ -1,6 +1,7 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
 Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
+7  a doubt has its cause. In 6 it is its sentence alone.
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
    machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
    calls of facts, of whatever toolchain, in place of gpu_kernels, tir_calls, neuron_calls and kernels of 2 to 5.
@@ -21,13 +22,14 @@ from pydantic import Field
 
 from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
+from oneblock.bench.records.doubt import Doubt
 from oneblock.compilers import Stage
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import STRICT, Kind, Reported
 from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 
-SCHEMA: Literal[6] = 6
+SCHEMA: Literal[7] = 7
 Count = Annotated[int, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]  # of memory that was measured
 Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short for the clock
@@ -158,7 +160,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    schema: Literal[6]
+    schema: Literal[7]
     created: Moment  # later than of every record before it in its folder, whatever the clock says
     cell: Cell
     tier: str
@@ -173,7 +175,7 @@ class Record:
     costs: Costs
     limits: Limits | None
     launches: tuple[Launch, ...]
-    doubts: tuple[str, ...]  # why not to trust the numbers; empty if no reason is known
+    doubts: tuple[Doubt, ...]  # why not to trust the numbers; empty if no reason is known
     artifacts: tuple[ArtifactRef, ...]
     environment: Environment
     order_seed: int
@@ -218,6 +220,6 @@ class Record:
         emptied: dict[str, Any] = dict.fromkeys(("launches", "doubts", "artifacts"), ())
         return replace(self, status=Status.CRASHED, reason=reason, hint=hint, **nothing, **emptied)
 
-    def with_doubts(self, doubts: list[str]) -> Record:
+    def with_doubts(self, doubts: list[Doubt]) -> Record:
         """The same record, doubting more."""
         return replace(self, doubts=(*self.doubts, *doubts))

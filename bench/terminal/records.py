@@ -14,6 +14,7 @@ from oneblock.bench.format.out import say
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
+from oneblock.bench.judge.troubles import DOUBT, by_cause
 from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
 from oneblock.bench.terminal.aligned import MOST_IN_TABLES, aligned
 from oneblock.bench.terminal.calls import programs
@@ -24,7 +25,7 @@ from oneblock.compilers.api.kind import Kind
 _GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 
 
-_DOUBTS_SHOWN = 10
+_SENTENCES = 3  # of one cause are read; more are counted
 _NUMBERS = ("cold", "warm", "of limit", "compile", "error budget", "rel. L2")
 
 
@@ -134,16 +135,18 @@ def _row(record: Record) -> list[str | Text]:
     return [*row, "" if used is None else f"{used:.0%}", f"{worst:.1e}"]
 
 
-def remarks(records: Sequence[Record]) -> list[Text]:
-    """What is wrong, a sentence each; then what is doubtful, counted where it would fill the screen."""
+def remarks(records: Sequence[Record], *, every: bool = False) -> list[Text]:
+    """By cause, with counts, why cells have no number or one that may be wrong; `every` names each cell and reason."""
     lines: list[Text] = []
-    for record in records:
-        if record.status not in (Status.PASSED, Status.COMPILED) and record.reason:
-            hint = f"; {record.hint}" if record.hint else ""
-            lines.append(Text(f"{record.status}  {record.cell.name}: {record.reason}{hint}", style="red"))
-    doubted = [(record.cell.name, doubt) for record in records for doubt in record.doubts]
-    lines += [Text(f"doubt *  {name}: {doubt}", style="yellow") for name, doubt in doubted[:_DOUBTS_SHOWN]]
-    if len(doubted) > _DOUBTS_SHOWN:
-        left = len(doubted) - _DOUBTS_SHOWN
-        lines.append(Text(f"doubt *  and {left} more: `oneblock show NAME` and the report have all", style="yellow"))
-    return lines
+    hidden = 0
+    for group in by_cause(records, lambda record: record):
+        style = "yellow" if set(group.statuses) == {DOUBT} else "red"
+        lines.append(Text(group.words, style=f"bold {style}"))
+        sentences = group.sentences
+        for words, those in sentences.items() if every or len(sentences) <= _SENTENCES else ():
+            shown = those if every or len(those) <= _SENTENCES else []
+            lines += [Text(f"    {record.cell.name}: {words}", style=style) for record in shown]
+            lines += [] if shown else [Text(f"    {len(those)} cells: {words}", style=style)]
+            hidden += len(those) - len(shown)
+        hidden += 0 if every or len(sentences) <= _SENTENCES else len(group.found)
+    return [*lines, Text("`oneblock show --why` and the report name each cell")] if hidden else lines

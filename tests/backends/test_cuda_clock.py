@@ -543,7 +543,7 @@ def on_device(evidence: DeviceEvidence | None, n: int = 2) -> tuple[Launch, ...]
 
 
 def doubted(evidence: DeviceEvidence | None) -> list[str]:
-    return doubts(on_device(evidence), ENVIRONMENT, SMOKE)
+    return [doubt.words for doubt in doubts(on_device(evidence), ENVIRONMENT, SMOKE)]
 
 
 def test_good_evidence_and_none_give_no_doubt() -> None:

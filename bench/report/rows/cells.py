@@ -44,7 +44,7 @@ def cell_row(record: Record) -> dict[str, Value]:
         "target": cell.target, "tier": record.tier, "device": record.device, "created": record.created,
         "machine": str(record.environment.machine.get("cpu") or ""), "identity": record.identity(),
         "status": record.status.value, "kind": record.kind.value if record.kind else None, "reason": record.reason,
-        "hint": record.hint, "doubts": "; ".join(record.doubts) or None, "flops_modelled": record.costs.flops,
+        "hint": record.hint, "doubts": "; ".join(map(str, record.doubts)) or None, "flops_modelled": record.costs.flops,
         "compulsory_bytes_modelled": record.costs.compulsory_bytes,
     }  # fmt: skip
     if record.check is not None and record.status not in WRONG:

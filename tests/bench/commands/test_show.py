@@ -10,6 +10,7 @@ import pytest
 
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.format.text import visible
+from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal import screen as _terminal
 from oneblock.bench.terminal.screen import coloured
@@ -142,13 +143,39 @@ def test_sequences_for_a_terminal_are_shown_as_text(tmp_path: Path, words: tuple
 
 def test_texts_of_a_record_are_shown_as_text(tmp_path: Path) -> None:
     bad = f"{ANSI}\x9b2Jsignal"
-    made = replace(record("jax_xla"), status=Status.CRASHED, reason=bad, hint=bad, log_tail=(bad,), doubts=(bad,))
+    made = replace(
+        record("jax_xla"),
+        status=Status.CRASHED,
+        reason=bad,
+        hint=bad,
+        log_tail=(bad,),
+        doubts=(Doubt(Cause.SAMPLES_SPREAD, bad),),
+    )
     path = store(tmp_path, replace(made, facts=facts(fusions={bad: 1})), hlo=HLO)
     for words in ((path,), ("-o", tmp_path)):
         _, said = run(SHOW, *words)
         assert not set(said) & set("\x1b\x9b")
         assert "␛[31m" in said
     assert json.loads(run(SHOW, path, "--json")[1])["reason"] == bad
+
+
+def test_what_is_wrong_is_counted_by_cause_and_named_when_asked_for(tmp_path: Path) -> None:
+    load = [Doubt(Cause.CORES_SHARED, f"the load average was {n}.0") for n in range(5)]
+    for n, doubt in enumerate(load):
+        store(tmp_path, replace(record(f"b{n}"), doubts=(doubt,)))
+    lost = replace(record("c"), status=Status.UNAVAILABLE, reason="torch is not installed", hint="pip install torch")
+    store(tmp_path, lost)
+    _, said = run(SHOW, "-o", tmp_path)
+    assert "5 cells: other work shared the cores (5 doubted)" in said
+    assert "the load average was 3.0" not in said, "five sentences would fill the screen"
+    assert "1 cell: the toolchain or the device is not here (1 unavailable)" in said
+    assert "torch is not installed; pip install torch" in said, "and one is read"
+    assert "oneblock show --why" in said
+    _, why = run(SHOW, "-o", tmp_path, "--why")
+    assert all(f"b{n}-plain-cpu: the load average was {n}.0" in why for n in range(5))
+    assert "passed" not in why, "and no table"
+    told = json.loads(run(SHOW, "-o", tmp_path, "--why", "--json")[1])
+    assert [len(cells) for cells in told.values()] == [1, 5], "what left no number comes first"
 
 
 def test_what_is_harmless_stays() -> None:

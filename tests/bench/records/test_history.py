@@ -22,6 +22,7 @@ import pytest
 from oneblock.bench.commands.reproduce import _verdict
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.judge.compare import compare
+from oneblock.bench.records.doubt import Cause
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Status
 from oneblock.bench.records.store import Store, StoreError, read_record, to_json
 from oneblock.bench.report.rows.cells import cell_row
@@ -53,9 +54,17 @@ def test_a_record_of_an_older_schema_says_what_it_said(path: Path) -> None:
     assert (found.cell.toolchain, found.cell.variant, found.cell.sharding) == (None, None, None)
 
 
+def test_a_doubt_without_a_cause_keeps_its_sentence_and_says_so() -> None:
+    path = FIXTURES / "records/schema-6.json"
+    said, doubts = json.loads(path.read_text())["doubts"], read_record(path).doubts
+    assert said
+    assert [(doubt.cause, doubt.words) for doubt in doubts] == [(Cause.UNTOLD, words) for words in said]
+
+
 def path_name(old: dict[str, Any]) -> str:
     cell, case = old["cell"], old["cell"]["case"]
-    size = f"{case['workload']}-{case['config']['name']}-{case['phase']}-B{case['B']}-T{case['T']}-{cell['dtype']}"
+    lengths = f"T{case['T']}" + (f"-S{case['S']}" if case["S"] != case["T"] else "")
+    size = f"{case['workload']}-{case['config']['name']}-{case['phase']}-B{case['B']}-{lengths}-{cell['dtype']}"
     return f"{size}-{cell['backend']}-{cell['ops_set']}-{cell['target'].replace(':', '_')}"
 
 
@@ -65,6 +74,7 @@ def path_name(old: dict[str, Any]) -> str:
         ("schema-1", r"reference\s+│ plain │ cpu\s+│ passed"),
         ("schema-2", r"process 0"),
         ("schema-3", r"mlp\s.*swiglu_kernel\s.*100%, 8 by warps"),
+        ("schema-6", r"1 cell: a record of an older schema, which names no cause \(1 doubted\)"),
         ("schema-4", r"norm1\s.*fused_mean_add_tir_sqrt_divide_multiply1\s.*520 arithmetic scalar"),
     ],
 )

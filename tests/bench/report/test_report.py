@@ -15,6 +15,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.roofline import costs
+from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import SCHEMA, Environment, Launch, Limits, Record, Status
 from oneblock.bench.records.store import Problem, adapter
 from oneblock.bench.report.page import render
@@ -148,7 +149,11 @@ def test_the_javascript_is_there_once(everything: str) -> None:
 
 
 def test_hostile_text_is_shown_as_text() -> None:
-    timed = replace(record(), doubts=(HOSTILE,), environment=replace(ENVIRONMENT, software={HOSTILE: HOSTILE}))
+    timed = replace(
+        record(),
+        doubts=(Doubt(Cause.CORES_SHARED, HOSTILE),),
+        environment=replace(ENVIRONMENT, software={HOSTILE: HOSTILE}),
+    )
     timed = replace(timed, cell=replace(timed.cell, backend=HOSTILE, weights=Weights(HOSTILE, 0, HOSTILE)))
     crash = replace(ended(Status.CRASHED, "c"), reason=HOSTILE, hint=HOSTILE, log_tail=(HOSTILE,))
     text = drawn(Study(HOSTILE, [(Path(HOSTILE), timed), (Path("c.json"), crash)], [Problem(Path(HOSTILE), HOSTILE)]))
@@ -161,20 +166,38 @@ def test_hostile_text_is_shown_as_text() -> None:
 
 
 def test_plots_are_json_that_html_cannot_misread() -> None:
-    text = page_of(replace(record(), doubts=(HOSTILE,)))
+    text = page_of(replace(record(), doubts=(Doubt(Cause.CORES_SHARED, HOSTILE),)))
     raw = Page(text).scripts[0]
     assert "<" not in raw
     assert any("alert(1)" in json.dumps(spec) for spec in json.loads(raw))
 
 
-def test_failures_come_before_times(everything: str) -> None:
-    first_time = everything.index("12.3")
+def test_how_many_failed_is_said_before_any_time_and_each_reason_before_the_tables(everything: str) -> None:
+    head = everything[: everything.index("6.17")]
+    for word in ("1 crashed", "1 invalid", "1 failed", "1 unavailable", "1 unreadable file"):
+        assert word in head, word
+    tables = everything.index('<h2 id="subjects">')
     for word in ("c ended so", "i ended so", "f ended so", "pip install it", "not JSON", "last line"):
-        assert 0 < everything.index(word) < first_time, word
+        assert 0 < everything.index(word) < tables, word
+
+
+def test_what_is_wrong_is_told_by_cause_with_how_many_cells_it_is_of() -> None:
+    load = Doubt(Cause.CORES_SHARED, "the load average was 9.0")
+    doubted = [replace(record(f"d{n}"), doubts=(load, Doubt(Cause.SAMPLES_SPREAD, "spread 12%"))) for n in range(3)]
+    text = page_of(*doubted, ended(Status.DISTURBED, "x"), ended(Status.CRASHED, "c"))
+    summaries = [" ".join(re.sub("<.*?>", "", one).split()) for one in re.findall(r"<summary>(.*?)</summary>", text)]
+    assert summaries[:3] == [
+        "4 cells: other work shared the cores 1 disturbed, 3 in doubt",
+        "1 cell: the process ended by itself 1 crashed",
+        "3 cells: the samples of one process spread widely 3 in doubt",
+    ]
+    assert text.count("the load average was 9.0</dd>") == 3, "each cell's own words are a click away"
+    assert "x ended so" in text
+    assert not any("x plain" in str(spec) for spec in json.loads(Page(text).scripts[0])), "disturbed: no time"
 
 
 def test_a_cell_without_a_fault_is_in_the_tables_and_not_among_the_failures(everything: str) -> None:
-    doubts = everything[everything.index('<h2 id="doubts">') : everything.index('<h2 id="matrix">')]
+    doubts = everything[everything.index('<h2 id="doubts">') : everything.index('<h2 id="subjects">')]
     assert "c ended so" in doubts
     assert "n ended so" not in doubts
     calm = page_of(*(ended(status, status.value) for status in (Status.INTERPRETED, Status.SIMULATED)))

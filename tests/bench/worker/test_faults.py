@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from oneblock.bench.records.doubt import Cause
 from oneblock.bench.records.environment import last_level_cache_bytes
 from oneblock.bench.records.record import SCHEMA, Status
 from oneblock.bench.records.store import LARGEST_RECORD_BYTES, Store, read_record
@@ -56,8 +57,8 @@ def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp
     assert {record.family for record in found.values()} == {"llama"}, "as that of a record of an older schema"
     assert any("about to read address zero" in line for line in found["crash_segv"].log_tail)
     assert any("1 // 0" in line for line in found["crash_raise"].log_tail)
-    assert any("results may be cached" in doubt for doubt in found["caches_results"].doubts)
-    assert any("compilations were started by calls" in doubt for doubt in found["compiles_in_call"].doubts)
+    assert Cause.RESULTS_CACHED in {doubt.cause for doubt in found["caches_results"].doubts}
+    assert Cause.CALLS_COMPILE in {doubt.cause for doubt in found["compiles_in_call"].doubts}
     assert orphans(env) == []
 
 

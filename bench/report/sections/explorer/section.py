@@ -41,4 +41,4 @@ def rows(study: Study) -> list[dict[str, Value]]:
     return [dict(zip(COLUMNS, row, strict=True)) for row in found]
 
 
-SECTION = Section("Explorer", "explorer", 70, build, table=Table("attribution", COLUMNS, rows))
+SECTION = Section("Explorer", "explorer", 28, build, table=Table("attribution", COLUMNS, rows))

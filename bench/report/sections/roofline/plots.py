@@ -198,6 +198,6 @@ def _point(row: Row) -> dict[str, Any]:
         "warm": f"{figures(times.warm_s, 1e3)} ms",
         "of limit": f"{times.limit.seconds / times.cold_s:.0%} {times.limit.by}" if times.limit else "not known",
         "measured": f"{times.samples} samples",
-        "doubts": "; ".join(record.doubts) or "none",
+        "doubts": "; ".join(map(str, record.doubts)) or "none",
     }
     return {"x": flops / read, "y": flops / times.cold_s} | {name: plain(text) for name, text in words.items()}

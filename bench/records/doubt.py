@@ -1,0 +1,55 @@
+"""A doubt: why a number may be wrong, as a sentence of its own and by a cause that many cells may share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from oneblock.compilers.api.kind import STRICT
+
+
+class Cause(StrEnum):
+    """What may have made a number wrong."""
+
+    CORES_SHARED = "cores_shared"
+    CLOCK_MOVES = "clock_moves"
+    DEVICE_HELD_BACK = "device_held_back"
+    SAMPLES_SPREAD = "samples_spread"
+    SAMPLES_LACK = "samples_lack"
+    PROCESSES_DIFFER = "processes_differ"
+    RESULTS_CACHED = "results_cached"
+    CALLS_COMPILE = "calls_compile"
+    TIMERS_DISAGREE = "timers_disagree"
+    UNTOLD = "untold"
+
+    @property
+    def words(self) -> str:
+        """The same for people, whatever the figures of one cell are."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Cause.CORES_SHARED: "other work shared the cores",
+    Cause.CLOCK_MOVES: "the clock may change, or changed, while it was timed",
+    Cause.DEVICE_HELD_BACK: "the device was throttled or ran below its clock",
+    Cause.SAMPLES_SPREAD: "the samples of one process spread widely",
+    Cause.SAMPLES_LACK: "too few samples for what the tier promises",
+    Cause.PROCESSES_DIFFER: "the processes' medians differ",
+    Cause.RESULTS_CACHED: "results may be cached",
+    Cause.CALLS_COMPILE: "calls started compilations",
+    Cause.TIMERS_DISAGREE: "the device's timers disagree",
+    Cause.UNTOLD: "a record of an older schema, which names no cause",
+}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason not to trust a cell's numbers."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    cause: Cause
+    words: str  # with the figures of this cell
+
+    def __str__(self) -> str:
+        return self.words
