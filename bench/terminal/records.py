@@ -12,6 +12,7 @@ from rich.text import Text
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.out import say
 from oneblock.bench.format.units import seconds
+from oneblock.bench.judge.answers import answer
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.judge.troubles import DOUBT, by_cause
@@ -43,7 +44,7 @@ def tell(records: Sequence[Record]) -> None:
     if len({record.cell.question for record in records}) > MOST_IN_TABLES:
         say("\n".join(_lines(records)))
     else:
-        for part in results(records):
+        for part in (*answers(records), *results(records)):
             out.print(part)
     for remark in remarks(records):
         out.print(remark)
@@ -59,16 +60,40 @@ def _lines(records: Sequence[Record]) -> list[str]:
     return aligned(rows, words=(0, 1, len(rows[0]) - several))
 
 
-def results(records: Sequence[Record]) -> list[Table | Text]:
-    """Tables for each subject, tier and machine; a failure is a word and a reason, never a number."""
+def _groups(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """(a name, its records) of each subject, tier and machine: only within these may numbers stand side by side."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         where = (record.cell.question, record.tier, digest(record.environment.machine))
         groups.setdefault(where, []).append(record)
     several = Counter(question for question, *_ in groups)
+    return [
+        (rows[0].cell.subject + (f", {rows[0].where}" if several[question] > 1 else ""), rows)
+        for (question, *_), rows in groups.items()
+    ]
+
+
+def answers(records: Sequence[Record]) -> list[Text]:
+    """A line for each subject: its fastest way that is right, the time with its interval, and the next."""
+    rows = []
+    for subject, those in _groups(records):
+        if (found := answer(record for record in those if record.reported is None)) is None:
+            continue
+        best = found.fastest
+        low, high = map(seconds, best.interval_s)
+        mark = " *" if best.record.doubts else ""
+        time = f"{seconds(best.cold_s)}{mark} ({low} to {high})"
+        rows.append([subject, best.name, time, of_limit(best.record) or "", found.ahead])
+    if not rows:
+        return []
+    head = Text("the fastest way that is right: cold median, 99 % interval, share of the machine's limit", "bold")
+    return [head, *(Text(f"  {line}") for line in aligned(rows, words=(0, 1, 2, 4))), Text("")]
+
+
+def results(records: Sequence[Record]) -> list[Table | Text]:
+    """Tables for each subject, tier and machine; a failure is a word and a reason, never a number."""
     found: list[Table | Text] = []
-    for (question, *_), rows in groups.items():
-        subject = rows[0].cell.subject + (f", {rows[0].where}" if several[question] > 1 else "")
+    for subject, rows in _groups(records):
         here, elsewhere = split([record for record in rows if record.reported is None])
         found += [_table(subject, here)] if here else []
         found += programs(subject, [record for record in here if record.kind is not Kind.MEASURED])

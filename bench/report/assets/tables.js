@@ -28,6 +28,13 @@ addEventListener("hashchange", () => {
   else if (state.last) try { history.replaceState(null, "", `#${state.last}`); } catch { /* the part's own address stays */ }
 });
 
+// What a link leads to is seen, though it be folded away.
+function unfold(id) {
+  for (let at = id && document.getElementById(id)?.parentElement; at; at = at.parentElement) if (at.matches("details")) at.open = true;
+}
+document.addEventListener("click", (event) => unfold(event.target.closest?.("a[href^='#']")?.hash.slice(1)));
+unfold(location.hash.slice(1));
+
 const FACETS = ["workload", "preset", "phase", "dtype", "backend", "kind"];
 
 function filters() {
@@ -58,6 +65,11 @@ function filters() {
     for (const group of document.querySelectorAll("article[data-workload]")) {
       const rows = [...group.querySelectorAll("tbody > tr[data-backend]")];
       if (!group.hidden && rows.length && rows.every((row) => row.hidden)) group.hidden = true;
+    }
+    for (const answer of document.querySelectorAll(".answer")) { // the fastest of those that are asked for
+      const asked = [...answer.querySelectorAll(".way")], first = asked.find((way) => !wrong(way, selects));
+      for (const way of asked) way.hidden = way !== first;
+      if (!first) answer.hidden = true;
     }
     const rows = marked.filter((one) => one.matches("tr[data-backend]"));
     const shown = rows.filter((one) => !one.hidden && !one.closest("[hidden]")).length;

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ import pytest
 
 from oneblock import bench
 from oneblock.bench.commands.report import write
+from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
@@ -135,13 +137,13 @@ def in_sight(page: Any, side: str) -> dict[int, bool]:
 
 def test_each_part_renders(tab: Tab, study: Path) -> None:
     page = tab.open()
-    for part in ("doubts", "matrix", "subjects", "roofline", "explorer", "reproduce", "how", "environment"):
+    for part in ("answers", "doubts", "matrix", "subjects", "roofline", "explorer", "reproduce", "how", "environment"):
         assert page.locator(f"#{part}").count() == 1, part
     assert page.locator("#filters select").count() == 6
     page.locator("#roofline").scroll_into_view_if_needed()
     page.wait_for_selector(".chart svg")
     assert page.locator(".side").count() == 2
-    assert "records" in page.locator("dl.run").inner_text()
+    assert "records" in str(page.locator("dl.run").text_content())
     shares = re.findall(r"[\d.]+ %", " ".join(page.locator(".meta b:visible").all_inner_texts()))
     assert shares
     assert all(float(share.split()[0]) >= 90 for share in shares)
@@ -301,6 +303,34 @@ def test_filters_hide_rows_and_never_failures(tab: Tab) -> None:
     assert page.locator("section[aria-labelledby=doubts]").is_visible()
     page.click("text=show all")
     assert rows.count() == before
+
+
+def test_the_answer_is_on_the_first_screen_and_follows_the_filters(tab: Tab) -> None:
+    page = tab.open()
+    way = page.locator(".answer .way:visible")
+    assert way.count() == 1
+    assert way.locator(".track").bounding_box()["y"] < WIDE["height"]
+    assert way.get_attribute("data-backend") == "tvm_relax"
+    page.select_option("#filters [name=backend]", "jax_xla")
+    assert way.get_attribute("data-backend") == "jax_xla"
+    page.select_option("#filters [name=backend]", "neuron_nki")
+    assert way.count() == 0, "what was interpreted has no time"
+    page.click("text=show all")
+    assert way.get_attribute("data-backend") == "tvm_relax"
+
+
+def test_a_link_unfolds_what_it_leads_to(browser: Any, tmp_path: Path) -> None:
+    doubted = replace(record("jax_xla"), doubts=(Doubt(Cause.CORES_SHARED, "the load average was 9"),))
+    store(tmp_path / "records", doubted, hlo="HloModule m\n")
+    write([tmp_path / "records"], tmp_path / "page.html", "Doubted")
+    tab = Tab(browser, tmp_path / "page.html")
+    page = tab.open()
+    words = page.get_by_text("the load average was 9")
+    assert not words.is_visible()
+    page.click(".answer a.odd")
+    assert words.is_visible()
+    tab.quiet()
+    tab.context.close()
 
 
 def test_a_table_is_sorted_by_a_column(tab: Tab) -> None:

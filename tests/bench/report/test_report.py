@@ -165,6 +165,26 @@ def test_hostile_text_is_shown_as_text() -> None:
     assert "&lt;script&gt;alert(1)" in text
 
 
+def test_the_answer_comes_first_and_is_none_that_failed() -> None:
+    quick = replace(record("wrong", cold_s=1e-6), status=Status.FAILED, reason="so")
+    text = page_of(record("slow"), record("best", cold_s=1e-3), quick, record("no limit", T=32))
+    part = text[text.index('<h2 id="answers">') : text.index('<h2 id="matrix">')]
+    shown = re.findall(r'<div class="way" data-backend="(.*?)".*?( hidden)?>', part)
+    assert shown == [("best", ""), ("slow", " hidden"), ("no limit", "")]
+    assert "12.3x before slow plain" in part
+    assert 'style="width: ' in part
+    unlimited = page_of(replace(record(), limits=None))
+    assert "limit not known" in unlimited
+    assert 'class="reach"' not in unlimited
+
+
+def test_a_subject_without_a_time_says_how_its_cells_ended(everything: str) -> None:
+    text = page_of(ended(Status.COMPILED, "k", kind=Kind.COMPILED, launches=(), check=None), ended(Status.CRASHED, "c"))
+    part = text[text.index('<h2 id="answers">') : text.index('<h2 id="matrix">')]
+    assert "1 crashed, 1 compiled" in " ".join(part.split())
+    assert "without a time" not in everything
+
+
 def test_plots_are_json_that_html_cannot_misread() -> None:
     text = page_of(replace(record(), doubts=(Doubt(Cause.CORES_SHARED, HOSTILE),)))
     raw = Page(text).scripts[0]
@@ -186,7 +206,7 @@ def test_what_is_wrong_is_told_by_cause_with_how_many_cells_it_is_of() -> None:
     doubted = [replace(record(f"d{n}"), doubts=(load, Doubt(Cause.SAMPLES_SPREAD, "spread 12%"))) for n in range(3)]
     text = page_of(*doubted, ended(Status.DISTURBED, "x"), ended(Status.CRASHED, "c"))
     summaries = [" ".join(re.sub("<.*?>", "", one).split()) for one in re.findall(r"<summary>(.*?)</summary>", text)]
-    assert summaries[:3] == [
+    assert summaries[1:4] == [
         "4 cells: other work shared the cores 1 disturbed, 3 in doubt",
         "1 cell: the process ended by itself 1 crashed",
         "3 cells: the samples of one process spread widely 3 in doubt",
