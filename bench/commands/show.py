@@ -22,6 +22,7 @@ from oneblock.bench.records.record import Launch, Record
 from oneblock.bench.records.stages import check_step, named, opened, whole
 from oneblock.bench.records.store import Store
 from oneblock.bench.terminal import stages as shown
+from oneblock.bench.terminal import traffic as _traffic
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.programs import details
 from oneblock.bench.terminal.records import remarks, results, tell
@@ -34,22 +35,23 @@ from oneblock.bench.terminal.screen import coloured, console, show
 @click.option("--step", help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.")
 @click.option("--stats", is_flag=True, help="Count each stage: lines, operations by step, the share that has a step.")
 @click.option("--why", is_flag=True, help="Name every cell without a number or with a doubt, by cause, and no table.")
+@click.option("--bytes", "by_array", is_flag=True, help="List HBM traffic by array: read or written, by what, why.")
 @click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
 @records_option
 @json_option
 def COMMAND(
-    record: str | None, stage: str | None, step: str | None, stats: bool, why: bool, no_pager: bool, directory: Path,
-    as_json: bool,
+    record: str | None, stage: str | None, step: str | None, stats: bool, by_array: bool, why: bool, no_pager: bool,
+    directory: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
     RECORD is a file, a name, or words that one has: "llama-1b decode bfloat16 jax_xla-native". Of one cell, tier and
     machine the newest record is meant; what several others have is refused, with the choices.
     """
-    store = Store(directory)
+    store, of_stages = Store(directory), stage is not None or step is not None or stats
     if record is None:
-        if stage is not None or step is not None or stats:
-            raise Refused("--stage, --step and --stats are of one record: name it; `oneblock show` lists them")
+        if of_stages or by_array:
+            raise Refused("--stage, --step, --stats and --bytes are of one record: name it; `oneblock show` lists them")
         listed = [found for _, found in newest(load(store))]
         if why:
             _why(listed, as_json=as_json)
@@ -61,7 +63,11 @@ def COMMAND(
     path, found = find(record, directory)
     if why:
         _why([found], as_json=as_json)
-    elif stage is not None or step is not None or stats:
+    elif by_array:
+        if of_stages:
+            raise Refused("--bytes is of the whole record: leave out --stage, --step and --stats")
+        _bytes(found, as_json=as_json)
+    elif of_stages:
         _stages(found, stage, step, Store(path.parent), stats=stats, pager=not no_pager, as_json=as_json)
     elif as_json:
         answer(found)
@@ -80,6 +86,14 @@ def _why(records: list[Record], *, as_json: bool) -> None:
         return
     for remark in remarks(records, every=True):
         console().print(remark)
+
+
+def _bytes(found: Record, *, as_json: bool) -> None:
+    """Its HBM traffic by array."""
+    if as_json:
+        answer(_traffic.data(found))
+    else:
+        console().print(_traffic.table(found))
 
 
 def _record(path: Path, found: Record) -> None:

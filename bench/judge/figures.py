@@ -104,7 +104,7 @@ def whole(record: Record) -> Figures:
         ("kernels", len(facts.launches) or None, called.noun, ""),
         ("FLOPs", facts.flops, called.counted_in, ""),
         ("FLOPs by the compiler", facts.compiler_flops, called.counted_in, ""),
-        ("HBM traffic", facts.hbm_bytes, called.counted_in, "B"),
+        ("HBM traffic", facts.hbm_bytes, _traffic_in(record.cell.target.platform, facts), "B"),
         ("scratch", facts.scratch_bytes, "", "B"),
         ("code", facts.code_bytes or None, "", "B"),
         ("registers", max(registers, default=None), "", ""),
@@ -125,7 +125,15 @@ def of_steps(record: Record, pieces: Mapping[str, Counter[str]] | None = None) -
     facts = record.facts
     if facts is None:
         return {}
-    return {row.name: _row(row, facts, (pieces or {}).get(row.name, Counter())) for row in by_step(facts)}
+    traffic_in = _traffic_in(record.cell.target.platform, facts)
+    return {row.name: _row(row, facts, (pieces or {}).get(row.name, Counter()), traffic_in) for row in by_step(facts)}
+
+
+def _traffic_in(platform: str, facts: Facts) -> str:
+    """In which text traffic was counted; a TPU's record without a list counts a cross-program prefetch twice."""
+    if facts.traffic is not None:
+        return facts.traffic.counted_in
+    return f"{facts.called.counted_in}, prefetches twice" if platform == "tpu" else facts.called.counted_in
 
 
 def agree(record: Record, pieces: Mapping[str, Counter[str]]) -> bool:
@@ -141,14 +149,14 @@ def agree(record: Record, pieces: Mapping[str, Counter[str]]) -> bool:
     return now == {one.step or "": one.operations for one in facts.steps if one.operations}
 
 
-def _row(row: StepRow, facts: Facts, pieces: Counter[str]) -> Figures:
+def _row(row: StepRow, facts: Facts, pieces: Counter[str], traffic_in: str) -> Figures:
     how = ", ".join(sorted(row.how))
     launches = _launches(row, facts, pieces)
     called = facts.called
     counts: list[tuple[str, float | None, str, str, Kind]] = [
         ("operations", row.operations, called.operation, "", facts.kind),
         ("FLOPs", row.flops, called.counted_in, "", facts.kind),
-        ("HBM traffic", row.hbm_bytes, called.counted_in, "B", facts.kind),
+        ("HBM traffic", row.hbm_bytes, traffic_in, "B", facts.kind),
         ("registers", row.registers, "", "", facts.kind),
         (called.on_chip, row.on_chip_bytes, "", "B", facts.kind),
         (f"cycles by {how}", row.cycles, "", "", Kind.MODELLED),

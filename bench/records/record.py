@@ -5,6 +5,7 @@ Schema history, newest first; `history.py` makes a record of an older one to one
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
    machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
    calls of facts, of whatever toolchain, in place of gpu_kernels, tir_calls, neuron_calls and kernels of 2 to 5.
+   traffic of facts, absent in the first of 6: there `hbm_bytes` of a TPU holds both copies of a prefetch.
 5  neuron_calls of facts: NKI kernels; the status "simulated". Absent in 4.
 4  tir_calls of facts: the functions of TVM. Absent in 3.
 3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from math import isclose
 from typing import Any, NoReturn
 
 from oneblock.bench.records.kinds import kinds
 from oneblock.bench.records.record import Record, Status
+from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.traffic import Traffic
 
 _MOST_DIGITS = 100  # of a whole number: more than any count of operations, and short of where floats end
 _LARGEST, _SMALLEST = 1e60, 1e-150  # of any other number but 0, so that a ratio of two is finite
@@ -53,6 +56,25 @@ def unsound(record: Record) -> Iterator[str]:
         yield "expected samples of a cell that passed, got none: no record of a measurement"
     yield from _of_its_check(record)
     yield from _of_what_is_reported(record)
+    if record.facts is not None and record.facts.traffic is not None:
+        yield from _of_its_traffic(record.facts, record.facts.traffic)
+
+
+def _of_its_traffic(facts: Facts, listed: Traffic) -> Iterator[str]:
+    """Bytes conserve: what the list of arrays comes to is what is said of the whole, of each step and of its calls."""
+    for one in listed.transfers:
+        if one.bytes < 0 or one.times < 0:
+            yield f"expected of {one.array} no fewer than 0 bytes and times, got {one.bytes} bytes {one.times} times"
+    sums = {"the whole": (facts.hbm_bytes, listed.steady_bytes)}
+    by_step = listed.steady_by_step
+    for step in facts.steps:
+        sums[f"the step {step.step}"] = (step.hbm_bytes, by_step.get(step.step, 0))
+    by_call = [call.hbm_bytes for call in facts.launches]
+    if by_call and None not in by_call:
+        sums["the calls together"] = (sum(one for one in by_call if one is not None), listed.steady_bytes)
+    for what, (said, found) in sums.items():
+        if said is None or not isclose(said, found, rel_tol=1e-9):
+            yield f"expected of {what} the {found} bytes of HBM traffic that its list of arrays comes to, got {said}"
 
 
 def _of_its_check(record: Record) -> Iterator[str]:

@@ -13,6 +13,7 @@ from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import Head, kinds, program
 from oneblock.bench.judge.estimates import Method, devices, estimates, in_order
 from oneblock.bench.records.record import Record, Status
+from oneblock.bench.terminal import traffic as _traffic
 from oneblock.bench.terminal.calls import programs
 from oneblock.compilers.api.facts import Collective, Facts
 from oneblock.compilers.api.kind import Kind
@@ -35,8 +36,9 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
     shown = in_order(method for record in records for method in estimates(record))
     title = f"{subject}   ({kind}, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
-        "+: kernels of one's own count as they declare. formula: FLOPs as a share of the formula's. least: HBM traffic "
-        "as a multiple of the compulsory. steps: the operations that a step claims. Estimates "
+        "+: kernels of one's own count as they declare. formula: FLOPs as a share of the formula's. HBM: of a call in "
+        "the steady state (`show --bytes` has the first call's too); least: as a multiple of the compulsory. steps: "
+        "the operations that a step claims. Estimates "
         f"({kinds(Head(method.name, 's', method.kind) for method in shown)}): roofline of the specification; xla: "
         "optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: "
         "sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
@@ -120,6 +122,8 @@ def details(record: Record) -> Iterator[str]:
             yield f"{label}: " + ", ".join(f"{n} {what}" for what, n in count.items())
     if facts.compiler_flops is not None:
         yield f"the compiler's own count of FLOPs: {facts.compiler_flops:.4g} (ours: {facts.flops or 0:.4g})"
+    if (moved := _traffic.line(record)) is not None:
+        yield moved
     for step in facts.steps:
         cycles = "" if step.cycles is None else f" {step.cycles:>12,.0f} cycles"
         yield (

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from oneblock.compilers.api.call import Call
 from oneblock.compilers.api.calls import AnyCall
 from oneblock.compilers.api.kind import STRICT, Kind
+from oneblock.compilers.api.traffic import Traffic
 
 C = TypeVar("C", bound=Call)
 
@@ -76,7 +77,7 @@ class Facts:
     __pydantic_config__: ClassVar[Any] = STRICT
     flops: float | None = None  # counted from the operations' shapes, loops multiplied by their trips
     compiler_flops: float | None = None  # as the compiler's own cost analysis has it
-    hbm_bytes: float | None = None  # read and written in HBM (memory space 0) by the scheduled operations
+    hbm_bytes: float | None = None  # read and written in HBM by a call in the steady state: the sum of `traffic`
     scratch_bytes: int | None = None  # temporaries in HBM
     argument_bytes: int | None = None
     output_bytes: int | None = None
@@ -92,6 +93,7 @@ class Facts:
     estimates: tuple[Estimate, ...] = ()
     caveats: tuple[str, ...] = ()  # what these counts do not show
     kind: Kind = Kind.COMPILED  # also where the cell's times are measured; INTERPRETED of what an interpreter counted
+    traffic: Traffic | None = None  # what `hbm_bytes` is the sum of; None where the text does not tell it
 
     @property
     def called(self) -> type[Call]:

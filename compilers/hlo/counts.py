@@ -9,10 +9,12 @@ from math import prod
 from typing import Any
 
 from oneblock.compilers.api.facts import Collective, StepFacts
+from oneblock.compilers.api.traffic import Traffic, Transfer
 from oneblock.compilers.hlo.flops import flops
 from oneblock.compilers.hlo.parser import Computation, Instruction, Module, arrays
+from oneblock.compilers.hlo.prefetch import prefetches
 from oneblock.compilers.hlo.steps import NO_OPERATION, attribute, deep, scheduled, step_in
-from oneblock.compilers.hlo.traffic import hbm_bytes
+from oneblock.compilers.hlo.traffic import moved
 
 _OVERFLOW = 2**62  # XLA:TPU writes the largest 64-bit number where its cost model gives up
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all", "ragged-all-to-all")
@@ -23,7 +25,7 @@ class Counts:
     """What a module's text says; a sum over loops whose trips are unknown is None, and `caveats` says so."""
 
     flops: float | None
-    hbm_bytes: float | None
+    traffic: Traffic | None
     cycles: float | None
     operations: dict[str, int]
     fusions: dict[str, int]
@@ -36,6 +38,11 @@ class Counts:
     trips_of: dict[str, int | None]  # how often it runs
     cycles_of: dict[str, int]  # as XLA's cost model estimates one run of it
     caveats: tuple[str, ...]
+
+    @property
+    def hbm_bytes(self) -> float | None:
+        """Of a call in the steady state."""
+        return None if self.traffic is None else float(self.traffic.steady_bytes)
 
 
 @dataclass
@@ -73,6 +80,8 @@ class _Walk:
         self.step_of: dict[str, str | None] = {}
         self.trips_of: dict[str, int | None] = {}
         self.cycles_of: dict[str, int] = {}
+        self.transfers: list[Transfer] = []
+        self.prefetches = prefetches(module.entry)
         self.named = 0
 
     def through(self, computation: Computation, trips: int | None) -> None:
@@ -99,7 +108,11 @@ class _Walk:
         to.flops += trips * flops(instruction, computation.by_name)
         for one, of in deep(instruction, self.module):
             self.by_step[step_in(one.op_name, self.steps) or step].flops += trips * flops(one, of.by_name)
-        to.hbm_bytes += trips * hbm_bytes(instruction, computation, self.module)
+        for found in moved(instruction, computation, self.module, self.prefetches):
+            array, direction, nbytes, reason, first_only = found
+            one = Transfer(array, direction, instruction.name, step, nbytes, trips, reason, first_only)
+            self.transfers.append(one)
+            to.hbm_bytes += 0 if first_only else one.total_bytes
         cycles = _cycles(instruction.config)
         to.unseen += cycles is None and bool(instruction.declared)
         if cycles is not None:
@@ -125,10 +138,16 @@ class _Walk:
             )
         if kernels := self.calls["tpu_custom_call"]:
             caveats.append(f"{kernels} kernels of one's own: their FLOPs, and bytes read again, are as they declare")
+        traffic = None if unknown else Traffic("HLO", tuple(self.transfers))
+        if traffic is not None and (copied := traffic.first_call_bytes - traffic.steady_bytes):
+            caveats.append(
+                f"HBM traffic is of a call after another with the same weights: the first copies {copied / 1e6:.4g} MB "
+                "more into VMEM, which those after it find there (XLA's cross-program prefetch)"
+            )
         no_cycles = unknown or overflowed or unseen or not any(one.timed for one in sums)
         return Counts(
             flops=None if unknown else sum(one.flops for one in sums),
-            hbm_bytes=None if unknown else sum(one.hbm_bytes for one in sums),
+            traffic=traffic,
             cycles=None if no_cycles else sum(one.cycles for one in sums),
             operations=dict(self.opcodes.most_common()),
             fusions=dict(self.fusions.most_common()),

@@ -162,6 +162,7 @@ def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str
         flops=counts.flops,
         compiler_flops=own_costs(costs).get("flops"),
         hbm_bytes=counts.hbm_bytes,
+        traffic=counts.traffic,
         scratch_bytes=getattr(memory, "temp_size_in_bytes", None),
         argument_bytes=getattr(memory, "argument_size_in_bytes", None),
         output_bytes=getattr(memory, "output_size_in_bytes", None),

@@ -10,6 +10,7 @@ from oneblock.bench.report.rows.calls import PageCalls, page_calls
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.terminal.programs import own_kernels
 from oneblock.compilers.api.facts import Collective, Estimate, Facts
+from oneblock.compilers.api.traffic import ArrayTraffic, by_array
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Entry:
     def calls(self) -> list[PageCalls]:
         """What it starts, a table for each sort of call."""
         return page_calls(self.facts)
+
+    @cached_property
+    def traffic(self) -> list[ArrayTraffic]:
+        """HBM traffic by array, the largest first; nothing where the text does not tell it."""
+        return by_array(self.facts.traffic.transfers) if self.facts.traffic is not None else []
 
     @property
     def of_formula(self) -> float | None:
