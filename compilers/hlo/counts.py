@@ -110,9 +110,9 @@ class _Walk:
             self.by_step[step_in(one.op_name, self.steps) or step].flops += trips * flops(one, of.by_name)
         for found in moved(instruction, computation, self.module, self.prefetches):
             array, direction, nbytes, reason, first_only = found
-            one = Transfer(array, direction, instruction.name, step, nbytes, trips, reason, first_only)
-            self.transfers.append(one)
-            to.hbm_bytes += 0 if first_only else one.total_bytes
+            transfer = Transfer(array, direction, instruction.name, step, nbytes, trips, reason, first_only)
+            self.transfers.append(transfer)
+            to.hbm_bytes += 0 if first_only else transfer.total_bytes
         cycles = _cycles(instruction.config)
         to.unseen += cycles is None and bool(instruction.declared)
         if cycles is not None:
