@@ -24,7 +24,7 @@ class Tier:
     sample_s: float
     rel_stderr: float | None  # and the cold series goes on until its standard error is so small; None: count is enough
     cap_s: float  # a series stops here at the latest, with at least `least` samples
-    rechecks: int  # timed calls of unseen inputs whose outputs are checked
+    rechecks: int  # timed calls at the least whose answers are judged; more where that takes no time
     min_effect: float  # the smallest difference worth a verdict
     least: int = 5
     warmup_most: int = 300
@@ -39,7 +39,7 @@ class Tier:
 TIERS = {
     tier.name: tier
     for tier in (
-        Tier("smoke", 1, 1, 3, 0.025, None, 20, 0.0, None, 1.5, 1, 0.10),
+        Tier("smoke", 1, 1, 3, 0.025, None, 20, 0.0, None, 1.5, 3, 0.10),
         Tier("standard", 3, 2, 10, 0.1, 0.05, 30, 0.5, 0.005, 15.0, 3, 0.03, energy_window_s=10.0),
         Tier("publish", 5, 3, 10, 5.0, 0.05, 100, 2.0, 0.001, 30.0, 3, 0.03, energy_window_s=10.0),
     )

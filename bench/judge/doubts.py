@@ -7,7 +7,8 @@ from statistics import median
 
 from oneblock.backends.api.evidence import KERNELS, DeviceEvidence
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.judge.stats import centre, spread
+from oneblock.bench.judge.in_hand import enough
+from oneblock.bench.judge.stats import spread
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Environment, Launch
 
@@ -56,13 +57,10 @@ def _about_samples(launches: tuple[Launch, ...], tier: Tier) -> Iterator[Doubt]:
 
 
 def _about_calls(launches: tuple[Launch, ...]) -> Iterator[Doubt]:
-    cold, fresh = (centre([getattr(launch, f"{name}_s") for launch in launches]) for name in ("cold", "fresh"))
-    if fresh > 1.5 * cold:
-        yield Doubt(
-            Cause.RESULTS_CACHED,
-            f"an input never seen before takes {fresh / cold:.1f}x as long as one that was, even with cold caches: "
-            f"results may be cached",
-        )
+    unseen = sum(one.in_hand is not None and not enough(one.fresh_s, one.in_hand) for one in launches)
+    if unseen:
+        words = f"{unseen} of {len(launches)} processes never had the cores to themselves for long enough to tell "
+        yield Doubt(Cause.WORK_UNSEEN, f"{words}whether all work lies within their clocks")
     compiled = sum(launch.compilations_by_calls for launch in launches)
     if compiled:
         yield Doubt(Cause.CALLS_COMPILE, f"{compiled} compilations were started by calls, which must not compile")

@@ -18,7 +18,7 @@ class Cause(StrEnum):
     SAMPLES_SPREAD = "samples_spread"
     SAMPLES_LACK = "samples_lack"
     PROCESSES_DIFFER = "processes_differ"
-    RESULTS_CACHED = "results_cached"
+    WORK_UNSEEN = "work_unseen"
     CALLS_COMPILE = "calls_compile"
     TIMERS_DISAGREE = "timers_disagree"
     UNTOLD = "untold"
@@ -36,7 +36,7 @@ _WORDS = {
     Cause.SAMPLES_SPREAD: "the samples of one process spread widely",
     Cause.SAMPLES_LACK: "too few samples for what the tier promises",
     Cause.PROCESSES_DIFFER: "the processes' medians differ",
-    Cause.RESULTS_CACHED: "results may be cached",
+    Cause.WORK_UNSEEN: "work outside the clock would not have been seen",
     Cause.CALLS_COMPILE: "calls started compilations",
     Cause.TIMERS_DISAGREE: "the device's timers disagree",
     Cause.UNTOLD: "a record of an older schema, which names no cause",

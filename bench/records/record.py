@@ -2,6 +2,7 @@
 
 Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
 7  a doubt has its cause. In 6 it is its sentence alone.
+   in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
    machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
    calls of facts, of whatever toolchain, in place of gpu_kernels, tir_calls, neuron_calls and kernels of 2 to 5.
@@ -24,6 +25,7 @@ from pydantic import Field
 from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.bench.records.doubt import Doubt
+from oneblock.bench.records.in_hand import InHand
 from oneblock.compilers import Stage
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import STRICT, Kind, Reported
@@ -80,11 +82,11 @@ class Launch:
     import_s: Took  # loading the backend and its toolchain
     compile_s: Took
     warmup_s: tuple[Took, ...]
-    cold_s: Series  # one call a sample, after the caches were flushed
+    cold_s: Series  # one call a sample, of an input never seen before, after the caches were flushed
     warm_s: Series  # the same input again and again; each sample is the mean of `calls_per_sample`
     fresh_s: Series  # one call a sample, each of an input never seen before
     calls_per_sample: Count
-    rechecked: Count  # how many of the fresh calls had their outputs checked
+    rechecked: Count  # how many of the cold and fresh calls had their outputs checked
     timer: str
     flushed_bytes: Bytes
     peak_rss_bytes: Bytes  # of the whole process, toolchain and weights included
@@ -95,6 +97,7 @@ class Launch:
     stopped_by: str  # "samples", "precision" or "cap", of the cold series
     device_s: tuple[Sample, ...] = ()  # as cold, by the device's own clock; empty where it has none
     evidence: DeviceEvidence | None = None  # other timers, clocks, energy; None where the device tells none of it
+    in_hand: InHand | None = None  # what lay around the calls; None where nobody looked
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def fit(cell: Cell, axis: str, bounds: Bounds, tell: Tell) -> Fit:
 def _fits(cell: Cell, bounds: Bounds, tell: Tell) -> bool | None:
     """Whether it fits the target; None where that is not what the compiler had to say."""
     tell(cell, "does it fit?")
-    job = MeasureJob(cell, "smoke", golden=None, index=0, cold_compile=True, flush_bytes=0, records=None)
+    job = MeasureJob(cell, "smoke", answers=None, index=0, cold_compile=True, flush_bytes=0, records=None)
     outcome = launch(job, bounds)
     memory = outcome.result.memory if outcome.result is not None else None
     if outcome.status is Status.OUT_OF_MEMORY and memory is not None:  # the target's, and not this machine's

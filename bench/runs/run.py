@@ -15,7 +15,8 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.doubts import doubts
-from oneblock.bench.judge.roofline import costs, reference_bytes, stated_limits, too_fast
+from oneblock.bench.judge.in_hand import refused
+from oneblock.bench.judge.roofline import costs, stated_limits, too_fast
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
 from oneblock.bench.records.moments import moment
@@ -23,11 +24,12 @@ from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, 
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, Unreadable, to_json
 from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.measuring import Reference, References, measure
 from oneblock.bench.runs.partials import Partial, partials
 from oneblock.bench.runs.probes import not_run_here
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
-from oneblock.bench.worker.golden_job import GoldenJob, Proof
+from oneblock.bench.worker.golden_job import Proof
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.measure_job import Measured, MeasureJob
@@ -35,6 +37,8 @@ from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
 Tell = Callable[[str], None]  # what is being done, for people
+_WHOLE = "the time must hold all the work: mend the backend, or measure again where nothing else runs"
+_NONE = Reference(Outcome(Status.PASSED, result=Proof(0)))  # of what is only compiled
 
 
 @dataclass
@@ -59,7 +63,7 @@ class Run:
         self.written: dict[Path, Record] = {}
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
-        self._goldens: dict[str, Outcome[Proof]] = {}
+        self._references = References(bounds)
         self._stop = threading.Event()  # what is compiled is of no use any more
         self._elsewhere: set[tuple[str, Target]] = set()  # (backend, target) that run nothing here
 
@@ -150,9 +154,11 @@ class Run:
 
     def _launch(self, index: int, cell: Cell, folder: Path, tell: Tell) -> Partial:
         elsewhere = self._is_elsewhere(cell)
-        golden = Outcome(Status.PASSED, result=Proof(0)) if elsewhere else self._golden(cell, folder, tell)
-        if golden.result is None:
-            return Partial(golden.ending(), 0)
+        listen = _phases(cell.name, tell)
+        folder.mkdir(exist_ok=True)  # a backend may have removed it: that is not the next one's fault
+        reference = _NONE if elsewhere else self._references.of(cell, folder, listen)
+        if reference.outcome.result is None:
+            return Partial(reference.outcome.ending(), 0)
         caches = folder / self._identity(cell)
         cold = index < self.tier.processes  # the first round: nothing compiled before may help
         if cold:
@@ -160,33 +166,19 @@ class Run:
         job = MeasureJob(
             cell=cell,
             tier=self.tier.name,
-            golden=None if elsewhere else str(folder / f"{cell.question}.npz"),
+            answers=None if elsewhere else str(folder / f"{cell.key}.answers.npz"),
             index=index,
             cold_compile=cold or not caches.exists(),
             flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
             records=str(self.store.directory.resolve()) if index == 0 else None,
             detail=self.detail,
+            weights_sha256=reference.weights_sha256,
         )
-        outcome = launch(job, self.bounds, caches, _phases(cell.name, tell), self._stop)
-        return Partial(outcome, golden.result.wrong_tried)
-
-    def _golden(self, cell: Cell, folder: Path, tell: Tell) -> Outcome[Proof]:
-        """The reference of a cell's subject, computed once a run for all backends."""
-        folder.mkdir(exist_ok=True)  # a backend may have removed it: that is not the next one's fault
-        path = folder / f"{cell.question}.npz"
-        if cell.question not in self._goldens or (self._goldens[cell.question].result and not path.exists()):
-            needed = reference_bytes(cell)
-            if needed > self.bounds.memory_bytes:
-                reason = (
-                    f"the float64 reference alone needs {needed / 2**30:.1f} GiB, "
-                    f"and {self.bounds.memory_bytes / 2**30:.1f} GiB may be used"
-                )
-                outcome: Outcome[Proof] = Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size")
-            else:
-                job = GoldenJob(cell, str(path), answers=1 + max(1, self.tier.rechecks))
-                outcome = launch(job, self.bounds, listen=_phases(cell.name, tell))
-            self._goldens[cell.question] = outcome
-        return self._goldens[cell.question]
+        if elsewhere:
+            outcome = launch(job, self.bounds, caches, listen, self._stop)
+        else:
+            outcome = measure(job, reference, self.bounds, caches, listen, self._stop)
+        return Partial(outcome, reference.outcome.result.wrong_tried)
 
     def _finish(self, cell: Cell, launched: list[Partial], book: LimitsBook) -> None:
         first, measured = launched[0].outcome, launched[0].outcome.result or Measured()
@@ -220,7 +212,9 @@ class Run:
         )
         if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):
             record = replace(record, limits=reached())
-        if (reason := too_fast(record)) is not None:
+        if (reason := refused(launches, cell.target.platform)) is not None:
+            record = replace(record, status=Status.INVALID, reason=reason, hint=_WHOLE)
+        elif (reason := too_fast(record)) is not None:
             hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
             record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
         try:

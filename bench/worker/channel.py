@@ -1,6 +1,7 @@
-"""The worker's end of the pipe: a job comes as one line of JSON on standard input, events go as lines on descriptor 3.
+"""The worker's end of the line: a job comes as one line of JSON on standard input, events go as lines on descriptor 3.
 
-Events while it works, then one `Answer`. Standard output and error are the log.
+Events while it works, then one `Answer`; a `Question` is answered on the same descriptor. Standard output and error are
+the log.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic_core import to_json
 from oneblock.bench.worker.guard import guard
 
 if TYPE_CHECKING:
-    from oneblock.bench.worker.events import Event
+    from oneblock.bench.worker.events import Event, Question
 
 ANSWERS = 3
 
@@ -23,14 +24,7 @@ ANSWERS = 3
 def receive() -> dict[str, Any]:
     """The job, read before any toolchain is imported: from now on the worker dies with its parent, on its own CPUs."""
     guard(lifeline=0, answers=ANSWERS)
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        data = os.read(0, 65536)
-        if not data:
-            sys.exit("the job never came")
-        line += data
-    request = json.loads(line)
-    assert isinstance(request, dict)
+    request = _line(0, "the job never came")
     if request["cpus"] is not None:
         os.sched_setaffinity(0, request["cpus"])
     return request
@@ -41,3 +35,21 @@ def emit(event: Event) -> None:
     line = to_json(event, inf_nan_mode="constants") + b"\n"
     with open(ANSWERS, "wb", closefd=False) as answers:
         answers.write(line)
+
+
+def ask(question: Question) -> dict[str, Any]:
+    """What the parent answers to a question."""
+    emit(question)
+    return _line(ANSWERS, "nobody answers a question")
+
+
+def _line(descriptor: int, otherwise: str) -> dict[str, Any]:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        data = os.read(descriptor, 65536)
+        if not data:
+            sys.exit(otherwise)
+        line += data
+    said = json.loads(line)
+    assert isinstance(said, dict)
+    return said

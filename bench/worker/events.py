@@ -100,6 +100,33 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """It asks for an input that it has never seen: {"seed": ..., "elder": ...} is the answer."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    twin: bool  # whether as the twin of one before
+    event: Literal["wanted"] = "wanted"
+
+
+@dataclass(frozen=True)
+class Held:
+    """It has the answer to that input in hand: {"place": ...} says where to keep it, None to drop it."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    nbytes: Count
+    event: Literal["held"] = "held"
+
+
+@dataclass(frozen=True)
+class Window:
+    """It begins to time calls, or has just ended: {"again": ...} says whether to do so again."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    claimed_s: Annotated[float, Field(ge=0)] | None  # by its own clock; None at the beginning
+    event: Literal["window"] = "window"
+
+
+@dataclass(frozen=True)
 class Answer:
     """How the job ended: said once, and last."""
 
@@ -108,4 +135,5 @@ class Answer:
     event: Literal["outcome"] = "outcome"
 
 
-Event = Phase | Probing | ProbeRow | Task | Trying | Tried | Answer
+Question = Wanted | Held | Window  # to which the parent answers with a line of JSON
+Event = Phase | Probing | ProbeRow | Task | Trying | Tried | Question | Answer

@@ -22,6 +22,7 @@ class Proof:
     """That the reference is written, and of how many wrong answers its check rejected each."""
 
     wrong_tried: Count
+    weights_sha256: str | None = None  # of a checkpoint's weights; None for seeded ones
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class GoldenJob(Job[Proof]):
             reason = f"{workload.name} states the outputs {stated}, by which its bytes are counted, and gives {gives}"
             return Outcome(Status.INVALID, reason=reason, hint="mend the workload's `outputs`")
         golden.save(Path(self.path))
-        return Outcome(Status.PASSED, result=Proof(len(golden.wrong_tried)))
+        return Outcome(Status.PASSED, result=Proof(len(golden.wrong_tried), sha256))
 
 
 def _weights(cell: Cell, workload: Workload) -> tuple[Named, str | None]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import adapter
+from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.jobs import Checked, Job, Outcome, Result
 from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault
 from oneblock.compilers.api.process import PYTHON, kill_session, open_closed_streams, telling
@@ -32,9 +34,9 @@ _THREAD_COUNTS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLA
 
 def launch(
     job: Job[Result], bounds: Bounds, caches: Path | None = None, listen: Listener | None = None,
-    stop: threading.Event | None = None,
+    stop: threading.Event | None = None, examiner: Examiner | None = None,
 ) -> Outcome[Result]:  # fmt: skip
-    """Run one job and say how it ended; `listen` is told what the worker says before.
+    """Run one job and say how it ended; `listen` is told what the worker says before, `examiner` is what it may ask.
 
     `caches` is the folder for compilers' caches, thrown away if it is None. Stopped where `stop` is set meanwhile.
     """
@@ -47,7 +49,7 @@ def launch(
             process, answers = started.enter_context(_process(job, bounds, caches or folder, folder, log))
         except OSError as error:
             return _no_room(f"{error.filename or tempfile.gettempdir()}: {error.strerror}", Outcome(Status.CRASHED))
-        ended = Watch(process, answers, log, bounds, listen or (lambda _: None), stop).until_the_end()
+        ended = Watch(process, answers, log, bounds, listen or (lambda _: None), stop, examiner).until_the_end()
         started.close()  # and with it the worker
         outcome = _outcome(job, ended, process.returncode, bounds, _tail(log), kills_before)
         if outcome.status is Status.CRASHED and (full := _full(folder)) is not None:
@@ -102,32 +104,32 @@ def read_outcome(job: Job[Result], raw: Any) -> Outcome[Result]:
 @contextlib.contextmanager
 def _process(
     job: Job[Any], bounds: Bounds, caches: Path, folder: Path, log: BinaryIO
-) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A worker that has its job, and the descriptor of its answers; all that it started is killed at the end."""
-    read_end, write_end = os.pipe()
+) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """A worker that has its job, and the line to it; all that it started is killed at the end."""
     cpus = sorted(os.sched_getaffinity(0))[: bounds.threads] if hasattr(os, "sched_getaffinity") else None
     request = json.dumps(to_data(job) | {"cpus": cpus}).encode() + b"\n"
-    process = subprocess.Popen(
-        [*PYTHON, "-X", "faulthandler", "-c", _START, str(write_end)],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=_environment(bounds.threads, caches, folder),
-        pass_fds=(write_end,),
-        start_new_session=True,
-    )
-    os.close(write_end)
-    assert process.stdin is not None  # a pipe was asked for
-    try:
-        with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how
-            process.stdin.write(request)
-            process.stdin.flush()
-        yield process, read_end
-    finally:
-        kill_session(process)
-        os.close(read_end)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen(
+                [*PYTHON, "-X", "faulthandler", "-c", _START, str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(bounds.threads, caches, folder),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        assert process.stdin is not None  # a pipe was asked for
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how
+                process.stdin.write(request)
+                process.stdin.flush()
+            yield process, ours
+        finally:
+            kill_session(process)
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
 
 
 # The descriptor's number is the parent's choice; the worker knows it as 3. What `main` imports comes after the ties.

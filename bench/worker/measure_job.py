@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -25,15 +24,16 @@ from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.judge_job import FIRST, LAST
 from oneblock.bench.worker.sampling import calls_for, quiet, series, time_calls, warm_up
-from oneblock.bench.worker.subject import Fresh, Subject
+from oneblock.bench.worker.trial import NotInHand, Trial
 from oneblock.compilers import Detail
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import without_data
-from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.reference import check_weights
 from oneblock.workloads.answers.verdict import Check
 
 # Of which kind a status is evidence.
@@ -41,6 +41,7 @@ _KINDS = {
     Status.PASSED: Kind.MEASURED, Status.COMPILED: Kind.COMPILED, Status.INTERPRETED: Kind.INTERPRETED,
     Status.SIMULATED: Kind.SIMULATED,
 }  # fmt: skip
+ANSWERED = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)  # if what it answered is right
 
 
 @dataclass(frozen=True)
@@ -61,32 +62,37 @@ class MeasureJob(Job[Measured]):
 
     cell: Cell
     tier: str
-    golden: str | None  # the file that a GoldenJob wrote; None for what is not run here
+    answers: str | None  # the file to write those to that are to be judged; None for what is not run here
     index: int
     cold_compile: bool
     flush_bytes: int
     records: str | None  # the directory of records, where lowering stages are kept; None: they are not wanted
     detail: Detail = Detail.DEFAULT
+    weights_sha256: str | None = None  # of a checkpoint's weights, that the reference is of
 
     def do(self) -> Outcome[Measured]:
-        """Passed with a launch, or how far it came."""
+        """Passed with a launch, or how far it came; whether what it answered is right is for a JudgeJob to say."""
         try:
             return _measure(self)
+        except NotInHand as error:
+            return Outcome(Status.INVALID, reason=str(error), hint="mend the backend's `get`", result=Measured())
         except OutOfMemory as error:
             hint = "choose a smaller size; `oneblock run --fit batch|context` finds the largest that fits"
             return Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, result=Measured(memory=error.memory))
 
     def fault(self, outcome: Outcome[Measured]) -> str | None:
-        """A number without its launch, its check or its kind; or of another launch than was asked for."""
+        """A number without its launch or its kind, a verdict of its own; or another launch than was asked for."""
         measured, status = outcome.result or Measured(), outcome.status
-        launch, check = measured.launch, measured.check
+        launch = measured.launch
         if (launch is not None) != (status is Status.PASSED):
             return f"{status}, and {'no' if launch is None else 'a'} launch"
         asked = (self.index, self.cold_compile, self.flush_bytes)
         if launch is not None and (launch.index, launch.cold_compile, launch.flushed_bytes) != asked:
             return f"another launch than number {self.index}"
-        if status in (Status.PASSED, Status.INTERPRETED, Status.SIMULATED) and (check is None or not check.passed):
-            return f"{status}, and no check that passed"
+        if measured.check is not None:
+            return f"{status}, and judged by itself"
+        if status in ANSWERED and (self.answers is None or not Path(self.answers).is_file()):
+            return f"{status}, and no answers that could be judged"
         if (kind := _KINDS.get(status, outcome.kind)) is not outcome.kind:
             return f"{status}, and of the kind {outcome.kind}: expected {kind}"
         return None
@@ -103,10 +109,12 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     if device.kind is Kind.COMPILED:
         return _compile_only(job, backend, target, device, workload)
     emit(Phase("weights"))
-    weights, inputs = cell.weight_arrays(workload), partial(cell.input_arrays, workload)
+    weights = cell.weight_arrays(workload)
+    check_weights(weights, job.weights_sha256)
     emit(Phase("compiling"))
     start = perf_counter()
-    compiled = backend.compile(workload, cell.case, {**weights, **inputs(0)}, cell.ops_set, target)
+    arrays = {**weights, **cell.input_arrays(workload)}
+    compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, target)
     compile_s = perf_counter() - start
     measured = _lowered(compiled, job)
     compilations = backend.compilations()
@@ -116,20 +124,17 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
 
     if compiled.executable is None:
         return ended(Status.COMPILED, measured, "no device here to run it on")
-    assert job.golden is not None, "what is run needs a reference"
-    subject = Subject(compiled.executable, Golden.read(Path(job.golden)), weights, inputs)
+    assert job.answers is not None, "what is run gives answers"
+    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(workload, cell))
+    args = trial.args(cell.input_arrays(workload))
     emit(Phase("checking"))
-    before = subject.check(0)
-    measured = replace(measured, check=before)
-    if not before.passed:
-        return ended(Status.FAILED, measured, before.why)
+    trial.keep(FIRST, time_calls(trial.executable, args)[1])
     if device.kind in (Kind.INTERPRETED, Kind.SIMULATED):
+        trial.save(Path(job.answers))
         return ended(Status(device.kind), measured)  # their names are the same
-    launch, after = time_launch(job, subject, import_s, compile_s)
+    launch = time_launch(job, trial, args, import_s, compile_s)
     launch = replace(launch, compilations_by_calls=backend.compilations() - compilations)
-    if not after.passed:
-        reason = f"right before the timed loop and wrong in it: {after.why}"
-        return ended(Status.FAILED, replace(measured, check=after), reason)
+    trial.save(Path(job.answers))
     return ended(Status.PASSED, replace(measured, launch=launch))
 
 
@@ -156,41 +161,31 @@ def _lowered(compiled: Compiled, job: MeasureJob) -> Measured:
     return Measured(tuple(map(store.add_artifact, made.artifacts)), made.facts)
 
 
-def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: float) -> tuple[Launch, Check]:
-    """(what was measured, the worst verdict on outputs of timed calls and on one call after the loop)."""
-    tier, executable = find_tier(job.tier), subject.executable
+def time_launch(job: MeasureJob, trial: Trial, args: dict[str, Any], import_s: float, compile_s: float) -> Launch:
+    """What was measured; answers to be judged stay with the trial."""
+    tier, executable = find_tier(job.tier), trial.executable
     started, load_before = environment.now(), environment.load_average()
-    args = subject.args(0)
-
-    def cold() -> float:
-        executable.flush(job.flush_bytes)
-        return time_calls(executable, args)[0]
-
-    fresh, witness = (
-        Fresh(subject, job.cell.input_seed, job.index, tier),
-        executable if isinstance(executable, Witness) else None,
-    )
+    witness = executable if isinstance(executable, Witness) else None
     with quiet():
         emit(Phase("warming up"))
         warmup_s = warm_up(executable, args, tier)
         batch = calls_for(median(warmup_s))
         before = witness.state(args) if witness is not None else None
         emit(Phase("timing"))
-        cold_s, stopped_by = series(cold, tier, tier.rel_stderr)
+        cold_s, stopped_by = series(lambda: trial.cold(job.flush_bytes), tier, tier.rel_stderr)
         warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
-        fresh_s, _ = series(fresh.call, tier)
+        trial.until_enough(tier.cap_s)
+        trial.window(args, batch)
         device_s: list[float] = []
         if isinstance(executable, DeviceClock):
             device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
         after = witness.state(args) if witness is not None else None
-    emit(Phase("checking again"))
-    _, last = time_calls(executable, args)  # the very arguments that were timed: a call may not have changed them
-    verdicts = [*(subject.check(i, out) for i, out in fresh.timed), subject.check(0, last)]
+    trial.keep(LAST, time_calls(executable, args)[1])  # the very arguments that were timed: a call may not change them
     peak_bytes = executable.peak_bytes()
     evidence: DeviceEvidence | None = None
     if witness is not None and before is not None and after is not None:
         evidence = _evidence(witness, args, tier, before, after)
-    launch = Launch(
+    return Launch(
         index=job.index,
         started=started,
         cold_compile=job.cold_compile,
@@ -199,9 +194,9 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         warmup_s=tuple(warmup_s),
         cold_s=tuple(cold_s),
         warm_s=tuple(warm_s),
-        fresh_s=tuple(fresh_s),
+        fresh_s=tuple(trial.fresh_s),
         calls_per_sample=batch,
-        rechecked=len(fresh.timed),
+        rechecked=0,
         timer=executable.timer,
         flushed_bytes=job.flush_bytes,
         peak_rss_bytes=_peak_rss_bytes(),
@@ -212,8 +207,8 @@ def time_launch(job: MeasureJob, subject: Subject, import_s: float, compile_s: f
         stopped_by=stopped_by,
         device_s=tuple(device_s),
         evidence=evidence,
+        in_hand=trial.told(),
     )
-    return launch, next((verdict for verdict in verdicts if not verdict.passed), verdicts[-1])
 
 
 def _evidence(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
 from oneblock.backends.api.backend import Executable
-from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.worker.sampling import time_calls
 from oneblock.workloads.answers.arrays import Named
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
@@ -32,23 +29,3 @@ class Subject:
             out = self.executable.call(self.args(i))
             self.executable.wait(out)
         return self.golden.check(self.executable.get(out), i)
-
-
-class Fresh:
-    """Calls of inputs never seen before; a few of them, chosen at random, have references and are kept."""
-
-    def __init__(self, subject: Subject, seed: int, index: int, tier: Tier) -> None:
-        self.subject, self.index = subject, index
-        self.kept = random.Random(f"{seed}/{index}").sample(range(tier.least), tier.rechecks)
-        self.timed: list[tuple[int, Any]] = []
-        self.calls = 0
-
-    def call(self) -> float:
-        """The seconds of one."""
-        known = 1 + len(self.timed) if self.calls in self.kept else None  # inputs 1, 2, ... have references
-        self.calls += 1
-        unseen = self.subject.args(known if known is not None else 1000 * (self.index + 1) + self.calls)
-        seconds, out = time_calls(self.subject.executable, unseen)
-        if known is not None:
-            self.timed.append((known, out))
-        return seconds

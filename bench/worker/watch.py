@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import selectors
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ from typing import Annotated, Any, BinaryIO
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from oneblock.bench.worker.events import Answer, Event, Phase
+from oneblock.bench.worker.events import Answer, Event, Phase, Question
+from oneblock.bench.worker.examiner import Examiner
 from oneblock.compilers.api.process import resident_bytes
 
 Listener = Callable[[Event], None]
@@ -75,11 +77,11 @@ class Watch:
     """One watch; `until_the_end` is the whole of it."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], answers: int, log: BinaryIO, bounds: Bounds, listen: Listener,
-        stop: threading.Event | None = None,
+        self, process: subprocess.Popen[bytes], answers: socket.socket, log: BinaryIO, bounds: Bounds, listen: Listener,
+        stop: threading.Event | None = None, examiner: Examiner | None = None,
     ) -> None:  # fmt: skip
         self.process, self.answers, self.log, self.bounds, self.listen = process, answers, log, bounds, listen
-        self.stop = stop
+        self.stop, self.examiner, self.heard_s = stop, examiner, 0.0
         self.deadline = monotonic() + bounds.timeout_s
         self.lines, self.seen, self.done = _Lines(), Watched(), False
 
@@ -102,7 +104,11 @@ class Watch:
 
     def _read(self) -> bool:
         """Hear what has come; False at the end of the pipe."""
-        data = os.read(self.answers, 1 << 16)
+        try:
+            data = self.answers.recv(1 << 16)
+        except ConnectionResetError:  # it ended without having heard an answer of ours
+            return False
+        self.heard_s = monotonic()
         for line in self.lines.take(data):
             if not self.done:
                 self._hear(line)
@@ -126,9 +132,25 @@ class Watch:
             self.seen.outcome, self.done = event.outcome, True
             _ended(self.process, _FAREWELL_S)
             return
+        if isinstance(event, Question):
+            self._answer(event)
+            return
         if isinstance(event, Phase):
             self.seen.phase = event.name
         self.listen(event)
+
+    def _answer(self, question: Question) -> None:
+        """Without waiting for one that asks and does not listen."""
+        if self.examiner is None:
+            self._misspoke("asked what nobody answers")
+            return
+        line = json.dumps(self.examiner.hear(question, self.heard_s)).encode() + b"\n"
+        try:
+            self.answers.send(line, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self._misspoke("asked and did not listen")
+        except OSError:
+            return  # it is gone: the next read says so
 
     def _misspoke(self, how: str) -> None:
         self.seen.misspoke, self.done = how, True

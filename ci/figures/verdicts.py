@@ -30,10 +30,9 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.judge.stats import difference
 from oneblock.bench.records.record import Status
-from oneblock.bench.runs.run import _alone as alone
-from oneblock.bench.worker.golden_job import GoldenJob
-from oneblock.bench.worker.jobs import Job, Result
-from oneblock.bench.worker.launch import launch
+from oneblock.bench.runs.measuring import Reference, References, measure
+from oneblock.bench.runs.turns import alone
+from oneblock.bench.worker.jobs import Outcome, Result
 from oneblock.bench.worker.measure_job import MeasureJob
 from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads._workload import Case, Phase
@@ -61,23 +60,22 @@ def cell(side: str) -> Cell:
     return Cell(CASE, "float32", SIDES[side], "plain", Target("cpu"))
 
 
-def do(job: Job[Result], caches: Path) -> Result:
-    with alone():
-        outcome = launch(job, BOUNDS, caches)
+def done(outcome: Outcome[Result]) -> Result:
     if outcome.status is not Status.PASSED or outcome.result is None:
         sys.exit(f"{outcome.status}: {outcome.reason}\n" + "\n".join(outcome.log_tail))
     return outcome.result
 
 
-def pair(number: int, golden: Path) -> dict[str, list[tuple[float, ...]]]:
+def pair(number: int, reference: Reference, folder: Path) -> dict[str, list[tuple[float, ...]]]:
     """The cold samples of each launch of the three, pass by pass."""
     found: dict[str, list[tuple[float, ...]]] = {side: [] for side in SIDES}
     for index in range(TIER.launches):
         sides = list(SIDES)
         random.Random(f"{number}/{index}").shuffle(sides)
         for side in sides:
-            job = MeasureJob(cell(side), "verdicts", str(golden), index, False, FLUSH_BYTES, None)
-            launched = do(job, golden.parent / "caches").launch
+            job = MeasureJob(cell(side), "verdicts", str(folder / "answers.npz"), index, False, FLUSH_BYTES, None)
+            with alone(BOUNDS.timeout_s):
+                launched = done(measure(job, reference, BOUNDS, folder / "caches")).launch
             assert launched is not None
             found[side].append(launched.cold_s)
     return found
@@ -98,11 +96,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="oneblock-verdicts-") as scratch:
         folder = Path(scratch)
         register(folder, args.cap_s)
-        golden = folder / "golden.npz"
-        do(GoldenJob(cell("A"), str(golden), answers=1 + TIER.rechecks), folder)
+        reference = References(BOUNDS).of(cell("A"), folder, lambda event: None)
+        done(reference.outcome)
         console = Console(stderr=True)
         for number in track(range(args.pairs), "pairs", console=console):
-            pairs.append(judge(pair(number, golden)))
+            pairs.append(judge(pair(number, reference, folder)))
     report(pairs, conditions, args.cap_s, args.json)
 
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,12 +30,12 @@ from oneblock.bench.commands.show import _details
 from oneblock.bench.judge.doubts import doubts, timers_apart
 from oneblock.bench.records.record import SCHEMA, Launch
 from oneblock.bench.records.store import StoreError, adapter, read_record, to_json
+from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.measure_job import MeasureJob, time_launch
-from oneblock.bench.worker.subject import Subject
+from oneblock.bench.worker.trial import Trial
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
 from oneblock.workloads.answers.arrays import make_weights
-from oneblock.workloads.answers.reference import make_golden
 from tests.bench.report.test_report import ENVIRONMENT, launch, record
 from tests.conftest import REQUIRED, TARGET
 from tests.helpers.cases import case
@@ -485,12 +484,11 @@ def test_a_launch_asks_for_what_its_tier_wants(
     cell = Cell(case("norm"), "float32", "reference", "plain", Target("cpu"))
     workload = workloads.load("norm")
     weights = make_weights(workload, cell.case, cell.dtype, 0)
-    golden = make_golden(workload, cell.case, cell.dtype, weights, 1, 2)
     compiled = REFERENCE.compile(workload, cell.case, {}, "plain", Target("cpu"))
-    told = Told(compiled.executable)
+    told, examiner = Told(compiled.executable), Examiner(least=1)
     job = MeasureJob(cell, "smoke", None, 0, True, 2**20, None)
-    made, check = time_launch(job, Subject(told, golden, weights, partial(cell.input_arrays, workload)), 0.0, 0.0)
-    assert check.passed
+    trial = Trial(told, weights, lambda unseen: unseen.arrays(workload, cell), lambda asked: examiner.hear(asked, 0.0))
+    made = time_launch(job, trial, trial.args(cell.input_arrays(workload)), 0.0, 0.0)
     assert told.asked == ["state", "series", "state", *energy, "timers"]
     assert made.evidence is not None
     assert made.evidence.timers == GOOD.timers

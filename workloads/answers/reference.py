@@ -41,8 +41,7 @@ class Golden:
 
     def check_weights(self, weights: Named) -> None:
         """CheckpointError where these, read from a checkpoint, are not those that the reference is of."""
-        if self.weights_sha256 is not None and sha256_of(weights) != self.weights_sha256:
-            raise CheckpointError("the checkpoint changed since the reference was computed: the weights are others")
+        check_weights(weights, self.weights_sha256)
 
     def save(self, path: Path) -> None:
         """Write it as one .npz file, which carries its own description."""
@@ -71,6 +70,12 @@ class Golden:
             )
         tried, let_pass = tuple(head["wrong_tried"]), tuple(head["wrong_accepted"])
         return Golden(head["dtype"], head["input_seed"], answers, tried, let_pass, head["weights_sha256"])
+
+
+def check_weights(weights: Named, sha256: str | None) -> None:
+    """CheckpointError where these, read from a checkpoint, have another hash than those that a reference is of."""
+    if sha256 is not None and sha256_of(weights) != sha256:
+        raise CheckpointError("the checkpoint changed since the reference was computed: the weights are others")
 
 
 def make_golden(workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4) -> Golden:

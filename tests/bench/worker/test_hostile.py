@@ -52,7 +52,7 @@ def test_an_answer_is_validated_as_a_strangers(env: dict[str, str], tmp_path: Pa
         "answers_oddly": (Status.CRASHED, "answered what no MeasureJob answers: status: Input should be"),
         "answers_a_list": (Status.CRASHED, "answered what no MeasureJob answers"),
         "forges": (Status.CRASHED, "passed, and no result"),
-        "forges_interpreted": (Status.CRASHED, "interpreted, and no check that passed"),
+        "forges_interpreted": (Status.CRASHED, "interpreted, and no answers that could be judged"),
         "peak_nan": (Status.CRASHED, "launch.device_peak_bytes: Input should be a finite number"),
         "peak_text": (Status.CRASHED, "launch.device_peak_bytes: Input should be a valid integer"),
         "peak_huge": (Status.CRASHED, "launch.device_peak_bytes: Input should be less than"),

@@ -101,11 +101,11 @@ def a_check(*, passed: bool) -> Check:
     ("outcome", "says"),
     [
         (Outcome(Status.PASSED, Kind.MEASURED, "cpu"), "passed, and no launch"),
-        (Outcome(Status.PASSED, Kind.MEASURED, result=Measured(check=a_check(passed=True))), "passed, and no launch"),
-        (Outcome(Status.INTERPRETED, Kind.INTERPRETED, result=Measured()), "interpreted, and no check that passed"),
+        (Outcome(Status.PASSED, Kind.MEASURED, result=Measured()), "passed, and no launch"),
+        (Outcome(Status.INTERPRETED, Kind.INTERPRETED, result=Measured()), "interpreted, and no answers that could be"),
         (
-            Outcome(Status.SIMULATED, Kind.SIMULATED, result=Measured(check=a_check(passed=False))),
-            "simulated, and no check that passed",
+            Outcome(Status.SIMULATED, Kind.SIMULATED, result=Measured(check=a_check(passed=True))),
+            "simulated, and judged by itself",
         ),
         (Outcome(Status.COMPILED, Kind.MEASURED, result=Measured()), "of the kind measured: expected compiled"),
     ],

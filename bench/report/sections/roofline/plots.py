@@ -87,8 +87,7 @@ def _counted(row: Row) -> Iterator[dict[str, Any]]:
     facts, cell = row.record.facts, row.record.cell
     for step in by_step(facts) if facts else ():
         if _positive(step.flops) and _positive(step.hbm_bytes) and step.steps:
-            by = plain(f"{cell.backend} {cell.ops_set}")
-            yield {"step": plain(step.name), "by": by, "facets": row.facets, **_figures(step)}
+            yield {"step": plain(step.name), "by": plain(f"{cell.backend} {cell.ops_set}"), **_figures(step)}
 
 
 def _undrawn(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -143,8 +142,7 @@ def _placed(point: dict[str, Any], peak: float, rate: float) -> dict[str, Any]:
     intensity = point["flops"] / point["bytes"]
     said = {"FLOPs": f"{figures(point['flops'], 1e-6)} M", "bytes": f"{figures(point['bytes'], 1e-6)} MB"}
     said |= {"intensity": f"{figures(intensity)} FLOP per byte", "modelled time": point.get("time", "–")}
-    at = {"x": intensity, "y": min(peak, intensity * rate), "step": point["step"], "by": point["by"]}
-    return at | said | ({"facets": point["facets"]} if "facets" in point else {})  # the formula is of no backend
+    return {"x": intensity, "y": min(peak, intensity * rate), "step": point["step"], "by": point["by"], **said}
 
 
 def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str]) -> Spec:
@@ -153,7 +151,7 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
     y = quantity("y", title="FLOP per second (log)", scale=log(padding=12), axis={"format": "~s", "tickCount": 6})
     colour = name("backend", scale={"domain": list(backends)})
     shape = name("ops set", scale={"domain": _in_order({point["ops set"] for point in points})})
-    tips = [name(field) for field in points[0] if field not in ("x", "y", "facets")]
+    tips = [name(field) for field in points[0] if field not in ("x", "y")]
     of = mark("point", filled=True, size=80, opacity=0.9)
     layers = [layer(points, of, x=x, y=y, color=colour, shape=shape, tooltip=tips)]
     if limits is not None and limits.flops_per_s and limits.read_bytes_per_s:
@@ -202,5 +200,4 @@ def _point(row: Row) -> dict[str, Any]:
         "measured": f"{times.samples} samples",
         "doubts": "; ".join(map(str, record.doubts)) or "none",
     }
-    at = {"x": flops / read, "y": flops / times.cold_s, "facets": row.facets}
-    return at | {name: plain(text) for name, text in words.items()}
+    return {"x": flops / read, "y": flops / times.cold_s} | {name: plain(text) for name, text in words.items()}

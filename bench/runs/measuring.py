@@ -1,0 +1,100 @@
+"""Measuring a cell once and having its answers judged; and the references, of which a run computes each once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.tiers import tier as find_tier
+from oneblock.bench.judge.roofline import reference_bytes
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.examiner import Examiner
+from oneblock.bench.worker.golden_job import GoldenJob, Proof
+from oneblock.bench.worker.jobs import Outcome
+from oneblock.bench.worker.judge_job import Judged, JudgeJob
+from oneblock.bench.worker.launch import launch
+from oneblock.bench.worker.measure_job import ANSWERED, Measured, MeasureJob
+from oneblock.bench.worker.watch import Bounds, Listener
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference: how computing it ended, and what its file held. No file has it while something is timed."""
+
+    outcome: Outcome[Proof]
+    golden: bytes = b""
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of a checkpoint's weights, that it is of."""
+        return None if self.outcome.result is None else self.outcome.result.weights_sha256
+
+
+@dataclass
+class References:
+    """Those of the subjects of a run, for all backends."""
+
+    bounds: Bounds
+    found: dict[str, Reference] = field(default_factory=dict)
+
+    def of(self, cell: Cell, folder: Path, listen: Listener) -> Reference:
+        """The reference of a cell's subject, computed in that folder if it is not known."""
+        if cell.question not in self.found:
+            self.found[cell.question] = self._compute(cell, folder / f"{cell.question}.npz", listen)
+        return self.found[cell.question]
+
+    def _compute(self, cell: Cell, path: Path, listen: Listener) -> Reference:
+        needed = reference_bytes(cell)
+        if needed > self.bounds.memory_bytes:
+            reason = (
+                f"the float64 reference alone needs {needed / 2**30:.1f} GiB, "
+                f"and {self.bounds.memory_bytes / 2**30:.1f} GiB may be used"
+            )
+            return Reference(Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size"))
+        outcome = launch(GoldenJob(cell, str(path), answers=2), self.bounds, listen=listen)
+        if outcome.result is None:
+            return Reference(outcome)
+        golden = path.read_bytes()
+        path.unlink()
+        return Reference(outcome, golden)
+
+
+def measure(
+    job: MeasureJob, reference: Reference, bounds: Bounds, caches: Path, listen: Listener | None = None,
+    stop: Event | None = None,
+) -> Outcome[Measured]:  # fmt: skip
+    """Run a job that is to be timed in one process, and have its answers judged in another when that has ended."""
+    assert job.answers is not None, "a job whose answers are to be judged says where it writes them"
+    least = find_tier(job.tier).rechecks
+    examiner = Examiner(least)
+    answers, golden = Path(job.answers), Path(job.answers).with_suffix(".golden")
+    try:
+        outcome = launch(job, bounds, caches, listen, stop, examiner)
+        if outcome.status not in ANSWERED or outcome.result is None:
+            return outcome
+        golden.write_bytes(reference.golden)
+        kept = tuple((str(place), unseen) for place, unseen in examiner.shuffled())
+        judging = JudgeJob(job.cell, str(golden), job.answers, kept, least)
+        return _with_verdict(outcome, launch(judging, bounds, listen=listen, stop=stop), examiner)
+    finally:
+        for path in (answers, golden):
+            path.unlink(missing_ok=True)
+
+
+def _with_verdict(outcome: Outcome[Measured], judged: Outcome[Judged], examiner: Examiner) -> Outcome[Measured]:
+    assert outcome.result is not None
+    if judged.result is None:  # the judge's fault, or that of the file that it was given
+        return replace(judged.ending(), reason=f"its answers could not be judged: {judged.reason}")
+    measured = replace(outcome.result, check=judged.result.check)
+    if judged.status is not Status.PASSED:
+        ended = replace(outcome, status=judged.status, kind=None, reason=judged.reason, hint=judged.hint)
+        return replace(ended, result=replace(measured, launch=None))
+    if measured.launch is None:
+        return replace(outcome, result=measured)
+    in_hand = measured.launch.in_hand
+    if in_hand is not None:
+        in_hand = replace(in_hand, window_s=examiner.slow_clock)
+    timed = replace(measured.launch, rechecked=judged.result.timed, in_hand=in_hand)
+    return replace(outcome, result=replace(measured, launch=timed))

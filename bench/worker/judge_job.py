@@ -1,0 +1,90 @@
+"""The job that judges answers, once the process that gave and timed them has ended: there was no reference in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from oneblock import workloads
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.records.record import Status
+from oneblock.bench.worker.channel import emit
+from oneblock.bench.worker.events import Count, Phase
+from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.trial import read_answers
+from oneblock.bench.worker.unseen import Unseen
+from oneblock.workloads._workload import Workload
+from oneblock.workloads.answers.arrays import Named
+from oneblock.workloads.answers.reference import Golden, check_weights
+from oneblock.workloads.answers.verdict import Check, check
+from oneblock.workloads.ops.numpy_ops import NumpyOps
+
+FIRST, LAST = "first", "last"  # the answers to input 0, before and after all that is timed
+_WITHIN_S = 0.5  # answers are judged for so long, and `least` of them however long it takes
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The worst verdict, and of how many timed calls."""
+
+    check: Check
+    timed: Count
+
+
+@dataclass(frozen=True)
+class JudgeJob(Job[Judged]):
+    """Judge the answers that a measurement kept."""
+
+    cell: Cell
+    golden: str  # the file that a GoldenJob wrote: of its first input, and of what each output may err by
+    answers: str  # the file that the measurement wrote
+    kept: tuple[tuple[str, Unseen], ...]  # which input each is the answer to, in the order in which they are judged
+    least: int
+
+    def do(self) -> Outcome[Judged]:
+        """Failed with the first answer that is wrong, and when it was given."""
+        emit(Phase("judging the answers"))
+        answers, golden = read_answers(Path(self.answers)), Golden.read(Path(self.golden))
+        before = golden.check(answers[FIRST])
+        if not before.passed:
+            return Outcome(Status.FAILED, reason=before.why, result=Judged(before, 0))
+        if LAST not in answers:
+            return Outcome(Status.PASSED, result=Judged(before, 0))
+        worst, timed, stale = self._timed(golden, answers)
+        if worst.passed:
+            worst = golden.check(answers[LAST])
+        if worst.passed:
+            return Outcome(Status.PASSED, result=Judged(worst, timed))
+        why = "it is the answer to another input" if stale else worst.why
+        reason = f"right before the timed loop and wrong in it: {why}"
+        return Outcome(Status.FAILED, reason=reason, result=Judged(worst, timed))
+
+    def _timed(self, golden: Golden, answers: dict[str, Named]) -> tuple[Check, int, bool]:
+        """(the first wrong verdict or the last, how many were judged, whether the wrong one belongs to another)."""
+        workload, start = workloads.load(self.cell.case.workload), perf_counter()
+        weights = self.cell.weight_arrays(workload)
+        check_weights(weights, golden.weights_sha256)
+        exact = {name: w.astype(np.float64) for name, w in weights.items()}
+        verdict, timed = golden.check(answers[LAST]), 0
+        for place, unseen in self.kept:
+            if timed >= self.least and perf_counter() - start > _WITHIN_S:
+                break
+            verdict, timed = self._check(golden, workload, exact, unseen, answers[place]), timed + 1
+            if not verdict.passed:
+                return verdict, timed, _is_anothers(place, answers)
+        return verdict, timed, False
+
+    def _check(self, golden: Golden, workload: Workload, exact: Named, unseen: Unseen, got: Named) -> Check:
+        inputs = {name: x.astype(np.float64) for name, x in unseen.arrays(workload, self.cell).items()}
+        reference = workload.program(NumpyOps(), self.cell.case, exact | inputs)
+        return check(got, reference, golden.answers[0].allowances, self.cell.dtype)
+
+
+def _is_anothers(place: str, answers: dict[str, Named]) -> bool:
+    """Whether the same answer was given to another input."""
+    own = answers[place]
+    others = [other for of, other in answers.items() if of != place]
+    return any(all(np.array_equal(own[name], other.get(name)) for name in own) for other in others)  # type: ignore[arg-type]
