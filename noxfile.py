@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -16,7 +17,9 @@ nox.options.sessions = ["lint", "types", "tests"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 BACKENDS = sorted(EXTRAS.keys() - PYPROJECT["tool"]["oneblock"]["extras-that-are-no-backend"])
-LOCK = "--constraint=ci/constraints.txt"
+OWN = (*PYPROJECT["project"]["dependencies"], *PYPROJECT["build-system"]["requires"])
+CUDA_JAX = "jax[cuda13]>=0.10,<0.11"
+TOOLS = ("build", "nox", "uv", "virtualenv")
 # What stands for a device where there is none.
 COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1"}
 CONTRACT = "tests/contract/test_backends.py"
@@ -27,6 +30,26 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
+def needs(*extras: str) -> list[str]:
+    """The requirements of some of this tree's extras, and of those that they name."""
+    found: list[str] = []
+    for requirement in (requirement for extra in extras for requirement in EXTRAS[extra]):
+        inner = re.fullmatch(r"oneblock\[(.+)\]", requirement)
+        found += needs(*inner[1].split(",")) if inner else [requirement]
+    return found
+
+
+def locked(session: nox.Session, *requirements: str) -> None:
+    """Install requirements, each file by a hash of the lock."""
+    session.run_install("python", "ci/install.py", *requirements, silent=True)
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install requirements with this tree's own, each file by a hash of the lock, and then the tree alone."""
+    locked(session, *OWN, *requirements)
+    session.install("--no-deps", "--no-build-isolation", "-e.")
+
+
 def test_files(*names: str) -> list[str]:
     """The test files of these names, wherever in the tests' tree they are; a name that is none is an error."""
     return [str(next(Path("tests").rglob(f"test_{name}.py"))) for name in names]
@@ -35,7 +58,7 @@ def test_files(*names: str) -> list[str]:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting, who imports whom, what the structure costs a reader, and how far a job travels."""
-    session.install(LOCK, "-e.", *group("lint"))
+    install(session, *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-logo")
@@ -48,7 +71,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, under the names that the code is imported by."""
-    session.install(LOCK, "-e.", *group("types"))
+    install(session, *group("types"))
     stage = Path(session.create_tmp(), "oneblock")
     stage.unlink(missing_ok=True)
     stage.symlink_to(Path.cwd())
@@ -60,7 +83,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests without any toolchain: what needs one skips, saying why; `backend(NAME)` forbids that."""
-    session.install(LOCK, "-e.", *group("test"))
+    install(session, *group("test"))
     # What needs NumPy alone is here always: of those backends nothing may skip.
     session.run("pytest", *session.posargs, env={"ONEBLOCK_REQUIRE": "reference"})
     if not session.posargs:
@@ -77,7 +100,7 @@ def backend(session: nox.Session, backend: str) -> None:
         session.error("torchxla is tied to another PyTorch: `nox -s torchxla`")
     if backend == "neuron_torch":
         session.error("what it needs is not on PyPI: `nox -s neuron`")
-    session.install(LOCK, f"-e.[{backend}]", *group("test"), *authority)
+    install(session, *needs(backend), *group("test"), *authority)
     own = Path("tests", "backends", f"test_{backend}.py")
     files = [*(test_files("authority") if authority else []), *([str(own)] if own.exists() else [])]
     if backend == "torch_inductor":
@@ -94,7 +117,7 @@ def backend(session: nox.Session, backend: str) -> None:
 def torch(session: nox.Session) -> None:
     """Run all that PyTorch alone runs, eager and Inductor, in one environment, skipping forbidden."""
     names = ("torch_eager", "torch_inductor")
-    session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"), *group("authority"))
+    install(session, *needs(*names), *group("test"), *group("authority"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     # Inductor takes ten seconds for a program: of the answers a few, and `backend(torch_inductor)` asks for all.
     few = "torch_eager or torch_inductor and (few or not right_answer)"
@@ -107,7 +130,7 @@ def torch(session: nox.Session) -> None:
 def xla(session: nox.Session) -> None:
     """Run all that reaches the TPU's compiler in one environment, without a TPU, skipping forbidden."""
     names = ("xla_tpu", "pallas_tpu", "torch_tpu", "jax_xla")
-    session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
+    install(session, *needs(*names), *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     contract = (CONTRACT, "-nauto", "-k")
     # All compile for the CPU with one XLA: of two the parts of a block are asked in bfloat16, whose errors show most.
@@ -123,7 +146,7 @@ def xla(session: nox.Session) -> None:
 def triton(session: nox.Session) -> None:
     """Run all that reaches Triton, its interpreter and its compilers, without a GPU, skipping forbidden."""
     names = ("triton_kernels", "inductor_gpu")
-    session.install(LOCK, f"-e.[{','.join(names)}]", *group("test"))
+    install(session, *needs(*names), *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     contract = (CONTRACT, "-nauto", "-k")
     # Inductor takes ten seconds for a program: of the answers a few, and `backend(inductor_gpu)` asks for all.
@@ -139,7 +162,7 @@ def triton(session: nox.Session) -> None:
 @nox.session(default=False)
 def tvm(session: nox.Session) -> None:
     """Run the contract on TVM, on the CPU and for a GPU, and its tests, skipping forbidden."""
-    session.install(LOCK, "-e.[tvm_relax]", "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
+    install(session, *needs("tvm_relax"), "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
     env = {"ONEBLOCK_REQUIRE": "tvm_relax"}
     # It takes five seconds for a program: of the answers a few, and `backend(tvm_relax)` asks for all.
     contract = (CONTRACT, "-nauto", "-k", "tvm_relax and (few or not right_answer)")
@@ -152,12 +175,12 @@ def tvm(session: nox.Session) -> None:
 @nox.session(default=False)
 def torchxla(session: nox.Session) -> None:
     """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`."""
-    wheels = [requirement for requirement in EXTRAS["torchxla"] if requirement.startswith("torch")]  # not locked
-    session.install(LOCK, "-e.[xla_tpu]", *group("test"))
+    wheels = [requirement for requirement in EXTRAS["torchxla"] if requirement.startswith("torch")]
+    install(session, *needs("xla_tpu"), *group("test"))
     if "full" in session.posargs:
-        session.install(*wheels)
+        locked(session, *wheels)
     else:
-        session.install("--no-deps", *wheels)
+        locked(session, "--no-deps", *wheels)
         session.run("python", "ci/light_torchxla.py")
     words = [word for word in session.posargs if word != "full"]
     files = (CONTRACT, "tests/backends/test_torch_ways.py")
@@ -171,8 +194,7 @@ def gpu(session: nox.Session) -> None:
     Eager's native ops are cuBLAS and SDPA. Words after `--` go to `oneblock run`: `nox -s gpu -- --tier smoke`.
     """
     names = ("torch_eager", "torch_inductor", "triton_kernels")
-    # Not locked: the lock's Triton is that of the CPU's torch, and PyPI's torch for CUDA is tied to another.
-    session.install(f"-e.[{','.join(names)}]", "jax[cuda13]>=0.10,<0.11", *group("gpu"), *group("test"))
+    install(session, *needs(*names), CUDA_JAX, *group("gpu"), *group("test"))
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join((*names, "jax_xla")), "ONEBLOCK_TARGET": "cuda"}
     session.run("pytest", CONTRACT, "-k", " or ".join((*names, "jax_xla")), env=env)
@@ -204,7 +226,7 @@ def tpu(session: nox.Session) -> None:
     Words after `--` go to `oneblock run`.
     """
     names = ("xla_tpu", "jax_xla", "pallas_tpu")
-    session.install(LOCK, "-e.[xla_tpu,pallas_tpu]", *group("test"))
+    install(session, *needs("xla_tpu", "pallas_tpu"), *group("test"))
     session.run("oneblock", "doctor")
     env = {"ONEBLOCK_REQUIRE": ",".join(names), "ONEBLOCK_TARGET": "tpu"}
     session.run("pytest", CONTRACT, "-k", " or ".join(names), env=env)
@@ -259,7 +281,7 @@ def neuron(session: nox.Session) -> None:
 @nox.session(default=False)
 def notebooks(session: nox.Session) -> None:
     """Write labs/notebooks/ anew from labs/*.py, run every cell on the CPU, and prove that the check can fail."""
-    session.install(LOCK, "-e.[xla_tpu]", *group("notebooks"))
+    install(session, *needs("xla_tpu"), *group("notebooks"))
     session.run("python", "-m", "oneblock.labs._notebooks")
     folder = Path(session.create_tmp(), "run").resolve()
     shutil.rmtree(folder, ignore_errors=True)  # a record that is there already would not be made again
@@ -273,7 +295,7 @@ def faults(session: nox.Session) -> None:
 
     Other words after `--` go to pytest: `nox -s faults -- --seed 7 -k bundles`.
     """
-    session.install(LOCK, "-e.", *group("test"))
+    install(session, *group("test"))
     few = ("--slice=2", "--hypothesis-profile=slice", "--hypothesis-seed=0")
     words = [word for word in session.posargs if word != "slice"]
     chosen = few if "slice" in session.posargs else ("--hypothesis-profile=whole",)
@@ -286,7 +308,7 @@ def study(session: nox.Session) -> None:
 
     Words after `--` go to `oneblock run`: `nox -s study -- --tier standard`.
     """
-    session.install(LOCK, "-e.[study]")
+    install(session, *needs("study"))
     session.run("oneblock", "doctor")
     names = ("reference", "torch_eager", "torch_inductor", "jax_xla")
     cells = ["block", "--preset", "gpt2", "--preset", "llama-1b", "--dtype", "float32", "--dtype", "bfloat16"]
@@ -308,7 +330,7 @@ def study(session: nox.Session) -> None:
 @nox.session(default=False)
 def page(session: nox.Session) -> None:
     """Look at the report in a browser, Debian's chromium, skipping forbidden."""
-    session.install(LOCK, "-e.", *group("test"), *group("browser"))
+    install(session, *group("test"), *group("browser"))
     env = {"ONEBLOCK_REQUIRE_BROWSER": "1"}
     session.run("pytest", "-nauto", *test_files("page", "report_explorer"), *session.posargs, env=env)
 
@@ -316,14 +338,13 @@ def page(session: nox.Session) -> None:
 @nox.session(default=False)
 def wheel(session: nox.Session) -> None:
     """Build sdist and wheel, install each way, and use it away from this folder."""
-    session.install("build")
+    locked(session, *OWN, "build")
     out = Path(session.create_tmp()).resolve()
     for old in out.glob("*"):
         old.unlink()
-    session.run("python", "-m", "build", "--outdir", str(out))
-    session.install(LOCK, ".")  # with what it needs; then each way alone
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out))
     for source in (*out.glob("*.whl"), *out.glob("*.tar.gz"), Path.cwd()):
-        session.install("--force-reinstall", "--no-deps", str(source))
+        session.install("--force-reinstall", "--no-deps", "--no-build-isolation", str(source))
         with session.chdir(out):
             session.run("python", str(Path(__file__).parent / "ci" / "installed.py"))
             session.run("oneblock", "run", "norm", "--preset=tiny", "--backend=reference", "-o", "records", "--again")
@@ -333,16 +354,22 @@ def wheel(session: nox.Session) -> None:
 @nox.session(default=False)
 def figures(session: nox.Session) -> None:
     """Measure the project's own figures: start-up, overhead, transformers' layer, bandwidth, tuned. Takes long."""
-    session.install(LOCK, "-e.[study]", *group("authority"))
+    install(session, *needs("study"), *group("authority"))
     for name in session.posargs or ("startup", "overhead", "transformers_layer", "bandwidth", "tuned"):
         session.run("python", f"ci/figures/{name}.py")
 
 
 @nox.session(default=False)
 def lock(session: nox.Session) -> None:
-    """Write ci/constraints.txt anew: what the ranges in pyproject.toml come to today, in one environment."""
-    session.install("-e.[study]", "torch==2.13.0", *group("test"), *group("types"), *group("authority"))
-    frozen = session.run("pip", "freeze", "--exclude-editable", "--exclude", "setuptools", silent=True)
-    lines = [line.split("+")[0] for line in str(frozen).splitlines() if "==" in line]  # +cpu is a build, not a version
-    head = "# Written by `nox -s lock`: one resolution of pyproject.toml's ranges, which the sessions install.\n"
-    Path("ci", "constraints.txt").write_text(head + "\n".join(lines) + "\n")
+    """Write ci/constraints.txt anew: what the ranges in pyproject.toml come to today, with the hashes of all files."""
+    locked(session, "uv")
+    apart = {"torchxla", "neuron_torch"}  # each with a torch of its own; that of the second is AWS's affair
+    groups = (one for name in PYPROJECT["dependency-groups"] for one in group(name))
+    cpu = {*OWN, *needs(*sorted(EXTRAS.keys() - apart)), *groups, *TOOLS}
+    cuda = {*cpu, CUDA_JAX} - set(EXTRAS["triton_kernels"])  # PyPI's torch names its own Triton
+    folder = Path(session.create_tmp())
+    lists = {"cpu": cpu, "cuda": cuda, "torchxla": {*OWN, *needs("torchxla"), *group("test")}}
+    for name, requirements in lists.items():
+        Path(folder, f"{name}.txt").write_text("\n".join(sorted(requirements)))
+    Path(folder, "cpu.overrides").write_text(next(one for one in cpu if one.startswith("triton")))
+    session.run("python", "ci/lock.py", *(str(folder / f"{name}.txt") for name in lists))

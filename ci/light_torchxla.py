@@ -115,7 +115,7 @@ def main() -> None:
     requirements = [*(distribution("torch").requires or ()), *(distribution("torch-xla").requires or ())]
     wanted = [r for r in requirements if "extra ==" not in r and not r.startswith(LEFT_OUT)]
     wanted += [r for r in requirements if r.startswith(CUDA_RUNTIME)]
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *wanted], check=True)
+    subprocess.run([sys.executable, str(Path(__file__).with_name("install.py")), *wanted], check=True)
     site = Path(str(distribution("torch").locate_file("")))
     home = site / "torch" / "lib"
     found, missing = loaded([home, *site.glob("nvidia/*/lib")])

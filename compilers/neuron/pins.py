@@ -24,7 +24,7 @@ PINS = {
 }
 
 # What torch-neuronx needs of AWS's own, and whose name PyPI has, too: installed with it, from AWS's index.
-BROUGHT = "libneuronxla>=2.2,<2.3"
+BROUGHT = "libneuronxla==2.2.17544.0"
 
 TRACED = ("inf2", "trn1", "trn2")  # what the last torch-neuronx is for
 ON_DEVICE = ("neuronx-cc", "nki", "torch-neuronx")  # what a kernel takes to be run on a device

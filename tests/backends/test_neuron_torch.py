@@ -31,7 +31,7 @@ from tests.conftest import REQUIRED
 from tests.helpers import fake_neuron
 from tests.helpers.cases import ALL, case, name
 
-PINNED = "neuronx-cc==2.27.5334.0 torch-neuronx==2.9.0.2.15.32035 'libneuronxla>=2.2,<2.3'"
+PINNED = "neuronx-cc==2.27.5334.0 torch-neuronx==2.9.0.2.15.32035 libneuronxla==2.2.17544.0"
 LINE = (
     f'pip install --no-deps --index-url "$NEURON_PIP_INDEX" {PINNED} && pip install {PINNED}'
     '  # NEURON_PIP_INDEX is AWS\'s index: see "Install" in the Neuron documentation'
