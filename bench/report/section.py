@@ -12,6 +12,7 @@ from oneblock.compilers.api.kind import Kind
 
 RESERVED = frozenset({"format", "version", "title", "against", "left_out"})  # of report.json, beside the tables
 FRAME_IDS = frozenset({"page", "filters", "plots"})  # of the page around the sections
+OPEN = 3  # parts of a section, such as subjects: more are folded, each under its heading
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 

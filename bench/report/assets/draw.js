@@ -23,11 +23,27 @@ const options = {
 };
 const specs = JSON.parse(document.getElementById("plots")?.textContent ?? "[]");
 
-async function drawn(place) { // once, when it comes near the window: a page may have hundreds
-  const number = Number(place.id.slice("plot-".length));
-  if (!specs[number] || place.dataset.drawn) return;
+// A plot of what the filters ask for, as high as its rows need; null where nothing of it is left.
+function filtered(spec) {
+  const asked = FACETS.map((facet) => [facet, state.read().get(`f.${facet}`)]).filter(([, value]) => value);
+  if (!asked.length) return spec;
+  const all = [], left = [];
+  const keep = (values) => values.filter((one) => {
+    const is = asked.every(([facet, value]) => (one.facets?.[facet] ?? value) === value);
+    if (one.facets) { all.push(one); if (is) left.push(one); }
+    return is;
+  });
+  const of = (part) => ({ ...part, ...part.data?.values ? { data: { values: keep(part.data.values) } } : {}, ...part.layer ? { layer: part.layer.map(of) } : {} });
+  const made = of(spec), rows = (ones) => new Set(ones.map((one) => one.row)).size;
+  return all.length && !left.length ? null : { ...made, height: Math.ceil(spec.height * rows(left) / rows(all)) || spec.height };
+}
+
+async function drawn(place) { // when it comes near the window, for a page may have hundreds, and when the filters change
+  const number = Number(place.id.slice("plot-".length)), spec = specs[number] && filtered(specs[number]);
+  if (!specs[number]) return;
   place.dataset.drawn = "yes";
-  try { await vegaEmbed(place, specs[number], options); }
+  if (!spec) { place.replaceChildren(el("p", { class: "soft" }, "Nothing of this plot passes the filters.")); return; }
+  try { await vegaEmbed(place, spec, options); }
   catch (error) { place.textContent = `This plot could not be drawn (${error.message}); the tables have its numbers.`; }
 }
 
@@ -39,4 +55,8 @@ places.forEach((place) => {
   if (height) place.style.minHeight = `${height + 70}px`; // so that nothing jumps when it is drawn
   near.observe(place);
 });
-addEventListener("beforeprint", () => places.forEach(drawn));
+document.addEventListener("filtered", () => places.filter((place) => place.dataset.drawn).forEach(drawn));
+addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("details.subject")) one.open = true;
+  places.filter((place) => !place.dataset.drawn).forEach(drawn);
+});

@@ -66,6 +66,10 @@ function filters() {
       const rows = [...group.querySelectorAll("tbody > tr[data-backend]")];
       if (!group.hidden && rows.length && rows.every((row) => row.hidden)) group.hidden = true;
     }
+    for (const part of document.querySelectorAll(".part")) { // a table without a column or a row that is asked for
+      const any = (what) => [...part.querySelectorAll(what)].some((one) => !one.hidden);
+      part.hidden = !any("thead th[data-backend]") || !any("tbody tr");
+    }
     for (const answer of document.querySelectorAll(".answer")) { // the fastest of those that are asked for
       const asked = [...answer.querySelectorAll(".way")], first = asked.find((way) => !wrong(way, selects));
       for (const way of asked) way.hidden = way !== first;
@@ -75,6 +79,7 @@ function filters() {
     const shown = rows.filter((one) => !one.hidden && !one.closest("[hidden]")).length;
     said.textContent = shown < rows.length ? `${shown} of ${rows.length} rows; doubts and failures are never hidden` : "";
     state.write(Object.fromEntries(selects.map((select) => [`f.${select.name}`, select.value])));
+    document.dispatchEvent(new Event("filtered")); // the plots
   }
   if (selects.some((select) => select.value)) apply();
 }

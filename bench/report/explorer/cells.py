@@ -47,6 +47,7 @@ class ExplorerCell:
     name: str
     subject: str
     label: str
+    phase: str  # with its length, which the label lacks: "decode S512"
     path: str
     status: str
     kind: str | None

@@ -99,6 +99,7 @@ def _cell(number: int, path: Path, record: Record) -> ExplorerCell:
         name=plain(cell.name),
         subject=plain(cell.subject),
         label=plain(f"{cell.backend} · {cell.ops_set} · {cell.target}"),
+        phase=plain(f"{cell.case.phase} " + (f"T{cell.case.T}" if cell.case.S == cell.case.T else f"S{cell.case.S}")),
         path=plain(path.name),
         status=record.status.value,
         kind=record.kind.value if record.kind else None,

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from oneblock.bench.cells.cell import digest
+from oneblock.bench.format.text import plain
 from oneblock.bench.judge.roofline import Bound, bound
 from oneblock.bench.judge.stats import centre, interval
 from oneblock.bench.records.command import not_said, run_command
@@ -64,6 +65,14 @@ class Row:
         """Backend, ops set and target: what is compared."""
         cell = self.record.cell
         return cell.backend, cell.ops_set, cell.target
+
+    @property
+    def facets(self) -> dict[str, str]:
+        """What the page's filters ask of it; a point of a plot has them, too."""
+        cell, kind = self.record.cell, self.record.kind
+        found = {"workload": cell.case.workload, "preset": cell.case.config.name, "phase": cell.case.phase.value}
+        found |= {"dtype": cell.dtype, "backend": cell.backend, "kind": kind.value if kind else "none"}
+        return {name: plain(value) for name, value in found.items()}
 
     @property
     def command(self) -> str:

@@ -299,6 +299,7 @@ def test_filters_hide_rows_and_never_failures(tab: Tab) -> None:
     page.select_option("#filters [name=backend]", "jax_xla")
     assert 0 < rows.count() < before
     assert page.locator("section[aria-labelledby=matrix] thead th:visible").count() == 2
+    assert page.locator("section[aria-labelledby=matrix] caption:visible").all_inner_texts() == ["cpu cold median, ms"]
     assert "f.backend=jax_xla" in page.url
     assert page.locator("section[aria-labelledby=doubts]").is_visible()
     page.click("text=show all")
@@ -317,6 +318,59 @@ def test_the_answer_is_on_the_first_screen_and_follows_the_filters(tab: Tab) -> 
     assert way.count() == 0, "what was interpreted has no time"
     page.click("text=show all")
     assert way.get_attribute("data-backend") == "tvm_relax"
+
+
+def test_plots_follow_the_filters_and_come_back(tab: Tab) -> None:
+    page = tab.open()
+    page.locator("#roofline").scroll_into_view_if_needed()
+    points = (
+        "document.querySelectorAll('section[aria-labelledby=roofline] .chart path[aria-label*=\"backend: \"]').length"
+    )
+    until(page, f"{points} === 3")
+    page.select_option("#filters [name=backend]", "tvm_relax")
+    until(page, f"{points} === 1")
+    page.select_option("#filters [name=backend]", "neuron_nki")
+    page.get_by_text("Nothing of this plot passes the filters.").first.wait_for()
+    page.click("text=show all")
+    until(page, f"{points} === 3")
+
+
+def test_the_index_stays_in_sight_and_the_explorer_comes_before_the_tables(tab: Tab) -> None:
+    page = tab.open()
+    top = "document.getElementById('{}').getBoundingClientRect().top"
+    assert page.evaluate(f"{top.format('explorer')} < {top.format('subjects')}")
+    page.evaluate("scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })")
+    box = page.locator("nav.index").bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < 5
+
+
+def test_the_explorer_begins_with_one_step_before_and_after_one_compiler(tab: Tab, study: Path) -> None:
+    page = tab.open()
+    left, right = (
+        page.locator(f"[aria-label='{side}: cell'] option:checked").inner_text() for side in ("left", "right")
+    )
+    assert left == right
+    assert left.startswith("prefill T16 · "), "a name tells the phase, which is no longer under a heading once chosen"
+    stages = [page.locator(f"[aria-label='{side}: stage'] option:checked").inner_text() for side in ("left", "right")]
+    assert stages[0].startswith("lowered")
+    assert stages[1].startswith("optimized")
+    assert any(in_sight(page, "l").values())
+    assert any(in_sight(page, "r").values())
+
+
+def test_a_search_scrolls_to_its_hit_in_a_long_line(browser: Any, tmp_path: Path) -> None:
+    store(tmp_path / "records", record("jax_xla"), hlo=f"HloModule m\n{'x' * 900} needle y\n")
+    write([tmp_path / "records"], tmp_path / "page.html", "Long")
+    tab = Tab(browser, tmp_path / "page.html")
+    page = tab.open("l=0.hlo")
+    page.locator("[aria-label='left: search']").fill("needle")
+    mark, box = page.locator("#pane-l mark").bounding_box(), page.locator("#pane-l").bounding_box()
+    assert mark is not None
+    assert box is not None
+    assert box["x"] < mark["x"] < mark["x"] + mark["width"] < box["x"] + box["width"]
+    tab.quiet()
+    tab.context.close()
 
 
 def test_a_link_unfolds_what_it_leads_to(browser: Any, tmp_path: Path) -> None:

@@ -267,6 +267,22 @@ def test_different_machines_and_tiers_are_never_ranked_together() -> None:
     assert "Machine 2" in text
 
 
+def test_what_was_not_asked_for_makes_no_column_of_another_platform() -> None:
+    tpu = ended(Status.UNAVAILABLE, "t", kind=None, launches=(), check=None)
+    tpu = replace(tpu, cell=replace(tpu.cell, target=Target("tpu", "v5e"), dtype="bfloat16"))
+    text = page_of(record(), record("torch_eager", T=32), tpu)
+    part = text[text.index('<h2 id="matrix">') : text.index('<h2 id="doubts">')]
+    assert re.findall(r"<caption><b>(\w+)</b>", part) == ["cpu", "tpu"]
+    assert part.count('title="not run"') == 2, "of two subjects on the CPU, one way each"
+
+
+def test_many_subjects_are_folded_and_few_are_not() -> None:
+    few, many = (page_of(*(record(T=n + 1) for n in range(count))) for count in (3, 4))
+    assert few.count('<details class="subject" open>') == 3
+    assert (many.count('<details class="subject">'), many.count('<details class="subject" open>')) == (4, 0)
+    assert "1 cell, the fastest reference plain, 12.3 ms" in many
+
+
 def test_an_older_failure_stays_visible() -> None:
     old = ended(Status.CRASHED, "reference")
     text = page_of(old, replace(record(), created="2026-02-01T00:00:00.000Z"))

@@ -115,7 +115,11 @@ def test_a_compiled_cell_is_no_failure_and_has_no_place_among_measured_times() -
     measured = section(text, "subjects")
     assert "3.21" not in measured
     assert "1 cell compiled for a device that is not here" in measured
-    assert 'href="#compiled"' in section(text, "matrix")
+    overview = section(text, "matrix")
+    assert re.findall(r'<a class="count" href="#compiled-1">(.*?)</a>', overview) == ["6.50"], "a count, in MB"
+    assert len(re.findall("<caption>", overview)) == 2, "in a table of its own: kinds share no column"
+    assert "not counted" in section(page_of(compiled(hbm_bytes=None)), "matrix")
+    assert "not counted" not in overview
 
 
 def test_a_plot_of_estimates_holds_no_measured_time() -> None:
@@ -123,6 +127,14 @@ def test_a_plot_of_estimates_holds_no_measured_time() -> None:
     assert [point["ms"] for point in values(plots[0])][1:] == pytest.approx([3.21, 6.54])
     assert {point["method"] for point in values(plots[0])} == {"roofline", "xla", "llo"}
     assert {point["target"] for point in values(plots[0])} == {"tpu:v5e"}
+
+
+def test_a_program_without_a_count_is_told_from_one_without_traffic() -> None:
+    kinds = {"tpu:v5p": {"hbm_bytes": None}, "tpu:v6e": {"hbm_bytes": 0.0}, "tpu:v7x": {"hbm_bytes": 5.0}}
+    bare = [compiled(target, steps=(), **changes) for target, changes in kinds.items()]
+    plot = next(spec for spec in specs(page_of(compiled(), *bare)) if "HBM" in spec["description"])
+    words = {value["row"]: value["words"] for value in values(plot) if "words" in value}
+    assert words == {"tpu:v5p": "not counted", "tpu:v6e": "none", "tpu:v7x": "not counted by step"}
 
 
 def test_bars_add_up_to_the_steps_and_the_line_is_the_compulsory_traffic() -> None:

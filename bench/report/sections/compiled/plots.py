@@ -24,6 +24,7 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[Method]) -> 
     points = [
         _words(entry, method=method.label, kind=method.kind.value, estimate=f"{figures(one.seconds, 1e3)} ms")
         | {"ms": one.seconds * 1e3, "place": f"{methods.index(method):03} {entry.row.labels[:2]}"}
+        | {"facets": entry.row.facets}
         for entry in entries
         for method, one in entry.estimates.items()
         if one.seconds is not None and 0 < one.seconds < math.inf
@@ -50,7 +51,7 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[Method]) -> 
         ),
         shape=name("program", title="program", sort=None),
         xOffset=name("place", sort=sorted({str(point["place"]) for point in points})),
-        tooltip=[name(field) for field in points[0] if field not in ("ms", "place")],
+        tooltip=[name(field) for field in points[0] if field not in ("ms", "place", "facets")],
     )
     return plots.add({**chart, "height": 320}, "Estimated time by target and method; every value is in the table")
 
@@ -58,12 +59,13 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[Method]) -> 
 def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     """HBM bytes of each step, stacked, and the compulsory bytes as a line across the bar."""
     steps = [plain(step.step) for step in entries[0].row.record.costs.steps]
-    bars = [
+    bars: list[dict[str, Any]] = [
         {
             "row": entry.label,
             "step": plain(one.step) or UNCLAIMED,
             "MB": one.hbm_bytes / 1e6,
             "operations": one.operations,
+            "facets": entry.row.facets,
         }
         for entry in entries
         for one in entry.facts.steps
@@ -85,13 +87,30 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
         tooltip=[name("row"), name("step"), digits("MB"), quantity("operations")],
     )
     layers = [stacks]
-    least = [{"row": e.label, "compulsory": e.compulsory_bytes / 1e6} for e in entries if e.compulsory_bytes]
+    least = [
+        {"row": e.label, "compulsory": e.compulsory_bytes / 1e6, "facets": e.row.facets}
+        for e in entries
+        if e.compulsory_bytes
+    ]
     if least:
         told = [name("row"), digits("compulsory", title="compulsory MB")]
         line = mark("tick", color=INK, thickness=2.5, size=26)
         layers.append(layer(least, line, x=quantity("compulsory"), y=y, tooltip=told))
-    chart = {"layer": layers, "height": 32 * len({bar["row"] for bar in bars}) + 8}
+    having = {bar["row"] for bar in bars}
+    uncounted = [
+        {"row": e.label, "words": _without_bar(e.facts.hbm_bytes), "facets": e.row.facets}
+        for e in entries
+        if e.label not in having
+    ]
+    if uncounted:  # beside the bars a row without one would read as zero
+        words = mark("text", align="left", dx=6, fontStyle="italic", color="var(--soft)")
+        layers.append(layer(uncounted, words, x={"datum": 0}, y=y, text=name("words")))
+    chart = {"layer": layers, "height": 32 * len(entries) + 8}
     return plots.add(chart, "HBM bytes by step, stacked, with the compulsory bytes as a line; totals are in the table")
+
+
+def _without_bar(hbm_bytes: float | None) -> str:
+    return "not counted" if hbm_bytes is None else "none" if hbm_bytes == 0 else "not counted by step"
 
 
 def slots(plots: Plots, entry: Entry) -> Plot | None:
@@ -120,7 +139,7 @@ def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
         {
             "program": entry.label, "kernel": f"{_steps(k)}: {plain(k.name)}",
             "share": k.occupancy.share, "blocks": k.occupancy.blocks, "limited by": plain(k.occupancy.limited_by),
-            "config": plain(k.config), "registers": k.registers, "place": number,
+            "facets": entry.row.facets, "config": plain(k.config), "registers": k.registers, "place": number,
         }
         for entry in entries
         for number, k in enumerate(entry.facts.of(GpuKernel))

@@ -10,7 +10,7 @@ from oneblock.bench.judge.estimates import METHODS, Method, in_order
 from oneblock.bench.report.plots.plots import Plot, Plots
 from oneblock.bench.report.rows.programs import Entry, Exchange
 from oneblock.bench.report.rows.rows import Row
-from oneblock.bench.report.section import Section
+from oneblock.bench.report.section import OPEN, Section
 from oneblock.bench.report.sections.compiled.plots import occupancies, slots, times, traffic
 from oneblock.bench.report.study import Study
 from oneblock.bench.terminal.programs import ledger
@@ -57,6 +57,11 @@ class CompiledPrograms:
 
     subjects: list[Subject]
     methods: list[Method]
+
+    @property
+    def open(self) -> bool:
+        """Whether they are so few that none is folded."""
+        return len(self.subjects) <= OPEN
 
 
 def build(study: Study) -> CompiledPrograms | None:

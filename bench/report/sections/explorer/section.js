@@ -143,8 +143,15 @@ class Side {
     this.found = [];
     if (this.wanted) this.data.lines.forEach((text, at) => { if (text.toLowerCase().includes(this.wanted)) this.found.push(at); });
     this.hit = Math.max(0, this.found.findIndex((at) => at >= this.rows.cursor));
-    if (move && this.found.length) this.rows.go(this.found[this.hit], true); else this.rows.later();
+    if (move && this.found.length) this.reveal(); else this.rows.later();
     this.count();
+  }
+
+  // The hit in sight, in a long line too: from the side it is scrolled to a third of the width.
+  reveal() {
+    this.rows.go(this.found[this.hit], true);
+    const mark = document.querySelector(`#${this.box.id}-${this.rows.cursor} mark`)?.getBoundingClientRect(), box = this.box.getBoundingClientRect();
+    if (mark && (mark.left < box.left + 80 || mark.right > box.right - 20)) this.box.scrollLeft += mark.left - box.left - box.width / 3;
   }
 
   count() { this.hits.textContent = !this.wanted ? "" : this.found.length ? `${this.hit + 1} of ${this.found.length}` : "none"; }
@@ -154,7 +161,7 @@ class Side {
     if (event.key !== "Enter" || !this.found.length) return;
     event.preventDefault();
     this.hit = (this.hit + (event.shiftKey ? -1 : 1) + this.found.length) % this.found.length;
-    this.rows.go(this.found[this.hit], true);
+    this.reveal();
     this.count();
   }
 
@@ -202,11 +209,16 @@ function telling(cell, step) {
   return cell.stages.findIndex((stage) => stage.text !== undefined);
 }
 
-// Two cells to begin with: the first, and one of the same subject from another compiler.
-function beginning() {
-  const name = (cell) => cell.label.split(" ")[0], [first] = STUDY.cells;
-  const others = STUDY.cells.filter((cell) => name(cell) !== name(first));
-  return [first, others.find((cell) => cell.subject === first.subject && cell.stages[telling(cell, null)]?.stage !== "graph") ?? others[0] ?? first];
+// Two stages to begin with, [cell, dialect] each: one step before and after one compiler, of the first cell that has it
+// in both; else two cells, of the same subject if there are such, each with what tells most.
+function beginning(step) {
+  const having = (cell, kinds) => kinds.map((kind) => cell.stages.find((stage) => stage.stage === kind && stage.text !== undefined && stage.counts?.[step])).find(Boolean);
+  for (const cell of STUDY.cells) {
+    const before = having(cell, ["lowered", "graph"]), after = having(cell, ["optimized", "kernel", "machine"]);
+    if (before && after) return [[cell, before.dialect], [cell, after.dialect]];
+  }
+  const [first] = STUDY.cells, others = STUDY.cells.filter((cell) => cell !== first);
+  return [[first], [others.find((cell) => cell.subject === first.subject) ?? others[0] ?? first]];
 }
 
 const chunked = (numbers) => { const most = []; for (let at = 0; at < numbers.length; at += 5000) most.push(Math.max(...numbers.slice(at, at + 5000))); return most; };
@@ -214,7 +226,7 @@ const chunked = (numbers) => { const most = []; for (let at = 0; at < numbers.le
 function groupedCells() {
   const groups = new Map();
   for (const cell of STUDY.cells) groups.set(cell.subject, [...(groups.get(cell.subject) ?? []), cell]);
-  return [...groups].map(([subject, cells]) => el("optgroup", { label: subject }, ...cells.map((cell) => el("option", { value: cell.id }, `${cell.label}${cell.kind ? ` (${cell.kind})` : ""}`))));
+  return [...groups].map(([subject, cells]) => el("optgroup", { label: subject }, ...cells.map((cell) => el("option", { value: cell.id }, `${cell.phase} · ${cell.label}${cell.kind ? ` (${cell.kind})` : ""}`))));
 }
 
 function explorer() {
@@ -249,14 +261,14 @@ function explorer() {
 
   async function restore() {
     const asked = state.read();
-    const usual = beginning();
     step = STUDY.steps.includes(asked.get("step")) ? asked.get("step") : asked.has("l") ? null : STUDY.steps[3];
+    const usual = beginning(step ?? STUDY.steps[3]);
     await Promise.all(sides.map((side, n) => {
       const [, id, dialect] = /^(\d+)\.(.*)$/.exec(asked.get(side.key) ?? "") ?? [];
-      side.cells.value = String(STUDY.cells[id] ? Number(id) : usual[n].id);
+      side.cells.value = String(STUDY.cells[id] ? Number(id) : usual[n][0].id);
       side.step = step;
       side.view = asked.get(`${side.key}v`) ?? "text";
-      side.fill(dialect);
+      side.fill(STUDY.cells[id] ? dialect : usual[n][1]);
       const line = Number(asked.get(`${side.key}n`));
       return side.open(line > 0 ? line - 1 : null);
     }));

@@ -1,7 +1,8 @@
-"""Every cell at a glance: a row for each subject, a column for each way to run it."""
+"""Every cell at a glance: a row for each subject, a column for each way to run it, a table for each sort of target."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.report.rows.cells import COLUMNS, cell_row
@@ -14,20 +15,31 @@ Labels = tuple[str, str, str]  # backend, ops set, target
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """The columns, and of each of the study's groups its rows by column."""
+class Part:
+    """One table: only targets of one platform, that were run or that were compiled for, and only what they have."""
 
+    platform: str
+    counted: bool  # its numbers are counts of programs that were compiled and not run
     columns: list[Labels]
-    by_labels: list[dict[Labels, Row]]
+    groups: list[tuple[int, list[Row], dict[Labels, Row]]]  # (number on the page, a group of rows, by column)
 
 
-def build(study: Study) -> Matrix | None:
-    """The matrix; None without records."""
-    if not study.rows:
-        return None
-    by_labels = [{row.labels: row for row in reversed(group)} for group in study.groups]
-    return Matrix(sorted({row.labels for row in study.newest}), by_labels)
+def build(study: Study) -> list[Part] | None:
+    """The tables, those of what ran first; None without records."""
+    keys = {(row.counted, row.record.cell.target.platform) for group in study.groups for row in group}
+    return [_part(study.groups, platform, counted=counted) for counted, platform in sorted(keys)] or None
+
+
+def _part(groups: Sequence[Sequence[Row]], platform: str, *, counted: bool) -> Part:
+    def having() -> Iterator[tuple[int, list[Row], dict[Labels, Row]]]:
+        for number, group in enumerate(groups, 1):
+            rows = [row for row in group if row.counted is counted and row.record.cell.target.platform == platform]
+            if rows:
+                yield number, rows, {row.labels: row for row in reversed(rows)}
+
+    found = list(having())
+    return Part(platform, counted, sorted({label for _, _, by in found for label in by}), found)
 
 
 CELLS = Table("cells", COLUMNS, lambda study: [cell_row(record) for _, record in study.records])
-SECTION = Section("Overview", "matrix", 20, build, kinds=(Kind.MEASURED,), table=CELLS)
+SECTION = Section("Overview", "matrix", 20, build, kinds=(Kind.MEASURED, Kind.COMPILED), table=CELLS)

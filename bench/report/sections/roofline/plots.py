@@ -87,7 +87,8 @@ def _counted(row: Row) -> Iterator[dict[str, Any]]:
     facts, cell = row.record.facts, row.record.cell
     for step in by_step(facts) if facts else ():
         if _positive(step.flops) and _positive(step.hbm_bytes) and step.steps:
-            yield {"step": plain(step.name), "by": plain(f"{cell.backend} {cell.ops_set}"), **_figures(step)}
+            by = plain(f"{cell.backend} {cell.ops_set}")
+            yield {"step": plain(step.name), "by": by, "facets": row.facets, **_figures(step)}
 
 
 def _undrawn(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -142,7 +143,8 @@ def _placed(point: dict[str, Any], peak: float, rate: float) -> dict[str, Any]:
     intensity = point["flops"] / point["bytes"]
     said = {"FLOPs": f"{figures(point['flops'], 1e-6)} M", "bytes": f"{figures(point['bytes'], 1e-6)} MB"}
     said |= {"intensity": f"{figures(intensity)} FLOP per byte", "modelled time": point.get("time", "–")}
-    return {"x": intensity, "y": min(peak, intensity * rate), "step": point["step"], "by": point["by"], **said}
+    at = {"x": intensity, "y": min(peak, intensity * rate), "step": point["step"], "by": point["by"]}
+    return at | said | ({"facets": point["facets"]} if "facets" in point else {})  # the formula is of no backend
 
 
 def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str]) -> Spec:
@@ -151,7 +153,7 @@ def _roofline(rows: Sequence[Row], limits: Limits | None, backends: Sequence[str
     y = quantity("y", title="FLOP per second (log)", scale=log(padding=12), axis={"format": "~s", "tickCount": 6})
     colour = name("backend", scale={"domain": list(backends)})
     shape = name("ops set", scale={"domain": _in_order({point["ops set"] for point in points})})
-    tips = [name(field) for field in points[0] if field not in ("x", "y")]
+    tips = [name(field) for field in points[0] if field not in ("x", "y", "facets")]
     of = mark("point", filled=True, size=80, opacity=0.9)
     layers = [layer(points, of, x=x, y=y, color=colour, shape=shape, tooltip=tips)]
     if limits is not None and limits.flops_per_s and limits.read_bytes_per_s:
@@ -200,4 +202,5 @@ def _point(row: Row) -> dict[str, Any]:
         "measured": f"{times.samples} samples",
         "doubts": "; ".join(map(str, record.doubts)) or "none",
     }
-    return {"x": flops / read, "y": flops / times.cold_s} | {name: plain(text) for name, text in words.items()}
+    at = {"x": flops / read, "y": flops / times.cold_s, "facets": row.facets}
+    return at | {name: plain(text) for name, text in words.items()}

@@ -9,7 +9,7 @@ from oneblock.bench.judge.roofline import stated_limits
 from oneblock.bench.records.record import Limits
 from oneblock.bench.report.rows.cells import Value
 from oneblock.bench.report.rows.rows import Row
-from oneblock.bench.report.section import Section, Table
+from oneblock.bench.report.section import OPEN, Section, Table
 from oneblock.bench.report.sections.roofline.plots import Roofline, StepRoofline, rooflines, step_rooflines
 from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
@@ -33,6 +33,11 @@ class Rooflines:
     rooflines: list[Roofline]
     steps: list[StepRoofline]
     ceilings: list[Ceiling]
+
+    @property
+    def open(self) -> bool:
+        """Whether the rooflines of steps are so few that none is folded."""
+        return len(self.steps) <= OPEN
 
 
 def build(study: Study) -> Rooflines | None:

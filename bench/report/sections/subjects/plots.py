@@ -27,7 +27,11 @@ def strips(plots: Plots, rows: Sequence[Row]) -> Plot | None:
 
 
 def _strips(rows: dict[str, Row], most: int) -> Spec:
-    samples = [_samples(label, launch, most) for label, row in rows.items() for launch in row.record.launches]
+    samples = [
+        _samples(label, launch, most) | {"facets": row.facets}
+        for label, row in rows.items()
+        for launch in row.record.launches
+    ]
     ends = [end for one in samples for end in (min(one["ms"]), max(one["ms"]))]
     is_log = max(ends) > LOG_BEYOND * min(ends)
     processes = max(len(row.record.launches) for row in rows.values())
@@ -46,9 +50,10 @@ def _strips(rows: dict[str, Row], most: int) -> Spec:
     )
     fields = ("median", "low", "high")
     medians = [
-        {"row": label} | dict(zip(fields, (1e3 * at for at in (times.cold_s, *times.interval_s)), strict=True))
-        for label, times in ((label, row.times) for label, row in rows.items())
-        if times is not None
+        {"row": label, "facets": row.facets}
+        | dict(zip(fields, (1e3 * at for at in (times.cold_s, *times.interval_s)), strict=True))
+        for label, row in rows.items()
+        if (times := row.times) is not None
     ]
     of = mark("tick", color=INK, thickness=2.5, size=16 + 6 * processes)
     tips = [name("row"), *(digits(field) for field in fields)]
