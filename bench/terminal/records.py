@@ -44,7 +44,7 @@ def tell(records: Sequence[Record]) -> None:
     if len({record.cell.question for record in records}) > MOST_IN_TABLES:
         say("\n".join(_lines(records)))
     else:
-        for part in (*answers(records), *results(records)):
+        for part in (*answers(records, out.width), *results(records)):
             out.print(part)
     for remark in remarks(records):
         out.print(remark)
@@ -73,8 +73,8 @@ def _groups(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     ]
 
 
-def answers(records: Sequence[Record]) -> list[Text]:
-    """A line for each subject: its fastest way that is right, the time with its interval, and the next."""
+def answers(records: Sequence[Record], width: int) -> list[Text]:
+    """A line for each subject: its fastest way that is right, the time with its interval, and the next if it fits."""
     rows = []
     for subject, those in _groups(records):
         if (found := answer(record for record in those if record.reported is None)) is None:
@@ -87,7 +87,10 @@ def answers(records: Sequence[Record]) -> list[Text]:
     if not rows:
         return []
     head = Text("the fastest way that is right: cold median, 99 % interval, share of the machine's limit", "bold")
-    return [head, *(Text(f"  {line}") for line in aligned(rows, words=(0, 1, 2, 4))), Text("")]
+    lines = aligned(rows, words=(0, 1, 2, 4))
+    if max(map(len, lines)) + 2 > width:
+        lines = aligned([row[:-1] for row in rows], words=(0, 1, 2))
+    return [head, *(Text(f"  {line}") for line in lines), Text("")]
 
 
 def results(records: Sequence[Record]) -> list[Table | Text]:

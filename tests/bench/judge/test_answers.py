@@ -11,6 +11,7 @@ from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.judge.answers import Way, answer
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Status
+from oneblock.bench.terminal.records import answers
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import ended, record
 from tests.helpers.stage_records import run, store
@@ -64,3 +65,10 @@ def test_the_terminal_says_it_before_the_table_and_marks_a_doubt(tmp_path: Path)
     assert "% " in line
     assert said.index(line) < said.index("(tier smoke")
     assert "broken" not in line
+
+
+@pytest.mark.parametrize(("width", "told"), [(180, True), (60, False)])
+def test_the_next_is_left_out_where_it_does_not_fit(width: int, told: bool) -> None:
+    _, line, _ = answers([record("slow"), record("best", cold_s=2e-3)], width)
+    assert ("slow plain" in line.plain) is told
+    assert "best plain" in line.plain

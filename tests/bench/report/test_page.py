@@ -24,6 +24,7 @@ from oneblock.bench.records.store import Store
 from oneblock.compilers import dialects
 from oneblock.compilers.dialects import Lines, read
 from tests.bench.report.test_report import record
+from tests.bench.report.test_report_compiled import compiled, tpu_kernel
 from tests.helpers.page_fixture import FIXTURE
 from tests.helpers.stage_records import store
 
@@ -408,6 +409,31 @@ def test_nothing_is_wider_than_the_window(browser: Any, study: Path, scheme: str
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert page.locator("#pane-l .line").first.is_visible()
     tab.quiet()
+    tab.context.close()
+
+
+CUT = """() => [...document.querySelectorAll(".chart svg")].flatMap((svg) => {
+  const open = getComputedStyle(svg).overflow === "visible";
+  const edge = open ? new DOMRect(0, 0, innerWidth) : svg.getBoundingClientRect();
+  const out = (at) => at.left < edge.left || at.right > edge.right;
+  const cut = [...svg.querySelectorAll("text")].filter((one) => out(one.getBoundingClientRect()));
+  return cut.map((one) => one.textContent);
+})"""
+
+
+def test_no_text_of_a_plot_is_cut_in_a_narrow_window(browser: Any, tmp_path: Path) -> None:
+    slots = (tpu_kernel("multiply_reduce_fusion.1", {"MXU": 0.9, "SALU": 0.1, "VSTORE:SPILL": 0.2}, 100.0),)
+    for target in ("tpu:v5e", "tpu:v6e"):
+        store(tmp_path / "records", compiled(target, calls=slots), hlo="HloModule m\n")
+    store(tmp_path / "records", record("torch_inductor"))
+    write([tmp_path / "records"], tmp_path / "page.html", "Narrow")
+    tab = Tab(browser, tmp_path / "page.html", viewport={"width": 390, "height": 780})
+    page = tab.open()
+    for place in page.locator(".chart").all():
+        place.scroll_into_view_if_needed()
+    until(page, "[...document.querySelectorAll('.chart')].every(one => one.querySelector('svg'))")
+    assert page.locator(".chart").count() > 4
+    assert page.evaluate(CUT) == []
     tab.context.close()
 
 

@@ -80,7 +80,7 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     stacks = layer(
         bars,
         mark("bar", height={"band": 0.62}),
-        x=quantity("MB", title="HBM traffic of one device, MB (million bytes)", axis={"tickCount": 6}),
+        x=quantity("MB", title="HBM traffic of one device, MB", axis={"tickCount": 6}),
         y=y,
         color=name("step", sort=present, scale={"domain": steps}, legend={"values": present}),
         order=quantity("place"),
@@ -96,21 +96,24 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
         told = [name("row"), digits("compulsory", title="compulsory MB")]
         line = mark("tick", color=INK, thickness=2.5, size=26)
         layers.append(layer(least, line, x=quantity("compulsory"), y=y, tooltip=told))
-    having = {bar["row"] for bar in bars}
-    uncounted = [
-        {"row": e.label, "words": _without_bar(e.facts.hbm_bytes), "facets": e.row.facets}
-        for e in entries
-        if e.label not in having
-    ]
-    if uncounted:  # beside the bars a row without one would read as zero
+    if uncounted := _without_bars(entries, {bar["row"] for bar in bars}):
         words = mark("text", align="left", dx=6, fontStyle="italic", color="var(--soft)")
         layers.append(layer(uncounted, words, x={"datum": 0}, y=y, text=name("words")))
     chart = {"layer": layers, "height": 32 * len(entries) + 8}
     return plots.add(chart, "HBM bytes by step, stacked, with the compulsory bytes as a line; totals are in the table")
 
 
-def _without_bar(hbm_bytes: float | None) -> str:
-    return "not counted" if hbm_bytes is None else "none" if hbm_bytes == 0 else "not counted by step"
+def _without_bars(entries: Sequence[Entry], having: set[str]) -> list[dict[str, Any]]:
+    """Words in the place of bars that are not there: beside others, a row without one would read as zero."""
+
+    def words(hbm_bytes: float | None) -> str:
+        return "not counted" if hbm_bytes is None else "none" if hbm_bytes == 0 else "not counted by step"
+
+    return [
+        {"row": entry.label, "words": words(entry.facts.hbm_bytes), "facets": entry.row.facets}
+        for entry in entries
+        if entry.label not in having
+    ]
 
 
 def slots(plots: Plots, entry: Entry) -> Plot | None:
@@ -120,7 +123,7 @@ def slots(plots: Plots, entry: Entry) -> Plot | None:
         return None
     lines = [_line(kernel) for kernel in longest]
     units = list(dict.fromkeys(unit for line in lines for unit in line["unit"]))
-    axis = {"orient": "top", "labelAngle": -55, "domain": False, "ticks": False}
+    axis = {"orient": "top", "labelAngle": -90, "domain": False, "ticks": False}
     filled = quantity("filled", title="slots filled", format=".1%")
     at = {
         "x": name("unit", title=None, sort=units, axis=axis),
