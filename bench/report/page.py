@@ -1,4 +1,4 @@
-"""The report: one HTML page that shows every record, what is doubtful first, and asks the network for nothing."""
+"""The report: one HTML page that shows every record, the answers first, and asks the network for nothing."""
 
 from __future__ import annotations
 
