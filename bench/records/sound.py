@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from math import isclose
 from typing import Any, NoReturn
+
+from pydantic_core import from_json
 
 from oneblock.bench.records.kinds import kinds
 from oneblock.bench.records.record import Record, Status
@@ -27,8 +30,28 @@ class Unsound(ValueError):
 
 
 def parsed(raw: bytes) -> Any:
-    """JSON as Python has it; ValueError where it is none, and Unsound where a number is out of all bounds."""
+    """JSON as Python has it; ValueError where it is none, and Unsound where a number is out of all bounds.
+
+    What is ordinary is read by a parser that takes a seventh of the time; what is not, by one that says what is odd.
+    """
+    with suppress(ValueError):
+        found = from_json(raw, allow_inf_nan=False)
+        if _is_ordinary(found):
+            return found
     return json.loads(raw, parse_int=_whole, parse_float=_number, parse_constant=_constant)
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Whether all numbers within are of sizes that a record's may have."""
+    if isinstance(value, float):
+        return value == 0 or _SMALLEST < abs(value) < _LARGEST
+    if isinstance(value, int):
+        return abs(value) < 10 ** (_MOST_DIGITS - 1)  # a sign counts as a digit
+    if isinstance(value, list):
+        if value and {*map(type, value)} == {float} and min(value) > _SMALLEST and max(value) < _LARGEST:
+            return True  # samples, which are most of a record
+        return all(map(_is_ordinary, value))
+    return not isinstance(value, dict) or all(_is_ordinary(one) for one in value.values() if type(one) is not str)
 
 
 def _whole(text: str) -> int:
