@@ -105,6 +105,10 @@ class Cell:
 
     def keys(self) -> dict[str, Any]:
         """Every property by a dotted name: "case.config.width"; the path of a checkpoint is not one, its hash is."""
+        return dict(self._keys)
+
+    @cached_property
+    def _keys(self) -> dict[str, Any]:
         flat = _flatten(self)
         flat.pop("weights.path", None)
         return flat
@@ -159,5 +163,7 @@ def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 def digest(value: object) -> str:
     """A short name for a JSON value: 16 hexadecimal digits of its SHA-256."""
-    canonical = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:16]
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=str)

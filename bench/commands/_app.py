@@ -160,6 +160,14 @@ def records_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
+def index_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether what was read of a record before stands for the file while that is as it was."""
+    return click.option(
+        "--no-index", "indexed", flag_value=False, default=True, type=bool,
+        help="Read every record, also those that are in the index of the folder and are as they were.",
+    )(command)  # fmt: skip
+
+
 def answer(value: Any) -> None:
     """Print JSON, once and last: a dataclass, or anything made of what JSON has."""
     from pydantic_core import PydanticSerializationError, to_jsonable_python

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._app import answer, index_option, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, pair
@@ -23,15 +23,17 @@ from oneblock.bench.terminal.screen import console
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
+@index_option
 @json_option
-def COMMAND(a: Path, b: Path, as_json: bool) -> None:
+def COMMAND(a: Path, b: Path, indexed: bool, as_json: bool) -> None:
     """Say of each cell whether B is the SAME as A, FASTER, SLOWER, or whether it is AMBIGUOUS.
 
     A and B are records directories or single records. Records whose identity differs (machine, threads, sizes, seeds,
     tier) are not compared; versions of software may differ, and are named. Exit status: 0 if nothing is slower, 1 if
     something is, 2 if something could not be compared.
     """
-    left, right = _read(a), _read(b)
+    left = _read(a, indexed)
+    right = left if a.absolute() == b.absolute() else _read(b, indexed)
     pairs, only_a, only_b = pair(left, right)
     if a.is_file() and b.is_file():  # two records that were named are compared, or refused, whatever their names
         pairs, only_a, only_b = [(left[0], right[0])], [], []
@@ -53,10 +55,10 @@ def COMMAND(a: Path, b: Path, as_json: bool) -> None:
     raise SystemExit(exit_code(found))
 
 
-def _read(path: Path) -> list[Record]:
+def _read(path: Path, indexed: bool) -> list[Record]:
     if path.is_file():
         return [read_record(path)]
-    return [record for _, record in load(Store(path))]
+    return [record for _, record in load(Store(path), indexed=indexed)]
 
 
 _COLUMNS = ("cell", "verdict", "B / A", "99 % interval", "why")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.commands._app import answer, index_option, json_option, records_option
 from oneblock.bench.format.text import visible
 from oneblock.bench.judge.compare import software
 from oneblock.bench.judge.diff import Section, Summary, check_subject, chosen, sections, summary
@@ -29,10 +29,11 @@ from oneblock.bench.terminal.screen import show, wants_colours
 @click.option("--force", is_flag=True, help="Compare records of different workloads all the same.")
 @click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
 @records_option
+@index_option
 @json_option
 def COMMAND(
     a: str, b: str, stage: str | None, step: str | None, raw: bool, force: bool, no_pager: bool, directory: Path,
-    as_json: bool,
+    indexed: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what differs between two records, step by step: counts first, then with --stage the lines.
 
@@ -41,7 +42,7 @@ def COMMAND(
     they are the same, 1 if they differ, 2 if they cannot be compared: also where all that was read is the same, and a
     stage was not read or only one of them has it.
     """
-    (left, one), (right, two) = find(a, directory), find(b, directory)
+    (left, one), (right, two) = (find(name, directory, indexed=indexed) for name in (a, b))
     stores = (Store(left.parent), Store(right.parent))
     if not force:
         check_subject(one, two)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.commands._app import answer, index_option, json_option, records_option
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
 from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.find import load, newest
+from oneblock.bench.records.index import briefs
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem, Store, read_record
 from oneblock.bench.report.explorer.explorer import explore
@@ -32,10 +33,11 @@ from oneblock.bench.report.study import Study
 @click.option("--title", default="oneblock study", show_default=True, help="The page's title.")
 @click.option("--against", type=click.Path(path_type=Path), help="Other records: the page says which numbers moved.")
 @click.option("--export", "folder", type=click.Path(path_type=Path), help="Write JSON, CSV, traces and StableHLO here.")
+@index_option
 @json_option
 def COMMAND(
     sources: tuple[Path, ...], directory: Path, target: Path | None, title: str, against: Path | None,
-    folder: Path | None, as_json: bool,
+    folder: Path | None, indexed: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write one HTML file that needs no network: tables, roofline and the distributions of the samples.
 
@@ -46,7 +48,7 @@ def COMMAND(
     """
     directories = [source if source.is_dir() else unpack(source) for source in sources] or [directory]
     path = target or directories[0] / "report.html"
-    found = write(directories, path, title, against, folder)
+    found = write(directories, path, title, against, folder, indexed=indexed)
     if as_json:
         optional = {"exported": found.exported, "against": found.against}
         answer({"path": str(path), **found.counts, **{name: one for name, one in optional.items() if one is not None}})
@@ -89,19 +91,21 @@ class ReportSummary:
 
 
 def write(
-    directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None
-) -> ReportSummary:
+    directories: Sequence[Path], path: Path, title: str, against: Path | None = None, folder: Path | None = None,
+    *, indexed: bool = True,
+) -> ReportSummary:  # fmt: skip
     """Write the page of records directories, and with a folder its exports; Refused says why it cannot be written."""
     records: list[tuple[Path, Record]] = []
     problems: list[Problem] = []
     for directory in directories:
-        found, wrong = Store(directory).records()
+        store = Store(directory)
+        found, wrong = briefs(store, indexed=indexed) if folder is None else store.records()  # an export has all
         records += found
         problems += wrong
     latest = newest(records)
     beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
     explorer = explore(latest, beside.name)
-    held = _against(latest, against) if against is not None else None
+    held = _against(latest, against, indexed) if against is not None else None
     study = Study(title, latest, problems, held, explorer)
     page = render(study)
     html = page.html.encode(errors="replace")
@@ -113,7 +117,10 @@ def write(
     return ReportSummary(path, len(records), len(html), why, exported, held, folder_of, nbytes)
 
 
-def _against(records: list[tuple[Path, Record]], before: Path) -> SetComparison:
+def _against(records: list[tuple[Path, Record]], before: Path, indexed: bool) -> SetComparison:
     """What moved since the other records: a directory, or one record."""
-    others = [read_record(before)] if before.is_file() else [one for _, one in newest(load(Store(before)))]
+    if before.is_file():
+        others = [read_record(before)]
+    else:
+        others = [record for _, record in newest(load(Store(before), indexed=indexed))]
     return against([record for _, record in records], others)

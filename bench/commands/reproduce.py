@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from oneblock.bench.cells.tiers import tier
-from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.commands._app import answer, index_option, json_option, records_option
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.commands._progress import go
 from oneblock.bench.format.errors import Refused
@@ -30,16 +30,18 @@ from oneblock.workloads.answers.checkpoint import fingerprint
 @click.argument("record")
 @bounds_options
 @records_option
+@index_option
 @json_option
 def COMMAND(
-    record: str, directory: Path, threads: int | None, timeout_s: float, memory_gib: float | None, as_json: bool
-) -> None:
+    record: str, directory: Path, threads: int | None, timeout_s: float, memory_gib: float | None, indexed: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Run the cell of RECORD again and say whether it agrees, and what in the environment differs.
 
     RECORD is a file, or words that its file name contains. Exit status: 0 if status and time agree (within noise), 1 if
     they do not, 2 if the times cannot be compared.
     """
-    _, old = find(record, directory)
+    _, old = find(record, directory, indexed=indexed)
     _check_weights(old)
     used = old.environment.machine.get("threads")
     within = bounds(threads or _same_threads(used), timeout_s, memory_gib)

@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from oneblock.backends.api.evidence import DeviceState, Energy
-from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.commands._app import answer, index_option, json_option, records_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.format.text import visible
@@ -38,10 +38,11 @@ from oneblock.bench.terminal.screen import coloured, console, show
 @click.option("--bytes", "by_array", is_flag=True, help="List HBM traffic by array: read or written, by what, why.")
 @click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
 @records_option
+@index_option
 @json_option
 def COMMAND(
     record: str | None, stage: str | None, step: str | None, stats: bool, by_array: bool, why: bool, no_pager: bool,
-    directory: Path, as_json: bool,
+    directory: Path, indexed: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
@@ -52,7 +53,7 @@ def COMMAND(
     if record is None:
         if of_stages or by_array:
             raise Refused("--stage, --step, --stats and --bytes are of one record: name it; `oneblock show` lists them")
-        listed = [found for _, found in newest(load(store))]
+        listed = [found for _, found in newest(load(store, indexed=indexed, whole=as_json and not why))]
         if why:
             _why(listed, as_json=as_json)
         elif as_json:
@@ -60,7 +61,7 @@ def COMMAND(
         else:
             tell(listed)
         return
-    path, found = find(record, directory)
+    path, found = find(record, directory, indexed=indexed)
     if why:
         _why([found], as_json=as_json)
     elif by_array:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.records.index import briefs
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
 from oneblock.workloads.ops.nearest import unknown
 
 
-def find(text: str, directory: Path) -> tuple[Path, Record]:
+def find(text: str, directory: Path, *, indexed: bool = True) -> tuple[Path, Record]:
     """The record that `text` names: a path, a name or identity, or words that one file name in the directory contains.
 
     Of several records of one cell, tier and machine the newest is meant. Refused if others are left, with the choices.
@@ -21,11 +22,12 @@ def find(text: str, directory: Path) -> tuple[Path, Record]:
     path = Path(text)
     if path.suffix == ".json" or os.path.isfile(path):  # which says no of a text that is too long for a path
         return path, read_record(path)
-    records = load(Store(directory))
+    records = load(Store(directory), indexed=indexed)
     for meant in (_named, _has_words, _contains):
         found = {record.place(): (p, record) for p, record in sorted(records, key=_when) if meant(text, p, record)}
         if len(found) == 1:
-            return next(iter(found.values()))
+            (path, _), *_ = found.values()
+            return path, read_record(path)
         if found:
             choices = "\n  ".join(sorted(f"{p.name}  ({record.where})" for p, record in found.values()))
             raise Refused(f"{text!r} is in the names of {len(found)} records; give more of one:\n  {choices}")
@@ -45,9 +47,9 @@ def _contains(text: str, path: Path, _: Record) -> bool:
     return all(word in path.name for word in text.split())
 
 
-def load(store: Store) -> list[tuple[Path, Record]]:
-    """Every readable record; what cannot be read is said on standard error and left out."""
-    records, problems = store.records()
+def load(store: Store, *, indexed: bool = True, whole: bool = False) -> list[tuple[Path, Record]]:
+    """Every readable record, in brief or whole; what cannot be read is said on standard error and left out."""
+    records, problems = store.records() if whole else briefs(store, indexed=indexed)
     for problem in problems:
         note(f"oneblock: left out: {problem.why}")
     if not records:

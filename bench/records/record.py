@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import median
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -203,7 +204,7 @@ class Record:
 
     def place(self) -> str:
         """A hash of cell, tier and machine: records of one place differ in software and moment; the newest counts."""
-        return digest([self.cell.keys(), self.tier, self.environment.machine])
+        return digest([self.cell.key, self.tier, self.environment.machine])
 
     def identity(self) -> str:
         """The name under which a cell counts as done."""
@@ -217,6 +218,18 @@ class Record:
         if series == "cold" and self.launches and all(launch.device_s for launch in self.launches):
             series = "device"
         return [getattr(launch, f"{series}_s") for launch in self.launches]
+
+    def brief(self) -> Record:
+        """The same with as much of its samples as tables, comparisons and pages are made of.
+
+        The cold ones are all there, and the device's. Of warm and fresh calls each process has its median alone, and of
+        those that warmed up none.
+        """
+        brief = (
+            replace(one, warmup_s=(), warm_s=(median(one.warm_s),), fresh_s=(median(one.fresh_s),))
+            for one in self.launches
+        )
+        return replace(self, launches=tuple(brief))
 
     def crashed(self, reason: str, hint: str) -> Record:
         """The same cell without anything that was told of it but why."""

@@ -21,6 +21,7 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.traffic import Traffic
 
 _MOST_DIGITS = 100  # of a whole number: more than any count of operations, and short of where floats end
+_LONG = 10**99  # a whole number from here on is looked at as text, digit by digit
 _LARGEST, _SMALLEST = 1e60, 1e-150  # of any other number but 0, so that a ratio of two is finite
 _LONGEST_NAME = 2000  # characters, of a cell
 
@@ -46,7 +47,7 @@ def _is_ordinary(value: Any) -> bool:
     if isinstance(value, float):
         return value == 0 or _SMALLEST < abs(value) < _LARGEST
     if isinstance(value, int):
-        return abs(value) < 10 ** (_MOST_DIGITS - 1)  # a sign counts as a digit
+        return abs(value) < _LONG
     if isinstance(value, list):
         if value and {*map(type, value)} == {float} and min(value) > _SMALLEST and max(value) < _LARGEST:
             return True  # samples, which are most of a record

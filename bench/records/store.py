@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
@@ -114,29 +114,45 @@ def _validate(path: Path, found: dict[str, Any]) -> Record:
     return record
 
 
+def read_all(paths: Iterable[Path], read: Callable[[Path], Record]) -> tuple[list[tuple[Path, Record]], list[Problem]]:
+    """(the records of files, the files that `read` says are none), each looked at by itself."""
+    found, problems = [], []
+    with without_collection():
+        for path in paths:
+            try:
+                found.append((path, read(path)))
+            except StoreError as error:
+                problems.append(Problem(path, str(error)))
+    return found, problems
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Where thousands of records are read: none is garbage, and looking for it takes as long as reading."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
 class Store:
     """The records directory. It need not exist until something is written."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def records(self) -> tuple[list[tuple[Path, Record]], list[Problem]]:
-        """(every record, every file that should be one and is not), by file name."""
+    def files(self) -> list[Path]:
+        """Every file that should be a record, by name."""
         if not self.directory.is_dir():
             raise StoreError(f"{self.directory}: no such directory; `oneblock run -o {self.directory}` makes one")
-        found, problems = [], []
-        collected = gc.isenabled()
-        gc.disable()  # nothing of what is read is garbage, and looking for it takes as long as reading
-        try:
-            for path in sorted(self.directory.glob("*.json")):
-                try:
-                    found.append((path, read_record(path)))
-                except StoreError as error:
-                    problems.append(Problem(path, str(error)))
-        finally:
-            if collected:
-                gc.enable()
-        return found, problems
+        return sorted(self.directory.glob("*.json"))
+
+    def records(self) -> tuple[list[tuple[Path, Record]], list[Problem]]:
+        """(every record, every file that should be one and is not), by file name."""
+        return read_all(self.files(), read_record)
 
     def named(self) -> dict[str, list[Path]]:
         """The files by the identity that their names bear, the newest name first; a name alone proves nothing."""

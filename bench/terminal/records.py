@@ -41,13 +41,23 @@ def of_limit(record: Record) -> str | None:
 def tell(records: Sequence[Record]) -> None:
     """Print records: their tables, or beyond so many subjects a line each, then what is wrong or doubtful of them."""
     out = console()
-    if len({record.cell.question for record in records}) > MOST_IN_TABLES:
+    if _are_many(records):
         say("\n".join(_lines(records)))
     else:
         for part in (*answers(records, out.width), *results(records)):
             out.print(part)
     for remark in remarks(records):
         out.print(remark)
+
+
+def _are_many(records: Sequence[Record]) -> bool:
+    """Whether these are of more subjects than anybody reads tables of."""
+    seen: set[str] = set()
+    for record in records:
+        seen.add(record.cell.question)
+        if len(seen) > MOST_IN_TABLES:
+            return True
+    return False
 
 
 def _lines(records: Sequence[Record]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from math import isfinite
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -95,11 +96,10 @@ class Config:
 
     def _check_types(self) -> None:
         """ValueError names the first field that is no value of its type: 32.0 and 32 would be two cells of one name."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            expected = _TYPES.get(str(field.type))
-            if expected is not None and not expected[1](value):
-                raise ValueError(f"{field.name} of {self.name!r}: expected {expected[0]}, got {value!r}")
+        for name, (expected, is_one) in _checked():
+            value = getattr(self, name)
+            if not is_one(value):
+                raise ValueError(f"{name} of {self.name!r}: expected {expected}, got {value!r}")
 
     @property
     def feed_forward(self) -> str:
@@ -109,7 +109,7 @@ class Config:
     @classmethod
     def dimensions(cls) -> list[str]:
         """What `with_overrides` replaces: the fields that are whole numbers."""
-        return [f.name for f in fields(cls) if f.type == "int"]
+        return [name for name, of in _checked() if of is _TYPES["int"]]
 
     def with_overrides(self, overrides: dict[str, str]) -> Config:
         """This configuration with some integer dimensions replaced, e.g. {"kv_heads": "4"}; ValueError says why not."""
@@ -122,3 +122,9 @@ class Config:
             except ValueError:
                 raise ValueError(f"{key}: expected a whole number, got {value!r}") from None
         return replace(self, **changed)
+
+
+@cache
+def _checked() -> list[tuple[str, tuple[str, Callable[[Any], bool]]]]:
+    """The fields of a configuration whose values are looked at, with what is expected of each."""
+    return [(field.name, _TYPES[str(field.type)]) for field in fields(Config) if str(field.type) in _TYPES]

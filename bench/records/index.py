@@ -1,0 +1,143 @@
+"""The index of a folder of records: what was read of each, so that a file that is as it was is not read again.
+
+It stands in the user's cache folder and not beside the records, which may be a stranger's: what a folder brings with it
+says nothing of its files but what they say themselves. It can be deleted at any time. Whatever is odd about it means
+that the records are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import stat
+import time
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import pydantic_core
+from platformdirs import user_cache_path
+
+from oneblock.bench.records.files import write_whole
+from oneblock.bench.records.record import Record
+from oneblock.bench.records.store import Problem, Store, adapter, read_all, read_record, without_collection
+from oneblock.compilers.api.files import read_plain
+from oneblock.workloads.models import PRESETS
+
+FEWEST = 100  # records of a folder that has an index: fewer are read as quickly
+LARGEST_BYTES = 2**29
+_SETTLED_NS = 2 * 10**9  # a file that was touched later may change again within one tick of its file system's clock
+_KEPT_DAYS = 60  # an index that nobody wrote anew in so long may be of a folder that is gone
+_DIGITS = 64  # of the SHA-256 that stands before the rest
+_PACKAGE = Path(__file__).resolve().parent.parent.parent
+
+Mark = tuple[int, int, int, int]  # of a file: bytes, ns of its last change of contents and of anything, inode
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An index as it stands on disk."""
+
+    by: str  # which oneblock made it
+    folder: str
+    entries: dict[str, tuple[Mark, Record]]  # by the names of files
+
+
+def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Record]], list[Problem]]:
+    """As `Store.records`, each record in brief; from the index where that has it of the very file."""
+    paths = store.files()
+    place = _place(store.directory) if indexed and len(paths) >= FEWEST else None
+    if place is None:
+        return read_all(paths, lambda path: read_record(path).brief())
+    kept = _load(place, store.directory)
+    entries: dict[str, tuple[Mark, Record]] = {}
+    read = 0
+
+    def look(path: Path) -> Record:
+        nonlocal read
+        mark = _mark(path)
+        entry = kept.get(path.name)
+        if entry is None or mark is None or entry[0] != mark:
+            read += 1
+            entry = None
+        record = entry[1] if entry is not None else read_record(path).brief()
+        if mark is not None and (entry is not None or _may_be_kept(path, mark, record)):
+            entries[path.name] = (mark, record)
+        return record
+
+    found = read_all(paths, look)
+    if 20 * (read + len(kept.keys() - entries.keys())) >= len(
+        paths
+    ):  # few new ones are read sooner than all is written
+        _save(place, _Kept(_by(), str(store.directory.resolve()), entries))
+    return found
+
+
+def _mark(path: Path) -> Mark | None:
+    """What tells whether a file is as it was; None of what is no plain file."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return None
+    plain = stat.S_ISREG(about.st_mode)
+    return (about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino) if plain else None
+
+
+def _may_be_kept(path: Path, mark: Mark, record: Record) -> bool:
+    """Whether what was read is sure to be of the file with that mark, and of nothing that is not in it.
+
+    The name of a cell depends on what a configuration of that name is here, and others' may change by the day.
+    """
+    settled = time.time_ns() - max(mark[1], mark[2]) > _SETTLED_NS
+    return settled and record.cell.case.config.name in PRESETS and _mark(path) == mark
+
+
+def _place(directory: Path) -> Path | None:
+    """Where the index of a folder is; None where that cannot be told."""
+    with contextlib.suppress(OSError, RuntimeError):  # no home, say
+        name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
+        return user_cache_path("oneblock") / "records" / f"{name}.json"
+    return None
+
+
+@cache
+def _by() -> str:
+    """A hash of this oneblock: of another, or of sources that were edited, an entry may be made otherwise."""
+    folders = [_PACKAGE / name for name in ("backends", "bench", "compilers", "workloads")]
+    about = [(path, path.stat()) for folder in folders for path in sorted(folder.rglob("*.py"))]
+    sources = [(str(path), one.st_size, one.st_mtime_ns) for path, one in about]
+    versions = (version("oneblock"), version("pydantic"), pydantic_core.__version__, platform.python_version())
+    return hashlib.sha256(repr((versions, sources)).encode()).hexdigest()
+
+
+def _load(place: Path, directory: Path) -> dict[str, tuple[Mark, Record]]:
+    """The entries of an index; none where it is absent, damaged, somebody else's, or of another folder or oneblock."""
+    with contextlib.suppress(OSError, ValueError), without_collection():
+        if place.lstat().st_uid != os.geteuid():
+            return {}
+        raw = read_plain(place, LARGEST_BYTES)
+        if raw[:_DIGITS] == _digest(raw[_DIGITS:]):
+            kept = adapter(_Kept).validate_python(pydantic_core.from_json(raw[_DIGITS:]))
+            assert isinstance(kept, _Kept)
+            if (kept.by, kept.folder) == (_by(), str(directory.resolve())):
+                return kept.entries
+    return {}
+
+
+def _save(place: Path, kept: _Kept) -> None:
+    """Write an index, and sweep old ones; where that cannot be, the next command reads the records."""
+    with contextlib.suppress(OSError, ValueError):
+        raw = pydantic_core.to_json(kept, inf_nan_mode="strings")
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for other in place.parent.glob("*.json"):
+            if time.time() - other.lstat().st_mtime > _KEPT_DAYS * 86400:
+                other.unlink()
+        if len(raw) + _DIGITS <= LARGEST_BYTES:
+            write_whole(place, _digest(raw) + raw, 0o600)
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).hexdigest().encode()
