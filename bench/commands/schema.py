@@ -8,7 +8,7 @@ import click
 from pydantic.json_schema import GenerateJsonSchema
 
 from oneblock.bench.commands._app import answer, json_option
-from oneblock.bench.records.store import adapter
+from oneblock.bench.records.reading import adapter
 
 
 @click.command("schema")

@@ -22,8 +22,9 @@ import pydantic_core
 from platformdirs import user_cache_path
 
 from oneblock.bench.records.files import write_whole
+from oneblock.bench.records.reading import adapter, without_collection
 from oneblock.bench.records.record import Record
-from oneblock.bench.records.store import Problem, Store, adapter, read_all, read_record, without_collection
+from oneblock.bench.records.store import Problem, Store, read_all, read_record
 from oneblock.compilers.api.files import read_plain
 from oneblock.workloads.models import PRESETS
 

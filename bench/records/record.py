@@ -222,14 +222,15 @@ class Record:
     def brief(self) -> Record:
         """The same with as much of its samples as tables, comparisons and pages are made of.
 
-        The cold ones are all there, and the device's. Of warm and fresh calls each process has its median alone, and of
-        those that warmed up none.
+        The cold ones are all there, and the device's. Of warm and fresh calls each process has its median alone; of
+        those that warmed up, and of what lay around each call, nothing.
         """
-        brief = (
-            replace(one, warmup_s=(), warm_s=(median(one.warm_s),), fresh_s=(median(one.fresh_s),))
-            for one in self.launches
-        )
-        return replace(self, launches=tuple(brief))
+
+        def brief(one: Launch) -> Launch:
+            warm, fresh = median(one.warm_s), median(one.fresh_s)
+            return replace(one, warmup_s=(), warm_s=(warm,), fresh_s=(fresh,), in_hand=None)
+
+        return replace(self, launches=tuple(map(brief, self.launches)))
 
     def crashed(self, reason: str, hint: str) -> Record:
         """The same cell without anything that was told of it but why."""

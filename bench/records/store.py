@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_json as dump
 
 from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, write_whole
-from oneblock.bench.records.history import upgraded
 from oneblock.bench.records.names import file_name
-from oneblock.bench.records.record import SCHEMA, ArtifactRef, Record
-from oneblock.bench.records.sound import Unsound, parsed, unsound
+from oneblock.bench.records.reading import NoRecord, made_of, without_collection
+from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.compilers import Artifact
 from oneblock.compilers.api.files import read_plain
 
@@ -52,14 +48,6 @@ class Problem:
     why: str
 
 
-@cache
-def adapter(of: Any = Record) -> Any:
-    """Pydantic's validator and serialiser for a dataclass; not-a-number and infinity are written as strings."""
-    if isinstance(of, type) and not hasattr(of, "__pydantic_config__"):
-        of.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return TypeAdapter(of)
-
-
 def to_json(value: Any) -> bytes:
     """A dataclass as JSON, indented for people."""
     return dump(value, indent=1, inf_nan_mode="strings") + b"\n"
@@ -76,42 +64,9 @@ def read_record(path: Path) -> Record:
 
 def _read(path: Path, raw: bytes) -> Record:
     try:
-        found = parsed(raw)
-    except Unsound as error:
-        raise StoreError(f"{path}: {error}: no record of oneblock; move it away") from error
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: not JSON ({error}); truncated, or no record: delete it or move it away") from error
-    version = found.get("schema") if isinstance(found, dict) else None
-    if type(version) is not int or version < 1:
-        raise StoreError(f"{path}: JSON without a schema number: not a record of oneblock; move it away")
-    if version > SCHEMA:
-        raise StoreError(f"{path}: schema {version}, and this oneblock reads up to {SCHEMA}: upgrade oneblock")
-    return _validate(path, found if version == SCHEMA else _upgraded(path, found))
-
-
-def _upgraded(path: Path, found: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return upgraded(found)
-    except Exception as error:  # whatever stands in a field, the files beside this one are read
-        raise StoreError(
-            f"{path}: expected the fields of schema {found['schema']}, which it says it is of, got others ({error!r}): "
-            "no record of oneblock; move it away"
-        ) from error
-
-
-def _validate(path: Path, found: dict[str, Any]) -> Record:
-    try:
-        record = adapter().validate_python(found)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise StoreError(
-            f"{path}: {error.error_count()} fields do not fit schema {SCHEMA}; the first: {where}: {first['msg']}"
-        ) from error
-    assert isinstance(record, Record)
-    for sentence in unsound(record):
-        raise StoreError(f"{path}: {sentence}")
-    return record
+        return made_of(raw)
+    except NoRecord as error:
+        raise StoreError(f"{path}: {error}") from error
 
 
 def read_all(paths: Iterable[Path], read: Callable[[Path], Record]) -> tuple[list[tuple[Path, Record]], list[Problem]]:
@@ -124,18 +79,6 @@ def read_all(paths: Iterable[Path], read: Callable[[Path], Record]) -> tuple[lis
             except StoreError as error:
                 problems.append(Problem(path, str(error)))
     return found, problems
-
-
-@contextlib.contextmanager
-def without_collection() -> Iterator[None]:
-    """Where thousands of records are read: none is garbage, and looking for it takes as long as reading."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
 
 
 class Store:

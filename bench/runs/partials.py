@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from oneblock.bench.records.store import Store, adapter
+from oneblock.bench.records.reading import adapter
+from oneblock.bench.records.store import Store
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.measure_job import Measured
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.records.store import adapter
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.worker.script import ScriptAnswer
 
 _START = "from oneblock.bench.worker.script import main; main()"

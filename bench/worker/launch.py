@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, get_type_hints
 
 from pydantic import ValidationError
 
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
-from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.jobs import Checked, Job, Outcome, Result
 from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault

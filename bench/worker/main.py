@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from oneblock.backends.api.backend import Unavailable, Unsupported
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Status
-from oneblock.bench.records.store import adapter
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Answer
 from oneblock.bench.worker.jobs import Job, Outcome

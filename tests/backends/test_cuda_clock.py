@@ -28,8 +28,9 @@ from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.commands.show import _details
 from oneblock.bench.judge.doubts import doubts, timers_apart
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import SCHEMA, Launch
-from oneblock.bench.records.store import StoreError, adapter, read_record, to_json
+from oneblock.bench.records.store import StoreError, read_record, to_json
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.measure_job import MeasureJob, time_launch
 from oneblock.bench.worker.trial import Trial

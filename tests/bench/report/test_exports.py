@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from oneblock.bench.commands.report import COMMAND as REPORT
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Record, Status
-from oneblock.bench.records.store import adapter
 from oneblock.bench.report.exports.stages import joined
 from oneblock.bench.report.rows.cells import COLUMNS, cell_row
 from oneblock.compilers.api.facts import Buffer, Memory

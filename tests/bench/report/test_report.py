@@ -16,8 +16,9 @@ from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.roofline import costs
 from oneblock.bench.records.doubt import Cause, Doubt
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import SCHEMA, Environment, Launch, Limits, Record, Status
-from oneblock.bench.records.store import Problem, adapter
+from oneblock.bench.records.store import Problem
 from oneblock.bench.report.page import render
 from oneblock.bench.report.page_assets import policy_hash, vega
 from oneblock.bench.report.study import Study

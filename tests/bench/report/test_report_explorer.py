@@ -15,9 +15,10 @@ import pytest
 from oneblock.bench.judge.moved import ChangedFigure, SetComparison
 from oneblock.bench.judge.steps import by_step
 from oneblock.bench.records.command import run_command
+from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
-from oneblock.bench.records.store import Store, adapter
+from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer import explorer as _explorer
 from oneblock.bench.report.explorer.cells import StageText
 from oneblock.bench.report.explorer.explorer import Explorer, explore

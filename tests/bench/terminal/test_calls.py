@@ -6,7 +6,8 @@ import re
 
 from oneblock.bench.judge.calls import Head, lined_up, tables
 from oneblock.bench.judge.steps import by_step
-from oneblock.bench.records.store import adapter, to_json
+from oneblock.bench.records.reading import adapter
+from oneblock.bench.records.store import to_json
 from oneblock.bench.terminal.calls import calls
 from oneblock.bench.terminal.screen import console
 from oneblock.compilers.api.call import Call, Column, ToldCall
