@@ -12,7 +12,7 @@ from rich.text import Text
 from oneblock.bench.commands._app import answer, index_option, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, pair
+from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, in_words, pair
 from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
@@ -23,14 +23,16 @@ from oneblock.bench.terminal.screen import console
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
+@click.option("--across", is_flag=True, help="Compare across machines, threads and tiers: a ratio, and no verdict.")
 @index_option
 @json_option
-def COMMAND(a: Path, b: Path, indexed: bool, as_json: bool) -> None:
+def COMMAND(a: Path, b: Path, across: bool, indexed: bool, as_json: bool) -> None:
     """Say of each cell whether B is the SAME as A, FASTER, SLOWER, or whether it is AMBIGUOUS.
 
-    A and B are records directories or single records. Records whose identity differs (machine, threads, sizes, seeds,
-    tier) are not compared; versions of software may differ, and are named. Exit status: 0 if nothing is slower, 1 if
-    something is, 2 if something could not be compared.
+    A and B are records directories or single records. Records whose identity differs (machine, variables that choose
+    instructions or threads, sizes, seeds, tier) are not compared; versions of software may differ, and are named.
+    With --across machine, threads and tier may differ, too. What was compiled or interpreted is compared by its counts.
+    Exit status: 0 if nothing is slower or more, 1 if something is, 2 if something could not be compared.
     """
     left = _read(a, indexed)
     right = left if a.absolute() == b.absolute() else _read(b, indexed)
@@ -39,19 +41,21 @@ def COMMAND(a: Path, b: Path, indexed: bool, as_json: bool) -> None:
         pairs, only_a, only_b = [(left[0], right[0])], [], []
     if not pairs:
         one, other = min(product(left, right), key=lambda two: len(disagreements(*two)))
-        differ = "; ".join(f"{key}: {x!r} in A, {y!r} in B" for key, (x, y) in disagreements(one, other).items())
+        differ = "; ".join(in_words(disagreements(one, other)))
         raise Refused(
             f"{a} and {b} have no cell in common; the most alike are {one.cell.name} in A and {other.cell.name} in B, "
             f"which are not the same thing: {differ}"
         )
-    found = compare_all(pairs)
+    found = compare_all(pairs, across=across)
     for side, records in (("A", only_a), ("B", only_b)):
         if records:
             note(f"only in {side}: {', '.join(alone(records, pairs))}")
     if as_json:
-        answer(found)
+        answer([vars(one) | {"verdict": one.verdict} for one in found])
     else:
         _print(found)
+        if across:
+            _print_machines(pairs)
     raise SystemExit(exit_code(found))
 
 
@@ -70,19 +74,44 @@ def _print(found: list[Comparison]) -> None:
         say("\n".join(aligned([_COLUMNS, *rows], words=(0, 1, 3, 4))))
     else:
         console().print(_table(rows))
+    for line in dict.fromkeys(line for one in found for line in one.across):
+        console().print(Text(f"differs between A and B: {line}"))
     for line in dict.fromkeys(line for one in found for line in one.software):
         console().print(Text(f"differs, and may: {line}"))
 
 
+def _print_machines(pairs: list[tuple[Record, Record]]) -> None:
+    for side, records in zip("AB", zip(*pairs, strict=True), strict=True):
+        facts = [record.environment.facts() for record in records]
+        told = (
+            ", ".join(f"{key} {of[key]}" for key in ("cpu", "cores", "threads", "memory_gib") if key in of)
+            for of in facts
+        )
+        for machine in dict.fromkeys(told):
+            console().print(Text(f"{side} was made on: {machine}"))
+
+
 def _row(one: Comparison) -> tuple[str, ...]:
-    if one.difference is None:
-        return one.name, "not compared", "", "", one.refused or ""
+    if one.refused is not None:
+        return one.name, one.verdict, "", "", one.refused
+    if one.counts is not None:
+        moved = [str(change) for change in one.counts if not change.same]
+        told = "; ".join(moved) or f"{len(one.counts)} counts are the same"
+        return one.name, one.verdict, "", "", told
+    assert one.difference is not None, "what is not refused has counts or times"
     d = one.difference
     return one.name, d.verdict, f"{d.ratio:.3f}", f"{d.low:.3f} to {d.high:.3f}", d.why
 
 
 def _table(rows: list[tuple[str, ...]]) -> Table:
-    styles = {"SLOWER": "bold red", "FASTER": "bold green", "AMBIGUOUS": "yellow", "not compared": "yellow"}
+    styles = {
+        "SLOWER": "bold red",
+        "FASTER": "bold green",
+        "MORE": "red",
+        "LESS": "green",
+        "AMBIGUOUS": "yellow",
+        "not compared": "yellow",
+    }
     table = Table(title="B against A: measured cold time", title_justify="left", title_style="bold")
     for column in _COLUMNS:
         table.add_column(column)

@@ -23,6 +23,7 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.records import remarks, results
 from oneblock.bench.terminal.screen import console
+from oneblock.compilers import Detail
 from oneblock.workloads.answers.checkpoint import fingerprint
 
 
@@ -46,7 +47,9 @@ def COMMAND(
     used = old.environment.machine.get("threads")
     within = bounds(threads or _same_threads(used), timeout_s, memory_gib)
     with scratch("reproduce") as folder:
-        (new,) = go(Run([old.cell], tier(old.tier), Store(folder), within, seed=old.order_seed), quiet=as_json)
+        detail = old.detail or Detail.DEFAULT
+        run = Run([old.cell], tier(old.tier), Store(folder), within, seed=old.order_seed, detail=detail)
+        (new,) = go(run, quiet=as_json)
     verdict = _verdict(old, new)
     if as_json:
         answer(verdict)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oneblock.bench.cells.tiers import tier
+from oneblock.bench.judge.figures import Change, changes, whole
 from oneblock.bench.judge.stats import Difference, Verdict, differences
-from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 from oneblock.compilers.api.kind import Kind
+
+_WHERE = ("machine.", "tier", "device", "timer")  # of what must agree: where and how, not what was measured
 
 
 @dataclass(frozen=True)
@@ -17,21 +20,54 @@ class Comparison:
     """One cell in two sets. `refused` says why there is no difference to speak of."""
 
     name: str
-    difference: Difference | None
+    difference: Difference | None  # of times; None where these were not compared
     refused: str | None
     software: tuple[str, ...]  # what differs between the two and may: versions, as "torch 2.12 -> 2.13"
+    across: tuple[str, ...] = ()  # what differs in where they were made, of two that were compared all the same
+    counts: tuple[Change, ...] | None = None  # of what has no times by its nature; None of what has
+
+    @property
+    def verdict(self) -> str:
+        """Of times that of their difference; of counts SAME, LESS where some fell and none rose, MORE, or CHANGED."""
+        if self.counts is None:
+            return self.difference.verdict if self.difference is not None else "not compared"
+        moved = [change.difference for change in self.counts if not change.same]
+        if not moved:
+            return "SAME"
+        if None in moved:
+            return "CHANGED"
+        return "LESS" if max(one for one in moved if one is not None) < 0 else "MORE"
 
 
 def disagreements(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
-    """The identity keys on which two records differ; with any, their numbers must not be compared."""
+    """The identity keys on which two records differ; with any, their numbers must not be compared.
+
+    A fact of a machine that one of them does not know is no difference.
+    """
     left, right = a.comparable_keys(), b.comparable_keys()
     if left == right:
         return {}
-    return {
-        key: (left.get(key), right.get(key))
-        for key in sorted(left.keys() | right.keys())
-        if left.get(key) != right.get(key)
+    known = {
+        key for key in left.keys() | right.keys() if not key.startswith("machine.") or (key in left and key in right)
     }
+    return {key: (left.get(key), right.get(key)) for key in sorted(known) if left.get(key) != right.get(key)}
+
+
+def in_words(differ: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """What differs, a part of a sentence each; of lists of words, as instruction sets are, only what one alone has."""
+    return [f"{key}: {', '.join(_apart(left, right))}" for key, (left, right) in differ.items()]
+
+
+def _apart(left: Any, right: Any) -> Iterator[str]:
+    words = [str(side).split(" ") if isinstance(side, str) else None for side in (left, right)]
+    first, second = words
+    if first is None or second is None or min(len(first), len(second)) < 8:
+        yield f"{left!r} in A"
+        yield f"{right!r} in B"
+        return
+    for side, own, other in (("A", first, second), ("B", second, first)):
+        if only := [word for word in own if word not in other]:
+            yield f"{' '.join(only)} in {side} alone"
 
 
 def software(a: Record, b: Record) -> tuple[str, ...]:
@@ -46,31 +82,58 @@ def compare(a: Record, b: Record) -> Comparison:
     return compare_all([(a, b)])[0]
 
 
-def compare_all(pairs: Sequence[tuple[Record, Record]]) -> list[Comparison]:
-    """B against A of each pair (A, B), as `compare` has it."""
-    refused = [_refusal(a, b) for a, b in pairs]
+def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False) -> list[Comparison]:
+    """B against A of each pair (A, B), as `compare` has it.
+
+    Across machines there is a ratio and no verdict: what made the difference is not known. Records without times by
+    their nature are compared by what was counted, which no machine changes.
+    """
+    refused = [_refusal(a, b, across) for a, b in pairs]
     timed = [
         (a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect)
         for (a, b), why in zip(pairs, refused, strict=True)
-        if why is None
+        if why is None and not _counted(a, b)
     ]
     found = iter(differences(timed))
-    return [
-        Comparison(a.cell.name, next(found) if why is None else None, why, software(a, b))
-        for (a, b), why in zip(pairs, refused, strict=True)
-    ]
+    return [_compared(a, b, why, found) for (a, b), why in zip(pairs, refused, strict=True)]
 
 
-def _refusal(a: Record, b: Record) -> str | None:
+def _compared(a: Record, b: Record, why: str | None, found: Iterator[Difference]) -> Comparison:
+    if why is not None:
+        return Comparison(a.cell.name, None, why, software(a, b))
+    where = tuple(in_words(disagreements(a, b)))
+    if _counted(a, b):
+        counts = tuple(changes(whole(a), whole(b)))
+        return Comparison(a.cell.name, None, None, software(a, b), where, counts)
+    difference = next(found)
+    if where:
+        difference = replace(
+            difference, verdict=Verdict.ACROSS, why="of two machines or settings: no verdict on a change"
+        )
+    return Comparison(a.cell.name, difference, None, software(a, b), where)
+
+
+def _counted(a: Record, b: Record) -> bool:
+    """Whether both have no times by their nature, and counts."""
+    return a.status is b.status and a.status in WITHOUT_TIMES and None not in (a.facts, b.facts)
+
+
+def _refusal(a: Record, b: Record, across: bool) -> str | None:
     """Why two records must not be compared; None if they may."""
-    if differ := disagreements(a, b):
-        keys = "; ".join(f"{key}: {left!r} in A, {right!r} in B" for key, (left, right) in differ.items())
-        return f"not the same thing: {keys}"
+    differ = disagreements(a, b)
+    where = {key: both for key, both in differ.items() if key.startswith(_WHERE)}
+    if len(where) < len(differ):
+        return f"not the same thing: {'; '.join(in_words(differ))}"
+    if _counted(a, b):
+        return None
     for side, record in (("A", a), ("B", b)):
         if record.status is not Status.PASSED or not record.launches:
             return f"{side} is {record.status} and has no time to compare"
         if record.kind is not Kind.MEASURED:
             return f"{side} is {record.kind}, and only what was measured is compared with what was measured"
+    if where and not across:
+        said = "; ".join(in_words(where))
+        return f"not the same thing: {said}; `oneblock compare --across` gives the ratio, without a verdict"
     try:
         tier(a.tier)
     except LookupError as error:  # of another version of oneblock
@@ -112,7 +175,7 @@ def alone(records: Sequence[Record], pairs: Sequence[tuple[Record, Record]]) -> 
 
 
 def exit_code(comparisons: list[Comparison]) -> int:
-    """0: nothing is slower; 1: something is; 2: something could not be compared."""
-    if any(c.difference is not None and c.difference.verdict is Verdict.SLOWER for c in comparisons):
+    """0: nothing is slower or more; 1: something is; 2: something could not be compared."""
+    if any(c.verdict in (Verdict.SLOWER, "MORE") for c in comparisons):
         return 1
     return 2 if not comparisons or any(c.refused for c in comparisons) else 0

@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     FASTER = "FASTER"
     SLOWER = "SLOWER"
     AMBIGUOUS = "AMBIGUOUS"
+    ACROSS = "ACROSS"  # of two machines: a ratio, and no verdict
 
 
 @dataclass(frozen=True)

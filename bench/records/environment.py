@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from oneblock.bench.records.dependence import PACKAGES, installed
+from oneblock.bench.records.machine import cpu_facts, identity
 from oneblock.bench.records.record import Environment
 
 _ASKED = 3  # times
@@ -27,7 +28,8 @@ def now() -> str:
 def environment(threads: int) -> Environment:
     """The environment of a run that uses so many threads, with all software that a number of any backend depends on."""
     versions = {"python": platform.python_version(), **installed(PACKAGES)}
-    return Environment(machine=_machine() | {"threads": threads}, software=versions, state=_state())
+    machine = _machine() | {"threads": threads}
+    return Environment(machine, versions, _state(), machine_identity=identity())
 
 
 @cache
@@ -37,11 +39,8 @@ def cpu_name() -> str | None:
     It is identity: where it is there at one time and not at another, all is measured anew. So it is read where the
     system states it; py-cpuinfo, which starts helpers that may be killed, is asked elsewhere, and not once only.
     """
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return value.strip()
+    if (name := cpu_facts().get("model name")) is not None:
+        return name
     from cpuinfo import get_cpu_info
 
     answers = (get_cpu_info().get("brand_raw") for _ in range(_ASKED))

@@ -1,6 +1,7 @@
 """A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
 
 Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
+8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
 7  a doubt has its cause. In 6 it is its sentence alone.
    in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
@@ -27,13 +28,14 @@ from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
 from oneblock.bench.records.doubt import Doubt
 from oneblock.bench.records.in_hand import InHand
-from oneblock.compilers import Stage
+from oneblock.bench.records.machine import MachineIdentity
+from oneblock.compilers import Detail, Stage
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import STRICT, Kind, Reported
 from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 
-SCHEMA: Literal[7] = 7
+SCHEMA: Literal[8] = 8
 Count = Annotated[int, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]  # of memory that was measured
 Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short for the clock
@@ -135,20 +137,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class MachineIdentity:
-    """What of a processor decides which code it runs: two of one brand may differ in it."""
-
-    __pydantic_config__: ClassVar[Any] = STRICT
-    cpu_family: int | None
-    cpu_model: int | None
-    cpu_stepping: int | None
-    instruction_sets: tuple[str, ...]  # "avx2", "avx512f", as the processor states them
-    restricted_by: dict[str, str]  # variables that keep libraries from some of them: ATEN_CPU_CAPABILITY
-
-
-@dataclass(frozen=True)
 class Environment:
-    """Where a record was made. `machine` and `software` are identity; the rest may differ between two runs.
+    """Where a record was made: machine, with its own identity, and software are identity; two runs may differ in state.
 
     Of software a record has what its outcome depends on, and nothing else: see dependence.py.
     """
@@ -159,13 +149,18 @@ class Environment:
     state: dict[str, str | float | int | None]
     machine_identity: MachineIdentity | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What is known of the machine, by name: what must agree before times are compared."""
+        of_it = {} if self.machine_identity is None else self.machine_identity.facts()
+        return {name: value for name, value in (self.machine | of_it).items() if value is not None}
+
 
 @dataclass(frozen=True)
 class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    schema: Literal[7]
+    schema: Literal[8]
     created: Moment  # later than of every record before it in its folder, whatever the clock says
     cell: Cell
     tier: str
@@ -189,12 +184,13 @@ class Record:
     memory: Memory | None = None  # of a program that does not fit
     model: str | None = None  # that the workload is a part of: "meta-llama/Llama-3.2-1B"
     family: str | None = None  # of models: "llama"
+    detail: Detail | None = None  # of the stages that were wanted of it
     reported: Reported | None = None  # whose numbers these are, and of the kind "reported" alone
 
     def comparable_keys(self) -> dict[str, Any]:
         """What must agree before this record's numbers are compared with another's."""
         timers = ",".join(sorted({launch.timer for launch in self.launches}))
-        where = {f"machine.{key}": value for key, value in self.environment.machine.items()}
+        where = {f"machine.{key}": value for key, value in self.environment.facts().items()}
         return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": timers} | where
 
     @property
@@ -204,11 +200,11 @@ class Record:
 
     def place(self) -> str:
         """A hash of cell, tier and machine: records of one place differ in software and moment; the newest counts."""
-        return digest([self.cell.key, self.tier, self.environment.machine])
+        return digest([self.cell.key, self.tier, self.environment.facts()])
 
     def identity(self) -> str:
         """The name under which a cell counts as done."""
-        return self.cell.identity(self.tier, self.environment.machine, self.environment.software)
+        return self.cell.identity(self.tier, self.environment.facts(), self.environment.software)
 
     def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
         """The raw seconds of a series ("cold", "warm", "fresh", "device"), one tuple a process.

@@ -119,7 +119,7 @@ class Run:
             yield from ((index, cell) for cell in cells)
 
     def _identity(self, cell: Cell) -> str:
-        return cell.identity(self.tier.name, self.environment.machine, software(cell))
+        return cell.identity(self.tier.name, self.environment.facts(), software(cell))
 
     def _environment(self, cell: Cell) -> Environment:
         return replace(self.environment, software=software(cell))
@@ -209,6 +209,7 @@ class Run:
             facts=measured.facts,
             memory=measured.memory,
             family=cell.case.config.family,
+            detail=self.detail,
         )
         if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):
             record = replace(record, limits=reached())

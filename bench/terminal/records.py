@@ -74,7 +74,7 @@ def _groups(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     """(a name, its records) of each subject, tier and machine: only within these may numbers stand side by side."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        where = (record.cell.question, record.tier, digest(record.environment.machine))
+        where = (record.cell.question, record.tier, digest(record.environment.facts()))
         groups.setdefault(where, []).append(record)
     several = Counter(question for question, *_ in groups)
     return [

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, get_type_hints
 
 from pydantic import ValidationError
 
+from oneblock.bench.records.machine import THREAD_COUNTS
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
@@ -29,7 +30,6 @@ _LOG_LINES = 20
 _LEAST_FREE_BYTES = 2**20  # a disk with less is called full
 # Where compilers keep what they compiled. Pointed into the run's own folder, so that cold means cold.
 _COMPILE_CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
-_THREAD_COUNTS = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "TVM"))
 
 
 def launch(
@@ -142,7 +142,7 @@ _START = (
 
 def _environment(threads: int, caches: Path, folder: Path) -> dict[str, str]:
     own = {"TMPDIR": str(folder)}  # what a toolchain leaves there goes with the folder
-    own |= {name: str(threads) for name in _THREAD_COUNTS}
+    own |= {name: str(threads) for name in THREAD_COUNTS}
     own |= {name: str(caches / name.lower()) for name in _COMPILE_CACHES}
     own["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # by default quick and small compilations are not kept
     own["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

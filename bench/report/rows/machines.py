@@ -15,7 +15,7 @@ def machines_of(rows: Sequence[Row]) -> list[Machine]:
     for row in rows:
         found.setdefault(row.machine, []).append(row)
     where = [[row.record.environment for row in found[number]] for number in sorted(found)]
-    return [(_merged(x.machine for x in e), _merged(x.software for x in e), _merged(x.state for x in e)) for e in where]
+    return [(_merged(x.facts() for x in e), _merged(x.software for x in e), _merged(x.state for x in e)) for e in where]
 
 
 def _merged(facts: Iterable[Mapping[str, str | float | None]]) -> dict[str, str]:

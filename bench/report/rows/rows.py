@@ -87,12 +87,12 @@ class Row:
 
 def rows_of(records: Sequence[tuple[Path, Record]]) -> list[Row]:
     """A row for each record, by the name of its cell."""
-    machines = list(dict.fromkeys(digest(record.environment.machine) for _, record in records))
+    machines = list(dict.fromkeys(digest(record.environment.facts()) for _, record in records))
     rows: list[Row] = []
     seen = set()
     for path, record in sorted(records, key=lambda entry: entry[1].created, reverse=True):
         key = record.place()
-        machine = machines.index(digest(record.environment.machine)) + 1
+        machine = machines.index(digest(record.environment.facts())) + 1
         rows.append(Row(path, record, machine, _times(record), len(rows), newest=key not in seen))
         seen.add(key)
     return sorted(rows, key=lambda row: (row.record.cell.name, str(row.path)))
