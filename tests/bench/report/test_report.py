@@ -46,7 +46,14 @@ def launch(index: int = 0, cold_s: float = COLD_S, samples: int = 20) -> Launch:
         **numbers
         | texts
         | series
-        | {"device_s": (), "evidence": None, "index": index, "cold_compile": index == 0, "compile_s": 1.5}
+        | {
+            "device_s": (),
+            "evidence": None,
+            "in_hand": None,
+            "index": index,
+            "cold_compile": index == 0,
+            "compile_s": 1.5,
+        }
     )
 
 
