@@ -8,8 +8,10 @@ from oneblock.backends._triton.measured import measured
 from oneblock.backends._triton.plan import Planned
 from oneblock.compilers import Capture
 from oneblock.compilers.api.facts import Estimate, Facts
+from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.stages import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.api.traffic import Traffic, Transfer
 from oneblock.compilers.dialects.launches import table
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton import lowering as triton_gpu
@@ -85,7 +87,7 @@ def _choices(plan: Sequence[Planned]) -> str:
 
 
 def _facts(plan: Sequence[Planned]) -> Facts:
-    """Counts of the launches. FLOPs and bytes are the kernels' own formulas, and stand with each kernel, not here."""
+    """Counts of the launches. FLOPs are the kernels' own formulas, and stand with each kernel, not here."""
     kernels = tuple(one.facts() for one in plan)
     operations: dict[str, int] = {}
     for kernel in kernels:
@@ -103,9 +105,32 @@ def _facts(plan: Sequence[Planned]) -> Facts:
             "NVIDIA none for float32 at its full precision"
         )
     caveats += [f"{name} spills {n} bytes a thread: every configuration does" for name, n in spilled.items()]
-    times = [sum(kernel.modelled_s.values()) for kernel in kernels if kernel.kind != "torch"]
-    how = "sum over our kernels of the static model (compilers/chips/launch_model.py); without PyTorch's and gaps"
+    moved = _traffic(plan)
     return Facts(
         operations=operations, attributed=named, attributed_by_name=named, calls=kernels,
-        estimates=(Estimate("static", sum(times), how, Kind.MODELLED),), caveats=tuple(caveats),
+        hbm_bytes=float(moved.steady_bytes), traffic=moved, estimates=(_static(kernels),), caveats=tuple(caveats),
     )  # fmt: skip
+
+
+def _static(kernels: Sequence[GpuKernel]) -> Estimate:
+    """The sum over every launch; none where one has no price, since a part is no estimate of the whole."""
+    unpriced = dict.fromkeys(kernel.name for kernel in kernels if "static" not in kernel.modelled_s)
+    if unpriced:
+        how = f"the static model has no price of {', '.join(unpriced)}, and a sum without it is of another program"
+        return Estimate("static", None, how, Kind.MODELLED)
+    how = (
+        "sum over all launches of the static model (compilers/chips/launch_model.py), PyTorch's own by the memory that "
+        "they move; without gaps"
+    )
+    return Estimate("static", sum(kernel.modelled_s["static"] for kernel in kernels), how, Kind.MODELLED)
+
+
+def _traffic(plan: Sequence[Planned]) -> Traffic:
+    """Every array that each launch is given, whole and once."""
+    names = [str(one.started.operation) if one.built is None else one.built.name for one in plan]
+    found = [
+        Transfer(move.array, move.direction, f"{n}: {name}", one.started.step, move.bytes, 1, "whole, once")
+        for n, (name, one) in enumerate(zip(names, plan, strict=True))
+        for move in one.started.moves
+    ]
+    return Traffic("the arrays that launches are given", tuple(found))

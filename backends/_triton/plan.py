@@ -32,6 +32,7 @@ class Planned:
     chosen: int = 0
     source: Source | None = None
     built: Built | None = None
+    torch_s: float | None = None  # of an operation of PyTorch, by what it moves; None where that does not tell
 
     @property
     def call(self) -> KernelCall:
@@ -45,14 +46,16 @@ class Planned:
 
     def facts(self) -> GpuKernel:
         """What is known of the launch."""
-        step = self.started.step
+        step, moved = self.started.step, float(self.started.bytes)
         if self.built is None:
-            return GpuKernel(name=str(self.started.operation), steps=steps_of(step), kind="torch")
+            times = {} if self.torch_s is None else {"static": self.torch_s}
+            name = str(self.started.operation)
+            return GpuKernel(name=name, steps=steps_of(step), kind="torch", hbm_bytes=moved, modelled_s=times)
         work, seconds = self.call.work(self.config), self.candidates[self.chosen].modelled_s
         kernel = triton_gpu.facts(self.built, self.built.name, step, "triton", self.call.grid(self.config))
         return replace(
             kernel, config=str(self.config), modelled_s={} if seconds is None else {"static": seconds},
-            flops=work.flops, hbm_bytes=work.compulsory_bytes,
+            flops=work.flops, hbm_bytes=moved,
         )  # fmt: skip
 
 
@@ -69,7 +72,8 @@ def plan(started: Sequence[Started], gpu: Gpu) -> list[Planned]:
             keys[-1].append(source.key)
             sources.setdefault(source.key, source)
     built = triton_gpu.build_all(sources.values())
-    return [_choose(one, [(sources[key], built[key]) for key in mine]) for one, mine in zip(started, keys, strict=True)]
+    of = zip(started, keys, strict=True)
+    return [_choose(one, [(sources[key], built[key]) for key in mine], gpu) for one, mine in of]
 
 
 def choices(planned: Sequence[Planned]) -> list[Chosen]:
@@ -81,12 +85,14 @@ def _ways(started: Started) -> tuple[Way, ...]:
     return tuple((i, config) for i, call in enumerate(started.alternatives) for config in call.configs)
 
 
-def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]]) -> Planned:
+def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]], gpu: Gpu) -> Planned:
     if not started.alternatives:
-        return Planned(started)
+        moving_s = started.bytes / gpu.memory_bytes_per_s.value
+        return Planned(started, torch_s=moving_s if started.only_moves else None)
     ways = _ways(started)
     found = tuple(
-        _candidate(started.alternatives[i], config, built) for (i, config), (_, built) in zip(ways, tried, strict=True)
+        _candidate(started.alternatives[i], config, built, started.bytes)
+        for (i, config), (_, built) in zip(ways, tried, strict=True)
     )
     try:
         best = _gpu_choice.rank(found)[0]
@@ -97,16 +103,14 @@ def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]
     return Planned(started, found, ways, best, source, built)
 
 
-def _candidate(call: KernelCall, config: Config, built: Built | CannotBuild) -> Candidate:
+def _candidate(call: KernelCall, config: Config, built: Built | CannotBuild, moved_bytes: int) -> Candidate:
     name = call.kernel.fn.__name__
     if isinstance(built, CannotBuild):
         return Candidate(name, str(config), None, why_not=str(built))
     work, occupancy = call.work(config), built.occupancy
     if occupancy.blocks == 0:
         return Candidate(name, str(config), None, why_not=f"{name}: not one block fits for its {occupancy.limited_by}")
-    demand = _gpu_model.Demand(
-        prod(call.grid(config)), work.flops, work.compulsory_bytes, work.asked_bytes, work.in_flight_bytes
-    )
+    demand = _gpu_model.Demand(prod(call.grid(config)), work.flops, moved_bytes, work.asked_bytes, work.in_flight_bytes)
     seconds = _gpu_model.seconds(demand, occupancy.blocks, built.of, matrix_units=built.matrix_units)
     return Candidate(
         name, str(config), seconds, built.registers, built.spill_bytes, built.shared_bytes, occupancy.share

@@ -104,8 +104,10 @@ def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, ki
     if kind is Kind.MEASURED:
         sms = torch.cuda.get_device_properties().multi_processor_count
     recorder = Recorder(sms, tensor_cores=gpu.platform == "rocm" or gpu.capability >= _TENSOR_CORES_FROM)
+    shapes = without_data(arrays)
+    recorder.arrays.given(shapes)
     with torch.inference_mode(), recorder.listening():
-        _program(workload, case, recorder)(without_data(arrays))
+        _program(workload, case, recorder)(shapes)
     return gpu, recorder
 
 

@@ -12,12 +12,15 @@ import torch
 import triton
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from oneblock.backends._triton.moves import ArrayNames, Move
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.kernels.triton.launch import Config, KernelCall
 from oneblock.workloads.ops.definitions import Array
 
 _INTERPRETER = "3.9."
-# Operations of PyTorch that start nothing on a device.
+# Operations of PyTorch that compute next to nothing, as pointwise ones do: what they move says how long they take.
+_ONLY_MOVE = ("cat", "concat", "stack", "clone", "copy_", "_to_copy", "constant_pad_nd", "slice_scatter", "fill_")
+# Those that start nothing on a device.
 _NO_LAUNCH = ("empty", "empty_like", "new_empty", "empty_strided", "_unsafe_view", "detach", "_reshape_alias")
 
 
@@ -69,6 +72,13 @@ class Started:
     step: str | None
     alternatives: tuple[KernelCall, ...] = ()
     operation: str | None = None  # "aten::cat"
+    moves: tuple[Move, ...] = ()
+    only_moves: bool = False  # of an operation of PyTorch: whether its time is that of its memory
+
+    @property
+    def bytes(self) -> int:
+        """Of every array that it is given, each once."""
+        return sum(move.bytes for move in self.moves)
 
 
 class Recorder:
@@ -78,14 +88,19 @@ class Recorder:
         self.sms, self.tensor_cores = sms, tensor_cores
         self.step: str | None = None
         self.started: list[Started] = []
+        self.arrays = ArrayNames()
 
     def empty(self, shape: tuple[int, ...], like: Array) -> Array:
         """An array (...) without data."""
-        return torch.empty(shape, dtype=like.dtype, device=like.device)
+        made = torch.empty(shape, dtype=like.dtype, device=like.device)
+        self.arrays.allocated(made)
+        return made
 
     def launch(self, *alternatives: KernelCall) -> None:
-        """Note it down."""
-        self.started.append(Started(self.step, alternatives))
+        """Note it down. What it moves is the same for every alternative: they compute the same thing."""
+        first = alternatives[0]
+        moves = self.arrays.launched(len(self.started), first.args(first.configs[0]))
+        self.started.append(Started(self.step, alternatives, moves=moves))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -96,10 +111,12 @@ class Recorder:
             def __torch_dispatch__(
                 self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
             ) -> Any:
-                name = operation.name().partition(".")[0]
+                name, made = operation.name().partition(".")[0], operation(*args, **(kwargs or {}))
                 if not operation.is_view and name.removeprefix("aten::") not in _NO_LAUNCH:
-                    recorder.started.append(Started(recorder.step, operation=name))
-                return operation(*args, **(kwargs or {}))
+                    moves = recorder.arrays.launched(len(recorder.started), (args, kwargs), made)
+                    simple = torch.Tag.pointwise in operation.tags or name.removeprefix("aten::") in _ONLY_MOVE
+                    recorder.started.append(Started(recorder.step, (), name, moves, simple))
+                return made
 
         with Listener():
             yield

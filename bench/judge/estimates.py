@@ -42,8 +42,8 @@ METHODS = {
     Method("xla-triton", Kind.COMPILED): "the sum of XLA's models of its own kernels, with the tiles it starts from: "
     "no device, no autotuner",
     Method("xla-cublas", Kind.COMPILED): "the same sum with the products left to cuBLAS, as XLA models those",
-    Method("static", Kind.MODELLED): "the sum over our kernels of the formula that ranks their configurations: "
-    "roofline, wave tails, L2 port, bytes in flight; launches of PyTorch's own are left out",
+    Method("static", Kind.MODELLED): "the sum over all launches: of our kernels by the formula that ranks their "
+    "configurations (roofline, wave tails, L2 port, bytes in flight), of PyTorch's own by the memory that they move",
     Method("timeline", Kind.MODELLED): "the modelled timelines of the NKI kernels' calls, one after the other; "
     "starting them and the host's work between them are left out",
 }

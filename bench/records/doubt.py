@@ -21,6 +21,8 @@ class Cause(StrEnum):
     WORK_UNSEEN = "work_unseen"
     CALLS_COMPILE = "calls_compile"
     TIMERS_DISAGREE = "timers_disagree"
+    BELOW_ROOFLINE = "below_roofline"
+    BEYOND_CHIPS = "beyond_chips"
     UNTOLD = "untold"
 
     @property
@@ -39,6 +41,8 @@ _WORDS = {
     Cause.WORK_UNSEEN: "work outside the clock would not have been seen",
     Cause.CALLS_COMPILE: "calls started compilations",
     Cause.TIMERS_DISAGREE: "the device's timers disagree",
+    Cause.BELOW_ROOFLINE: "an estimate of time is below the roofline",
+    Cause.BEYOND_CHIPS: "by an estimate, a sharding gains more than its chips",
     Cause.UNTOLD: "a record of an older schema, which names no cause",
 }
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from oneblock.bench.judge.moved import SetComparison
+from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem
 from oneblock.bench.report.explorer.explorer import Explorer
@@ -30,7 +31,8 @@ class Study:
     @cached_property
     def rows(self) -> list[Row]:
         """Every record, by the name of its cell."""
-        return rows_of(self.records)
+        doubted = beyond_chips([record for _, record in self.records])
+        return rows_of([(path, record) for (path, _), record in zip(self.records, doubted, strict=True)])
 
     @cached_property
     def newest(self) -> list[Row]:

@@ -16,6 +16,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.doubts import doubts
 from oneblock.bench.judge.in_hand import refused
+from oneblock.bench.judge.plausible import below_roofline
 from oneblock.bench.judge.roofline import costs, stated_limits, too_fast
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, last_level_cache_bytes, now
@@ -211,6 +212,7 @@ class Run:
             family=cell.case.config.family,
             detail=self.detail,
         )
+        record = record.with_doubts(below_roofline(record))
         if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):
             record = replace(record, limits=reached())
         if (reason := refused(launches, cell.target.platform)) is not None:

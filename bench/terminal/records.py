@@ -13,6 +13,7 @@ from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.out import say
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.answers import answer
+from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.judge.troubles import DOUBT, by_cause
@@ -40,7 +41,7 @@ def of_limit(record: Record) -> str | None:
 
 def tell(records: Sequence[Record]) -> None:
     """Print records: their tables, or beyond so many subjects a line each, then what is wrong or doubtful of them."""
-    out = console()
+    out, records = console(), beyond_chips(records)
     if _are_many(records):
         say("\n".join(_lines(records)))
     else:

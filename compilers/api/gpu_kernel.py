@@ -31,7 +31,7 @@ class GpuKernel(Call):
     legend: ClassVar[str] = (
         "registers, spills, shared: the most that a kernel needs. occupancy: the least, what limits it and its kernel. "
         "matrix: the instructions of tensor (matrix) cores. roofline: of the specification. static: the sum of the "
-        "model that ranks configurations"
+        "model that ranks configurations, and of what PyTorch's own launches move"
     )
 
     tag: Literal["gpu"] = "gpu"
@@ -80,7 +80,7 @@ class GpuKernel(Call):
         if not own:
             return ()
         least = min(own, key=lambda call: call.occupancy.share if call.occupancy else 0.0)
-        static = [call.modelled_s["static"] for call in own if "static" in call.modelled_s]
+        static = [call.modelled_s["static"] for call in calls if "static" in call.modelled_s]
         return (
             Column("launches", len(calls)),
             Column("registers", max(call.registers or 0 for call in own)),
@@ -88,7 +88,7 @@ class GpuKernel(Call):
             Column("shared", max(call.shared_bytes or 0 for call in own), "B"),
             _occupancy(least, f" ({least.name})"),
             Column("matrix", ", ".join(dict.fromkeys(name for call in own for name in call.matrix)) or "none"),
-            Column("static", sum(static) if static else None, "s", Kind.MODELLED),
+            Column("static", sum(static) if len(static) == len(calls) else None, "s", Kind.MODELLED),
         )
 
 

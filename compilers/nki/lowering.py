@@ -15,6 +15,8 @@ from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.api.facts import Estimate, Facts, StepFacts
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.stages import Artifact, Detail, Lowering, Stage
+from oneblock.compilers.api.traffic import Traffic
+from oneblock.compilers.nki.dma import transfers
 from oneblock.compilers.nki.kernel import Kernel, Run
 from oneblock.compilers.nki.rules import Place
 from oneblock.compilers.nki.timeline import Timeline, perfetto, timeline
@@ -96,6 +98,7 @@ def facts(calls: Sequence[Call]) -> Facts:
     return Facts(
         flops=flops,
         hbm_bytes=nbytes,
+        traffic=_traffic(calls),
         operations=dict(names.most_common()),
         attributed=claimed / total if total else None,
         attributed_by_name=claimed / total if total else None,
@@ -105,6 +108,16 @@ def facts(calls: Sequence[Call]) -> Facts:
         caveats=CAVEATS,
         kind=Kind.INTERPRETED,
     )
+
+
+def _traffic(calls: Sequence[Call]) -> Traffic:
+    """What the kernels' DMA moves; an array has its name in its kernel, and the kernel's number among the calls."""
+    found = [
+        one
+        for i, call in enumerate(calls)
+        for one in transfers(call.run.machine, f"{i:02d}-{call.kernel.__name__}", call.step)
+    ]
+    return Traffic("DMA of NKI's instructions", tuple(found))
 
 
 def _work(calls: Sequence[NeuronCall]) -> tuple[float, float]:

@@ -26,4 +26,4 @@ def rows_configs(width: int) -> tuple[Config, ...]:
 def streamed(elements: int, flops: float, reads: int, writes: int, itemsize: int, tile: int) -> Work:
     """The work of a kernel that reads `reads` operands of `elements` once, all of a tile at a time."""
     moved = float(elements * (reads + writes) * itemsize)
-    return Work(flops, moved, moved, float(tile * reads * itemsize))
+    return Work(flops, moved, float(tile * reads * itemsize))

@@ -98,7 +98,7 @@ def decode_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
         flops = 4.0 * width * B * K * max(16, padded(group)) * parts * ceil(part_keys / config["BN"]) * config["BN"]
         moved = (B * N * D + 2.0 * B * S * K * D) * q.element_size() + sums
         waiting = 2.0 * config["BN"] * D * q.element_size() * max(1, config.num_stages - 1)
-        return Work(flops, moved, moved, waiting)
+        return Work(flops, moved, waiting)
 
     runner.launch(
         KernelCall(
@@ -120,7 +120,7 @@ def decode_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
             (config(1, 1), config(4, 1)),
             args=lambda config: (acc, largest, total, y, parts),
             grid=lambda config: (B * N,),
-            work=lambda config: Work(3.0 * B * N * parts * D, moved, moved, 4.0 * parts * D),
+            work=lambda config: Work(3.0 * B * N * parts * D, moved, 4.0 * parts * D),
             constants={"D": D, "WIDTH": width, "PARTS": padded(parts)},
         )
     )

@@ -118,13 +118,12 @@ def flash_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
 
 
 def _work(q: Array, k: Array, config: Config) -> Work:
-    (B, T, N, D), (S, K) = q.shape, k.shape[1:3]
+    (B, T, N, D), S = q.shape, k.shape[1]
     BM, BN, itemsize, width = config["BM"], config["BN"], q.element_size(), padded(D)
     over = sum(ceil(min(S, end + S - T) / BN) * BN for end in range(BM, T + BM, BM))  # keys, of all blocks of one head
     own = B * T * N * D
     return Work(
         flops=4.0 * width * B * N * BM * over,
-        compulsory_bytes=float((2 * own + 2 * B * S * K * D) * itemsize),
         asked_bytes=float((2 * own + 2 * B * N * D * over) * itemsize),
         in_flight_bytes=float(2 * BN * D * itemsize * max(1, config.num_stages - 1)),
     )

@@ -35,7 +35,6 @@ class Work:
     """What one launch does at a config, by formula from its shapes; all of it is of the kind modelled."""
 
     flops: float  # of the tiles that are computed, padding and all; a multiply-add is 2
-    compulsory_bytes: float  # of global memory: every operand read once, every result written once
     asked_bytes: float  # what all programs together read and write, an operand counted as often as it is read
     in_flight_bytes: float  # what one program has asked for and not yet got, at a time: tile bytes x (stages - 1)
 

@@ -105,7 +105,6 @@ def _work(M: int, width_in: int, width_out: int, config: Config, itemsize: int, 
     padded_inner = ceil(width_in / BK) * BK
     return Work(
         flops=2.0 * down * BM * right * BO * padded_inner,
-        compulsory_bytes=float((M * width_in + width_in * width_out + outputs * M * width_out) * itemsize),
         asked_bytes=float((M * width_in * right + width_in * width_out * down + outputs * M * width_out) * itemsize),
         in_flight_bytes=float((BM + BO) * BK * itemsize * max(1, config.num_stages - 1)),
     )

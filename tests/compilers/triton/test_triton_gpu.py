@@ -247,7 +247,7 @@ def test_what_cannot_be_built_is_refused_in_the_compilers_own_words(
         build(kernel, args, **constants)
 
     def work(_: Any) -> Work:
-        return Work(1.0, 1.0, 1.0, 1.0)
+        return Work(1.0, 1.0, 1.0)
 
     call = KernelCall(kernel, (config(4, 2, **constants),), lambda _: args, lambda _: (1,), work)
     with pytest.raises(Unsupported, match=says):

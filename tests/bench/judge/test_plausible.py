@@ -1,0 +1,76 @@
+"""Estimates that cannot be are doubts: below the roofline, and of a sharding that gains more than its chips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oneblock.bench.judge.plausible import below_roofline, beyond_chips
+from oneblock.bench.judge.roofline import bound
+from oneblock.bench.records.doubt import Cause
+from oneblock.bench.records.record import Record
+from oneblock.bench.terminal.records import tell
+from oneblock.compilers.api.facts import Estimate
+from oneblock.compilers.api.kind import Kind
+from tests.bench.report.test_report import page_of
+from tests.bench.report.test_report_compiled import compiled, section
+
+_LEAST = bound(compiled().costs, compiled().limits)
+assert _LEAST is not None
+ROOF_S = _LEAST.seconds
+
+
+def taking(seconds: float | None, target: str = "tpu:v5e", name: str = "hlo") -> Record:
+    return compiled(target, estimates=(Estimate(name, seconds, ""),))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "doubted"),
+    [(ROOF_S * 0.5, True), (ROOF_S * 0.98, True), (ROOF_S, False), (ROOF_S * 3, False), (None, False)],
+)
+def test_an_estimate_below_the_roofline_is_a_doubt(seconds: float | None, doubted: bool) -> None:
+    found = below_roofline(taking(seconds))
+    assert [one.cause for one in found] == [Cause.BELOW_ROOFLINE] * doubted
+    if doubted:
+        assert "the estimate hlo is " in found[0].words
+
+
+def test_chips_share_the_roofline_and_no_more() -> None:
+    assert not below_roofline(taking(ROOF_S / 8, "tpu:v5e:2x4@tp8"))
+    (one,) = below_roofline(taking(ROOF_S / 9, "tpu:v5e:2x4@tp8"))
+    assert "shared by 8 chips" in one.words
+
+
+def test_without_limits_nothing_is_said() -> None:
+    assert not below_roofline(replace(taking(1e-12), limits=None))
+    assert not below_roofline(replace(taking(1e-12), facts=None))
+
+
+@pytest.mark.parametrize(
+    ("chips_s", "gain"), [(1.0 / 29, "29x"), (1.0 / 8.5, "8.5x"), (1.0 / 8, None), (1.0 / 2, None)]
+)
+def test_a_sharding_that_gains_more_than_its_chips_is_a_doubt(chips_s: float, gain: str | None) -> None:
+    one, many = taking(1.0), taking(chips_s, "tpu:v5e:2x4@tp8")
+    alone, doubted = beyond_chips([one, many])
+    assert not alone.doubts
+    assert [doubt.cause for doubt in doubted.doubts] == [Cause.BEYOND_CHIPS] * (gain is not None)
+    if gain is not None:
+        assert f"8 chips are {gain} as fast as one" in doubted.doubts[0].words
+
+
+def test_only_the_same_program_by_the_same_method_is_held_against_it() -> None:
+    many = taking(1e-3, "tpu:v5e:2x4@tp8")
+    others = [
+        taking(1.0, "tpu:v6e"), taking(1.0, name="xla"), compiled(T=32, estimates=(Estimate("hlo", 1.0, ""),)),
+        compiled(ops_set="native", estimates=(Estimate("hlo", 1.0, ""),)), taking(None),
+        compiled(estimates=(Estimate("hlo", 1.0, "", Kind.SIMULATED),)),
+    ]  # fmt: skip
+    assert not any(record.doubts for record in beyond_chips([many, *others]))
+
+
+def test_it_is_told_at_the_terminal_and_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    both = [taking(1.0), taking(1.0 / 29, "tpu:v5e:2x4@tp8")]
+    tell(both)
+    assert "8 chips are 29x as fast as one" in " ".join(capsys.readouterr().out.split())
+    assert "8 chips are 29x as fast as one" in section(page_of(*both), "doubts")
