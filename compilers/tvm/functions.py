@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tvm
@@ -13,8 +14,10 @@ from tvm.s_tir.analysis import estimate_tir_flops
 
 from oneblock.compilers.api.calls import TirCall
 from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.traffic import Traffic
 from oneblock.compilers.dialects import x86 as _x86
 from oneblock.compilers.tvm.calls import Call
+from oneblock.compilers.tvm.traffic import transfers
 
 _KINDS = {0: "serial", 1: "parallel", 2: "vectorized", 3: "unrolled", 4: "thread"}
 
@@ -41,17 +44,22 @@ def loops(function: Any) -> tuple[dict[str, int], int | None]:
 
 def facts(fused: tvm.IRModule, scheduled: tvm.IRModule, calls: Sequence[Call], assembly: str) -> Facts:
     """What can be counted of a program whose calls are these."""
-    found = []
-    for call in calls:
+    found, moved = [], []
+    for call, moves in zip(calls, transfers(fused), strict=True):
         kinds, lanes = loops(scheduled[call.function])
         on_cpu = _x86.instructions(assembly, call.function)
         work = flops(fused[call.function])
+        moved += [replace(move, step="+".join(call.steps) or None) for move in moves]
         one = TirCall(
-            name=call.function, steps=call.steps, flops=work, loops=kinds, vector_lanes=lanes, instructions=on_cpu
-        )
+            name=call.function, steps=call.steps, flops=work, loops=kinds, vector_lanes=lanes, instructions=on_cpu,
+            hbm_bytes=float(sum(move.total_bytes for move in moves)),
+        )  # fmt: skip
         found.append(one)
     claimed = sum(bool(one.steps) for one in found)
+    traffic = Traffic("the arrays of TIR calls", tuple(moved))
     return Facts(
+        hbm_bytes=float(traffic.steady_bytes),
+        traffic=traffic,
         compiler_flops=sum(one.flops or 0.0 for one in found),
         operations=dict(Counter(one.name for one in found)),
         attributed=claimed / len(found) if found else None,

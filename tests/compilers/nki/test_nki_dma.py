@@ -1,4 +1,4 @@
-"""What the DMA of kernels moves, array by array: it comes to the DMA counted by instruction, and each result is whole."""
+"""What kernels' DMA moves, array by array: it comes to the DMA counted by instruction, and each result is whole."""
 
 from __future__ import annotations
 
