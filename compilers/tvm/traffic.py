@@ -46,4 +46,4 @@ def _name(array: Any) -> str:
 def _bytes(array: Any) -> int:
     of = array.ty
     kind = tvm.DataType(str(of.dtype))
-    return prod(int(n) for n in of.shape) * ((kind.bits * kind.lanes + 7) // 8)
+    return prod(int(n) for n in of.shape) * ((int(kind.bits) * int(kind.lanes) + 7) // 8)
