@@ -58,7 +58,7 @@ class ArrayNames:
 
 def touched_bytes(x: torch.Tensor) -> int:
     """Of a view (...): elements that an expanded axis repeats count once."""
-    return prod(n for n, stride in zip(x.shape, x.stride(), strict=True) if stride) * int(x.element_size())
+    return prod(int(n) for n, stride in zip(x.shape, x.stride(), strict=True) if stride) * int(x.element_size())
 
 
 def _tensors(values: Any) -> Iterable[torch.Tensor]:
