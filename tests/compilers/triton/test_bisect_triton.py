@@ -15,6 +15,9 @@ triton_here.load("triton_kernels")
 
 from triton._C import libtriton  # noqa: E402
 
+from oneblock.backends._triton import programs  # noqa: E402
+from tests.helpers.triton_first import First  # noqa: E402
+
 GPU = {"ops_set": "kernels", "target": "cuda:sm_80", "dtype": "float16"}
 FP_SANITIZER = libtriton.passes.ttgpuir.add_fp_sanitizer
 PLACE = "add_reduce_data_duplication"  # which changes nothing in this kernel
@@ -31,6 +34,7 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_planted_pass_is_found_by_a_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(programs, "Recorder", First)  # of one row a program, not 64: each of twenty runs is short
     monkeypatch.setattr(libtriton.passes.ttgpuir, PLACE, _sanitise)
     told = search(monkeypatch, tmp_path, "triton_kernels", of="machine_instructions", **GPU)
     assert told.finding.found == ("reduce_data_duplication",)

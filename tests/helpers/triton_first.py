@@ -1,0 +1,15 @@
+"""A recorder of Triton's launches that keeps what a compiler needs least time for; import it where Triton is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from oneblock.backends._triton.runners import Recorder
+from oneblock.backends.kernels.triton.launch import KernelCall
+
+
+class First(Recorder):
+    """Notes each launch down with the first of its configurations alone, which fits every GPU: the others take time."""
+
+    def launch(self, *alternatives: KernelCall) -> None:
+        super().launch(*(replace(call, configs=call.configs[:1]) for call in alternatives))
