@@ -339,12 +339,16 @@ def page(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build sdist and wheel, install each way, and use it away from this folder."""
     locked(session, *OWN, "build")
-    out = Path(session.create_tmp()).resolve()
-    for old in out.glob("*"):
-        old.unlink()
-    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out))
-    for source in (*out.glob("*.whl"), *out.glob("*.tar.gz"), Path.cwd()):
-        session.install("--force-reinstall", "--no-deps", "--no-build-isolation", str(source))
+    out, tree = (Path(session.create_tmp(), name).resolve() for name in ("out", "tree"))
+    for old in (out, tree):
+        shutil.rmtree(old, ignore_errors=True)
+    out.mkdir()
+    # A copy, since setuptools writes beside what it builds, and what it left here before would be built in.
+    shutil.copytree(".", tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out), str(tree))
+    way = ("python", "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "--no-build-isolation")
+    for source in (*out.glob("*.whl"), *out.glob("*.tar.gz"), tree):
+        session.run(*way, str(source))  # not `session.install`: it is what is tried here
         with session.chdir(out):
             session.run("python", str(Path(__file__).parent / "ci" / "installed.py"))
             session.run("oneblock", "run", "norm", "--preset=tiny", "--backend=reference", "-o", "records", "--again")
