@@ -74,17 +74,21 @@ class ReportSummary:
     against: SetComparison | None = None
     beside: Path | None = None  # the folder of the texts that are too long for the page, where there are any
     beside_bytes: int = 0
+    without_text: int = 0  # stages that the page names and has no room for
 
     @property
     def counts(self) -> dict[str, int | str]:
         """The sizes, for JSON."""
         sizes: dict[str, int | str] = {"bytes": self.nbytes, "records": self.records, "problems": len(self.problems)}
+        sizes |= {"without_text": self.without_text}
         return sizes | ({"beside": str(self.beside), "beside_bytes": self.beside_bytes} if self.beside else {})
 
     @property
     def sentence(self) -> str:
         """The sizes, for people."""
         page = f"{self.path}: {self.records} records, {self.nbytes / 2**20:.1f} MiB; open it in a browser"
+        if self.without_text:
+            page += f"; it names {self.without_text} stages without their texts, and where they lie"
         if self.beside is None:
             return page
         return f"{page}; the stages too long for it are in {self.beside}/, {self.beside_bytes / 2**20:.1f} MiB"
@@ -114,7 +118,7 @@ def write(
     exported = export(study, folder) if folder is not None else None
     why = tuple(problem.why for problem in (*problems, *page.left_out))
     folder_of = beside if explorer.beside else None
-    return ReportSummary(path, len(records), len(html), why, exported, held, folder_of, nbytes)
+    return ReportSummary(path, len(records), len(html), why, exported, held, folder_of, nbytes, explorer.without_text)
 
 
 def _against(records: list[tuple[Path, Record]], before: Path, indexed: bool) -> SetComparison:

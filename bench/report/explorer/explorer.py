@@ -49,6 +49,11 @@ class Explorer:
         return [Attribution(cell.name, cell.label, cell.subject, shares(cell.stages)) for cell in self.cells]
 
     @property
+    def without_text(self) -> int:
+        """How many stages and passes the page names without their text, which found no room or is gone."""
+        return sum(one.absent is not None for cell in self.cells for one in (*cell.stages, *cell.passes))
+
+    @property
     def json(self) -> str:
         """All as JSON, with no character that means something to HTML."""
         data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}

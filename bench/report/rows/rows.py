@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -66,13 +67,18 @@ class Row:
         cell = self.record.cell
         return cell.backend, cell.ops_set, cell.target
 
-    @property
+    @cached_property
     def facets(self) -> dict[str, str]:
         """What the page's filters ask of it; a point of a plot has them, too."""
         cell, kind = self.record.cell, self.record.kind
         found = {"workload": cell.case.workload, "preset": cell.case.config.name, "phase": cell.case.phase.value}
         found |= {"dtype": cell.dtype, "backend": cell.backend, "kind": kind.value if kind else "none"}
         return {name: plain(value) for name, value in found.items()}
+
+    @cached_property
+    def own_facets(self) -> dict[str, str]:
+        """Those in which it may differ from the others of its subject: enough in a part of the page that is of one."""
+        return {name: self.facets[name] for name in ("backend", "kind")}
 
     @property
     def command(self) -> str:

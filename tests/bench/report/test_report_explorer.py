@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from oneblock.bench.commands.report import ReportSummary
 from oneblock.bench.judge.moved import ChangedFigure, SetComparison
 from oneblock.bench.judge.steps import by_step
 from oneblock.bench.records.command import run_command
@@ -108,7 +109,12 @@ def test_what_finds_no_room_is_named_and_a_text_that_is_gone_too(tmp_path: Path)
     for stage, ref in zip(found.cells[0].stages, made.artifacts, strict=True):
         assert f"artifacts/{ref.sha256}.txt" in stage.absent
         assert stage.text is None
+    assert found.without_text == 2
+    assert explore([(path, made)]).without_text == 0
     Store(tmp_path).artifact_path(made.artifacts[0].sha256).unlink()
+    assert "without_text" in ReportSummary(path, 1, 2**20, (), without_text=found.without_text).counts
+    said = ReportSummary(path, 1, 2**20, (), without_text=found.without_text).sentence
+    assert said.endswith("it names 2 stages without their texts, and where they lie")
     assert "is not there" in explore([(path, made)]).cells[0].stages[0].absent
 
 

@@ -24,7 +24,7 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[Method]) -> 
     points = [
         _words(entry, method=method.label, kind=method.kind.value, estimate=f"{figures(one.seconds, 1e3)} ms")
         | {"ms": one.seconds * 1e3, "place": f"{methods.index(method):03} {entry.row.labels[:2]}"}
-        | {"facets": entry.row.facets}
+        | {"facets": entry.row.own_facets}
         for entry in entries
         for method, one in entry.estimates.items()
         if one.seconds is not None and 0 < one.seconds < math.inf
@@ -65,7 +65,7 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
             "step": plain(one.step) or UNCLAIMED,
             "MB": one.hbm_bytes / 1e6,
             "operations": one.operations,
-            "facets": entry.row.facets,
+            "facets": entry.row.own_facets,
         }
         for entry in entries
         for one in entry.facts.steps
@@ -88,7 +88,7 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     )
     layers = [stacks]
     least = [
-        {"row": e.label, "compulsory": e.compulsory_bytes / 1e6, "facets": e.row.facets}
+        {"row": e.label, "compulsory": e.compulsory_bytes / 1e6, "facets": e.row.own_facets}
         for e in entries
         if e.compulsory_bytes
     ]
@@ -110,7 +110,7 @@ def _without_bars(entries: Sequence[Entry], having: set[str]) -> list[dict[str, 
         return "not counted" if hbm_bytes is None else "none" if hbm_bytes == 0 else "not counted by step"
 
     return [
-        {"row": entry.label, "words": words(entry.facts.hbm_bytes), "facets": entry.row.facets}
+        {"row": entry.label, "words": words(entry.facts.hbm_bytes), "facets": entry.row.own_facets}
         for entry in entries
         if entry.label not in having
     ]
@@ -142,7 +142,7 @@ def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
         {
             "program": entry.label, "kernel": f"{_steps(k)}: {plain(k.name)}",
             "share": k.occupancy.share, "blocks": k.occupancy.blocks, "limited by": plain(k.occupancy.limited_by),
-            "facets": entry.row.facets, "config": plain(k.config), "registers": k.registers, "place": number,
+            "facets": entry.row.own_facets, "config": plain(k.config), "registers": k.registers, "place": number,
         }
         for entry in entries
         for number, k in enumerate(entry.facts.of(GpuKernel))

@@ -88,7 +88,7 @@ def _counted(row: Row) -> Iterator[dict[str, Any]]:
     for step in by_step(facts) if facts else ():
         if _positive(step.flops) and _positive(step.hbm_bytes) and step.steps:
             by = plain(f"{cell.backend} {cell.ops_set}")
-            yield {"step": plain(step.name), "by": by, "facets": row.facets, **_figures(step)}
+            yield {"step": plain(step.name), "by": by, "facets": row.own_facets, **_figures(step)}
 
 
 def _undrawn(rows: Sequence[Row]) -> dict[str, list[str]]:

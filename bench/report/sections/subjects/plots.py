@@ -28,7 +28,7 @@ def strips(plots: Plots, rows: Sequence[Row]) -> Plot | None:
 
 def _strips(rows: dict[str, Row], most: int) -> Spec:
     samples = [
-        _samples(label, launch, most) | {"facets": row.facets}
+        _samples(label, launch, most) | {"facets": row.own_facets}
         for label, row in rows.items()
         for launch in row.record.launches
     ]
@@ -50,7 +50,7 @@ def _strips(rows: dict[str, Row], most: int) -> Spec:
     )
     fields = ("median", "low", "high")
     medians = [
-        {"row": label, "facets": row.facets}
+        {"row": label, "facets": row.own_facets}
         | dict(zip(fields, (1e3 * at for at in (times.cold_s, *times.interval_s)), strict=True))
         for label, row in rows.items()
         if (times := row.times) is not None
