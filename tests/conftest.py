@@ -17,6 +17,7 @@ TARGET = Target.parse(os.environ.get("ONEBLOCK_TARGET", "cpu"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("ONEBLOCK_DISTURBANCE", "ignore")  # tests share their machine; those of disturbance do not
     unknown = REQUIRED - set(backends.names())
     if unknown:
         raise pytest.UsageError(f"ONEBLOCK_REQUIRE names no backend: {sorted(unknown)} (there are {backends.names()})")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.judge.figures import Change, changes, whole
-from oneblock.bench.judge.stats import Difference, Verdict, differences
+from oneblock.bench.judge.stats import Difference, Pair, Verdict, differences
+from oneblock.bench.records.disturbance import Spread
 from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 from oneblock.compilers.api.kind import Kind
 
@@ -90,12 +93,35 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
     """
     refused = [_refusal(a, b, across) for a, b in pairs]
     timed = [
-        (a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect)
+        Pair(
+            a.samples("cold"),
+            b.samples("cold"),
+            tier(a.tier).min_effect,
+            wider(a, b),
+            0.0 if across else paces_apart(a, b),
+        )
         for (a, b), why in zip(pairs, refused, strict=True)
         if why is None and not _counted(a, b)
     ]
     found = iter(differences(timed))
     return [_compared(a, b, why, found) for (a, b), why in zip(pairs, refused, strict=True)]
+
+
+def wider(a: Record, b: Record) -> Spread | None:
+    """The wider of the spreads between processes that two records know; None where neither does."""
+    known = [one.limits.spread for one in (a, b) if one.limits is not None and one.limits.spread is not None]
+    return max(known, key=lambda spread: spread.share, default=None)
+
+
+def paces_apart(a: Record, b: Record) -> float:
+    """By how much a machine itself was slower in one than in the other, as a logarithm; 0 where nobody knows."""
+    if a.environment.machine != b.environment.machine:
+        return 0.0
+    paces = [
+        [one.disturbance.pace.product_s for one in record.launches if one.disturbance and one.disturbance.pace]
+        for record in (a, b)
+    ]
+    return abs(math.log(median(paces[0]) / median(paces[1]))) if all(paces) else 0.0
 
 
 def _compared(a: Record, b: Record, why: str | None, found: Iterator[Difference]) -> Comparison:
@@ -131,6 +157,8 @@ def _refusal(a: Record, b: Record, across: bool) -> str | None:
             return f"{side} is {record.status} and has no time to compare"
         if record.kind is not Kind.MEASURED:
             return f"{side} is {record.kind}, and only what was measured is compared with what was measured"
+        if any(one.disturbance is not None and one.disturbance.seen_by == "nothing" for one in record.launches):
+            return f"nobody looked whether others disturbed {side}: ONEBLOCK_DISTURBANCE=ignore was set"
     if where and not across:
         said = "; ".join(in_words(where))
         return f"not the same thing: {said}; `oneblock compare --across` gives the ratio, without a verdict"

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from oneblock.bench.records.disturbance import Spread
 
 Launches = Sequence[Sequence[float]]  # raw seconds, one sequence a process
 
 _RESAMPLES = 2000
 _TOGETHER = 64  # pairs; their resamples are some MB
+_POWER = 1.2816  # standard deviations: what lies so far beyond the bound is found nine times in ten
+_ENOUGH = 4  # degrees of freedom, with which processes tell of themselves how they differ
+_ALIKE = 1.5
+_LEAST_SPREAD = 1e-3  # no clock is so good that medians of processes agree by less
 _SEED = 0x0B10C  # of the bootstrap, so that the same samples give the same interval
-CONFIDENCE = 0.99
+CONFIDENCE = 0.99  # of an interval that is shown
+_CERTAIN = 0.995  # that a difference is no chance: of a hundred unchanged pairs at most one may be called different
+# Where it was never learnt how processes of the same differ: unchanged cells, run twice on a quiet machine that was
+# shared, lay up to a fifth apart.
+ASSUMED = Spread(share=0.10, degrees=8)
 
 
 class Verdict(StrEnum):
@@ -31,13 +42,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """B's time as a ratio of A's, with its 99 % interval, and p of the Mann-Whitney test behind the verdict."""
+    """B's time as a ratio of A's, with its 99 % interval, and p of the t test behind the verdict."""
 
     verdict: Verdict
     ratio: float
     low: float
     high: float
     p: float
+    least_found: float  # the smallest difference, as a share of A, that would have been found nine times in ten
     why: str
 
 
@@ -46,10 +58,12 @@ def centre(launches: Launches) -> float:
     return float(statistics.median(statistics.median(samples) for samples in launches))
 
 
-def interval(launches: Launches) -> tuple[float, float]:
-    """The 99 % bootstrap interval of `centre`, resampling processes, and within them samples."""
+def interval(launches: Launches, between: Spread | None = None) -> tuple[float, float]:
+    """The 99 % interval of `centre`: bootstrapped over processes and samples, and no narrower than processes differ."""
     low, high = np.percentile(_bootstrap(_stacked([launches])), _tails())
-    return float(low), float(high)
+    if between is None:
+        return float(low), float(high)
+    return _chance([launches], between).around(centre(launches), float(low), float(high))
 
 
 def spread(samples: Sequence[float]) -> float:
@@ -58,20 +72,30 @@ def spread(samples: Sequence[float]) -> float:
     return float((third - first) / middle)
 
 
-def difference(a: Launches, b: Launches, min_effect: float) -> Difference:
-    """Whether B differs from A by at least `min_effect`, as a share of A; see `differences`."""
-    return differences([(a, b, min_effect)])[0]
+class Pair(NamedTuple):
+    """Two sets of launches of one thing, and what of their machine a verdict must know."""
+
+    a: Launches
+    b: Launches
+    min_effect: float  # the smallest that counts, as a share of A
+    between: Spread | None = None  # processes of the same on this machine; None where it was never learnt
+    paces_apart: float = 0.0  # the logarithm of the ratio of the canary's times: what the machine itself did
 
 
-def differences(pairs: Sequence[tuple[Launches, Launches, float]]) -> list[Difference]:
-    """Of each (A, B, the smallest effect that counts, as a share of A) whether B differs from A.
+def difference(*pair: Any) -> Difference:
+    """Whether B differs from A, of the fields of a `Pair`; see `differences`."""
+    return differences([Pair(*pair)])[0]
 
-    FASTER and SLOWER need a difference that chance does not explain (`_apart`), and one that matters. SAME needs an
+
+def differences(pairs: Sequence[Pair]) -> list[Difference]:
+    """Of each pair whether B differs from A.
+
+    FASTER and SLOWER need a difference that chance does not explain (`_chance`), and one that matters. SAME needs an
     interval within the smallest effect. Pairs with as many samples are computed together, which takes a tenth.
     """
     alike: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for index, (a, b, _) in enumerate(pairs):
-        alike.setdefault((tuple(map(len, a)), tuple(map(len, b))), []).append(index)
+    for index, pair in enumerate(pairs):
+        alike.setdefault((tuple(map(len, pair.a)), tuple(map(len, pair.b))), []).append(index)
     found: dict[int, Difference] = {}
     for group in alike.values():
         for chunk in (group[start : start + _TOGETHER] for start in range(0, len(group), _TOGETHER)):
@@ -79,58 +103,94 @@ def differences(pairs: Sequence[tuple[Launches, Launches, float]]) -> list[Diffe
     return [found[index] for index in range(len(pairs))]
 
 
-def _of_one_shape(pairs: Sequence[tuple[Launches, Launches, float]]) -> Iterator[Difference]:
-    a, b = _stacked([one for one, _, _ in pairs]), _stacked([other for _, other, _ in pairs])
+def _of_one_shape(pairs: Sequence[Pair]) -> Iterator[Difference]:
+    a, b = _stacked([pair.a for pair in pairs]), _stacked([pair.b for pair in pairs])
     bounds = np.percentile(_bootstrap(b, _SEED + 1) / _bootstrap(a), _tails(), axis=1).T
-    for (one, other, least), (low, high), (apart, p) in zip(pairs, bounds.tolist(), _apart(a, b), strict=True):
-        yield _verdict(centre(other) / centre(one), low, high, p, least, apart=apart)
+    for pair, (low, high) in zip(pairs, bounds.tolist(), strict=True):
+        yield _verdict(pair, low, high)
 
 
-def _verdict(ratio: float, low: float, high: float, p: float, min_effect: float, *, apart: bool) -> Difference:
-    apart = apart and (low > 1 or high < 1)
+def _verdict(pair: Pair, low: float, high: float) -> Difference:
+    ratio, min_effect, chance = (
+        centre(pair.b) / centre(pair.a),
+        pair.min_effect,
+        _chance([pair.a, pair.b], pair.between),
+    )
+    low, high = chance.around(ratio, low, high, pair.paces_apart)
+    least = chance.half(_CERTAIN) + pair.paces_apart
     matters = abs(ratio - 1) >= min_effect
+    apart = (low > 1 or high < 1) and abs(chance.middle) > least
+    found = math.expm1(max(least, math.log1p(min_effect)) + _POWER * chance.error)
     if apart and matters:
         verdict = Verdict.SLOWER if ratio > 1 else Verdict.FASTER
-        return Difference(verdict, ratio, low, high, p, "beyond chance and beyond the smallest effect that counts")
-    if 1 - min_effect < low and high < 1 + min_effect:
-        return Difference(Verdict.SAME, ratio, low, high, p, f"within {min_effect:.0%} either way")
-    why = "larger than the smallest effect, but chance could do it" if matters else "too noisy to say"
-    return Difference(Verdict.AMBIGUOUS, ratio, low, high, p, why)
+        why = f"beyond what processes differ by ({chance.source}) and beyond the smallest effect that counts"
+    elif 1 - min_effect < low and high < 1 + min_effect:
+        verdict, why = Verdict.SAME, f"within {min_effect:.0%} either way"
+    else:
+        verdict = Verdict.AMBIGUOUS
+        why = "processes of the same differ by as much" if matters else "too few processes to say"
+        why = f"{why} ({chance.source})"
+        if pair.paces_apart > math.log1p(min_effect):
+            why += f"; the machine's own pace differs, by {math.expm1(pair.paces_apart):.0%}"
+    return Difference(verdict, ratio, low, high, chance.p(), found, why)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What chance does to the logarithm of a centre, or of a ratio of two."""
+
+    middle: float  # that logarithm
+    error: float  # its standard deviation
+    degrees: int  # of freedom, with which that is known
+    source: str  # "3.0%, learnt on this machine"
+    own: bool  # whether it is the processes' own, which holds what samples within them do
+
+    def half(self, confidence: float) -> float:
+        """Half an interval of that confidence, by Student's t."""
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.error
+
+    def p(self) -> float:
+        """How often chance alone gives such a ratio, or one further from 1."""
+        from scipy.special import stdtr
+
+        return 2 * float(stdtr(self.degrees, -abs(self.middle) / self.error))
+
+    def around(self, shown: float, low: float, high: float, more: float = 0.0) -> tuple[float, float]:
+        """The interval around a centre or ratio that is shown; the bootstrap's too where samples are all there is."""
+        half = self.half(CONFIDENCE) + more
+        bounds = [shown, math.exp(self.middle - half), math.exp(self.middle + half)]
+        bounds += [] if self.own else [low, high]
+        return min(bounds), max(bounds)
+
+
+def _chance(sides: Sequence[Launches], between: Spread | None) -> Chance:
+    """Samples within a process share its luck, so chance is judged between processes: by their medians.
+
+    By these processes' own where there are enough of them, and never by less than this machine's were seen to differ;
+    where it never was learnt by how much, it is assumed.
+    """
+    logs = [np.log([statistics.median(samples) for samples in side]) for side in sides]
+    middle, degrees = (
+        float(logs[-1].mean() - (logs[0].mean() if len(logs) > 1 else 0.0)),
+        sum(map(len, logs)) - len(logs),
+    )
+    own = math.sqrt(sum(float(((one - one.mean()) ** 2).sum()) for one in logs) / degrees) if degrees else 0.0
+    scale = math.sqrt(sum(1 / len(one) for one in logs))
+    enough, learnt = degrees >= _ENOUGH, between or ASSUMED
+    alike = between is not None and own < _ALIKE * between.share  # these processes are like those it was learnt from
+    known = min(learnt.degrees, _ENOUGH * 3) + degrees if alike else degrees
+    if enough and (between is None or own >= between.share):
+        source = f"{own:.1%}, of these {degrees + len(sides)} processes"
+        return Chance(middle, max(own, _LEAST_SPREAD) * scale, known, source, own=True)
+    source = f"{learnt.share:.1%}, learnt on this machine" if between else f"{learnt.share:.0%}, assumed and not learnt"
+    return Chance(middle, max(own, learnt.share) * scale, learnt.degrees + degrees, source, own=enough)
 
 
 def _stacked(alike: Sequence[Launches]) -> list[np.ndarray]:
     """Of each process its samples, smallest first: (sets of launches, samples)."""
     return [np.sort(np.array(process, float), axis=1) for process in zip(*alike, strict=True)]
-
-
-def _apart(a: list[np.ndarray], b: list[np.ndarray]) -> Iterator[tuple[bool, float]]:
-    """(whether chance does not explain the difference, p) of each, by the Mann-Whitney test.
-
-    With several processes a side, chance is judged between processes: samples within one share its luck, so that any
-    two processes differ "significantly" by a rank test of their samples. The test is then of the processes' medians, at
-    p < 0.01; with fewer than five a side that p cannot be had, and no two may overlap. With one process a side it is of
-    the samples, at p < 0.002.
-    """
-    if min(len(a), len(b)) == 1:
-        yield from ((bool(p < 0.002), float(p)) for p in _rank_test(np.hstack(a), np.hstack(b)))
-        return
-    left, right = (np.stack([np.median(samples, axis=1) for samples in side], axis=1) for side in (a, b))
-    parted = (left.max(axis=1) < right.min(axis=1)) | (right.max(axis=1) < left.min(axis=1))
-    enough = min(len(a), len(b)) >= 5
-    for p, no_overlap in zip(_rank_test(left, right, "exact"), parted, strict=True):
-        yield bool(p < 0.01 if enough else no_overlap), float(p)
-
-
-def _rank_test(a: np.ndarray, b: np.ndarray, method: Literal["auto", "exact"] = "auto") -> np.ndarray:
-    """p of each row; rows with ties apart from those without, since one with ties would choose the method for all."""
-    from scipy.stats import mannwhitneyu
-
-    tied = (np.diff(np.sort(np.hstack([a, b]), axis=1)) == 0).any(axis=1)
-    p = np.empty(len(a))
-    for rows in (tied, ~tied):
-        if rows.any():
-            p[rows] = mannwhitneyu(a[rows], b[rows], axis=1, method=method).pvalue
-    return p
 
 
 def _tails() -> list[float]:

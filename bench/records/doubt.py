@@ -13,6 +13,7 @@ class Cause(StrEnum):
     """What may have made a number wrong."""
 
     CORES_SHARED = "cores_shared"
+    MACHINE_SLOW = "machine_slow"
     CLOCK_MOVES = "clock_moves"
     DEVICE_HELD_BACK = "device_held_back"
     SAMPLES_SPREAD = "samples_spread"
@@ -33,6 +34,7 @@ class Cause(StrEnum):
 
 _WORDS = {
     Cause.CORES_SHARED: "other work shared the cores",
+    Cause.MACHINE_SLOW: "the machine itself was slower than at its best: another guest, or its clock",
     Cause.CLOCK_MOVES: "the clock may change, or changed, while it was timed",
     Cause.DEVICE_HELD_BACK: "the device was throttled or ran below its clock",
     Cause.SAMPLES_SPREAD: "the samples of one process spread widely",

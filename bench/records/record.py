@@ -2,6 +2,7 @@
 
 Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
 8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
+   disturbance of a launch and of a record, spread of limits. Absent in 7.
 7  a doubt has its cause. In 6 it is its sentence alone.
    in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
@@ -26,6 +27,7 @@ from pydantic import Field
 
 from oneblock.backends.api.evidence import DeviceEvidence
 from oneblock.bench.cells.cell import Cell, digest
+from oneblock.bench.records.disturbance import Disturbance, Spread
 from oneblock.bench.records.doubt import Doubt
 from oneblock.bench.records.in_hand import InHand
 from oneblock.bench.records.machine import MachineIdentity
@@ -101,6 +103,7 @@ class Launch:
     device_s: tuple[Sample, ...] = ()  # as cold, by the device's own clock; empty where it has none
     evidence: DeviceEvidence | None = None  # other timers, clocks, energy; None where the device tells none of it
     in_hand: InHand | None = None  # what lay around the calls; None where nobody looked
+    disturbance: Disturbance | None = None  # what else had the machine; None where nobody looked
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class Limits:
     flops_by: str | None  # the backend that reached it, or who states it
     read_bytes_per_s: Rate | None
     kind: Kind = Kind.MEASURED
+    spread: Spread | None = None  # between processes of the cell's backend; None where it was never learnt
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ class Record:
     model: str | None = None  # that the workload is a part of: "meta-llama/Llama-3.2-1B"
     family: str | None = None  # of models: "llama"
     detail: Detail | None = None  # of the stages that were wanted of it
+    disturbance: Disturbance | None = None  # in place of times, of a cell that is disturbed
     reported: Reported | None = None  # whose numbers these are, and of the kind "reported" alone
 
     def comparable_keys(self) -> dict[str, Any]:

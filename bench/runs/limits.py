@@ -1,49 +1,78 @@
-"""The machine's own limits: measured once an environment, and kept in the user's cache folder."""
+"""What is known of this machine, in the user's cache folder: its limits, its pace, and how processes on it differ.
+
+It belongs to the machine and not to an environment: a limit is the best that anything ever reached here.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterable
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from platformdirs import user_cache_path
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.out import note
+from oneblock.bench.records.disturbance import Pace, Spread
 from oneblock.bench.records.files import write_whole
-from oneblock.bench.records.record import Environment, Limits, Status
+from oneblock.bench.records.reading import adapter
+from oneblock.bench.records.record import Environment, Launch, Limits, Status
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers.api.files import read_plain
+from oneblock.compilers.api.kind import STRICT
 
 # A rate that a file may state: no machine of one's own does an exaflop a second, and none does less than a calculator.
 _Rate = Annotated[float, Field(strict=True, gt=1e3, lt=1e18, allow_inf_nan=False)]
-_BOOK = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[^|]+\|[^|]*\|[^|]+$")], _Rate | None])
+_Key = Annotated[str, Field(pattern=r"^[^|]+\|[^|]*\|[^|]+$")]
 _LARGEST_BYTES = 2**20
-_METHOD = 3  # of `worker/ceilings.py`: limits found by another are measured again
+_METHOD = 4  # of `worker/ceilings.py` and `worker/canary.py`: what was found by another is measured again
+_FASTER = 1.25  # by so much better a pace than before: what was learnt meanwhile was learnt on a slow machine
+_MOST_DEGREES = 200  # so that a machine may change
+
+
+@dataclass
+class Known:
+    """What the file holds."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    rates: dict[_Key, _Rate | None] = field(default_factory=dict)
+    learnt_at_s: Annotated[float, Field(gt=0, lt=1e3)] | None = None  # the canary's product when those were learnt
+    pace: Pace | None = None  # the best that the canary was seen to keep
+    spreads: dict[str, Spread] = field(default_factory=dict)  # between processes, by backend
 
 
 def cache_file(environment: Environment) -> Path:
-    """Where the limits of an environment are kept."""
-    return user_cache_path("oneblock") / f"limits-{digest([_METHOD, environment.machine, environment.software])}.json"
+    """Where it is kept of a machine."""
+    return user_cache_path("oneblock") / f"machine-{digest([_METHOD, environment.machine])}.json"
 
 
 class LimitsBook:
-    """What is known of this environment's limits, by (target, backend, dtype) and by (target, "", "read")."""
+    """What is known of this machine: rates by (target, backend, dtype) and by (target, "", "read"), pace, spreads."""
 
     def __init__(self, environment: Environment, bounds: Bounds) -> None:
         self.path, self.bounds = cache_file(environment), bounds
-        self.rates = _kept(self.path)
+        self.known = _kept(self.path)
         self._again: set[tuple[Target, str]] = set()
+
+    @property
+    def rates(self) -> dict[str, float | None]:
+        """The limits by their keys."""
+        return self.known.rates
 
     def learn(self, needed: Iterable[tuple[Target, str, str]], listen: Listener | None = None) -> None:
         """Measure what each (target, backend, dtype) needs and the book does not have: one process a backend."""
         needed = list(dict.fromkeys(needed))
+        known = self.known
+        if known.learnt_at_s and known.pace and known.pace.product_s * _FASTER < known.learnt_at_s:
+            known.rates, known.learnt_at_s = {}, None  # it was learnt on a machine that had other things to do
         lacking: dict[tuple[Target, str], list[str]] = {}
         for target, backend, dtype in needed:
             if _key(target, backend, dtype) not in self.rates:
@@ -64,42 +93,88 @@ class LimitsBook:
         return True
 
     def measure(self, job: LimitsJob, listen: Listener | None = None) -> None:
-        """Measure in a process of its own, and keep what beats what was known."""
+        """Measure in a process of its own, and keep what beats what was known; what others disturbed is not known."""
         outcome = launch(job, self.bounds, listen=listen)
         if outcome.status is not Status.PASSED or outcome.result is None:
             return  # the backend's own cells will say what is wrong with it
+        self._see(outcome.result.pace)
+        if outcome.result.pace is not None:
+            self.known.learnt_at_s = max(outcome.result.pace.product_s, self.known.learnt_at_s or 0.0)
         for dtype in job.dtypes:
-            key, reached = _key(job.target, job.backend or "", dtype), outcome.result.get(dtype)
+            key, reached = _key(job.target, job.backend or "", dtype), outcome.result.rates.get(dtype)
+            if reached is None and outcome.result.disturbed:
+                continue
             self.rates[key] = max(reached or 0.0, self.rates.get(key) or 0.0) or None  # a limit is the best ever seen
-        with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
-            write_whole(self.path, json.dumps(self.rates, indent=1, sort_keys=True).encode())
+        self._keep()
 
-    def limits(self, target: Target, dtype: str) -> Limits:
-        """What the machine reached at best for a target and a dtype, whichever backend reached it."""
+    def saw(self, backend: str, launches: Sequence[Launch]) -> None:
+        """Of a cell's launches the canary's pace, and by how much their medians differ."""
+        for one in launches:
+            self._see(None if one.disturbance is None else one.disturbance.pace)
+        self._learn_spread(backend, [statistics.median(one.cold_s) for one in launches])
+        self._keep()
+
+    def _see(self, pace: Pace | None) -> None:
+        best = self.known.pace
+        if pace is None:
+            return
+        reads = [one.read_s for one in (best, pace) if one is not None and one.read_s is not None]
+        products = [one.product_s for one in (best, pace) if one is not None]
+        self.known.pace = Pace(min(products), min(reads, default=None))
+
+    def learn_spread(self, backend: str, medians_s: Sequence[float]) -> None:
+        """Of processes that timed the same; with those of before, each weighing by its degrees of freedom."""
+        self._learn_spread(backend, medians_s)
+        self._keep()
+
+    def _learn_spread(self, backend: str, medians_s: Sequence[float]) -> None:
+        logs = [math.log(median) for median in medians_s]
+        if len(logs) < 2:
+            return
+        new, before = Spread(max(statistics.stdev(logs), 1e-6), len(logs) - 1), self.known.spreads.get(backend)
+        if before is not None:
+            degrees = before.degrees + new.degrees
+            squares = before.degrees * before.share**2 + new.degrees * new.share**2
+            new = Spread(math.sqrt(squares / degrees), min(degrees, _MOST_DEGREES))
+        self.known.spreads[backend] = new
+
+    def spread(self, backend: str) -> Spread | None:
+        """Between processes of a backend: of another, where it is not known of this one; None where of none."""
+        found = self.known.spreads
+        return found.get(backend) or max(found.values(), key=lambda one: one.share, default=None)
+
+    def limits(self, target: Target, dtype: str, backend: str) -> Limits:
+        """What the machine reached at best for a target and a dtype, whoever did; and how processes of one differ."""
         start, end = f"{target}|", f"|{dtype}"
         reached = {
             key.split("|")[1]: rate
             for key, rate in self.rates.items()
             if rate is not None and key.startswith(start) and key.endswith(end)
         }
-        best = max(reached, key=lambda backend: reached[backend], default=None)
+        best = max(reached, key=lambda by: reached[by], default=None)
         read = self.rates.get(_key(target, "", "read"))
-        return Limits(reached[best] if best is not None else None, best, read)
+        rate = reached[best] if best is not None else None
+        return Limits(rate, best, read, spread=self.spread(backend) if target == "cpu" else None)
+
+    def _keep(self) -> None:
+        with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
+            write_whole(self.path, adapter(Known).dump_json(self.known, indent=1))
 
 
-def _kept(path: Path) -> dict[str, float | None]:
-    """The limits in a file; none where it is absent, or is not what is written here: that is said, and not believed."""
+def _kept(path: Path) -> Known:
+    """What a file holds; nothing where it is absent, or is not what is written here: that is said, and not believed."""
     try:
-        return dict(_BOOK.validate_json(read_plain(path, _LARGEST_BYTES)))
+        known: Known = adapter(Known).validate_json(read_plain(path, _LARGEST_BYTES))
+        return known
     except FileNotFoundError:
-        return {}
+        return Known()
     except (OSError, ValidationError) as error:
         told = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
         note(
             f"oneblock: {path}: expected the machine's limits, which are kept there, got others: {told}; they are "
             "measured anew and the file is written over; delete it if that cannot be"
         )
-        return {}
+        return Known()
 
 
 def _key(target: Target, backend: str, what: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.worker.events import Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import launch
@@ -15,8 +16,9 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 
 
-def not_run_here(pairs: list[tuple[str, Target]], bounds: Bounds) -> set[tuple[str, Target]]:
-    """Of these (backend, target), those that run nothing: compiled for a device that is elsewhere, or refused."""
+def not_run_here(cells: Iterable[Cell], bounds: Bounds) -> set[tuple[str, Target]]:
+    """The cells' (backend, target) that run nothing: compiled for a device that is elsewhere, or refused."""
+    pairs = list(dict.fromkeys((cell.backend, cell.target) for cell in cells if cell.target != "cpu"))
     by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
     found = [row for asked in by_backend.values() for row in _probe_together([], bounds, asked)[0]]
     runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}

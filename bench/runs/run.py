@@ -28,6 +28,7 @@ from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.measuring import Reference, References, measure
 from oneblock.bench.runs.partials import Partial, partials
 from oneblock.bench.runs.probes import not_run_here
+from oneblock.bench.runs.quiet import Quiet
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.golden_job import Proof
@@ -65,6 +66,8 @@ class Run:
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
         self._references = References(bounds)
+        self._quiet = Quiet()
+        self._put_off: set[Cell] = set()  # to the end of the round, once: it may be quiet by then
         self._stop = threading.Event()  # what is compiled is of no use any more
         self._elsewhere: set[tuple[str, Target]] = set()  # (backend, target) that run nothing here
 
@@ -75,7 +78,7 @@ class Run:
             book = LimitsBook(self.environment, self.bounds)
             named = self.store.named()  # once: a listing for each cell would be cells x records
             todo = [cell for cell in self.cells if not self._already_done(cell, named)]
-            self._elsewhere = not_run_here(_not_cpu(todo), self.bounds)
+            self._elsewhere = not_run_here(todo, self.bounds)
             self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], folder, book, tell)
             todo = [cell for cell in todo if cell not in self.finished]
             with alone(self.bounds.timeout_s):
@@ -99,7 +102,7 @@ class Run:
         """Nothing of these is timed: as many at once as there are threads, and one process each."""
 
         def compile_one(cell: Cell) -> None:
-            self._finish(cell, [self._launch(0, cell, folder, tell)], book)
+            self._finish(cell, [self._launch(0, cell, folder, book, tell)], book)
             self.progress.launches += self.tier.launches
 
         pool = ThreadPoolExecutor(self.bounds.threads)
@@ -122,9 +125,6 @@ class Run:
     def _identity(self, cell: Cell) -> str:
         return cell.identity(self.tier.name, self.environment.facts(), software(cell))
 
-    def _environment(self, cell: Cell) -> Environment:
-        return replace(self.environment, software=software(cell))
-
     def _already_done(self, cell: Cell, named: Mapping[str, Sequence[Path]] | None = None) -> bool:
         """Whether an earlier or another run has the answer, in the files that were listed, or in those of now."""
         if self.again:
@@ -144,7 +144,12 @@ class Run:
             if self._already_done(cell):
                 return
             if index not in partials(self.store, key, self.tier.launches):
-                launched = self._launch(index, cell, folder, tell)
+                self._quiet.wait(lambda waiting: tell(f"{cell.name}  {waiting}"))
+                launched = self._launch(index, cell, folder, book, tell)
+                if launched.outcome.status is Status.DISTURBED and cell not in self._put_off:
+                    self._put_off.add(cell)
+                    self.progress.launches -= 1
+                    return
                 if launched.outcome.status is not Status.PASSED:
                     self._finish(cell, [launched], book)
                     return
@@ -153,7 +158,7 @@ class Run:
             if len(found) == self.tier.launches:
                 self._finish(cell, [one for _, one in sorted(found.items())], book)
 
-    def _launch(self, index: int, cell: Cell, folder: Path, tell: Tell) -> Partial:
+    def _launch(self, index: int, cell: Cell, folder: Path, book: LimitsBook, tell: Tell) -> Partial:
         elsewhere = self._is_elsewhere(cell)
         listen = _phases(cell.name, tell)
         folder.mkdir(exist_ok=True)  # a backend may have removed it: that is not the next one's fault
@@ -174,6 +179,7 @@ class Run:
             records=str(self.store.directory.resolve()) if index == 0 else None,
             detail=self.detail,
             weights_sha256=reference.weights_sha256,
+            best=book.known.pace,
         )
         if elsewhere:
             outcome = launch(job, self.bounds, caches, listen, self._stop)
@@ -185,7 +191,8 @@ class Run:
         first, measured = launched[0].outcome, launched[0].outcome.result or Measured()
         results = [one.outcome.result for one in launched]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
-        here, reached = self._environment(cell), partial(book.limits, cell.target, cell.dtype)
+        book.saw(cell.backend, launches)
+        reached = partial(book.limits, cell.target, cell.dtype, cell.backend)
         record = Record(
             schema=SCHEMA,
             created=moment(self.store.directory, now()),
@@ -204,11 +211,12 @@ class Run:
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=measured.artifacts,
-            environment=here,
+            environment=replace(self.environment, software=software(cell)),
             order_seed=self.seed,
             compile_s=measured.compile_s,
             facts=measured.facts,
             memory=measured.memory,
+            disturbance=measured.disturbance,
             family=cell.case.config.family,
             detail=self.detail,
         )
@@ -237,8 +245,3 @@ def _phases(name: str, tell: Tell) -> Listener:
             tell(f"{name}  {event.name}")
 
     return listen
-
-
-def _not_cpu(cells: list[Cell]) -> list[tuple[str, Target]]:
-    pairs = dict.fromkeys((cell.backend, cell.target) for cell in cells)
-    return [(backend, target) for backend, target in pairs if target != "cpu"]

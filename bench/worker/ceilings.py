@@ -5,7 +5,7 @@ Measured through the same seam as everything else, so that a result can be held 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from oneblock.backends.api.backend import Backend, DeviceClock, Executable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.bench.worker.sampling import time_calls
+from oneblock.bench.worker.surroundings import Sample, Surroundings
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, Workload
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.models import Config
@@ -43,20 +44,26 @@ def _gemm_outputs(case: Case) -> dict[str, tuple[int, ...]]:
 GEMM = Workload("gemm", _gemm, _gemm_specs, lambda case, itemsize: [], _gemm_outputs, main_input="x")
 
 
-def rates(backend: Backend, target: Target, dtypes: list[str]) -> dict[str, float]:
-    """FLOP/s by dtype: the best single product over sizes and ops sets, 2 n^3 over its time; what lacks is left out."""
+def rates(backend: Backend, target: Target, dtypes: list[str], around: Surroundings) -> tuple[dict[str, float], bool]:
+    """(FLOP/s by dtype, whether others kept some from being found).
+
+    The best single product over sizes and ops sets, 2 n^3 over its time; what lacks is left out.
+    """
     found: dict[str, float] = {}
+    disturbed = False
     for dtype in dtypes:
         for ops_set in backend.ops_sets:
             try:
-                best = max(_products(backend, target, dtype, ops_set))
+                products = _products(backend, target, dtype, ops_set, around)
             except Unsupported:
                 continue
-            found[dtype] = max(found.get(dtype, 0.0), best)
-    return found
+            disturbed |= not products
+            found[dtype] = max([found.get(dtype, 0.0), *products])
+    return {dtype: rate for dtype, rate in found.items() if rate}, disturbed
 
 
-def _products(backend: Backend, target: Target, dtype: str, ops_set: str) -> list[float]:
+def _products(backend: Backend, target: Target, dtype: str, ops_set: str, around: Surroundings) -> list[float]:
+    """FLOP/s of each size that could be timed while nobody else had the cores."""
     reached = []
     for n in SIZES:
         case = Case("gemm", Config(f"gemm-{n}", "llama", n, 1, 1, n, n), Phase.PREFILL, 1, n, n)
@@ -66,31 +73,46 @@ def _products(backend: Backend, target: Target, dtype: str, ops_set: str) -> lis
             raise Unsupported(f"nothing to run {target} on")
         args = executable.put(arrays)
         first, _ = time_calls(executable, args)
-        seconds = min(_seconds(executable, args, _REPEATS if first < _SLOW_S else 2))
-        reached.append(2 * n**3 / seconds)
-        if seconds > _SLOW_S / 8:  # the next size takes eight times as long
+        seconds = _seconds(executable, args, _REPEATS if first < _SLOW_S else 2, around)
+        reached += [2 * n**3 / min(seconds)] if seconds else []
+        if min(seconds, default=first) > _SLOW_S / 8:  # the next size takes eight times as long
             break
     return reached
 
 
-def _seconds(executable: Executable, args: Mapping[str, Any], calls: int) -> list[float]:
+def _seconds(executable: Executable, args: Mapping[str, Any], calls: int, around: Surroundings) -> list[float]:
     """By the device's own clock where there is one: what is held against the limit is timed by it too."""
     if isinstance(executable, DeviceClock):
         return executable.device_seconds(args, calls, 0)
-    return [time_calls(executable, args)[0] for _ in range(calls)]
+    return _undisturbed(lambda: time_calls(executable, args)[0], calls, around)
 
 
-def host_read_bytes_per_s(threads: int) -> float:
-    """The best of several passes in which each thread reads its own part of 1 GiB once."""
+def _undisturbed(timed: Callable[[], float], calls: int, around: Surroundings) -> list[float]:
+    """Seconds of calls that count, so many of them if three times as many are enough."""
+    samples: list[Sample] = []
+    while len(samples) < calls or (sum(s.clean for s in samples) < calls and len(samples) < 3 * calls):
+        samples.append(around.settled(timed))
+        if len(samples) == calls and not around.shared():
+            return [sample.seconds for sample in samples]
+    return [sample.seconds for sample in samples if sample.clean]
+
+
+def host_read_bytes_per_s(threads: int, around: Surroundings) -> float | None:
+    """The best of several passes in which each thread reads its own part of 1 GiB once; None where none counts."""
     data = np.ones(_READ_BYTES // 4, np.float32)
     parts = np.array_split(data, threads)
-    best = 0.0
+
+    def one_pass() -> float:
+        start = perf_counter()
+        list(pool.map(_read, parts))
+        return perf_counter() - start
+
     with ThreadPoolExecutor(threads) as pool:
+        passes = _undisturbed(one_pass, _REPEATS, around)
         for _ in range(_REPEATS):
-            start = perf_counter()
-            list(pool.map(_read, parts))
-            best = max(best, data.nbytes / (perf_counter() - start))
-    return best
+            one_pass()  # so that the canary's own data is in no cache
+            around.after_flush(lambda: 0.0)
+    return data.nbytes / min(passes) if passes else None
 
 
 def _read(part: np.ndarray) -> None:

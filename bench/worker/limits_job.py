@@ -9,18 +9,29 @@ from pydantic import Field
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
+from oneblock.bench.records.disturbance import Pace
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker import ceilings
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.surroundings import Surroundings
 from oneblock.compilers.api.kind import Kind
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
-class LimitsJob(Job[dict[str, Rate]]):
+class Reached:
+    """What was reached while nobody else had the machine."""
+
+    rates: dict[str, Rate]  # FLOP/s by dtype, or {"read": bytes/s}; what lacks is left out
+    pace: Pace | None  # of the canary
+    disturbed: bool  # whether anything lacks because others had the machine
+
+
+@dataclass(frozen=True)
+class LimitsJob(Job[Reached]):
     """Find the fastest matrix product of a backend, by dtype; and with a None backend, how fast memory is read."""
 
     backend: str | None
@@ -28,14 +39,17 @@ class LimitsJob(Job[dict[str, Rate]]):
     dtypes: tuple[str, ...]
     threads: int
 
-    def do(self) -> Outcome[dict[str, Rate]]:
-        """FLOP/s by dtype, or {"read": bytes/s}; what lacks is left out."""
+    def do(self) -> Outcome[Reached]:
+        """The rates, of calls that nobody disturbed."""
         emit(Phase("measuring the machine's limits"))
+        around = Surroundings(None)
         if self.backend is None:
-            return Outcome(Status.PASSED, result={"read": ceilings.host_read_bytes_per_s(self.threads)})
+            read = ceilings.host_read_bytes_per_s(self.threads, around)
+            rates = {} if read is None else {"read": read}
+            return Outcome(Status.PASSED, result=Reached(rates, around.canary.pace(), read is None))
         backend, target = backends.load(self.backend), self.target
         device = backend.probe(target)
         known = [dtype for dtype in self.dtypes if dtype in backend.dtypes]
         measured = device.kind is Kind.MEASURED  # how fast an interpreter multiplies is nobody's limit
-        rates = ceilings.rates(backend, target, known) if measured else {}
-        return Outcome(Status.PASSED, device.kind, device.name, result=rates)
+        rates, disturbed = ceilings.rates(backend, target, known, around) if measured else ({}, False)
+        return Outcome(Status.PASSED, device.kind, device.name, result=Reached(rates, around.canary.pace(), disturbed))

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from time import perf_counter
-from typing import Any
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Compiled, Device, DeviceClock
-from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Witness
+from oneblock.backends.api.backend import Backend, Compiled, Device
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.cells.tiers import tier as find_tier
-from oneblock.bench.records import environment
+from oneblock.bench.cells.tiers import tier
+from oneblock.bench.records.disturbance import Disturbance, Pace
 from oneblock.bench.records.record import ArtifactRef, Launch, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.worker.admit import admit
@@ -25,7 +19,8 @@ from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.judge_job import FIRST, LAST
-from oneblock.bench.worker.sampling import calls_for, quiet, series, time_calls, warm_up
+from oneblock.bench.worker.sampling import time_calls
+from oneblock.bench.worker.timing import Asked, Disturbed, time_launch
 from oneblock.bench.worker.trial import NotInHand, Trial
 from oneblock.compilers import Detail
 from oneblock.compilers.api.errors import OutOfMemory
@@ -41,7 +36,12 @@ _KINDS = {
     Status.PASSED: Kind.MEASURED, Status.COMPILED: Kind.COMPILED, Status.INTERPRETED: Kind.INTERPRETED,
     Status.SIMULATED: Kind.SIMULATED,
 }  # fmt: skip
-ANSWERED = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)  # if what it answered is right
+_WHEN_QUIET = (
+    "measure again when the machine is quiet, or with a thread fewer (--threads), for which a core is left: `oneblock "
+    "doctor --machine` says who disturbs"
+)
+# If what it answered is right.
+ANSWERED = (Status.PASSED, Status.DISTURBED, Status.INTERPRETED, Status.SIMULATED)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Measured:
     launch: Launch | None = None
     compile_s: float | None = None  # of what is only compiled
     memory: Memory | None = None  # of what does not fit its target
+    disturbance: Disturbance | None = None  # of what could not be timed for others
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class MeasureJob(Job[Measured]):
     records: str | None  # the directory of records, where lowering stages are kept; None: they are not wanted
     detail: Detail = Detail.DEFAULT
     weights_sha256: str | None = None  # of a checkpoint's weights, that the reference is of
+    best: Pace | None = None  # of the canary, that this machine was seen to keep
 
     def do(self) -> Outcome[Measured]:
         """Passed with a launch, or how far it came; whether what it answered is right is for a JudgeJob to say."""
@@ -86,6 +88,8 @@ class MeasureJob(Job[Measured]):
         launch = measured.launch
         if (launch is not None) != (status is Status.PASSED):
             return f"{status}, and {'no' if launch is None else 'a'} launch"
+        if (measured.disturbance is not None) != (status is Status.DISTURBED):
+            return f"{status}, and {'no' if measured.disturbance is None else 'an'} account of what disturbed"
         asked = (self.index, self.cold_compile, self.flush_bytes)
         if launch is not None and (launch.index, launch.cold_compile, launch.flushed_bytes) != asked:
             return f"another launch than number {self.index}"
@@ -132,7 +136,14 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     if device.kind in (Kind.INTERPRETED, Kind.SIMULATED):
         trial.save(Path(job.answers))
         return ended(Status(device.kind), measured)  # their names are the same
-    launch = time_launch(job, trial, args, import_s, compile_s)
+    asked = Asked(cell, tier(job.tier), job.index, job.cold_compile, job.flush_bytes, job.best)
+    try:
+        launch = time_launch(asked, trial, args, import_s, compile_s)
+    except Disturbed as error:
+        disturbed = ended(Status.DISTURBED, replace(measured, disturbance=error.evidence), str(error))
+        trial.keep(LAST, time_calls(trial.executable, args)[1])
+        trial.save(Path(job.answers))
+        return replace(disturbed, hint=_WHEN_QUIET)
     launch = replace(launch, compilations_by_calls=backend.compilations() - compilations)
     trial.save(Path(job.answers))
     return ended(Status.PASSED, replace(measured, launch=launch))
@@ -159,71 +170,3 @@ def _lowered(compiled: Compiled, job: MeasureJob) -> Measured:
         return Measured()
     made, store = compiled.capture(job.detail), Store(Path(job.records))
     return Measured(tuple(map(store.add_artifact, made.artifacts)), made.facts)
-
-
-def time_launch(job: MeasureJob, trial: Trial, args: dict[str, Any], import_s: float, compile_s: float) -> Launch:
-    """What was measured; answers to be judged stay with the trial."""
-    tier, executable = find_tier(job.tier), trial.executable
-    started, load_before = environment.now(), environment.load_average()
-    witness = executable if isinstance(executable, Witness) else None
-    with quiet():
-        emit(Phase("warming up"))
-        warmup_s = warm_up(executable, args, tier)
-        batch = calls_for(median(warmup_s))
-        before = witness.state(args) if witness is not None else None
-        emit(Phase("timing"))
-        cold_s, stopped_by = series(lambda: trial.cold(job.flush_bytes), tier, tier.rel_stderr)
-        warm_s, _ = series(lambda: time_calls(executable, args, batch)[0], tier)
-        trial.until_enough(tier.cap_s)
-        trial.window(args, batch)
-        device_s: list[float] = []
-        if isinstance(executable, DeviceClock):
-            device_s = executable.device_seconds(args, len(cold_s), job.flush_bytes)
-        after = witness.state(args) if witness is not None else None
-    trial.keep(LAST, time_calls(executable, args)[1])  # the very arguments that were timed: a call may not change them
-    peak_bytes = executable.peak_bytes()
-    evidence: DeviceEvidence | None = None
-    if witness is not None and before is not None and after is not None:
-        evidence = _evidence(witness, args, tier, before, after)
-    return Launch(
-        index=job.index,
-        started=started,
-        cold_compile=job.cold_compile,
-        import_s=import_s,
-        compile_s=compile_s,
-        warmup_s=tuple(warmup_s),
-        cold_s=tuple(cold_s),
-        warm_s=tuple(warm_s),
-        fresh_s=tuple(trial.fresh_s),
-        calls_per_sample=batch,
-        rechecked=0,
-        timer=executable.timer,
-        flushed_bytes=job.flush_bytes,
-        peak_rss_bytes=_peak_rss_bytes(),
-        device_peak_bytes=peak_bytes,
-        load_before=load_before,
-        load_after=environment.load_average(),
-        compilations_by_calls=0,
-        stopped_by=stopped_by,
-        device_s=tuple(device_s),
-        evidence=evidence,
-        in_hand=trial.told(),
-    )
-
-
-def _evidence(
-    witness: Witness, args: dict[str, Any], tier: Tier, before: DeviceState, after: DeviceState
-) -> DeviceEvidence:
-    """What the device tells beside the series, after the answers are checked: nothing of it can spoil them."""
-    energy = None
-    if tier.energy_window_s is not None:
-        emit(Phase(f"counting energy for {tier.energy_window_s:g} s"))
-        energy = witness.energy(args, tier.energy_window_s)
-    emit(Phase("timing by other clocks"))
-    with quiet():
-        return DeviceEvidence(before, after, witness.timers(args), energy)
-
-
-def _peak_rss_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

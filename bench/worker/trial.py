@@ -10,7 +10,7 @@ answers are kept to be judged by another process (`examiner.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
@@ -21,16 +21,18 @@ from oneblock.backends.api.backend import Executable
 from oneblock.bench.judge.in_hand import enough
 from oneblock.bench.records.in_hand import Around, InHand
 from oneblock.bench.worker import channel
+from oneblock.bench.worker.contention import waited_s
 from oneblock.bench.worker.events import Held, Question, Wanted, Window
 from oneblock.bench.worker.sampling import time_calls
+from oneblock.bench.worker.surroundings import Sample, as_it_comes
 from oneblock.bench.worker.unseen import Unseen
-from oneblock.bench.worker.waits import waited_s
 from oneblock.workloads.answers.arrays import Named
 
 _WINDOW_S = 0.02  # of calls at least, against which a message's way is short
 _MOST_IN_WINDOW = 100
 _FRESH = 10  # inputs of which a call is timed new, seen and again
 Ask = Callable[[Question], dict[str, Any]]
+Taken = Callable[[Callable[[], float]], Sample]  # of what is timed a sample, with whether it counts
 
 
 class NotInHand(Exception):
@@ -61,11 +63,12 @@ class Trial:
         """Keep an answer to be judged."""
         self.answers[name] = in_hand(self.executable.get(out))
 
-    def cold(self, flush_bytes: int) -> float:
-        """The seconds of a call whose caches were flushed; before every second one, calls of a fresh input."""
+    def cold(self, flush_bytes: int, taken: Taken) -> Sample:
+        """A call whose caches were flushed; before every second one, calls of a fresh input."""
         if len(self.cold_around) % 2 == 0 and len(self.fresh_s) < _FRESH:
             self._fresh()
-        return self._call(self.cold_around, self._next(twin=False), lambda: self.executable.flush(flush_bytes))
+        flush = lambda: self.executable.flush(flush_bytes)  # noqa: E731
+        return self._call(self.cold_around, self._next(twin=False), taken, flush)
 
     def until_enough(self, within_s: float) -> None:
         """More calls of fresh inputs where something else had the cores while there were such."""
@@ -79,7 +82,7 @@ class Trial:
         One after the other, so that whatever else the machine does falls on all three alike.
         """
         unseen = self._next(twin=True)
-        self.fresh_s.append(self._call(self.fresh_around, unseen))
+        self.fresh_s.append(self._call(self.fresh_around, unseen, as_it_comes).seconds)
         arrays, before = self.inputs(unseen), waited_s()
         args = self.args(arrays)
         self.seen_s.append(time_calls(self.executable, args)[0])
@@ -89,7 +92,9 @@ class Trial:
     def _next(self, *, twin: bool) -> Unseen:
         return Unseen(**self.ask(Wanted(twin)))
 
-    def _call(self, around: list[Around], unseen: Unseen, between: Callable[[], None] | None = None) -> float:
+    def _call(
+        self, around: list[Around], unseen: Unseen, taken: Taken, between: Callable[[], None] | None = None
+    ) -> Sample:
         arrays = self.inputs(unseen)
         put_copy_s, waits = _copy_s(arrays), [waited_s()]
         start = perf_counter_ns()
@@ -99,7 +104,14 @@ class Trial:
             waits.append(waited_s())
             between()
             waits.append(waited_s())
-        seconds, out = time_calls(self.executable, args)
+        out: Any = None
+
+        def timed() -> float:
+            nonlocal out
+            seconds, out = time_calls(self.executable, args)
+            return seconds
+
+        sample = taken(timed)
         start, own = perf_counter_ns(), thread_time_ns()
         answer = in_hand(self.executable.get(out))
         get_s, own_s = _since(start), (thread_time_ns() - own) * 1e-9
@@ -108,7 +120,7 @@ class Trial:
         place = self.ask(Held(sum(y.nbytes for y in answer.values())))["place"]
         if place is not None:
             self.answers[str(place)] = answer
-        return seconds
+        return sample
 
     def window(self, args: Mapping[str, Any], calls: int) -> None:
         """Time calls in a row while the parent looks at its own clock."""
@@ -121,10 +133,10 @@ class Trial:
                 samples += 1
             again = self.ask(Window(claimed))["again"]
 
-    def told(self) -> InHand:
-        """What lay around the calls."""
+    def told(self, cold: Sequence[int] = ()) -> InHand:
+        """What lay around the calls; of the cold ones, around those that count."""
         after = tuple(self.seen_s), tuple(self.again_s), tuple(self.after_waited_s)
-        return InHand(tuple(self.cold_around), tuple(self.fresh_around), *after)
+        return InHand(tuple(self.cold_around[i] for i in cold), tuple(self.fresh_around), *after)
 
     def save(self, path: Path) -> None:
         """Write the answers that are kept, as their bytes: NumPy's own file has no bfloat16."""

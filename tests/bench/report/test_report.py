@@ -41,7 +41,7 @@ def launch(index: int = 0, cold_s: float = COLD_S, samples: int = 20) -> Launch:
     cold = tuple(cold_s * (1 + 0.001 * n) for n in range(-samples // 2, samples - samples // 2))
     texts = {"started": "2026-01-01T00:00:00.000Z", "timer": "perf_counter", "stopped_by": "samples"}
     series = dict.fromkeys(("warmup_s", "cold_s", "warm_s", "fresh_s"), cold)
-    numbers: dict[str, Any] = {field.name: 0 for field in fields(Launch)}
+    numbers: dict[str, Any] = {field.name: 0 for field in fields(Launch) if field.default is not None}
     return Launch(
         **numbers
         | texts

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from oneblock.backends.api.target import Target
+from oneblock.bench.records.disturbance import Pace
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.runs import limits
 from oneblock.bench.runs.limits import LimitsBook, as_rows
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds
-from oneblock.bench.worker.limits_job import LimitsJob
+from oneblock.bench.worker.limits_job import LimitsJob, Reached
 
-_GOOD = {"cpu||read": 2.5e10, "cpu|reference|float32": 1.5e11, "cpu|reference|float16": None}
+_GOOD = {"rates": {"cpu||read": 2.5e10, "cpu|reference|float32": 1.5e11, "cpu|reference|float16": None}}
+_PACE = Pace(1e-4, 1e-3)
 _HERE = Environment({"cpu": "test"}, {"numpy": "2"}, {})
 
 
@@ -36,7 +38,7 @@ def book() -> LimitsBook:
 def test_what_a_run_kept_is_read_and_its_absence_is_no_remark(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert book().rates == {}
     cache.write_text(json.dumps(_GOOD))
-    assert book().limits(Target("cpu"), "float32") == Limits(1.5e11, "reference", 2.5e10)
+    assert book().limits(Target("cpu"), "float32", "reference") == Limits(1.5e11, "reference", 2.5e10)
     assert [row["rate"] for row in as_rows(book().rates)] == [None, 1.5e11, 2.5e10]
     assert capsys.readouterr().err == ""
 
@@ -45,10 +47,14 @@ def test_what_a_run_kept_is_read_and_its_absence_is_no_remark(cache: Path, capsy
     "text",
     [
         "", "[1]", "null", '"a text"', "7", "{", "[" * 100_000, "\x00\xff", '{"cpu||read": "2.5e10"}',
-        '{"cpu||read": 1e300}',
-        '{"cpu||read": -1}', '{"cpu||read": 0}', '{"cpu||read": NaN}', '{"cpu||read": Infinity}', '{"cpu||read": true}',
-        '{"cpu||read": 1e999}', '{"cpu||read": [2.5e10]}', '{"cpu||read": 1' + "0" * 400 + "}", '{"no key": 2.5e10}',
-        '{"cpu|read": 2.5e10}', '{"a|b|c|d": 2.5e10}', '{"": null}', " " * 2**21 + "{}",
+        *(f'{{"rates": {{{rate}}}}}' for rate in (
+            '"cpu||read": 1e300', '"cpu||read": -1', '"cpu||read": 0', '"cpu||read": NaN', '"cpu||read": Infinity',
+            '"cpu||read": true', '"cpu||read": 1e999', '"cpu||read": [2.5e10]', '"cpu||read": 1' + "0" * 400,
+            '"no key": 2.5e10', '"cpu|read": 2.5e10', '"a|b|c|d": 2.5e10', '"": null',
+        )),
+        '{"rate": {}}', '{"pace": {"product_s": 0, "read_s": null}}', '{"pace": 1}', '{"pace": {"product_s": 1e-4}}',
+        '{"spreads": {"reference": {"share": -1, "degrees": 3}}}', '{"spreads": {"reference": {"share": 0.1}}}',
+        '{"spreads": {"reference": {"share": NaN, "degrees": 3}}}', " " * 2**21 + "{}",
     ],
 )  # fmt: skip
 def test_what_no_run_writes_is_named_and_not_believed(
@@ -73,15 +79,79 @@ def test_what_is_no_plain_file_is_named_and_left_alone(
         cache.rmdir() if cache.is_dir() and not cache.is_symlink() else cache.unlink()
 
 
-def test_a_damaged_book_is_written_over_by_what_is_measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.write_text('{"cpu||read": 1e300}')
-    answers = {None: {"read": 3e10}, "reference": {"float32": 2e11}}
-
-    def launch(job: LimitsJob, *_: object, **__: object) -> Outcome[dict[str, float]]:
+def _answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str | None, Reached]) -> None:
+    def launch(job: LimitsJob, *_: object, **__: object) -> Outcome[Reached]:
         return Outcome(Status.PASSED, result=answers[job.backend])
 
     monkeypatch.setattr(limits, "launch", launch)
+
+
+def test_a_damaged_book_is_written_over_by_what_is_measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.write_text('{"cpu||read": 1e300}')
+    product, read = Reached({"float32": 2e11}, None, False), Reached({"read": 3e10}, _PACE, False)
+    _answering(monkeypatch, {None: read, "reference": product})
     book().learn([(Target("cpu"), "reference", "float32")])
-    assert json.loads(cache.read_text()) == {"cpu||read": 3e10, "cpu|reference|float32": 2e11}
-    assert book().limits(Target("cpu"), "float32") == Limits(2e11, "reference", 3e10)
+    kept = json.loads(cache.read_text())
+    assert kept["rates"] == {"cpu||read": 3e10, "cpu|reference|float32": 2e11}
+    assert book().known.pace == _PACE
+    assert book().limits(Target("cpu"), "float32", "reference") == Limits(2e11, "reference", 3e10)
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
+
+
+def test_a_machine_is_known_in_all_environments(cache: Path) -> None:
+    """73 and 14 GB/s stood for one machine in two environments."""
+    assert limits.cache_file(Environment(_HERE.machine, {"numpy": "3", "torch": "2"}, {"load_average": 9.0})) == cache
+    assert limits.cache_file(Environment({"cpu": "another"}, _HERE.software, {})) != cache
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_limit_that_others_disturbed_is_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And asked for again by the next run; what a backend cannot do is learnt to be so."""
+    nothing = Reached({}, None, True)
+    _answering(monkeypatch, {None: nothing, "reference": nothing})
+    one = book()
+    one.learn([(Target("cpu"), "reference", "float32")])
+    assert one.rates == {}
+    assert one.limits(Target("cpu"), "float32", "reference") == Limits(None, None, None)
+    _answering(monkeypatch, {None: nothing, "reference": Reached({}, None, False)})
+    one.learn([(Target("cpu"), "reference", "float16")])
+    assert one.rates == {"cpu|reference|float16": None}
+
+
+@pytest.mark.usefixtures("cache")
+def test_limits_of_a_slow_hour_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary is twice as quick as when they were learnt: they are learnt anew. A little quicker is chance."""
+    one = book()
+
+    def learnt(rate: float) -> float | None:
+        """What a run finds in the book when a product at this rate is all that it could learn."""
+        found = Reached({"read": rate, "float32": rate}, Pace(2e-4, 2e-3), False)
+        _answering(monkeypatch, {None: found, "reference": found})
+        one.learn([(Target("cpu"), "reference", "float32")])
+        return one.rates["cpu||read"]
+
+    assert learnt(1e10) == 1e10
+    one.known.pace = Pace(1.9e-4, 1e-3)  # seen beside what was measured since
+    assert learnt(2e10) == 1e10
+    one.known.pace = Pace(1e-4, 1e-3)
+    assert learnt(3e10) == 3e10
+    assert one.known.pace == Pace(1e-4, 1e-3), "the best of each"
+    assert book().known.pace == Pace(1e-4, 1e-3), "and it is kept"
+
+
+@pytest.mark.usefixtures("cache")
+def test_spreads_between_processes_are_pooled_and_kept() -> None:
+    one = book()
+    assert one.spread("reference") is None
+    one.learn_spread("reference", [1.0])
+    assert one.spread("reference") is None, "one process tells nothing"
+    one.learn_spread("reference", [1.0, 1.1, 1.0, 1.1])
+    one.learn_spread("torch_eager", [1.0, 1.3])
+    one.learn_spread("reference", [5.0, 5.0])
+    kept = book()
+    found = kept.spread("reference")
+    assert found is not None
+    assert found.degrees == 4
+    assert found.share == pytest.approx(0.055 * (3 / 4) ** 0.5, rel=0.01)
+    assert kept.spread("jax_xla") == kept.spread("torch_eager"), "of one that is not known, the widest that is"
+    assert kept.limits(Target("cuda"), "float32", "torch_eager").spread is None

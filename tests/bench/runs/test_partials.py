@@ -16,7 +16,7 @@ from oneblock.compilers.api.kind import Kind
 
 TEXTS = {"started": "2026-01-01T00:00:00.000Z", "timer": "perf_counter", "stopped_by": "samples"}
 SERIES = dict.fromkeys(("warmup_s", "cold_s", "warm_s", "fresh_s"), (1e-3, 1.1e-3))
-NUMBERS: dict[str, Any] = {field.name: 0 for field in fields(Launch)}
+NUMBERS: dict[str, Any] = {field.name: 0 for field in fields(Launch) if field.default is not None}
 LAUNCH = Launch(**NUMBERS | TEXTS | SERIES | {"device_s": (), "evidence": None, "cold_compile": True})
 
 
