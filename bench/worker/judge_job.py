@@ -18,6 +18,7 @@ from oneblock.bench.worker.trial import read_answers
 from oneblock.bench.worker.unseen import Unseen
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import Named
+from oneblock.workloads.answers.overflow import overflow
 from oneblock.workloads.answers.reference import Golden, check_weights
 from oneblock.workloads.answers.verdict import Check, check
 from oneblock.workloads.ops.numpy_ops import NumpyOps
@@ -45,26 +46,38 @@ class JudgeJob(Job[Judged]):
     least: int
 
     def do(self) -> Outcome[Judged]:
-        """Failed with the first answer that is wrong, and when it was given."""
+        """Failed with the first answer that is wrong, and when; overflow where the dtype cannot hold what it asks."""
         emit(Phase("judging the answers"))
         answers, golden = read_answers(Path(self.answers)), Golden.read(Path(self.golden))
+        workload = workloads.load(self.cell.case.workload)
         before = golden.check(answers[FIRST])
         if not before.passed:
-            return Outcome(Status.FAILED, reason=before.why, result=Judged(before, 0))
+            return self._wrong(before, 0, before.why, self.cell.input_arrays(workload))
         if LAST not in answers:
             return Outcome(Status.PASSED, result=Judged(before, 0))
-        worst, timed, stale = self._timed(golden, answers)
+        worst, timed, place = self._timed(golden, workload, answers)
         if worst.passed:
             worst = golden.check(answers[LAST])
         if worst.passed:
             return Outcome(Status.PASSED, result=Judged(worst, timed))
-        why = "it is the answer to another input" if stale else worst.why
-        reason = f"right before the timed loop and wrong in it: {why}"
-        return Outcome(Status.FAILED, reason=reason, result=Judged(worst, timed))
+        why = "it is the answer to another input" if place and _is_anothers(place, answers) else worst.why
+        inputs = dict(self.kept)[place].arrays(workload, self.cell) if place else self.cell.input_arrays(workload)
+        return self._wrong(worst, timed, f"right before the timed loop and wrong in it: {why}", inputs)
 
-    def _timed(self, golden: Golden, answers: dict[str, Named]) -> tuple[Check, int, bool]:
-        """(the first wrong verdict or the last, how many were judged, whether the wrong one belongs to another)."""
-        workload, start = workloads.load(self.cell.case.workload), perf_counter()
+    def _wrong(self, worst: Check, timed: int, reason: str, inputs: Named) -> Outcome[Judged]:
+        """Overflow where the answer is not finite and eager NumPy leaves the dtype's range on these inputs, too."""
+        workload = workloads.load(self.cell.case.workload)
+        found = None
+        if not worst.finite:
+            arrays = self.cell.weight_arrays(workload) | inputs
+            found = overflow(workload, self.cell.case, arrays, self.cell.dtype)
+        if found is None:
+            return Outcome(Status.FAILED, reason=reason, result=Judged(worst, timed))
+        return Outcome(Status.OVERFLOW, reason=found.reason, hint=found.hint, result=Judged(worst, timed))
+
+    def _timed(self, golden: Golden, workload: Workload, answers: dict[str, Named]) -> tuple[Check, int, str | None]:
+        """(the first wrong verdict or the last, how many were judged, the place of the wrong answer)."""
+        start = perf_counter()
         weights = self.cell.weight_arrays(workload)
         check_weights(weights, golden.weights_sha256)
         exact = {name: w.astype(np.float64) for name, w in weights.items()}
@@ -74,8 +87,8 @@ class JudgeJob(Job[Judged]):
                 break
             verdict, timed = self._check(golden, workload, exact, unseen, answers[place]), timed + 1
             if not verdict.passed:
-                return verdict, timed, _is_anothers(place, answers)
-        return verdict, timed, False
+                return verdict, timed, place
+        return verdict, timed, None
 
     def _check(self, golden: Golden, workload: Workload, exact: Named, unseen: Unseen, got: Named) -> Check:
         inputs = {name: x.astype(np.float64) for name, x in unseen.arrays(workload, self.cell).items()}

@@ -9,9 +9,11 @@ Three bounds, all of which must hold for each output:
    latter is u32 * sqrt(n / 6) of the answer's size: n roundings of partial sums that grow as a random walk, each of
    variance (u32^2 / 3) * (k / n) at the k-th term.
 3. relative L2 error (the norm of the error over the norm of the answer), which no scale of the data can loosen: at most
-   8 u + 4 sqrt(n) u32, with u the dtype's unit roundoff, u32 that of float32 and n the longest sum in the program. A
+   6 u + 4 sqrt(n) u32, with u the dtype's unit roundoff, u32 that of float32 and n the longest sum in the program. A
    block rounds about ten times on the way to an element, and independent roundings add in squares (Higham & Mary 2019),
-   so an honest answer lies near 2 u.
+   so an honest answer lies near 2 u. It is less than what one rounding to the next shorter format errs by: of bfloat16
+   (u = 2^-8) to float8_e4m3 that is 6.8 u, which the first two bounds let pass where eager NumPy itself errs by 2.3 u.
+   An error of eager NumPy that is not finite is none to be allowed: there the other two are the yardstick.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Allowance:
     yardstick_rms_err: float
     yardstick_max_err: float
     relative_l2_limit: float
+    eager_finite: bool = True  # False: eager NumPy left the dtype's range, and is no yardstick
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Check:
         return bool(self.outputs) and all(output.passed for output in self.outputs)
 
     @property
+    def finite(self) -> bool:
+        """Whether no output had an element that is no number."""
+        return all(output.worst_got is None or math.isfinite(output.worst_got) for output in self.outputs)
+
+    @property
     def why(self) -> str:
         """The failures, one sentence each."""
         return "; ".join(output.why for output in self.outputs if output.why is not None)
@@ -84,14 +92,16 @@ def allow(case: Case, reference: Arrays, yardstick: Arrays, dtype: str) -> dict[
     c = case.config
     longest_sum = max(c.width, c.ffn_width, c.heads * c.head_width, case.S)
     in_float32 = math.sqrt(longest_sum) * unit_roundoff("float32")
-    limit = 8.0 * unit_roundoff(dtype) + 4.0 * in_float32
+    limit = 6.0 * unit_roundoff(dtype) + 4.0 * in_float32
     allowances = {}
     for name, exact in reference.items():
-        rounded = _errors(exact.astype(dtype_of(dtype)), exact)
-        eager = _errors(yardstick[name], exact)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = _errors(exact.astype(dtype_of(dtype)), exact)
+            eager = _errors(yardstick[name], exact)
         summed = tuple(size * in_float32 / math.sqrt(6.0) for size in _errors(exact, np.zeros_like(exact)))
-        rms, largest = (max(errors) for errors in zip(rounded, eager, summed, strict=True))
-        allowances[name] = Allowance(rms, largest, limit)
+        yardsticks = [errors for errors in (rounded, eager, summed) if all(map(math.isfinite, errors))]
+        rms, largest = (max(errors) for errors in zip(*yardsticks, strict=True))
+        allowances[name] = Allowance(rms, largest, limit, eager_finite=eager in yardsticks)
     return allowances
 
 
@@ -128,6 +138,7 @@ def _check_one(name: str, got: np.ndarray, exact: np.ndarray, allowed: Allowance
     )
     broken = [f"{what} {value:.3g} > {bound:.3g}" for what, value, bound in bounds if not value <= bound]
     where = f"worst at {list(index)}: expected {exact[index]:.6g}, got {wide[index]:.6g}"
+    where += "" if allowed.eager_finite else "; eager NumPy overflows here, so that rounding alone is the yardstick"
     return OutputCheck(
         name=name,
         passed=not broken,
