@@ -61,7 +61,8 @@ class Kernel:
         file = f"<{name}>"
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # @triton.jit reads its source
         scope: dict[str, Any] = {"__name__": name, "__file__": file}
-        exec(compile(text, file, "exec"), scope)  # the compiler's own text  # nosec B102
+        code = compile(text, file, "exec")
+        exec(code, scope)  # the compiler's own text  # nosec B102
         self.tuner = scope[name]
 
     @property
@@ -152,7 +153,8 @@ def load(generated: Generated, device: str, carry: Callable[[Kernel, tuple[Any, 
         "_oneblock_empty": lambda shape, strides, dtype: _unwritten(shape, strides, dtype, device),
     }
     with pretended(generated.gpu), patch("torch._inductor.async_compile.AsyncCompile", Compiling):
-        exec(compile(text, "<wrapper>", "exec"), scope)  # the compiler's own text  # nosec B102
+        code = compile(text, "<wrapper>", "exec")
+        exec(code, scope)  # the compiler's own text  # nosec B102
         for kernel in kernels.values():
             assert kernel.ways  # asked for here, where the GPU's properties are at hand
     return Wrapper(generated, kernels, scope)

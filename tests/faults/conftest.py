@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.faults.scene import Scene, stage
 
 # How many bad inputs a test of test_fuzz.py tries: --hypothesis-profile.
-for profile, count in (("slice", 12), ("whole", 4_000)):
+for profile, count in (("slice", 12), ("whole", 4_200)):
     settings.register_profile(
         profile, max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],

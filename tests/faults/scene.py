@@ -20,6 +20,7 @@ from tests.helpers.oneblock_process import COMMAND, MARK, orphans
 
 NORM = ("run", "norm", "--preset", "tiny", "--phase", "prefill", "-T", "8", "--ops", "plain")
 GOOD = (*NORM, "--backend", "reference", "--dtype", "float32", "--dtype", "bfloat16", "-o", "records")
+LIMITS = (*NORM, "--backend", "reference", "--backend", "slow", "--dtype", "float16", "-o", "scratch")
 HANG_S = 90  # a command that has not ended by then hangs, on a busy machine too
 # What a terminal would obey: control characters, and what turns the direction of text.
 _RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -36,7 +37,10 @@ class Ended:
 
 
 def stage(folder: Path) -> Path:
-    """Make the template: `home`, `tmp`, `package`, `outside` and `work` with two good records."""
+    """Make the template: `home`, `tmp`, `package`, `outside` and `work` with two good records.
+
+    What each fault would find out again is found out here: the machine's limits by what is not hostile.
+    """
     for name in ("home", "tmp", "work", "outside", "package"):
         (folder / name).mkdir()
     (folder / "outside" / "canary").write_text("as it was\n")
@@ -46,8 +50,10 @@ def stage(folder: Path) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1.0\n")
     names = "".join(f"{name} = hostile:{name}\n" for name in ("hostile", "slow", "elsewhere"))
     (info / "entry_points.txt").write_text(f"[oneblock.backends]\n{names}")
-    done = subprocess.run([*COMMAND, *GOOD], cwd=folder / "work", env=_environment(folder), capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+    for words in (GOOD, LIMITS):
+        done = subprocess.run([*COMMAND, *words], cwd=folder / "work", env=_environment(folder), capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+    shutil.rmtree(folder / "work" / "scratch")
     return folder
 
 
@@ -61,7 +67,7 @@ def _environment(folder: Path) -> dict[str, str]:
         MARK: str(folder),
         "XDG_RUNTIME_DIR": str(folder / "tmp"),
     }
-    return {**os.environ, **own, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, **own}
 
 
 class Scene:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
@@ -32,12 +32,13 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, load_weights
 from oneblock.workloads.models import preset
 from tests.bench.report.test_report import record
-from tests.faults.inside import ask
+from tests.faults.inside import ask, ask_in_turn
 from tests.faults.scene import Ended, Scene
 from tests.faults.strategies import ODD_TEXT, changed, damaged, functions
 from tests.helpers.stage_records import HLO, facts, store
 
 SLOWEST_S = 10.0
+BATCH = 20  # commands in one fork
 
 
 def cpu_s() -> float:
@@ -48,19 +49,30 @@ def cpu_s() -> float:
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Any:
     """Count the inputs of a test, and hold each to its time."""
-    tried: list[float] = []
+    tried = 0
     properties = request.node.user_properties
 
-    def timed(act: Callable[..., Any]) -> Any:
+    def timed(act: Callable[..., Any], inputs: int = 1) -> Any:
+        nonlocal tried
         begun = cpu_s()  # not by the wall: others may have the cores
         try:
             return act()
         finally:
-            tried.append(cpu_s() - begun)
-            properties[:] = [("bad inputs", len(tried))]
-            assert tried[-1] < SLOWEST_S, "it hangs"
+            tried += inputs
+            properties[:] = [("bad inputs", tried)]
+            assert cpu_s() - begun < SLOWEST_S, "it hangs"
 
     return timed
+
+
+def by_the_batch(inputs: st.SearchStrategy[Any]) -> Callable[..., Any]:
+    """`given` lists of inputs, as many in all as the profile says, for what a fork each would cost more than itself."""
+
+    def decorated(each: Callable[..., Any]) -> Any:
+        examples = -(-settings().max_examples // BATCH)
+        return settings(max_examples=examples)(given(st.lists(inputs, min_size=BATCH, max_size=BATCH))(each))
+
+    return decorated
 
 
 def answered(scene: Scene, ended: Ended, *, as_json: bool) -> None:
@@ -160,12 +172,14 @@ READS = ("show", "compare", "diff", "report", "schema")
 def test_words(scene: Scene, tell: Any) -> None:
     """Whatever is typed after a command that reads is answered with a status and, under --json, with JSON."""
 
-    @given(st.sampled_from(READS), st.lists(WORDS, max_size=6), st.booleans())
-    def each(command: str, words: list[str], as_json: bool) -> None:
-        words = [word.replace("/", "_") if word not in ("records/x.json",) else word for word in words]
-        ended = tell(lambda: ask(command, *(["--json"] if as_json else []), *words, cwd=scene.work))
-        asks = as_json and not {"-h", "--help"} & set(words)
-        answered(scene, ended, as_json=asks)
+    @by_the_batch(st.tuples(st.sampled_from(READS), st.lists(WORDS, max_size=6), st.booleans()))
+    def each(typed: list[tuple[str, list[str], bool]]) -> None:
+        lines = []
+        for command, words, as_json in typed:
+            safe = [word.replace("/", "_") if word not in ("records/x.json",) else word for word in words]
+            lines.append((command, *(["--json"] if as_json else []), *safe))
+        for line, ended in zip(lines, tell(lambda: ask_in_turn(lines, scene.work), len(lines)), strict=True):
+            answered(scene, ended, as_json=line[1:2] == ("--json",) and not {"-h", "--help"} & set(line))
 
     each()
 
@@ -195,13 +209,17 @@ def test_words(scene: Scene, tell: Any) -> None:
 def test_words_of_a_run(scene: Scene, tell: Any, option: str) -> None:
     """A mistake in any option is refused before anything is started."""
 
-    @given(ODD_TEXT, st.booleans())
-    def each(word: str, as_json: bool) -> None:
-        words = ["run", *([word] if option == "workload" else [option, word]), *(["--json"] if as_json else [])]
-        words += ["--tier", "none-of-this-name"] if option != "--tier" else ["--preset", "none-of-this-name"]
-        ended = tell(lambda: ask(*words, cwd=scene.work))
-        answered(scene, ended, as_json=as_json and word not in ("-h", "--help"))
-        assert ended.status == 2, ended
+    never = ("--tier", "none-of-this-name") if option != "--tier" else ("--preset", "none-of-this-name")
+
+    @by_the_batch(st.tuples(ODD_TEXT, st.sampled_from([(), ("--json",)])))
+    def each(typed: list[tuple[str, tuple[str, ...]]]) -> None:
+        lines = [
+            ("run", *((word,) if option == "workload" else (option, word)), *as_json, *never) for word, as_json in typed
+        ]
+        answers = tell(lambda: ask_in_turn(lines, scene.work), len(lines))
+        for (word, as_json), ended in zip(typed, answers, strict=True):
+            answered(scene, ended, as_json=bool(as_json) and word not in ("-h", "--help"))
+            assert ended.status == 2, (word, ended)
 
     each()
 
