@@ -23,7 +23,17 @@ def run_command(record: Record) -> str:
     words += [] if cell.weight_seed == 0 else ["--seed", str(cell.weight_seed)]
     words += [] if cell.input_seed == 1 else ["--input-seed", str(cell.input_seed)]
     words += [] if record.order_seed == 0 else ["--order-seed", str(record.order_seed)]
-    return shlex.join([*words, "--again"])
+    return " ".join(map(_quoted, [*words, "--again"]))
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it; of a stranger's record it may hold what a terminal would obey as it is pasted."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = (
+        c if c.isprintable() and c not in "'\\" else "".join(f"\\x{byte:02x}" for byte in c.encode()) for c in word
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def not_said(cell: Cell) -> list[str]:

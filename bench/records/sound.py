@@ -76,6 +76,8 @@ def unsound(record: Record) -> Iterator[str]:
     """What is wrong with a record, a sentence each."""
     if len(record.cell.name) > _LONGEST_NAME:
         yield f"expected a cell's name of at most {_LONGEST_NAME} characters, got {len(record.cell.name)}"
+    if record.cell.case.workload.startswith("-"):
+        yield f"expected a workload's name, got the option {record.cell.case.workload!r}"
     if record.status is Status.PASSED and not record.launches:
         yield "expected samples of a cell that passed, got none: no record of a measurement"
     yield from _of_its_check(record)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.faults.scene import Scene, stage
+from tests.faults.scene import OUTCOMES, Cost, Scene, stage
+
+OTHER = "whatever else did not hold"
 
 # How many bad inputs a test of test_fuzz.py tries: --hypothesis-profile.
-for profile, count in (("slice", 12), ("whole", 4_200)):
+for profile, count in (("slice", 12), ("whole", 2_500)):
     settings.register_profile(
         profile, max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
@@ -44,10 +46,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many faults of each kind were tried and held, and how many bad inputs."""
+    """How many faults of each kind were tried and held, how many bad inputs, and what all of them cost."""
     tried: Counter[str] = Counter()
     held: Counter[str] = Counter()
     inputs: Counter[str] = Counter()
+    costs: Counter[str] = Counter()
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):
             if "tests/faults/" not in report.nodeid:
@@ -58,6 +61,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for name, value in report.user_properties:
                 if name == "bad inputs":
                     inputs[report.nodeid.rpartition("::")[2]] += int(value)
+                elif name == "cost":
+                    costs[str(value)] += 1
     if tried:
         terminalreporter.section("faults")
         for kind, count in sorted(tried.items()):
@@ -66,6 +71,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, count in sorted(inputs.items()):
             terminalreporter.write_line(f"{name:40} {count:7} bad inputs")
         terminalreporter.write_line(f"{'all':40} {inputs.total():7} bad inputs")
+        for name in (*OUTCOMES, OTHER):
+            terminalreporter.write_line(f"{name:40} {costs[name]:7}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put what a fault cost beside its failure, for the count."""
+    report = yield
+    if report.failed and call.excinfo is not None:
+        report.user_properties += [("cost", cost) for cost in costs_of(call.excinfo.value)]
+    return report
+
+
+def costs_of(error: BaseException) -> list[str]:
+    """Which of OUTCOMES an error tells, or OTHER; of a group of Hypothesis's all that are in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cost for inner in error.exceptions for cost in costs_of(inner)]
+    return [error.outcome if isinstance(error, Cost) else OTHER]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench.records.store import read_record
+from oneblock.bench.records.store import StoreError, read_record
 from tests.helpers.oneblock_process import COMMAND, MARK, orphans
 
 NORM = ("run", "norm", "--preset", "tiny", "--phase", "prefill", "-T", "8", "--ops", "plain")
@@ -25,6 +25,28 @@ HANG_S = 90  # a command that has not ended by then hangs, on a busy machine too
 # What a terminal would obey: control characters, and what turns the direction of text.
 _RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MODULE = Path(__file__).with_name("hostile.py")
+
+
+# What no fault and no bad input may cost. The campaign counts each, whether or not it came about.
+OUTCOMES = (
+    "records lost", "records wrong", "orphans", "lasting folders", "hangs", "tracebacks", '"unexpected"', "raw escapes",
+    "good records hidden", "files written outside", "code run", "no sentence, or no JSON under --json", "wrong status",
+)  # fmt: skip
+
+
+class Cost(AssertionError):
+    """One of OUTCOMES came about."""
+
+    def __init__(self, outcome: str, shown: object) -> None:
+        super().__init__(f"{outcome}: {shown}")
+        assert outcome in OUTCOMES
+        self.outcome = outcome
+
+
+def hold(condition: object, outcome: str, shown: object) -> None:
+    """Fail by one of OUTCOMES unless the condition holds."""
+    if not condition:
+        raise Cost(outcome, shown)
 
 
 @dataclass(frozen=True)
@@ -108,7 +130,7 @@ class Scene:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            raise AssertionError(f"it hangs: no end after {within_s} s") from None
+            raise Cost("hangs", f"no end after {within_s} s") from None
         return Ended(process.returncode, (out or b"").decode(errors="surrogateescape"),
                      (err or b"").decode(errors="surrogateescape"))  # fmt: skip
 
@@ -118,38 +140,60 @@ class Scene:
 
     def holds(self, ended: Ended, statuses: Collection[int] = (0, 1, 2), lost: Collection[str] = ()) -> None:
         """What no fault may cost: `statuses` are those that it may end with, `lost` the records it took away itself."""
-        assert ended.status in statuses, ended
+        hold(ended.status in statuses, "wrong status", ended)
         self.holds_text(ended)
         self.kept(lost)
-        assert [process.cmdline() for process in orphans(self.env)] == [], "processes outlive the command"
+        left = [process.cmdline() for process in orphans(self.env)]
+        hold(not left, "orphans", left)
 
     @staticmethod
     def holds_text(ended: Ended) -> None:
         """It says what went wrong in a sentence, and nothing that a terminal would obey."""
         said = f"status {ended.status}\n{ended.out[-2000:]}\n{ended.err[-2000:]}"
-        assert "Traceback" not in ended.out + ended.err, said
-        assert "fault of oneblock" not in ended.err, said
-        assert not (raw := _RAW.search(ended.out + ended.err)), f"{raw}: {said!r}"
-        assert ended.status <= 0 or ended.out + ended.err, "it says nothing of what went wrong"
+        hold("Traceback" not in ended.out + ended.err, "tracebacks", said)
+        hold("fault of oneblock" not in ended.err, '"unexpected"', said)
+        raw = _RAW.search(ended.out + ended.err)
+        hold(raw is None, "raw escapes", f"{raw}: {said!r}")
+        hold(ended.status <= 0 or ended.out + ended.err, "no sentence, or no JSON under --json", said)
+
+    @staticmethod
+    def holds_json(ended: Ended) -> Any:
+        """What standard output says as one JSON value, in ASCII, and not null."""
+        try:
+            value = json.loads(ended.out)
+        except ValueError:
+            value = None
+        hold(value is not None and ended.out.isascii(), "no sentence, or no JSON under --json", ended)
+        return value
 
     def kept(self, lost: Collection[str] = ()) -> None:
         """No record is lost or changed, each new one can be read, and nothing was written elsewhere."""
-        for name, data in self.good.items():
-            if name not in lost:
-                assert (self.records / name).read_bytes() == data, f"{name} is not what it was"
+        self.untouched(lost)
         for path in self.records.glob("*.json") if self.records.is_dir() else ():
             if path not in self.planted and path.name not in self.good and path.name != "report.json":
-                read_record(path)
-        assert sorted(path.name for path in self.outside.iterdir()) == ["canary"]
-        assert (self.outside / "canary").read_text() == "as it was\n"
+                try:
+                    read_record(path)
+                except StoreError as error:
+                    raise Cost("records wrong", error) from error
         stray = {path.name for path in self.work.iterdir()} - {"records"} - {path.name for path in self.planted}
-        assert not stray, f"written beside the records: {stray}"
+        hold(not stray, "files written outside", f"beside the records: {stray}")
+
+    def untouched(self, lost: Collection[str] = ()) -> None:
+        """What was there before is as it was."""
+        for name, data in self.good.items():
+            if name not in lost:
+                path = self.records / name
+                hold(path.is_file(), "records lost", name)
+                hold(path.read_bytes() == data, "records wrong", f"{name} is not what it was")
+        hold(not (self.outside / "executed").exists(), "code run", "by a worker or the command")
+        found = {path.name: path.read_text() for path in self.outside.iterdir()}
+        hold(found == {"canary": "as it was\n"}, "files written outside", found)
 
     def swept(self) -> None:
         """Nothing of ours lasts in the temporary folder."""
         left = [path.name for path in self.tmp.iterdir() if path.is_dir() and path.name.startswith("oneblock-")]
         scraps = [name for name in left if any((self.tmp / name).iterdir()) and "lock" not in name]
-        assert not scraps, f"folders that last: {scraps}"
+        hold(not scraps, "lasting folders", scraps)
 
     def statuses(self) -> dict[str, list[str]]:
         """Of the records that are new: the statuses by backend."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gzip
 import io
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 import types
 import warnings
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,8 +25,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from oneblock import workloads
+from oneblock.bench.commands.run import COMMAND as RUN
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.bundle import unpack
+from oneblock.bench.records.command import run_command
+from oneblock.bench.records.store import StoreError, read_record
 from oneblock.compilers import dialects
 from oneblock.compilers.nki.restricted import check
 from oneblock.compilers.nki.rules import RuleError
@@ -33,7 +39,7 @@ from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, 
 from oneblock.workloads.models import preset
 from tests.bench.report.test_report import record
 from tests.faults.inside import ask, ask_in_turn
-from tests.faults.scene import Ended, Scene
+from tests.faults.scene import Ended, Scene, hold
 from tests.faults.strategies import ODD_TEXT, changed, damaged, functions
 from tests.helpers.stage_records import HLO, facts, store
 
@@ -60,7 +66,7 @@ def tell(request: pytest.FixtureRequest) -> Any:
         finally:
             tried += inputs
             properties[:] = [("bad inputs", tried)]
-            assert cpu_s() - begun < SLOWEST_S, "it hangs"
+            hold(cpu_s() - begun < SLOWEST_S, "hangs", f"{cpu_s() - begun:.1f} s of CPU")
 
     return timed
 
@@ -77,9 +83,9 @@ def by_the_batch(inputs: st.SearchStrategy[Any]) -> Callable[..., Any]:
 
 def answered(scene: Scene, ended: Ended, *, as_json: bool) -> None:
     scene.holds_text(ended)
+    scene.untouched()
     if as_json:
-        assert ended.out.isascii(), ended
-        assert json.loads(ended.out) is not None, ended
+        scene.holds_json(ended)
 
 
 @pytest.mark.campaign
@@ -113,8 +119,8 @@ def test_records(scene: Scene, tell: Any, which: str) -> None:
         ended = tell(lambda: ask(*words, cwd=scene.work))
         answered(scene, ended, as_json="--json" in words and ended.status != 2)
         if words == ("show", "-o", "fuzz"):
-            assert ended.status == 0, ended
-            assert "block" in ended.out or "norm" in ended.out, ended
+            hold(ended.status == 0, "wrong status", ended)
+            hold("block" in ended.out or "norm" in ended.out, "good records hidden", ended)
 
     each()
 
@@ -184,42 +190,77 @@ def test_words(scene: Scene, tell: Any) -> None:
     each()
 
 
+# The texts of a record that are words of its command.
+SPOKEN = [("cell", "case", "workload"), ("cell", "case", "config", "name"), ("cell", "dtype"), ("cell", "backend"),
+          ("cell", "ops_set"), ("cell", "target"), ("tier",), ("cell", "weights", "path")]  # fmt: skip
+# Of each command that starts something: a mistake that it has at all events, and where an odd word is put besides.
+PROGRAM = ("--preset", "--dtype", "--backend", "--target", "--phase", "-T", "-B", "-S", "--timeout", "--memory",
+           "--threads", "")  # fmt: skip
+STARTS = {
+    "run": ("--tier=none-of-this-name", (*PROGRAM, "--set", "--weights", "--ops", "--layer")),
+    "run ": ("--preset=none-of-this-name", ("--tier", "--seed")),
+    "export": ("--phase=none-of-this-name", ("--preset", "--dtype", "--target", "--backend", "--for", "--to", "")),
+    "bisect": ("--phase=none-of-this-name", ("--backend", "--of", "--drift", "--off", "--ops", "--target", "")),
+    "tune": ("--phase=none-of-this-name", ("--preset", "--trials", "--cost-model", "--rpc", "--backend", "")),
+    "reproduce": ("none-of-this-name", ("-o", "--timeout", "")),
+}
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize(
-    "option",
-    [
-        "--preset",
-        "--dtype",
-        "--backend",
-        "--target",
-        "--set",
-        "--tier",
-        "--weights",
-        "-T",
-        "-B",
-        "-S",
-        "--ops",
-        "--phase",
-        "--timeout",
-        "--memory",
-        "--threads",
-        "workload",
-    ],
+    ("command", "option"),
+    [(command, option) for command, (_, options) in STARTS.items() for option in options],
 )
-def test_words_of_a_run(scene: Scene, tell: Any, option: str) -> None:
+def test_words_of_what_starts_something(scene: Scene, tell: Any, command: str, option: str) -> None:
     """A mistake in any option is refused before anything is started."""
-
-    never = ("--tier", "none-of-this-name") if option != "--tier" else ("--preset", "none-of-this-name")
+    never = STARTS[command][0]
 
     @by_the_batch(st.tuples(ODD_TEXT, st.sampled_from([(), ("--json",)])))
     def each(typed: list[tuple[str, tuple[str, ...]]]) -> None:
         lines = [
-            ("run", *((word,) if option == "workload" else (option, word)), *as_json, *never) for word, as_json in typed
+            (command.strip(), *((option, word) if option else (word,)), *as_json, never) for word, as_json in typed
         ]
         answers = tell(lambda: ask_in_turn(lines, scene.work), len(lines))
         for (word, as_json), ended in zip(typed, answers, strict=True):
-            answered(scene, ended, as_json=bool(as_json) and word not in ("-h", "--help"))
-            assert ended.status == 2, (word, ended)
+            helps = word in ("-h", "--help")
+            answered(scene, ended, as_json=bool(as_json) and not helps)
+            hold(ended.status == 2 or helps, "wrong status", (word, ended))
+        scene.kept()
+
+    each()
+
+
+@pytest.mark.campaign
+def test_the_command_of_a_record(scene: Scene, tell: Any) -> None:
+    """What a page offers to be pasted into a shell is one command, whose words are the record's and no options."""
+    base = json.loads(next(iter(scene.good.values())))
+    base["cell"]["weights"] = {"path": "model.safetensors", "layer": 0, "sha256": "0" * 64}
+    path = scene.plant(scene.work / "bad.a.b.json")
+    parser = RUN.make_parser(click.Context(RUN))
+
+    @given(st.sampled_from(SPOKEN), ODD_TEXT)
+    def each(place: tuple[str, ...], text: str) -> None:
+        bad: dict[str, Any] = copy.deepcopy(base)
+        inner = bad
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = text
+        path.write_text(json.dumps(bad))
+
+        def read() -> None:
+            with contextlib.suppress(StoreError):
+                record = read_record(path)
+                line = run_command(record)
+                scene.holds_text(Ended(0, line, ""))
+                typed = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True).stdout
+                said = parser.parse_args(typed.decode().split("\0")[2:-1])[0]
+                cell = record.cell
+                assert said["workload"] == (cell.case.workload,)
+                assert (said["backends"], said["ops_sets"]) == ([cell.backend], [cell.ops_set])
+                assert (said["dtypes"], said["presets"]) == ([cell.dtype], [cell.case.config.name])
+                assert (said["tier"], said["weights"]) == (record.tier, record.cell.weights.path)
+
+        tell(read)
 
     each()
 
@@ -262,7 +303,8 @@ def test_bundles(scene: Scene, tell: Any) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as packed:
         packed.add(scene.records, "records")
-    folder = scene.work / "b"
+    folder = scene.plant(scene.work / "b")
+    scene.plant(scene.work / "b.tgz")
 
     @given(damaged(buffer.getvalue()[:8192]), st.booleans())
     def each(data: bytes, compressed: bool) -> None:
@@ -276,7 +318,7 @@ def test_bundles(scene: Scene, tell: Any) -> None:
                 assert not folder.exists()
 
         tell(read)
-        assert {path.name for path in scene.work.iterdir()} <= {"records", "b", "b.tgz"}
+        scene.kept()
 
     each()
 

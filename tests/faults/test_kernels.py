@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.faults.hostile import ESCAPES
@@ -70,4 +68,4 @@ def test_scripts(scene: Scene, name: str, as_json: bool) -> None:
     err = ended.err.replace("Traceback (most recent call last)", "")
     scene.holds(type(ended)(ended.status, ended.out, err), statuses)
     if as_json:
-        assert isinstance(json.loads(ended.out), dict)
+        assert isinstance(scene.holds_json(ended), dict)

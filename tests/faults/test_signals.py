@@ -11,7 +11,7 @@ from itertools import product
 import psutil
 import pytest
 
-from tests.faults.scene import NORM, Scene, wait_for
+from tests.faults.scene import NORM, Scene, hold, wait_for
 from tests.helpers.oneblock_process import marked
 
 COMMANDS = {
@@ -46,7 +46,8 @@ def test_a_signal_to_the_command(scene: Scene, seed: int, command: str, name: st
     scene.holds(ended, expected)
     before = {path.name: path.read_bytes() for path in scene.records.glob("*.json")}
     scene.holds(scene.run(*words), (0,))
-    assert before.items() <= {path.name: path.read_bytes() for path in scene.records.glob("*.json")}.items()
+    after = {path.name: path.read_bytes() for path in scene.records.glob("*.json")}
+    hold(before.items() <= after.items(), "records lost", set(before) - set(after))
     scene.swept()
 
 
@@ -94,4 +95,4 @@ def test_two_and_five_runs_at_once_share_the_work(scene: Scene) -> None:
     for count in (2, 5):
         for process in [scene.start(*words) for _ in range(count)]:
             scene.holds(scene.finish(process, 240), (0,))
-    assert scene.statuses() == {"slow": ["passed"], "reference": ["passed"]}
+    hold(scene.statuses() == {"slow": ["passed"], "reference": ["passed"]}, "records lost", scene.statuses())

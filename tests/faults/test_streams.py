@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from itertools import product
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.scene import COMMAND, GOOD, NORM, Scene
+from tests.faults.scene import COMMAND, GOOD, NORM, Scene, hold
 
 COMMANDS = {
     "show": ("show", "-o", "records"),
@@ -36,12 +35,12 @@ def test_streams(scene: Scene, command: str, stream: str) -> None:
     scene.plant(scene.records / "report.html")
     ended = scene.run(command=["bash", "-c", script])
     full = stream == "out full"
-    assert ended.status == (2 if full else 0), ended
+    hold(ended.status == (2 if full else 0), "wrong status", ended)
     scene.holds_text(ended)
     assert not full or ended.err.strip(), "a sentence on standard error"
     scene.kept()
     if command == "run":
-        assert scene.statuses() == {"reference": ["passed"]}, "what was asked for is written"
+        hold(scene.statuses() == {"reference": ["passed"]}, "records lost", scene.statuses())
     if command == "report":
         assert (scene.records / "report.html").read_text().rstrip().endswith("</html>")
 
@@ -66,7 +65,7 @@ def test_mistakes(scene: Scene, words: tuple[str, ...], as_json: bool) -> None:
     ended = scene.run(*words, *(["--json"] if as_json else []))
     scene.holds(ended, (2,))
     if as_json:
-        told = json.loads(ended.out)
+        told = scene.holds_json(ended)
         assert isinstance(told, dict)
         assert any(isinstance(value, str) and value for value in told.values())
     else:
@@ -119,8 +118,8 @@ def test_surroundings(scene: Scene, name: str) -> None:
     for words in (run, ("show", "-o", "records"), ("show", "-o", "records", "--json")):
         ended = scene.run(*words, env=SURROUNDINGS[name])
         scene.holds(ended, (0,))
-    assert json.loads(ended.out)
-    assert scene.statuses() == {"reference": ["passed"]}
+    assert scene.holds_json(ended)
+    hold(scene.statuses() == {"reference": ["passed"]}, "records lost", scene.statuses())
 
 
 LIMITS = {
@@ -164,7 +163,7 @@ def test_modules_of_the_working_folder_are_not_run(scene: Scene, module: str) ->
     launcher = Path(COMMAND[0]).with_name("oneblock")
     command = [str(launcher), *NORM, "--backend", "reference", "--dtype", "float16", "-o", "records"]
     scene.holds(scene.run(command=command), (0,))
-    assert scene.statuses() == {"reference": ["passed"]}
+    hold(scene.statuses() == {"reference": ["passed"]}, "records lost", scene.statuses())
 
 
 @pytest.mark.campaign
