@@ -1,10 +1,31 @@
-"""`python -m oneblock.bench` is `oneblock`."""
+"""The `oneblock` command, and `python -m oneblock.bench`: what stands before its imports, which take a while."""
 
+from __future__ import annotations
+
+import os
 import sys
+
+
+def main() -> None:
+    """Run the command; Ctrl-C amid the imports is an interruption as any other, and nothing strange is imported."""
+    _leave_out_the_working_folder()
+    try:
+        from oneblock.bench.commands._app import main as command
+    except KeyboardInterrupt:
+        os.write(2, b"oneblock: interrupted\n")
+        os._exit(130)
+    command()
+
+
+def _leave_out_the_working_folder() -> None:
+    """What lies there may be anybody's. An empty entry of PYTHONPATH means it, for this process and those below."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if "" in given and len(given) > 1:
+        os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in given if entry)
+        sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
+
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        del sys.path[0]  # the working folder, which `-m` puts there: what lies in it may be anybody's
-    from oneblock.bench.commands._app import main
-
+        del sys.path[0]  # the working folder, which `-m` puts there
     main()

@@ -24,7 +24,7 @@ from oneblock.bench.records.scratch import scratch
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.jobs import Checked, Job, Outcome, Result
 from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault
-from oneblock.compilers.api.process import PYTHON, kill_session, open_closed_streams, telling
+from oneblock.compilers.api.process import PYTHON, kill_session, lead, open_closed_streams, telling
 
 _LOG_LINES = 20
 _LEAST_FREE_BYTES = 2**20  # a disk with less is called full
@@ -120,6 +120,7 @@ def _process(
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
+        lead(process)
         assert process.stdin is not None  # a pipe was asked for
         try:
             with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how

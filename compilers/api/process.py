@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # `-P`: the working folder is no place to import from. What lies there may be anybody's.
 PYTHON = (sys.executable, "-P")
 _SWEEP_S = 5.0  # what is still forking after so long forks faster than it can be killed
+_led: set[int] = set()  # leaders of sessions that this process started, and has not ended
 _FATAL = re.compile(r"ERROR|FATAL|Error:|Check fail|_CHECK|^F\d{4} ")
 
 
@@ -75,16 +76,41 @@ def _watch(pipe: int) -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
+def lead(process: subprocess.Popen[bytes]) -> None:
+    """Count a process that leads its own session as one of ours, for `kill_session`.
+
+    What loses its parent below this process comes to it (Linux): a second net, below the workers' guards.
+    """
+    PR_SET_CHILD_SUBREAPER = 36
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
+    _led.add(process.pid)
+
+
 def kill_session(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads its own session, and with it all that it started."""
     if process.poll() is None:
         kill_below(process.pid)
+    elif process.returncode == -signal.SIGKILL:  # by its own worker perhaps, whose forks are then no more below it
+        _kill_adopted()
     for pid in _session(process.pid):  # of what has left the group, or lost the process that it was below
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    _led.discard(process.pid)
+
+
+def _kill_adopted() -> None:
+    """Kill the children that this process did not start: they are of sessions neither its own nor led."""
+    import psutil
+
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, OSError):
+            if child.pid not in _led and os.getsid(child.pid) != os.getsid(0):
+                kill_below(child.pid)
+                child.kill()
+                child.wait(_SWEEP_S)
 
 
 def kill_below(pid: int) -> None:

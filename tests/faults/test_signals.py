@@ -11,7 +11,7 @@ from itertools import product
 import psutil
 import pytest
 
-from tests.faults.scene import NORM, Scene, hold, wait_for
+from tests.faults.scene import GOOD, NORM, Scene, hold, wait_for
 from tests.helpers.oneblock_process import marked
 
 COMMANDS = {
@@ -75,6 +75,17 @@ def test_a_signal_to_a_worker_costs_its_own_cell(scene: Scene, seed: int, name: 
     scene.holds(scene.finish(process), (0, 1))
     scene.holds(scene.run(*words), (0,))
     scene.swept()
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("module", ["click", "rich", "pydantic", "psutil"])
+def test_ctrl_c_amid_the_imports(scene: Scene, module: str) -> None:
+    """Whoever has mistyped presses it at once."""
+    at_once = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(1)\n"
+    (scene.folder / "package" / f"{module}.py").write_text(at_once)
+    ended = scene.run(*GOOD)
+    scene.holds(ended, (130,))
+    assert ended.err.strip() == "oneblock: interrupted"
 
 
 @pytest.mark.campaign

@@ -167,6 +167,19 @@ def test_modules_of_the_working_folder_are_not_run(scene: Scene, module: str) ->
 
 
 @pytest.mark.campaign
+@pytest.mark.parametrize("path", [":{}", "{}:", "{}::{}"])
+@pytest.mark.parametrize("module", ["random", "json", "numpy"])
+def test_an_empty_entry_of_the_search_path_is_no_folder(scene: Scene, module: str, path: str) -> None:
+    """To Python it means the working folder, which nobody meant who wrote PYTHONPATH=$PYTHONPATH:/mine."""
+    code = f"open({str(scene.outside / 'executed')!r}, 'w').close()\n"
+    scene.plant(scene.work / f"{module}.py").write_text(code)
+    scene.plant(scene.work / "__pycache__")
+    env = {"PYTHONPATH": path.replace("{}", scene.env["PYTHONPATH"])}
+    scene.holds(scene.run(*NORM, "--backend", "reference", "--dtype", "float16", "-o", "records", env=env), (0,))
+    hold(scene.statuses() == {"reference": ["passed"]}, "records lost", scene.statuses())
+
+
+@pytest.mark.campaign
 def test_nothing_waits_for_a_terminal_that_is_not_there(scene: Scene) -> None:
     with open(os.devnull) as nothing:
         scene.holds(scene.run(*GOOD, stdin=nothing, stdout=subprocess.PIPE, start_new_session=True), (0,))
