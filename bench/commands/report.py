@@ -112,13 +112,13 @@ def write(
     held = _against(latest, against, indexed) if against is not None else None
     study = Study(title, latest, problems, held, explorer)
     page = render(study)
-    html = page.html.encode(errors="replace")
-    write_asked(path, html, "--to")
+    write_asked(path, page.encoded(), "--to")
     nbytes = write_beside(explorer.beside, beside)
     exported = export(study, folder) if folder is not None else None
     why = tuple(problem.why for problem in (*problems, *page.left_out))
     folder_of = beside if explorer.beside else None
-    return ReportSummary(path, len(records), len(html), why, exported, held, folder_of, nbytes, explorer.without_text)
+    size = path.stat().st_size
+    return ReportSummary(path, len(records), size, why, exported, held, folder_of, nbytes, explorer.without_text)
 
 
 def _against(records: list[tuple[Path, Record]], before: Path, indexed: bool) -> SetComparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -60,10 +60,27 @@ def centre(launches: Launches) -> float:
 
 def interval(launches: Launches, between: Spread | None = None) -> tuple[float, float]:
     """The 99 % interval of `centre`: bootstrapped over processes and samples, and no narrower than processes differ."""
-    low, high = np.percentile(_bootstrap(_stacked([launches])), _tails())
-    if between is None:
-        return float(low), float(high)
-    return _chance([launches], between).around(centre(launches), float(low), float(high))
+    low, high = intervals([launches])[0]
+    return (low, high) if between is None else _chance([launches], between).around(centre(launches), low, high)
+
+
+def intervals(sets: Sequence[Launches]) -> list[tuple[float, float]]:
+    """Of each set of launches its `interval`; those with as many samples are computed together."""
+    found: dict[int, tuple[float, float]] = {}
+    for chunk in _chunks([tuple(map(len, launches)) for launches in sets]):
+        resampled = _bootstrap(_stacked([sets[index] for index in chunk]))
+        low, high = np.percentile(resampled, _tails(), axis=1).tolist()
+        found |= zip(chunk, zip(low, high, strict=True), strict=True)
+    return [found[index] for index in range(len(sets))]
+
+
+def _chunks(shapes: Sequence[Hashable]) -> Iterator[list[int]]:
+    """The places of those of one shape, few enough to be computed together."""
+    alike: dict[Hashable, list[int]] = {}
+    for index, shape in enumerate(shapes):
+        alike.setdefault(shape, []).append(index)
+    for group in alike.values():
+        yield from (group[start : start + _TOGETHER] for start in range(0, len(group), _TOGETHER))
 
 
 def spread(samples: Sequence[float]) -> float:
@@ -93,13 +110,9 @@ def differences(pairs: Sequence[Pair]) -> list[Difference]:
     FASTER and SLOWER need a difference that chance does not explain (`_chance`), and one that matters. SAME needs an
     interval within the smallest effect. Pairs with as many samples are computed together, which takes a tenth.
     """
-    alike: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for index, pair in enumerate(pairs):
-        alike.setdefault((tuple(map(len, pair.a)), tuple(map(len, pair.b))), []).append(index)
     found: dict[int, Difference] = {}
-    for group in alike.values():
-        for chunk in (group[start : start + _TOGETHER] for start in range(0, len(group), _TOGETHER)):
-            found |= zip(chunk, _of_one_shape([pairs[index] for index in chunk]), strict=True)
+    for chunk in _chunks([(tuple(map(len, a)), tuple(map(len, b))) for a, b, *_ in pairs]):
+        found |= zip(chunk, _of_one_shape([pairs[index] for index in chunk]), strict=True)
     return [found[index] for index in range(len(pairs))]
 
 

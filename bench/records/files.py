@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
@@ -30,7 +31,7 @@ def is_plain(path: Path, nbytes: int) -> bool:
     return stat.S_ISREG(about.st_mode) and about.st_size == nbytes
 
 
-def write_whole(path: Path, raw: bytes, mode: int | None = None) -> None:
+def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = None) -> None:
     """Write a file: all of it to a temporary name beside it, to the disk, then renamed.
 
     OSError where that cannot be, and where something else has the name: a link, what is no plain file, a record.
@@ -40,7 +41,7 @@ def write_whole(path: Path, raw: bytes, mode: int | None = None) -> None:
     temporary = path.with_name(f".oneblock-{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
-            file.write(raw)
+            file.writelines([raw] if isinstance(raw, bytes) else raw)
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:
@@ -52,7 +53,7 @@ def write_whole(path: Path, raw: bytes, mode: int | None = None) -> None:
         raise
 
 
-def write_asked(path: Path, raw: bytes, option: str, mode: int | None = None) -> None:
+def write_asked(path: Path, raw: bytes | Iterable[bytes], option: str, mode: int | None = None) -> None:
     """`write_whole` for what a person asked for; Refused says why it cannot be, and which option names another."""
     try:
         write_whole(path, raw, mode)

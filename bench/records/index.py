@@ -13,7 +13,7 @@ import os
 import platform
 import stat
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -32,19 +32,13 @@ FEWEST = 100  # records of a folder that has an index: fewer are read as quickly
 LARGEST_BYTES = 2**29
 _SETTLED_NS = 2 * 10**9  # a file that was touched later may change again within one tick of its file system's clock
 _KEPT_DAYS = 60  # an index that nobody wrote anew in so long may be of a folder that is gone
-_DIGITS = 64  # of the SHA-256 that stands before the rest
 _PACKAGE = Path(__file__).resolve().parent.parent.parent
 
 Mark = tuple[int, int, int, int]  # of a file: bytes, ns of its last change of contents and of anything, inode
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """An index as it stands on disk."""
-
-    by: str  # which oneblock made it
-    folder: str
-    entries: dict[str, tuple[Mark, Record]]  # by the names of files
+Entries = dict[str, tuple[Mark, Record]]  # by the names of files
+Line = tuple[str, Mark, Record]  # of the index on disk, after its hash, which oneblock made it, and of which folder
 
 
 def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Record]], list[Problem]]:
@@ -54,7 +48,7 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
     if place is None:
         return read_all(paths, lambda path: read_record(path).brief())
     kept = _load(place, store.directory)
-    entries: dict[str, tuple[Mark, Record]] = {}
+    entries: Entries = {}
     read = 0
 
     def look(path: Path) -> Record:
@@ -73,7 +67,7 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
     if 20 * (read + len(kept.keys() - entries.keys())) >= len(
         paths
     ):  # few new ones are read sooner than all is written
-        _save(place, _Kept(_by(), str(store.directory.resolve()), entries))
+        _save(place, store.directory, entries)
     return found
 
 
@@ -100,7 +94,7 @@ def _place(directory: Path) -> Path | None:
     """Where the index of a folder is; None where that cannot be told."""
     with contextlib.suppress(OSError, RuntimeError):  # no home, say
         name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
-        return user_cache_path("oneblock") / "records" / f"{name}.json"
+        return user_cache_path("oneblock") / "records" / f"{name}.jsonl"
     return None
 
 
@@ -114,31 +108,37 @@ def _by() -> str:
     return hashlib.sha256(repr((versions, sources)).encode()).hexdigest()
 
 
-def _load(place: Path, directory: Path) -> dict[str, tuple[Mark, Record]]:
+def _load(place: Path, directory: Path) -> Entries:
     """The entries of an index; none where it is absent, damaged, somebody else's, or of another folder or oneblock."""
     with contextlib.suppress(OSError, ValueError), without_collection():
-        if place.lstat().st_uid != os.geteuid():
-            return {}
-        raw = read_plain(place, LARGEST_BYTES)
-        if raw[:_DIGITS] == _digest(raw[_DIGITS:]):
-            kept = adapter(_Kept).validate_python(pydantic_core.from_json(raw[_DIGITS:]))
-            assert isinstance(kept, _Kept)
-            if (kept.by, kept.folder) == (_by(), str(directory.resolve())):
-                return kept.entries
+        if place.lstat().st_uid == os.geteuid():
+            digest, head, *lines = read_plain(place, LARGEST_BYTES).split(b"\n")
+            if (digest, head) == (_digest([head, *lines]), _head(directory)):
+                read = (adapter(Line).validate_python(pydantic_core.from_json(line)) for line in lines)
+                return {name: (mark, record) for name, mark, record in read}
     return {}
 
 
-def _save(place: Path, kept: _Kept) -> None:
+def _save(place: Path, directory: Path, entries: Entries) -> None:
     """Write an index, and sweep old ones; where that cannot be, the next command reads the records."""
     with contextlib.suppress(OSError, ValueError):
-        raw = pydantic_core.to_json(kept, inf_nan_mode="strings")
+        lines = [pydantic_core.to_json((name, *one), inf_nan_mode="strings") for name, one in entries.items()]
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for other in place.parent.glob("*.json"):
+        for other in place.parent.glob("*.jsonl"):
             if time.time() - other.lstat().st_mtime > _KEPT_DAYS * 86400:
                 other.unlink()
-        if len(raw) + _DIGITS <= LARGEST_BYTES:
-            write_whole(place, _digest(raw) + raw, 0o600)
+        if sum(map(len, lines)) < LARGEST_BYTES // 2:
+            whole = [_head(directory), *lines]
+            write_whole(place, b"\n".join([_digest(whole), *whole]), 0o600)
 
 
-def _digest(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).hexdigest().encode()
+def _head(directory: Path) -> bytes:
+    return pydantic_core.to_json({"by": _by(), "folder": str(directory.resolve())})
+
+
+def _digest(lines: Iterable[bytes]) -> bytes:
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line)
+        total.update(b"\n")
+    return total.hexdigest().encode()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,8 +36,17 @@ KINDS = {
 class Page:
     """A page, and the sections that could not be drawn on it, each with why."""
 
-    html: str
+    pieces: Callable[[], Iterator[str]]  # in order: a page of thousands of records is not held in memory at once
     left_out: tuple[Problem, ...]
+
+    @property
+    def html(self) -> str:
+        """All of it."""
+        return "".join(self.pieces())
+
+    def encoded(self) -> Iterator[bytes]:
+        """Its pieces as they are written to a file."""
+        return (piece.encode(errors="replace") for piece in self.pieces())
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,11 @@ class _Part:
 
     name: str
     section: Section
-    html: str
+    packed: list[bytes]  # its HTML, which repeats itself: a tenth of what it is as text
+
+    def pieces(self) -> Iterator[str]:
+        """Its HTML, in order."""
+        return (zlib.decompress(piece).decode(errors="surrogatepass") for piece in self.packed)
 
 
 def render(study: Study) -> Page:
@@ -60,7 +76,8 @@ def render(study: Study) -> Page:
         except Exception as error:  # noqa: BLE001  one section must not take the page with it: it is named there
             refused.append(sections.refusal(name, error))
     names = tuple(part.name for part in parts)
-    html = environment.get_template("assets/report.html").render(
+    html = partial(
+        environment.get_template("assets/report.html").generate,
         study=study,
         parts=parts,
         left_out=refused,
@@ -92,7 +109,14 @@ def _drawn(environment: Environment, study: Study, name: str, section: Section) 
     if data is None:
         return []
     template = environment.get_template(f"sections/{name}/section.html")
-    return [_Part(name, section, template.render(study=study, section=section, data=data))]
+    return [_Part(name, section, [*_packed(template.generate(study=study, section=section, data=data))])]
+
+
+def _packed(texts: Iterable[str]) -> Iterator[bytes]:
+    """Texts as compressed pieces, of some 100 kB or more before that."""
+    texts = iter(texts)
+    while some := list(islice(texts, 20_000)):
+        yield zlib.compress("".join(some).encode(errors="surrogatepass"), 1)
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, str]:

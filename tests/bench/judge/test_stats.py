@@ -18,6 +18,7 @@ from oneblock.bench.judge.stats import (
     difference,
     differences,
     interval,
+    intervals,
     spread,
 )
 from oneblock.bench.records.disturbance import Spread
@@ -138,6 +139,8 @@ def test_thousands_together_get_the_answers_that_each_gets_alone() -> None:
     pairs = [Pair(launches(rng, *shape, 1.0), launches(rng, *shape, 1.05), 0.03) for shape in shapes]
     pairs.append(Pair([[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]], [[1.0, 2.0, 2.0, 2.0, 3.0, 3.0]], 0.03, Spread(0.02, 9)))
     assert differences(pairs) == [difference(*pair) for pair in pairs]
+    sets = [pair.a for pair in pairs]
+    assert intervals(sets) == [interval(one) for one in sets]
 
 
 def test_an_interval_does_not_hang_on_the_order_of_the_samples() -> None:

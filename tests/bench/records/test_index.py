@@ -186,10 +186,23 @@ def as_other(old: bytes, new: bytes) -> Callable[[Path], None]:
     """An index that says something else, with a hash that agrees."""
 
     def change(place: Path) -> None:
-        raw = place.read_bytes()[index._DIGITS :]
-        assert old in raw
-        raw = raw.replace(old, new)
-        place.write_bytes(index._digest(raw) + raw)
+        _, rest = place.read_bytes().split(b"\n", 1)
+        assert old in rest
+        place.write_bytes(hashed(rest.replace(old, new)))
+
+    return change
+
+
+def hashed(rest: bytes) -> bytes:
+    return index._digest(rest.split(b"\n")) + b"\n" + rest
+
+
+def another_line(line: bytes) -> Callable[[Path], None]:
+    """An index with one line more, and a hash that agrees."""
+
+    def change(place: Path) -> None:
+        _, rest = place.read_bytes().split(b"\n", 1)
+        place.write_bytes(hashed(rest + b"\n" + line))
 
     return change
 
@@ -218,8 +231,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "cut": lambda place: place.write_bytes(place.read_bytes()[:5000]),
     "empty": lambda place: place.write_bytes(b""),
     "no text": lambda place: place.write_bytes(bytes(range(256)) * 99),
-    "json": lambda place: place.write_bytes(index._digest(b"[1]") + b"[1]"),
-    "deep": lambda place: place.write_bytes(index._digest(b"[" * 9999) + b"[" * 9999),
+    "another line": another_line(b"[1]"),
+    "an empty line": another_line(b""),
+    "a deep line": another_line(b"[" * 9999),
     "another oneblock": as_other(b'"by":"', b'"by":"0'),
     "another folder": as_other(b'"folder":"', b'"folder":"/else'),
     "another schema": as_other(b'"schema":', b'"schema":1'),
