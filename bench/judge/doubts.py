@@ -7,7 +7,6 @@ from statistics import median
 
 from oneblock.backends.api.evidence import KERNELS, DeviceEvidence
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.judge.in_hand import enough
 from oneblock.bench.judge.stats import spread
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Environment, Launch
@@ -74,7 +73,7 @@ def _about_samples(launches: tuple[Launch, ...], tier: Tier) -> Iterator[Doubt]:
 
 
 def _about_calls(launches: tuple[Launch, ...]) -> Iterator[Doubt]:
-    unseen = sum(one.in_hand is not None and not enough(one.fresh_s, one.in_hand) for one in launches)
+    unseen = sum(one.in_hand is not None and not one.in_hand.enough(one.fresh_s) for one in launches)
     if unseen:
         words = f"{unseen} of {len(launches)} processes never had the cores to themselves for long enough to tell "
         yield Doubt(Cause.WORK_UNSEEN, f"{words}whether all work lies within their clocks")

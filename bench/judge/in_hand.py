@@ -7,12 +7,12 @@ rounds alone in which its threads had their cores, and of these the shortest: wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
 from oneblock.bench.format.units import seconds as duration
-from oneblock.bench.records.in_hand import Around, InHand
+from oneblock.bench.records.in_hand import ROUNDS, Around, InHand
 from oneblock.bench.records.record import Launch
 
 COPIES = 4.0  # as long as so many copies on the host a transfer may take: alignment, another layout, a slower bus
@@ -22,8 +22,6 @@ _LONGER = 1.25  # from the input in hand to the answer in hand, against the call
 _GET_S, _GET_CALLS = 1e-4, 2.0  # `get` of a short call: so long, and so many calls more
 _SAVED, _SAVED_S = 0.4, 1e-4  # of a call's time, by bytes that came before
 _AGAIN, _AGAIN_S = 0.1, 2e-4  # of a call's time, all that is left for the same arguments: beyond what caches do
-_WAITED, _WAITED_S = 0.1, 2e-5  # of its time a round may have waited for cores, and so long
-_ROUNDS = 3  # that had them at least, or nothing is said
 
 
 @dataclass(frozen=True)
@@ -53,72 +51,47 @@ def refused(launches: tuple[Launch, ...], platform: str) -> str | None:
     return next(faults, None)
 
 
-def enough(fresh_s: Sequence[float], around: InHand) -> bool:
-    """Whether there is enough to tell: rounds in which the process had its cores."""
-    return len(_fresh(fresh_s, around)) >= _ROUNDS
-
-
-def _fresh(fresh_s: Sequence[float], around: InHand) -> list[tuple[_Round, float, float]]:
-    """(a round, the time of its input seen, of its arguments again), of those that had their cores."""
-    rounds = zip(fresh_s, around.fresh, around.seen_s, around.again_s, around.after_waited_s, strict=True)
-    return [
-        (_Round(call, one), seen, again)
-        for call, one, seen, again, waited in rounds
-        if _had_cores(one.waited_s, one.put_s + call + one.get_s) and _had_cores(waited, seen + again)
-    ]
-
-
-def _had_cores(waited_s: float | None, took_s: float) -> bool:
-    return waited_s is None or waited_s <= _WAITED * took_s + _WAITED_S
-
-
 def _faults(launch: Launch, around: InHand, platform: str) -> Iterator[str]:
     if around.window_s is not None:
         theirs, ours = (duration(each) for each in around.window_s)
         yield f"calls took {theirs} by the clock of the process that timed them, and {ours} by its parent's"
     told, transfers = median(launch.cold_s), _TRANSFERS_S if platform == "cpu" else _BEYOND_A_BUS_S
-    fresh = _fresh(launch.fresh_s, around)
-    cold = [
-        _Round(call, one)
-        for call, one in zip(launch.cold_s, around.cold, strict=True)
-        if _had_cores(one.waited_s, one.put_s + call + one.get_s)
-    ]
+    fresh = [(_Round(call, one), seen, again) for call, one, seen, again in around.rounds(launch.fresh_s)]
+    cold = [_Round(call, one) for call, one in zip(launch.cold_s, around.cold, strict=True) if one.had_cores(call)]
     for rounds in ([each for each, _, _ in fresh], cold):
-        if len(rounds) >= _ROUNDS:
-            yield from _outside(min(rounds, key=lambda one: one.whole_s), told, transfers)
-    if len(fresh) >= _ROUNDS:
-        yield from _late(min((one for one, _, _ in fresh), key=lambda one: one.get_s), told)
+        if len(rounds) >= ROUNDS:
+            yield from _outside(rounds, told, transfers)
+    if len(fresh) >= ROUNDS:
+        yield from _late([one for one, _, _ in fresh], told)
         yield from _kept(fresh, launch.warm_s)
 
 
-def _outside(shortest: _Round, told: float, transfers: float) -> Iterator[str]:
+def _outside(rounds: list[_Round], told: float, transfers: float) -> Iterator[str]:
     """All that passes between the input in hand and the answer in hand is the call, or a copy."""
-    if shortest.whole_s <= _LONGER * told + transfers:
+    if min(one.whole_s for one in rounds) <= _LONGER * told + transfers:
         return
-    parts = {"put": shortest.put_s, "call": shortest.call_s - told, "get": shortest.get_s}
-    longest = max(parts, key=lambda name: parts[name])
-    if longest == "put":
-        took = duration(shortest.around.put_s)
-        yield f"`put` takes {took}, and a call {duration(told)}: it works before the clock starts"
-    elif longest == "call":
-        yield (
-            f"a call takes {duration(shortest.call_s)} right after its input was put, and {duration(told)} a while "
-            "later: something works on inputs before they are called for"
-        )
+    put, call, get = (median(getattr(one, name) for one in rounds) for name in ("put_s", "call_s", "get_s"))
+    if put > max(call - told, get):
+        yield f"`put` takes {duration(put)}, and a call {duration(told)}: it works before the clock starts"
+    elif get > call - told:
+        yield _by_get(rounds, told)
     else:
-        yield _by_get(shortest, told)
+        yield (
+            f"a call takes {duration(call)} right after its input was put, and {duration(told)} a while later: "
+            "something works on inputs before they are called for"
+        )
 
 
-def _late(shortest: _Round, told: float) -> Iterator[str]:
+def _late(rounds: list[_Round], told: float) -> Iterator[str]:
     """Of a call that is too short for the rule above: what `get` takes is not much more."""
-    if shortest.get_s > _GET_S + _GET_CALLS * told:
-        yield _by_get(shortest, told)
+    if min(one.get_s for one in rounds) > _GET_S + _GET_CALLS * told:
+        yield _by_get(rounds, told)
 
 
-def _by_get(one: _Round, told: float) -> str:
-    waits = one.around.get_own_s < 0.5 * one.around.get_s
+def _by_get(rounds: list[_Round], told: float) -> str:
+    waits = median(one.around.get_own_s / one.around.get_s for one in rounds if one.around.get_s) < 0.5
     how = "it waits for work that `wait` did not wait for" if waits else "it does the work of a call"
-    return f"`get` takes {duration(one.around.get_s)}, and a call {duration(told)}: {how}"
+    return f"`get` takes {duration(median(one.around.get_s for one in rounds))}, and a call {duration(told)}: {how}"
 
 
 def _kept(fresh: list[tuple[_Round, float, float]], warm_s: tuple[float, ...]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -9,6 +10,8 @@ from pydantic import Field
 
 from oneblock.compilers.api.kind import STRICT
 
+_WAITED, _WAITED_S = 0.1, 2e-5  # of its time a round may have waited for cores, and so long
+ROUNDS = 3  # that had them at least, or nothing is told
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -24,6 +27,10 @@ class Around:
     get_copy_s: Seconds  # to copy the same bytes on the host, right after
     waited_s: Seconds | None  # for a core, all threads together, meanwhile; None where the system does not tell
 
+    def had_cores(self, call_s: float) -> bool:
+        """Whether the process had its cores from the input in hand to the answer in hand."""
+        return _had_cores(self.waited_s, self.put_s + call_s + self.get_s)
+
 
 @dataclass(frozen=True)
 class InHand:
@@ -36,3 +43,20 @@ class InHand:
     again_s: tuple[Seconds, ...]  # right after that, of the same arguments
     after_waited_s: tuple[Seconds | None, ...]  # for a core, as above, over these two
     window_s: tuple[Seconds, Seconds] | None = None  # of calls, by the worker's clock and its parent's, if they differ
+
+    def rounds(self, fresh_s: Sequence[float]) -> list[tuple[float, Around, float, float]]:
+        """(the call, what lay around it, the input seen, the arguments again) of rounds that had their cores."""
+        rounds = zip(fresh_s, self.fresh, self.seen_s, self.again_s, self.after_waited_s, strict=True)
+        return [
+            (call, one, seen, again)
+            for call, one, seen, again, waited in rounds
+            if one.had_cores(call) and _had_cores(waited, seen + again)
+        ]
+
+    def enough(self, fresh_s: Sequence[float]) -> bool:
+        """Whether there are so many of them that something can be told."""
+        return len(self.rounds(fresh_s)) >= ROUNDS
+
+
+def _had_cores(waited_s: float | None, took_s: float) -> bool:
+    return waited_s is None or waited_s <= _WAITED * took_s + _WAITED_S

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from oneblock.backends.api.backend import Executable
-from oneblock.bench.judge.in_hand import enough
 from oneblock.bench.records.in_hand import Around, InHand
 from oneblock.bench.worker import channel
 from oneblock.bench.worker.contention import waited_s
@@ -73,7 +72,7 @@ class Trial:
     def until_enough(self, within_s: float) -> None:
         """More calls of fresh inputs where something else had the cores while there were such."""
         start = perf_counter_ns()
-        while not enough(self.fresh_s, self.told()) and _since(start) < within_s:
+        while not self.told().enough(self.fresh_s) and _since(start) < within_s:
             self._fresh()
 
     def _fresh(self) -> None:
