@@ -31,13 +31,15 @@ def is_plain(path: Path, nbytes: int) -> bool:
     return stat.S_ISREG(about.st_mode) and about.st_size == nbytes
 
 
-def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = None) -> None:
+def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = None, *, over: bool = True) -> None:
     """Write a file: all of it to a temporary name beside it, to the disk, then renamed.
 
-    OSError where that cannot be, and where something else has the name: a link, what is no plain file, a record.
+    OSError where that cannot be, and where something else has the name: a link, what is no plain file, a record; unless
+    `over`, FileExistsError for whatever has it, also where that came meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _check_free(path)
+    if over:
+        _check_free(path)
     temporary = path.with_name(f".oneblock-{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
@@ -46,11 +48,28 @@ def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = Non
             os.fsync(file.fileno())
         if mode is not None:
             temporary.chmod(mode)
-        temporary.replace(path)
+        if over:
+            temporary.replace(path)
+        else:
+            _name(temporary, path)
     except BaseException:  # Ctrl-C too: half a file is left to nobody
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _name(temporary: Path, path: Path) -> None:
+    """Give a file a name that nobody has; FileExistsError where somebody has it, who may have come this moment."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, as exFAT and mounts of some services are
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "another file has the name", str(path)) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
 
 
 def write_asked(path: Path, raw: bytes | Iterable[bytes], option: str, mode: int | None = None) -> None:

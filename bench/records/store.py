@@ -134,8 +134,11 @@ class Store:
         stamp = record.created.replace(":", "").replace("-", "")
         name = f"{file_name(record.cell.name)}.{identity}.{stamp}"
         again = (f"{name}~{number:03}.json" for number in count(2))  # where the clock stood still, or went back
-        path = next(path for path in map(self.directory.joinpath, chain([f"{name}.json"], again)) if not path.exists())
-        self._write(path, raw)
+        for path in map(self.directory.joinpath, chain([f"{name}.json"], again)):
+            if not path.exists():
+                with contextlib.suppress(FileExistsError):  # another run took the name just now: the next is tried
+                    self._write(path, raw, over=False)
+                    break
         shutil.rmtree(self.directory / ".partial" / identity, ignore_errors=True)
         return path
 
@@ -193,12 +196,17 @@ class Store:
                     found[int(path.stem)] = read_plain(path, LARGEST_RECORD_BYTES)
         return found
 
-    def _write(self, path: Path, raw: bytes) -> None:
-        """All of it or nothing, within the directory: a folder of it that is a link would lead out of it."""
+    def _write(self, path: Path, raw: bytes, *, over: bool = True) -> None:
+        """All of it or nothing, within the directory: a folder of it that is a link would lead out of it.
+
+        Unless `over`, FileExistsError where something has the name.
+        """
         try:
             for inside in path.relative_to(self.directory).parents[:-1]:
                 if (self.directory / inside).is_symlink():
                     raise OSError(errno.ELOOP, f"{inside} is a link, which may lead anywhere")
-            write_whole(path, raw)
+            write_whole(path, raw, over=over)
         except OSError as error:
+            if not over and isinstance(error, FileExistsError) and os.path.lexists(path):
+                raise
             raise StoreError(f"{path.parent}: cannot be written to: {error.strerror}; give another with -o") from error

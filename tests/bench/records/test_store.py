@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from oneblock.bench.records.find import newest
-from oneblock.bench.records.store import Store, to_json
+from oneblock.bench.records.store import Store, StoreError, to_json
 from tests.bench.report.test_report import record
 
 
@@ -28,6 +32,38 @@ def test_two_records_of_one_moment_are_two_files_and_the_later_counts(tmp_path: 
     assert paths == sorted(paths)
     assert store.done(first.identity()) == later
     assert [one for _, one in newest(store.records()[0])] == [later]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_that_another_run_takes_at_the_same_moment_is_left_to_it(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was free when it was looked for, and is not when the record is written: both records stay."""
+    store, first = Store(tmp_path), record()
+    others = iter([replace(first, order_seed=seed) for seed in (1, 2)])
+    sync, link = os.fsync, os.link
+
+    def another_run(descriptor: int) -> None:
+        sync(descriptor)
+        if (other := next(others, None)) is not None:
+            taken = first.identity() + ".20260101T000000.000Z" + ("~002" if other.order_seed == 2 else "")
+            (tmp_path / f"{first.cell.name}.{taken}.json").write_bytes(to_json(other))
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fsync", another_run)
+    monkeypatch.setattr(os, "link", link if links else no_links)
+    path = store.add(first)
+    assert path.name.endswith("~003.json")
+    assert [one.order_seed for _, one in store.records()[0]] == [1, 2, 0]
+    assert sorted(tmp_path.glob(".oneblock-*")) == []
+
+
+def test_a_folder_that_is_a_file_is_named_and_no_name_is_tried_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "records").write_text("")
+    with pytest.raises(StoreError, match="cannot be written to"):
+        Store(tmp_path / "records").add(record())
 
 
 def test_one_listing_answers_for_every_cell_and_a_name_alone_for_none(tmp_path: Path) -> None:
