@@ -88,7 +88,11 @@ def answers(records: Sequence[Record], width: int) -> list[Text]:
     """A line for each subject: its fastest way that is right, the time with its interval, and the next if it fits."""
     rows = []
     for subject, those in _groups(records):
-        if (found := answer(record for record in those if record.reported is None)) is None:
+        those = [record for record in those if record.reported is None]
+        if (found := answer(those)) is None:
+            ended = Counter(record.status for record in those if record.status not in WITHOUT_TIMES)
+            if ended:  # something was to be timed
+                rows.append([subject, "none", ", ".join(f"{n} {status}" for status, n in ended.items()), "", ""])
             continue
         best = found.fastest
         low, high = map(seconds, best.interval_s)

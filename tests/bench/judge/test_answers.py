@@ -67,6 +67,13 @@ def test_the_terminal_says_it_before_the_table_and_marks_a_doubt(tmp_path: Path)
     assert "broken" not in line
 
 
+def test_a_subject_of_which_none_was_timed_says_how_they_ended() -> None:
+    busy = [replace(record(name), status=Status.DISTURBED, reason="busy") for name in ("a", "b")]
+    _, line, _ = answers([*busy, ended(Status.CRASHED, "c")], 180)
+    assert line.plain.split() == ["block-tiny-prefill-B1-T16-float32", "none", "2", "disturbed,", "1", "crashed"]
+    assert answers([ended(Status.COMPILED, "k", kind=Kind.COMPILED)], 180) == [], "of which no time was asked"
+
+
 @pytest.mark.parametrize(("width", "told"), [(180, True), (60, False)])
 def test_the_next_is_left_out_where_it_does_not_fit(width: int, told: bool) -> None:
     _, line, _ = answers([record("slow"), record("best", cold_s=2e-3)], width)
