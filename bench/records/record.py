@@ -200,8 +200,9 @@ class Record:
 
     @property
     def where(self) -> str:
-        """Its tier and machine, for people."""
-        return f"{self.tier} on {self.environment.machine.get('cpu')}"
+        """Its tier and machine, for people, with the variables that make another machine of it."""
+        with_them = self.environment.facts().get("variables")
+        return f"{self.tier} on {self.environment.machine.get('cpu')}" + (f" with {with_them}" if with_them else "")
 
     def place(self) -> str:
         """A hash of cell, tier and machine: records of one place differ in software and moment; the newest counts."""

@@ -112,3 +112,13 @@ def test_a_time_is_not_compared_with_a_count() -> None:
     found = one_of(timed(), compiled())
     assert found.verdict == "not compared"
     assert "B is compiled" in str(found.refused)
+
+
+def test_two_machines_of_one_processor_have_two_places_and_are_told_apart() -> None:
+    whole, held = (
+        timed(cpu="AMD EPYC"),
+        timed(identity=replace(HERE, restricted_by={"XLA_FLAGS": "--x"}), cpu="AMD EPYC"),
+    )
+    assert whole.place() != held.place()
+    assert whole.identity() != held.identity()
+    assert (whole.where, held.where) == ("smoke on AMD EPYC", "smoke on AMD EPYC with XLA_FLAGS=--x")
