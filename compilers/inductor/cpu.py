@@ -10,7 +10,9 @@ import torch
 from torch._dynamo.utils import counters
 
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
+from oneblock.compilers.api.traffic import Transfer
 from oneblock.compilers.inductor import steps as inductor_steps
+from oneblock.compilers.inductor import traffic as inductor_traffic
 
 _HOME = f"{Path(__file__).parent.parent.parent}/"  # the texts quote our source by its path
 
@@ -26,10 +28,13 @@ def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Calla
     from torch._inductor.utils import run_and_get_code
 
     graphs: list[str] = []
+    inputs: list[str] = []
+    moved: list[Transfer] = []
 
     def inductor(graph: torch.fx.GraphModule, example_inputs: Sequence[Any]) -> Any:
         graphs.append(graph.print_readable(print_output=False).replace(_HOME, ""))
-        with inductor_steps.written():
+        inputs.extend(inductor_traffic.placed(one.name) for one in graph.graph.nodes if one.op == "placeholder")
+        with inductor_steps.written(), inductor_traffic.noted(moved):
             return compile_fx(graph, example_inputs)
 
     compiled = torch.compile(function, backend=inductor, fullgraph=True, dynamic=False)
@@ -37,6 +42,7 @@ def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Calla
 
     def capture(detail: Detail) -> Lowering:
         fx = [Artifact(Stage.GRAPH, "fx", text) for text in graphs]
-        return Lowering((*fx, *(Artifact(Stage.KERNEL, "inductor", text) for text in sources)))
+        stages = (*fx, *(Artifact(Stage.KERNEL, "inductor", text) for text in sources))
+        return Lowering(stages, inductor_traffic.facts(moved, inputs))
 
     return compiled, capture

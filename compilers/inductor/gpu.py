@@ -19,9 +19,11 @@ from unittest.mock import patch
 import torch
 from torch.utils._pytree import tree_unflatten
 
+from oneblock.compilers.api.traffic import Transfer
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.inductor import sdpa_on_gpu
 from oneblock.compilers.inductor import steps as inductor_steps
+from oneblock.compilers.inductor import traffic as inductor_traffic
 from oneblock.compilers.inductor.gemm_templates import Pick
 from oneblock.compilers.inductor.pretended_gpu import DEVICE, pretended
 
@@ -53,6 +55,7 @@ class Generated:
     fused: str = ""
     wrapper: str = ""
     launches: list[Launch] = field(default_factory=list)
+    moved: list[Transfer] = field(default_factory=list)
 
 
 def generations() -> int:
@@ -75,7 +78,7 @@ def generate(program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templ
         arrays = [torch.empty(a.shape, dtype=a.dtype, device=DEVICE) for a in args.values()]
     with (
         pretended(gpu), sdpa_on_gpu.decided(gpu), _caught(found), inductor_steps.written(), _settings(templates),
-        torch.no_grad(),
+        inductor_traffic.noted(found.moved), torch.no_grad(),
     ):  # fmt: skip
         from torch._inductor.compile_fx import compile_fx
 

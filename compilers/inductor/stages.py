@@ -12,6 +12,7 @@ from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.dialects.launches import table
+from oneblock.compilers.inductor import traffic as inductor_traffic
 from oneblock.compilers.inductor.gpu import Generated, Launch
 from oneblock.compilers.inductor.kernels import Kernel, Way, recorded
 from oneblock.compilers.triton import lowering as triton_gpu
@@ -83,7 +84,7 @@ def of(generated: Generated, launches: Sequence[Started], kernels: Mapping[str, 
             Artifact(Stage.MACHINE, "choices", _choices(kernels)),
             *_texts(kernels, detail),
         ]
-        return Lowering(_ordered(stages), _summary(facts))
+        return Lowering(_ordered(stages), inductor_traffic.facts(generated.moved, generated.inputs, _summary(facts)))
 
     return capture
 
@@ -149,7 +150,7 @@ def _choices(kernels: Mapping[str, Sequence[Tried]]) -> str:
 
 
 def _summary(kernels: Sequence[GpuKernel]) -> Facts:
-    """Counts of the launches; what each costs is not known of kernels that a compiler wrote."""
+    """Counts of the launches; the FLOPs of kernels that a compiler wrote are not known."""
     operations: dict[str, int] = {}
     for kernel in kernels:
         operations[kernel.name] = operations.get(kernel.name, 0) + 1

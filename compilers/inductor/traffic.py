@@ -1,0 +1,73 @@
+"""What Inductor's scheduler says that its kernels read and write: each buffer once a kernel, slices as slices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.traffic import Direction, Traffic, Transfer
+from oneblock.compilers.inductor import steps as inductor_steps
+
+_INPUT = re.compile(r"arg(\d+)_1")
+_PLACED = re.compile(r"^[lL]_(?:args|values)_(\w+?)_?$")  # as Dynamo names what stands in the program's dictionary
+
+
+@contextmanager
+def noted(into: list[Transfer]) -> Iterator[None]:
+    """Note down what the kernels of each program that is compiled within move; nothing where the answer was cached."""
+    from torch._inductor import scheduler
+
+    codegen = scheduler.Scheduler.codegen
+
+    def then_note(self: Any) -> None:
+        codegen(self)
+        into.extend(one for node in self.nodes for one in _of(node))
+
+    with patch.object(scheduler.Scheduler, "codegen", then_note):
+        yield
+
+
+def facts(found: Sequence[Transfer], inputs: Sequence[str], base: Facts | None = None) -> Facts:
+    """The counts with the list; `inputs` are the names of the graph's arguments, in order."""
+    base = base or Facts()
+    if not found:
+        why = "Inductor's answer was a cached one, which does not tell what its kernels move"
+        return replace(base, caveats=(*base.caveats, why))
+    named = tuple(replace(one, array=_named(one.array, inputs)) for one in found)
+    traffic = Traffic("the buffers of Inductor's scheduler", named)
+    return replace(base, hbm_bytes=float(traffic.steady_bytes), traffic=traffic)
+
+
+def placed(placeholder: str) -> str:
+    """The name of an array in the program, of Dynamo's name for it: "l_args_gate_weight_" -> "gate_weight"."""
+    found = _PLACED.match(placeholder)
+    return found[1] if found else placeholder
+
+
+def _named(buffer: str, inputs: Sequence[str]) -> str:
+    found = _INPUT.fullmatch(buffer)
+    return inputs[int(found[1])] if found and int(found[1]) < len(inputs) else buffer
+
+
+def _of(node: Any) -> Iterator[Transfer]:
+    """The transfers of one scheduled node, which becomes a kernel, a part of one, or a call of a library."""
+    from torch._inductor.virtualized import V
+
+    step, results = inductor_steps.steps([node]), set(V.graph.get_output_names())
+    whole = node.get_read_write_buffer_accesses(include_reads=True, include_writes=True)
+    written = node.get_read_write_buffer_accesses(include_reads=False, include_writes=True)
+    read = {buffer: nbytes for buffer, nbytes in whole.items() if buffer not in written}  # each buffer once a kernel
+
+    def transfer(buffer: str, direction: Direction, nbytes: int) -> Transfer:
+        last = direction == "written" and buffer in results
+        reason = "result of the program" if last else "operand" if direction == "read" else "for kernels after it"
+        return Transfer(buffer, direction, node.get_name(), step, int(nbytes), 1, reason)
+
+    moves: tuple[tuple[dict[str, int], Direction], ...] = ((read, "read"), (written, "written"))
+    for buffers, direction in moves:
+        yield from (transfer(buffer, direction, nbytes) for buffer, nbytes in buffers.items() if nbytes)
