@@ -65,13 +65,13 @@ def _read(path: Path, indexed: bool) -> list[Record]:
     return [record for _, record in load(Store(path), indexed=indexed)]
 
 
-_COLUMNS = ("cell", "verdict", "B / A", "99 % interval", "why")
+_COLUMNS = ("cell", "verdict", "B / A", "99 % interval", "would find", "why")
 
 
 def _print(found: list[Comparison]) -> None:
     rows = [_row(one) for one in found]
     if len(rows) > MOST_IN_TABLES:
-        say("\n".join(aligned([_COLUMNS, *rows], words=(0, 1, 3, 4))))
+        say("\n".join(aligned([_COLUMNS, *rows], words=(0, 1, 3, 5))))
     else:
         console().print(_table(rows))
     for line in dict.fromkeys(line for one in found for line in one.across):
@@ -93,14 +93,14 @@ def _print_machines(pairs: list[tuple[Record, Record]]) -> None:
 
 def _row(one: Comparison) -> tuple[str, ...]:
     if one.refused is not None:
-        return one.name, one.verdict, "", "", one.refused
+        return one.name, one.verdict, "", "", "", one.refused
     if one.counts is not None:
         moved = [str(change) for change in one.counts if not change.same]
         told = "; ".join(moved) or f"{len(one.counts)} counts are the same"
-        return one.name, one.verdict, "", "", told
+        return one.name, one.verdict, "", "", "", told
     assert one.difference is not None, "what is not refused has counts or times"
     d = one.difference
-    return one.name, d.verdict, f"{d.ratio:.3f}", f"{d.low:.3f} to {d.high:.3f}", d.why
+    return one.name, d.verdict, f"{d.ratio:.3f}", f"{d.low:.3f} to {d.high:.3f}", f"{d.least_found:.0%}", d.why
 
 
 def _table(rows: list[tuple[str, ...]]) -> Table:

@@ -15,6 +15,7 @@ from rich.text import Text
 from oneblock import backends, workloads
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probed import Probed
+from oneblock.bench.commands import _machine
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import bounds
 from oneblock.bench.records.environment import environment
@@ -32,9 +33,13 @@ from oneblock.workloads.ops.third_party import Refused
 @click.command("doctor")
 @click.option("--backend", "chosen", multiple=True, help="Only these.  [default: all]")
 @click.option("--limits", is_flag=True, help="Measure the machine's limits again; takes half a minute.")
+@click.option("--machine", "can_measure", is_flag=True, help="Say whether this machine can measure now: 3 minutes.")
 @json_option
-def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
+def COMMAND(chosen: tuple[str, ...], limits: bool, can_measure: bool, as_json: bool) -> None:
     """Say what works here, what does not, why, and the line that mends it.
+
+    With --machine whether times that are measured now can be trusted: who disturbs, the canary's pace, and how far
+    processes that time the same differ (A/A), which later verdicts stand on.
 
     Exit status: 0 if any backend works here, 1 if none does.
     """
@@ -46,6 +51,10 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, as_json: bool) -> None:
     book = LimitsBook(here, within)
     if limits:
         _measure(book, found)
+    if can_measure:
+        said = _machine.machine(found, here, book)
+        answer(said) if as_json else _machine.show(said)
+        return
     if as_json:
         answer({"backends": found, "environment": here, "limits": as_rows(book.rates), "refused": _refused()})
     else:

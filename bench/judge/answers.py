@@ -60,5 +60,7 @@ def answer(records: Iterable[Record]) -> Answer | None:
     """Of the records of one subject, tier and machine; None where none was right and timed here."""
     timed = [one for one in records if one.status is Status.PASSED and one.kind is Kind.MEASURED]
     first = sorted(((centre(one.samples()), number) for number, one in enumerate(timed)))[:2]
-    ways = [Way(timed[number], cold_s, interval(timed[number].samples())) for cold_s, number in first]
+    ways = [
+        Way(timed[number], cold_s, interval(timed[number].samples(), timed[number].between)) for cold_s, number in first
+    ]
     return Answer(ways[0], ways[1] if len(ways) > 1 else None) if ways else None

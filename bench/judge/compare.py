@@ -109,7 +109,7 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
 
 def wider(a: Record, b: Record) -> Spread | None:
     """The wider of the spreads between processes that two records know; None where neither does."""
-    known = [one.limits.spread for one in (a, b) if one.limits is not None and one.limits.spread is not None]
+    known = [one.between for one in (a, b) if one.between is not None]
     return max(known, key=lambda spread: spread.share, default=None)
 
 

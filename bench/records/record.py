@@ -199,6 +199,11 @@ class Record:
         return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": timers} | where
 
     @property
+    def between(self) -> Spread | None:
+        """How processes of its backend differ on its machine; None where that was not learnt."""
+        return None if self.limits is None else self.limits.spread
+
+    @property
     def where(self) -> str:
         """Its tier and machine, for people, with the variables that make another machine of it."""
         with_them = self.environment.facts().get("variables")

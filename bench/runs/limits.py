@@ -60,6 +60,7 @@ class LimitsBook:
     def __init__(self, environment: Environment, bounds: Bounds) -> None:
         self.path, self.bounds = cache_file(environment), bounds
         self.known = _kept(self.path)
+        self.seen: Pace | None = None  # the canary's, last
         self._again: set[tuple[Target, str]] = set()
 
     @property
@@ -118,6 +119,7 @@ class LimitsBook:
         best = self.known.pace
         if pace is None:
             return
+        self.seen = pace
         reads = [one.read_s for one in (best, pace) if one is not None and one.read_s is not None]
         products = [one.product_s for one in (best, pace) if one is not None]
         self.known.pace = Pace(min(products), min(reads, default=None))

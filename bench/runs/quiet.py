@@ -12,6 +12,7 @@ _LOOK_S = 0.25
 _QUIET_CORES = 0.1  # that others may have
 _AT_FIRST_S = 3.0
 _SHARE = 0.1  # of the time since: a machine that is always busy would else be waited for without end
+_MOST_S = 30.0
 
 
 class Quiet:
@@ -32,7 +33,7 @@ class Quiet:
             tell(f"waiting for quiet: {said(shares)}")
 
     def _may(self) -> bool:
-        return self._waited_s < _AT_FIRST_S + _SHARE * (monotonic() - self._start)
+        return self._waited_s < min(_MOST_S, _AT_FIRST_S + _SHARE * (monotonic() - self._start))
 
 
 def said(shares: Shares) -> str:

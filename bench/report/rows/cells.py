@@ -62,7 +62,7 @@ def _times(record: Record) -> dict[str, Value]:
     found: dict[str, Value] = {"processes": len(cold), "samples": sum(map(len, cold))}
     for name, series in (("cold", cold), ("warm", warm)):
         if series:
-            low, high = interval(series)
+            low, high = interval(series, record.between)
             found |= {f"{name}_s": centre(series), f"{name}_low_s": low, f"{name}_high_s": high}
     if least is not None and record.limits is not None:
         share = least.seconds / centre(cold)

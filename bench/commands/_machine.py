@@ -1,0 +1,138 @@
+"""`oneblock doctor --machine`: whether this machine can measure now, who disturbs it, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from time import sleep
+from typing import Any
+
+import psutil
+from rich.text import Text
+
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.tiers import tier
+from oneblock.bench.format.text import plain
+from oneblock.bench.judge.stats import Pair, differences
+from oneblock.bench.records.disturbance import Pace, Spread
+from oneblock.bench.records.record import Environment
+from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.same_again import Again, same_again
+from oneblock.bench.terminal.screen import console
+from oneblock.bench.worker.contention import Shares, Window
+from oneblock.bench.worker.limits_job import LimitsJob
+from oneblock.compilers.api.kind import Kind
+
+_MOST_S = 150.0
+_LOOK_S = 2.0
+_SLOWER = 1.25  # as that of `worker/canary.py`
+_MANY = 3
+
+
+def machine(found: list[Probed], here: Environment, book: LimitsBook) -> dict[str, Any]:
+    """All that is seen, as data; told while it goes on."""
+    out = console()
+    before = book.known.pace
+    window = Window()
+    busy = _busiest()
+    shares = window.shares()
+    out.print(Text("reading memory and the canary's pace"))
+    book.measure(LimitsJob(None, Target("cpu"), ("read",), book.bounds.threads))
+    names = [row.backend for row in found if row.platform == "cpu" and row.device is not None and _timed(row)]
+    again = same_again(names, book, book.bounds, _MOST_S, lambda what: out.print(Text(what, style="dim")))
+    best = book.known.pace
+    return {
+        "others": None if shares is None else asdict(shares),
+        "busiest": busy,
+        "pace": book.seen and asdict(book.seen),
+        "best": best and asdict(best),
+        "best_before": before and asdict(before),
+        "rounds": [asdict(one) | {"spread": one.spread and asdict(one.spread)} for one in again],
+        "spreads": {name: asdict(spread) for name, spread in book.known.spreads.items()},
+        "advice": [*_advice(here, book, shares, busy, again)],
+    }
+
+
+def _timed(row: Probed) -> bool:
+    return row.kind is Kind.MEASURED and "float32" in row.dtypes and "plain" in row.ops_sets
+
+
+def _busiest() -> list[dict[str, Any]]:
+    """The processes of others that use most of a core while we look: {"pid", "name", "cores"}."""
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    others = [process for process in psutil.process_iter(["name"]) if process.pid not in mine]
+    for process in others:
+        _cores(process)
+    sleep(_LOOK_S)
+    used = [{"pid": one.pid, "name": plain(one.info["name"] or ""), "cores": _cores(one)} for one in others]
+    busy = [row for row in used if row["cores"] >= 0.05]
+    return sorted(busy, key=lambda row: -row["cores"])[:_MANY]
+
+
+def _cores(process: psutil.Process) -> float:
+    try:
+        return float(process.cpu_percent()) / 100
+    except psutil.Error:
+        return 0.0
+
+
+def _advice(
+    here: Environment, book: LimitsBook, shares: Shares | None, busy: list[dict[str, Any]], again: list[Again]
+) -> Iterator[str]:
+    """What is in the way, each with what to do about it."""
+    if shares is None:
+        yield "this system does not tell of waiting threads: the canary alone finds what disturbs"
+    elif shares.others >= 0.1:
+        who = ", ".join(f"{row['name']} (pid {row['pid']}, {row['cores']:.1f} cores)" for row in busy)
+        yield f"other processes have {shares.others:.1f} cores: end them or wait{f': {who}' if who else ''}"
+    if shares is not None and shares.stolen >= 0.1:
+        yield f"the hypervisor keeps {shares.stolen:.1f} cores back: measure at another time, or on another machine"
+    if shares is not None and shares.throttled > 0:
+        yield "a quota stops this process: raise its control group's cpu.max, or give fewer --threads"
+    governor = here.state.get("cpu_governor")
+    if governor not in (None, "performance"):
+        yield f"the frequency governor is {governor}: `sudo cpupower frequency-set -g performance`"
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if book.bounds.threads >= usable:
+        yield (
+            f"{book.bounds.threads} threads on {usable} cores leave none to others: `--threads {max(1, usable - 1)}` "
+            "is hardly touched by one process beside it"
+        )
+    if (slower := _slower(book.seen, book.known.pace)) > _SLOWER:
+        yield f"the machine runs {slower:.1f}x slower than it did at its best: another guest, or its clock; try later"
+    lost = sum(one.disturbed for one in again)
+    if lost:
+        yield f"{lost} of {lost + sum(len(one.medians_s) for one in again)} measurements gave no time"
+
+
+def _slower(now: Pace | None, best: Pace | None) -> float:
+    return now.product_s / best.product_s if now is not None and best is not None else 1.0
+
+
+def least_found(spread: Spread, name: str) -> float:
+    """The smallest difference that a tier finds nine times in ten where processes differ so."""
+    of = tier(name)
+    same = [[1.0] * 20 for _ in range(of.launches)]
+    return differences([Pair(same, same, of.min_effect, spread)])[0].least_found
+
+
+def show(said: dict[str, Any]) -> None:
+    """The answer first, then what it stands on."""
+    out = console()
+    lost = sum(one["disturbed"] for one in said["rounds"])
+    learnt = [(one["backend"], Spread(**one["spread"])) for one in said["rounds"] if one["spread"]]
+    can = bool(learnt) and lost * 4 < sum(len(one["medians_s"]) for one in said["rounds"])
+    style = "bold green" if can else "bold yellow"
+    out.print(Text("This machine can measure now." if can else "This machine cannot measure well now.", style=style))
+    for line in said["advice"]:
+        out.print(Text(f"  {line}", style="yellow"))
+    for backend, spread in learnt:
+        smoke, standard = (f"{least_found(spread, name):.0%}" for name in ("smoke", "standard"))
+        out.print(
+            Text(
+                f"  {backend}: processes of the same differ by {spread.share:.1%}; a difference of {smoke} is found "
+                f"at tier smoke, of {standard} at tier standard"
+            )
+        )

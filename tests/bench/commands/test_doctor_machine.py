@@ -1,0 +1,79 @@
+"""`oneblock doctor --machine`: its advice follows from what it sees, and a machine that lost rounds cannot measure."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from oneblock.bench.commands import _machine
+from oneblock.bench.records.disturbance import Pace, Spread
+from oneblock.bench.records.record import Environment
+from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.same_again import Again
+from oneblock.bench.worker.contention import Shares
+from oneblock.bench.worker.launch import Bounds
+from tests.helpers.oneblock_process import oneblock
+
+_QUIET = Shares(0.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LimitsBook:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return LimitsBook(Environment({"cpu": "test"}, {}, {}), Bounds(1, 10.0, 2**30))
+
+
+def _advice(book: LimitsBook, shares: Shares | None, *again: Again, governor: str | None = None) -> str:
+    here = Environment({"cpu": "test"}, {}, {"cpu_governor": governor})
+    busy = [{"pid": 7, "name": "compiler", "cores": 1.0}]
+    return "\n".join(_machine._advice(here, book, shares, busy, list(again)))
+
+
+def test_who_disturbs_is_named_with_what_to_do(book: LimitsBook) -> None:
+    assert "compiler (pid 7, 1.0 cores)" in _advice(book, Shares(1.0, 0.0, 0.0))
+    assert "hypervisor keeps 0.5" in _advice(book, Shares(0.0, 0.5, 0.0))
+    assert "cpu.max" in _advice(book, Shares(0.0, 0.0, 0.2))
+    assert "cpupower" in _advice(book, _QUIET, governor="powersave")
+    assert "canary alone" in _advice(book, None)
+    assert "compiler" not in _advice(book, _QUIET, governor="performance")
+
+
+def test_a_slow_machine_and_lost_rounds_are_told(book: LimitsBook) -> None:
+    book.known.pace, book.seen = Pace(1e-4, None), Pace(2e-4, None)
+    assert "2.0x slower" in _advice(book, _QUIET)
+    assert "1 of 3 measurements gave no time" in _advice(book, _QUIET, Again("reference", (1.0, 1.1), 1, "others"))
+
+
+def test_the_answer_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    steady = {
+        "backend": "reference",
+        "medians_s": [1.0, 1.01],
+        "disturbed": 0,
+        "spread": {"share": 0.01, "degrees": 20},
+    }
+    _machine.show({"advice": [], "rounds": [steady]})
+    first, then = capsys.readouterr().out.splitlines()[:2]
+    assert first == "This machine can measure now."
+    assert "differ by 1.0%" in then
+    _machine.show({"advice": ["it is busy"], "rounds": [steady | {"disturbed": 4}]})
+    assert capsys.readouterr().out.startswith("This machine cannot measure well now.\n  it is busy")
+
+
+def test_a_tier_of_more_processes_finds_less() -> None:
+    restless = Spread(0.05, 20)
+    assert _machine.least_found(restless, "standard") < _machine.least_found(restless, "smoke")
+
+
+def test_the_command_learns_how_processes_differ(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = oneblock(env, "doctor", "--machine", "--backend", "reference", "--json", timeout=600)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    (again,) = said["rounds"]
+    assert len(again["medians_s"]) + again["disturbed"] >= 2
+    assert said["spreads"]["reference"]["degrees"] == len(again["medians_s"]) - 1
+    (kept,) = (tmp_path / "oneblock").glob("machine-*.json")
+    assert json.loads(kept.read_text())["spreads"] == said["spreads"]
