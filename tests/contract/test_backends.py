@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,16 +32,17 @@ CASES = [
 
 
 DTYPES = ("float32", "bfloat16", "float16")
+SHARED = [(case(phase=phase), "float32") for phase in Phase]  # of which several tests ask
 
 
 def answers() -> list[Any]:
     """Every case in every dtype; each case, and each program and each family in each dtype, is in those marked `few`.
 
     They are for a compiler that takes ten seconds for a program, in a session that has it do more than this; of
-    `backend(NAME)` all are asked.
+    `backend(NAME)` all are asked. What is compiled for other tests anyway is among them.
     """
     of = {(c, d): {c, (c.workload, c.phase, d), (c.config.family, d)} for c in CASES for d in DTYPES}
-    few = cover(of)
+    few = cover(of, SHARED)
     return [pytest.param(*one, marks=[pytest.mark.few] if one in few else []) for one in of]
 
 
@@ -62,17 +63,18 @@ class Made:
 
     def compile(self, backend: Backend, ops_set: str) -> Executable:
         try:
-            compiled = once(self, backend, ops_set)
+            compiled = (once if (self.case, self.dtype) in SHARED else compile_anew)(self, backend, ops_set)
         except lacking(ops_set) as error:
             pytest.skip(f"{backend.name} says it does not do this: {error}")
         assert compiled.executable is not None
         return compiled.executable
 
 
-@lru_cache(maxsize=32)
-def once(made: Made, backend: Backend, ops_set: str) -> Compiled:
-    """Compiled for all the tests that ask of the same program."""
+def compile_anew(made: Made, backend: Backend, ops_set: str) -> Compiled:
     return backend.compile(made.workload, made.case, {**made.weights, **made.inputs[0]}, ops_set, TARGET)
+
+
+once = cache(compile_anew)  # for all the tests that ask of the same program
 
 
 def must_run(backend: Backend) -> None:
@@ -137,9 +139,7 @@ def test_an_output_outlives_the_next_call(backend: Backend) -> None:
 def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> None:
     made = Made(case("norm", n=29), "float32")
     before = backend.compilations()
-    compiled = backend.compile(
-        made.workload, made.case, {**made.weights, **made.inputs[0]}, next(iter(backend.ops_sets)), TARGET
-    )
+    compiled = compile_anew(made, backend, next(iter(backend.ops_sets)))
     stages = compiled.capture(Detail.BRIEF).artifacts
     assert (backend.compilations() > before) == bool(stages), "a backend with stages compiles, and one without does not"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +34,10 @@ def name(value: object) -> str | None:
     return f"{value.workload}-{value.config.name}-{value.phase}" if isinstance(value, Case) else None
 
 
-def cover(of: Mapping[Any, Set[Any]]) -> list[Any]:
-    """Few of the keys whose sets have together what all sets have: the one with most that is new, again and again."""
-    left: set[Any] = set().union(*of.values())
-    found = []
+def cover(of: Mapping[Any, Set[Any]], first: Sequence[Any] = ()) -> list[Any]:
+    """Few of the keys whose sets have together what all sets have: after `first`, again and again what adds most."""
+    found = list(first)
+    left: set[Any] = set().union(*of.values()).difference(*(of[key] for key in found))
     while left:
         found.append(max(of, key=lambda key: len(of[key] & left)))
         left -= of[found[-1]]
