@@ -14,6 +14,7 @@ from rich.text import Text
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.tiers import tier
+from oneblock.bench.format.out import note
 from oneblock.bench.format.text import plain
 from oneblock.bench.judge.stats import Pair, differences
 from oneblock.bench.records.disturbance import Pace, Spread
@@ -33,15 +34,14 @@ _MANY = 3
 
 def machine(found: list[Probed], here: Environment, book: LimitsBook) -> dict[str, Any]:
     """All that is seen, as data; told while it goes on."""
-    out = console()
     before = book.known.pace
     window = Window()
     busy = _busiest()
     shares = window.shares()
-    out.print(Text("reading memory and the canary's pace"))
+    note("reading memory and the canary's pace")
     book.measure(LimitsJob(None, Target("cpu"), ("read",), book.bounds.threads))
     names = [row.backend for row in found if row.platform == "cpu" and row.device is not None and _timed(row)]
-    again = same_again(names, book, book.bounds, _MOST_S, lambda what: out.print(Text(what, style="dim")))
+    again = same_again(names, book, book.bounds, _MOST_S, note)
     best = book.known.pace
     return {
         "others": None if shares is None else asdict(shares),
