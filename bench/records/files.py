@@ -43,7 +43,8 @@ def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = Non
     temporary = path.with_name(f".oneblock-{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
-            file.writelines([raw] if isinstance(raw, bytes) else raw)
+            for part in [raw] if isinstance(raw, bytes) else raw:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:
