@@ -10,7 +10,7 @@ from pydantic import Field
 
 from oneblock.compilers.api.kind import STRICT
 
-_WAITED, _WAITED_S = 0.1, 2e-5  # of its time a round may have waited for cores, and so long
+_WAITED, _WAITED_S = 0.1, 1e-4  # of its time a round may have waited for cores; and so long, to wake some threads
 ROUNDS = 3  # that had them at least, or nothing is told
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
