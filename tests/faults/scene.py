@@ -196,12 +196,13 @@ class Scene:
         hold(not scraps, "lasting folders", scraps)
 
     def statuses(self) -> dict[str, list[str]]:
-        """Of the records that are new: the statuses by backend."""
+        """Of the records that are new: the statuses by backend; the reasons are printed."""
         found: dict[str, list[str]] = {}
         for path in sorted(self.records.glob("*.json")):
             if path not in self.planted and path.name not in self.good:
                 raw = json.loads(path.read_bytes())
                 found.setdefault(raw["cell"]["backend"], []).append(raw["status"])
+                print(raw["cell"]["backend"], raw["status"], raw["reason"])
         return found
 
     def plant(self, path: Path) -> Path:
