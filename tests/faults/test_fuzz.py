@@ -217,8 +217,9 @@ def test_words_of_what_starts_something(scene: Scene, tell: Any, command: str, o
 
     @by_the_batch(st.tuples(ODD_TEXT, st.sampled_from([(), ("--json",)])))
     def each(typed: list[tuple[str, tuple[str, ...]]]) -> None:
+        # The mistake comes first: a word that is an option takes what follows it.
         lines = [
-            (command.strip(), *((option, word) if option else (word,)), *as_json, never) for word, as_json in typed
+            (command.strip(), never, *as_json, *((option, word) if option else (word,))) for word, as_json in typed
         ]
         answers = tell(lambda: ask_in_turn(lines, scene.work), len(lines))
         for (word, as_json), ended in zip(typed, answers, strict=True):
