@@ -114,8 +114,11 @@ def _load(place: Path, directory: Path) -> Entries:
         if place.lstat().st_uid == os.geteuid():
             digest, head, *lines = read_plain(place, LARGEST_BYTES).split(b"\n")
             if (digest, head) == (_digest([head, *lines]), _head(directory)):
-                read = (adapter(Line).validate_python(pydantic_core.from_json(line)) for line in lines)
-                return {name: (mark, record) for name, mark, record in read}
+                entries: Entries = {}
+                while lines:  # each is let go of once it is read
+                    name, mark, record = adapter(Line).validate_python(pydantic_core.from_json(lines.pop()))
+                    entries[name] = (mark, record)
+                return entries
     return {}
 
 
