@@ -74,8 +74,11 @@ def pair(number: int, reference: Reference, folder: Path) -> dict[str, list[tupl
         random.Random(f"{number}/{index}").shuffle(sides)
         for side in sides:
             job = MeasureJob(cell(side), "verdicts", str(folder / "answers.npz"), index, False, FLUSH_BYTES, None)
-            with alone(BOUNDS.timeout_s):
-                launched = done(measure(job, reference, BOUNDS, folder / "caches")).launch
+            outcome = None
+            while outcome is None or outcome.status is Status.DISTURBED:  # others had the machine: that is no launch
+                with alone(BOUNDS.timeout_s):
+                    outcome = measure(job, reference, BOUNDS, folder / "caches")
+            launched = done(outcome).launch
             assert launched is not None
             found[side].append(launched.cold_s)
     return found
