@@ -32,7 +32,7 @@ from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import SCHEMA, Launch
 from oneblock.bench.records.store import StoreError, read_record, to_json
 from oneblock.bench.worker.examiner import Examiner
-from oneblock.bench.worker.measure_job import MeasureJob, time_launch
+from oneblock.bench.worker.timing import Asked, time_launch
 from oneblock.bench.worker.trial import Trial
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
@@ -478,18 +478,17 @@ class Told:
 def test_a_launch_asks_for_what_its_tier_wants(
     window_s: float | None, energy: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneblock.bench.worker.measure_job.emit", lambda *args, **fields: None)
-    monkeypatch.setattr(
-        "oneblock.bench.worker.measure_job.find_tier", lambda name: replace(SMOKE, energy_window_s=window_s)
-    )
+    monkeypatch.setattr("oneblock.bench.worker.timing.emit", lambda *args, **fields: None)
     cell = Cell(case("norm"), "float32", "reference", "plain", Target("cpu"))
     workload = workloads.load("norm")
     weights = make_weights(workload, cell.case, cell.dtype, 0)
     compiled = REFERENCE.compile(workload, cell.case, {}, "plain", Target("cpu"))
     told, examiner = Told(compiled.executable), Examiner(least=1)
-    job = MeasureJob(cell, "smoke", None, 0, True, 2**20, None)
-    trial = Trial(told, weights, lambda unseen: unseen.arrays(workload, cell), lambda asked: examiner.hear(asked, 0.0))
-    made = time_launch(job, trial, trial.args(cell.input_arrays(workload)), 0.0, 0.0)
+    asked = Asked(cell, replace(SMOKE, energy_window_s=window_s), 0, True, 2**20, None)
+    trial = Trial(
+        told, weights, lambda unseen: unseen.arrays(workload, cell), lambda question: examiner.hear(question, 0.0)
+    )
+    made = time_launch(asked, trial, trial.args(cell.input_arrays(workload)), 0.0, 0.0)
     assert told.asked == ["state", "series", "state", *energy, "timers"]
     assert made.evidence is not None
     assert made.evidence.timers == GOOD.timers
