@@ -105,6 +105,10 @@ class Cell:
 
     def keys(self) -> dict[str, Any]:
         """Every property by a dotted name: "case.config.width"; the path of a checkpoint is not one, its hash is."""
+        return dict(self._keys)
+
+    @cached_property
+    def _keys(self) -> dict[str, Any]:
         flat = _flatten(self)
         flat.pop("weights.path", None)
         return flat

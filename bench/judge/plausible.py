@@ -38,6 +38,9 @@ def beyond_chips(records: Sequence[Record]) -> list[Record]:
 
     Each is held, method by method, against that of the same program on one chip, where it is among them.
     """
+    several = {_program(record) for record in records if devices(record) > 1}
+    if not several:  # which takes a second of ten thousand records
+        return list(records)
     alone = {_program(record): _times(record) for record in records if devices(record) == 1}
     return [record.with_doubts(_gains(record, alone.get(_program(record), {}))) for record in records]
 

@@ -52,7 +52,9 @@ def tell(records: Sequence[Record]) -> None:
 
 
 def _are_many(records: Sequence[Record]) -> bool:
-    """Whether these are of more subjects than anybody reads tables of."""
+    """Whether these are more rows, or of more subjects, than anybody reads in tables."""
+    if len(records) > 2 * MOST_IN_TABLES:
+        return True
     seen: set[str] = set()
     for record in records:
         seen.add(record.cell.question)
