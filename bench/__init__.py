@@ -1,4 +1,4 @@
 """How well: cells, records, honest measurement, comparison, report, and the command line over them.
 
-A file here without a leading underscore is a command of `oneblock`; one with is machinery.
+A file of `commands/` without a leading underscore is a command of `oneblock`.
 """
