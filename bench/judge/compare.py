@@ -136,7 +136,14 @@ def _compared(a: Record, b: Record, why: str | None, found: Iterator[Difference]
         difference = replace(
             difference, verdict=Verdict.ACROSS, why="of two machines or settings: no verdict on a change"
         )
+    elif _unwatched(a) or _unwatched(b):
+        why = "nobody looked whether others disturbed it: ONEBLOCK_DISTURBANCE=ignore was set"
+        difference = replace(difference, verdict=Verdict.AMBIGUOUS, why=why)
     return Comparison(a.cell.name, difference, None, software(a, b), where)
+
+
+def _unwatched(record: Record) -> bool:
+    return any(one.disturbance is not None and one.disturbance.seen_by == "nothing" for one in record.launches)
 
 
 def _counted(a: Record, b: Record) -> bool:
@@ -157,8 +164,6 @@ def _refusal(a: Record, b: Record, across: bool) -> str | None:
             return f"{side} is {record.status} and has no time to compare"
         if record.kind is not Kind.MEASURED:
             return f"{side} is {record.kind}, and only what was measured is compared with what was measured"
-        if any(one.disturbance is not None and one.disturbance.seen_by == "nothing" for one in record.launches):
-            return f"nobody looked whether others disturbed {side}: ONEBLOCK_DISTURBANCE=ignore was set"
     if where and not across:
         said = "; ".join(in_words(where))
         return f"not the same thing: {said}; `oneblock compare --across` gives the ratio, without a verdict"

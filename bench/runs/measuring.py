@@ -89,7 +89,7 @@ def _with_verdict(outcome: Outcome[Measured], judged: Outcome[Judged], examiner:
         return replace(judged.ending(), reason=f"its answers could not be judged: {judged.reason}")
     measured = replace(outcome.result, check=judged.result.check)
     if judged.status is not Status.PASSED:
-        ended = replace(outcome, status=judged.status, kind=None, reason=judged.reason, hint=judged.hint)
+        ended = replace(outcome, status=judged.status, reason=judged.reason, hint=judged.hint)
         return replace(ended, result=replace(measured, launch=None))
     if measured.launch is None:
         return replace(outcome, result=measured)

@@ -62,7 +62,7 @@ def mend(*packages: str) -> str:
     """
     pinned = " ".join(f"{package}=={PINS[package]}" for package in packages)
     where = f'{INDEX_VARIABLE} is AWS\'s index: see "Install" in the Neuron documentation'
-    pinned += f" '{BROUGHT}'" if "torch-neuronx" in packages else ""
+    pinned += f" {BROUGHT}" if "torch-neuronx" in packages else ""
     return f'pip install --no-deps --index-url "${INDEX_VARIABLE}" {pinned} && pip install {pinned}  # {where}'
 
 

@@ -21,8 +21,6 @@ from tests.helpers.oneblock_process import COMMAND, MARK, orphans
 NORM = ("run", "norm", "--preset", "tiny", "--phase", "prefill", "-T", "8", "--ops", "plain")
 GOOD = (*NORM, "--backend", "reference", "--dtype", "float32", "--dtype", "bfloat16", "-o", "records")
 LIMITS = (*NORM, "--backend", "reference", "--backend", "slow", "--dtype", "float16", "-o", "scratch")
-# Nobody looks whether others disturb these runs, as the tests share their machine: so no two can be compared.
-COMPARED = 2
 HANG_S = 90  # a command that has not ended by then hangs, on a busy machine too
 # What a terminal would obey: control characters, and what turns the direction of text.
 _RAW = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -147,7 +147,8 @@ def changed(source: Path, target: Path, change: dict[str, Any]) -> None:
 
 def lasting(seconds: float) -> Any:
     """Other samples than measured ones, which on a busy machine lie further apart than any factor sets them."""
-    return lambda launches: [one | {"cold_s": [seconds, 1.01 * seconds] * 10} for one in launches]
+    samples = {"cold_s": [seconds, 1.01 * seconds] * 10, "disturbance": None}
+    return lambda launches: [one | samples for one in launches]
 
 
 @pytest.mark.parametrize(
@@ -165,12 +166,24 @@ def lasting(seconds: float) -> Any:
 def test_compare_says_what_is_so_and_exits_by_it(
     study: Path, tmp_path: Path, change: dict[str, Any], says: str, code: int
 ) -> None:
-    changed(study / "records", tmp_path / "b", change)
-    done = oneblock_here("compare", str(study / "records"), str(tmp_path / "b"), cwd=tmp_path)
+    changed(study / "records", tmp_path / "a", {"launches": lasting(1e-3)})
+    changed(tmp_path / "a", tmp_path / "b", change)
+    done = oneblock_here("compare", str(tmp_path / "a"), str(tmp_path / "b"), cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert says in " ".join(done.stdout.split())
     if code == 2:
         assert "not compared" in done.stdout
+
+
+def test_where_nobody_looked_who_disturbed_there_is_no_verdict(study: Path, tmp_path: Path) -> None:
+    """As in these tests: a hundred times the time is no ground."""
+    longer = lambda launches: [one | {"cold_s": [100 * s for s in one["cold_s"]]} for one in launches]  # noqa: E731
+    changed(study / "records", tmp_path / "b", {"launches": longer})
+    done = oneblock_here("compare", str(study / "records"), str(tmp_path / "b"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "AMBIGUOUS" in done.stdout
+    assert "SLOWER" not in done.stdout
+    assert "nobody looked" in " ".join(done.stdout.split())
 
 
 def test_another_seed_is_another_cell_and_what_differs_is_named(study: Path, tmp_path: Path) -> None:
