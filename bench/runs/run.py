@@ -84,11 +84,13 @@ class Run:
             with alone(self.bounds.timeout_s):
                 needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
                 book.learn(needed, lambda _: tell("measuring the machine's limits"))
-            while len(self.finished) < len(self.cells):  # again where another run took a launch and lost it
-                for index, cell in self._order():
+            again = False
+            while len(self.finished) < len(self.cells):  # another run took a launch and lost it, or it was put off
+                for index, cell in [one for one in self._order() if not again or one[1] not in self.finished]:
                     if cell not in self.finished:
                         self._once(index, cell, folder, book, tell)
-                    self.progress.launches += 1
+                    self.progress.launches = min(self.progress.launches + 1, self.progress.planned)
+                again = True
         return [self.finished[cell] for cell in self.cells]
 
     def lost(self) -> list[Path]:
