@@ -12,6 +12,7 @@ from oneblock.workloads.ops.nearest import unknown
 _WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu")  # compiled for as such; a CPU's figures are measured
 _PART = re.compile(r"[\w.-]+", re.ASCII)
 _DEVICES = re.compile(r"[1-9][0-9]{0,5}")  # of one axis
+_TOPOLOGY = re.compile(r"[0-9]{1,5}(x[0-9]{1,5}){1,3}")  # whether a generation has it is for its compiler to say
 MESH_AXES = ("dp", "tp")  # data- and tensor-parallel
 
 
@@ -79,7 +80,7 @@ class Target(str):
         where, at, mesh = text.partition("@")
         platform, *rest = where.split(":")
         chip = chips.find(":".join((platform, rest[0]))) if rest else None
-        with_topology = isinstance(chip, Tpu) and len(rest) == 2
+        with_topology = isinstance(chip, Tpu) and len(rest) == 2 and _TOPOLOGY.fullmatch(rest[1])
         if where not in platforms() and not with_topology and chips.find(where) is None:
             raise LookupError(_not_known(text) if chip is None else _too_long(text, chip))
         if at and not _is_mesh(mesh):

@@ -48,6 +48,15 @@ def test_a_record_has_it_as_text_and_gives_it_parsed_known_here_or_not(text: str
     assert adapter().json_schema()["$defs"]["Cell"]["properties"]["target"]["type"] == "string"
 
 
+@pytest.mark.parametrize(
+    "topology", ["../../../../x", "2x", "x2", "2X4", "2x4/..", "2x4\x1b[31m", "", "٢x٤", "2x4x2x2x2"]
+)
+def test_a_topology_that_is_none_is_refused_where_it_is_typed(topology: str) -> None:
+    """And not by the store, when a record of it is to be written."""
+    with pytest.raises(LookupError, match="with a topology as in tpu:v5e:2x4"):
+        Target.parse(f"tpu:v5e:{topology}")
+
+
 NONE = ("", "cpu@", "cpu@tp", "cpu@xx2", "tpu:", ":v5e", "tpu:v5e:2x4:8", "cpu@tp2,tp2", "cpu\x1b[31m", "tpu:<b>", 7)
 
 
