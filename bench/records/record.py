@@ -3,7 +3,7 @@
 Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
 8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
    disturbance of a launch and of a record, spread of limits. Absent in 7.
-7  a doubt has its cause. In 6 it is its sentence alone.
+7  a doubt has its cause; in 6 it is its sentence alone.
    in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
    machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
@@ -44,7 +44,7 @@ Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short
 Sample = Annotated[float, Field(ge=1e-12, le=1e9)]  # seconds of what is timed, which never take none
 Series = Annotated[tuple[Sample, ...], Field(min_length=1)]
 Rate = Annotated[float, Field(ge=1, le=1e24)]  # operations or bytes a second
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]  # UTC
+Moment = Annotated[str, Field(pattern=r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]  # UTC; moments.py adds to it
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from oneblock.bench.records.find import newest
 from oneblock.bench.records.moments import moment
-from oneblock.bench.records.store import Store
+from oneblock.bench.records.store import Store, Unreadable, to_json
 from tests.bench.report.test_report import record
 
 FIRST, LATER = "2026-11-28T11:09:47.544Z", "2026-11-28T11:09:48.000Z"
@@ -45,6 +45,9 @@ def test_another_cells_record_is_before_it_as_well(tmp_path: Path) -> None:
 def test_a_name_alone_moves_no_time(tmp_path: Path, name: str) -> None:
     (tmp_path / f"a.0123456789abcdef.{name}.json").write_text("{}")
     assert moment(tmp_path, FIRST) == FIRST
-    made(Store(tmp_path), "9999-12-31T23:59:59.999Z", 0)
-    assert moment(tmp_path, FIRST) == FIRST, "there is no time after the last"
+    with pytest.raises(Unreadable, match="created"):
+        made(Store(tmp_path), "9999-12-31T23:59:59.999Z", 0)
+    (tmp_path / "b.json").write_bytes(to_json(replace(record(), created="9999-12-31T23:59:59.999Z")))
+    assert moment(tmp_path, FIRST) == FIRST, "there is no time after the last: such a record is none"
+    assert len(Store(tmp_path).records()[1]) == 2, "and it is named"
     assert moment(tmp_path / "nowhere", FIRST) == FIRST
