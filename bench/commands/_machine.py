@@ -17,7 +17,7 @@ from oneblock.bench.cells.tiers import tier
 from oneblock.bench.format.out import note
 from oneblock.bench.format.text import plain
 from oneblock.bench.judge.stats import Pair, differences
-from oneblock.bench.records.disturbance import Pace, Spread
+from oneblock.bench.records.disturbance import SLOWER, Pace, Spread
 from oneblock.bench.records.record import Environment
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.same_again import Again, same_again
@@ -28,7 +28,6 @@ from oneblock.compilers.api.kind import Kind
 
 _MOST_S = 150.0
 _LOOK_S = 2.0
-_SLOWER = 1.25  # as that of `worker/canary.py`
 _MANY = 3
 
 
@@ -100,7 +99,7 @@ def _advice(
             f"{book.bounds.threads} threads on {usable} cores leave none to others: `--threads {max(1, usable - 1)}` "
             "is hardly touched by one process beside it"
         )
-    if (slower := _slower(book.seen, book.known.pace)) > _SLOWER:
+    if (slower := _slower(book.seen, book.known.pace)) > SLOWER:
         yield f"the machine runs {slower:.1f}x slower than it did at its best: another guest, or its clock; try later"
     lost = sum(one.disturbed for one in again)
     if lost:

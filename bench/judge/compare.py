@@ -143,7 +143,7 @@ def _compared(a: Record, b: Record, why: str | None, found: Iterator[Difference]
 
 
 def _unwatched(record: Record) -> bool:
-    return any(one.disturbance is not None and one.disturbance.seen_by == "nothing" for one in record.launches)
+    return any(one.disturbance is not None and one.disturbance.unwatched for one in record.launches)
 
 
 def _counted(a: Record, b: Record) -> bool:

@@ -8,13 +8,13 @@ from statistics import median
 from oneblock.backends.api.evidence import KERNELS, DeviceEvidence
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.stats import spread
+from oneblock.bench.records.disturbance import SLOWER
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Environment, Launch
 
 TIMERS_AGREE = 0.03  # two timers of one call may differ by so much of the shorter
 _SLOW_CLOCK = 0.75  # of the highest: a device at work below it is held back
 _CLOCK_MOVES = 0.05
-_SLOW_PACE = 1.25  # as that of `worker/canary.py`
 
 
 def doubts(launches: tuple[Launch, ...], environment: Environment, tier: Tier) -> list[Doubt]:
@@ -35,7 +35,7 @@ def _about_machine(launches: tuple[Launch, ...], environment: Environment) -> It
     if isinstance(cores, int) and loads and max(loads) > cores * 1.25:
         load = f"the load average was {max(loads):.1f} on {cores} cores as a process began: other work shared them"
         yield Doubt(Cause.CORES_SHARED, load)
-    if any(one.disturbance is not None and one.disturbance.seen_by == "nothing" for one in launches):
+    if any(one.disturbance is not None and one.disturbance.unwatched for one in launches):
         yield Doubt(
             Cause.CORES_SHARED, "nobody looked whether others disturbed it: ONEBLOCK_DISTURBANCE=ignore was set"
         )
@@ -50,7 +50,7 @@ def _about_pace(launches: tuple[Launch, ...]) -> Iterator[Doubt]:
     """A machine that was slow though nobody was to be seen on it: so it was timed, and it can do better."""
     seen = [one.disturbance for one in launches if one.disturbance is not None]
     slower = [one.pace.product_s / one.best.product_s for one in seen if one.pace is not None and one.best is not None]
-    if slower and max(slower) > _SLOW_PACE:
+    if slower and max(slower) > SLOWER:
         slow = f"a small product took {max(slower):.1f}x its best meanwhile, though no process here disturbed it"
         yield Doubt(Cause.MACHINE_SLOW, slow)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,6 +13,12 @@ from oneblock.compilers.api.kind import STRICT
 Seconds = Annotated[float, Field(ge=1e-12, le=1e9)]
 Cores = Annotated[float, Field(ge=0, le=1e6)]
 Count = Annotated[int, Field(ge=0)]
+SLOWER = 1.25  # than at its best by so much: a canary beside which a machine does not do what it can
+
+
+def ignored() -> bool:
+    """Whether nobody is to look at what disturbs: ONEBLOCK_DISTURBANCE=ignore, for tests of everything else."""
+    return os.environ.get("ONEBLOCK_DISTURBANCE") == "ignore"
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Disturbance:
     throttled_share: Cores | None = None  # of the time in which a quota stopped this process
     pace: Pace | None = None  # of the canary meanwhile
     best: Pace | None = None  # that this machine was seen to keep; None: it was not known
+
+    @property
+    def unwatched(self) -> bool:
+        """Whether nobody looked, since that was asked for."""
+        return self.seen_by == "nothing"
 
     @property
     def dirty(self) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from time import monotonic, sleep
 
+from oneblock.bench.records.disturbance import ignored
 from oneblock.bench.worker.contention import Shares, Window
 
 _LOOK_S = 0.25
@@ -23,7 +23,7 @@ class Quiet:
 
     def wait(self, tell: Callable[[str], None]) -> None:
         """Until the cores are free, or as long as the run may; not where nothing tells, or nobody is to look."""
-        while os.environ.get("ONEBLOCK_DISTURBANCE") != "ignore" and self._may():
+        while not ignored() and self._may():
             window = Window()
             sleep(_LOOK_S)
             shares = window.shares()

@@ -11,12 +11,11 @@ from time import perf_counter_ns, sleep
 
 import numpy as np
 
-from oneblock.bench.records.disturbance import Pace
+from oneblock.bench.records.disturbance import SLOWER, Pace
 
 _SIDE = 64  # of the matrices: they stay in the first cache, and no BLAS starts a second thread for so few
 _PRODUCTS = 20  # 0.15 ms or so
 _READ_BYTES = 2**23
-_SLOWER = 1.25  # than the best by so much: it is not this process's machine at the moment
 _SETTLE_NS = 10_000_000
 _LEAST_SHOTS = 5
 
@@ -58,7 +57,7 @@ class Canary:
         self._data.max()
         seconds = (perf_counter_ns() - start) * 1e-9
         self._reads.append(seconds)
-        return self.best is None or self.best.read_s is None or seconds < 2 * _SLOWER * self.best.read_s
+        return self.best is None or self.best.read_s is None or seconds < 2 * SLOWER * self.best.read_s
 
     def pace(self) -> Pace | None:
         """What was seen: the product's quickest tenth and the read's median; None before there are enough of them."""
@@ -68,7 +67,7 @@ class Canary:
         return Pace(tenth, statistics.median(self._reads) if len(self._reads) >= _LEAST_SHOTS else None)
 
     def _quick(self, seconds: float) -> bool:
-        return self.best is None or seconds < _SLOWER * self.best.product_s
+        return self.best is None or seconds < SLOWER * self.best.product_s
 
     def _product(self) -> float:
         start = perf_counter_ns()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from oneblock.bench.records.disturbance import Disturbance, Pace
+from oneblock.bench.records.disturbance import Disturbance, Pace, ignored
 from oneblock.bench.worker.canary import Canary
 from oneblock.bench.worker.contention import Waiting, Window
 
@@ -41,7 +40,7 @@ class Surroundings:
 
     def __init__(self, best: Pace | None) -> None:
         self.waiting, self.canary, self.window = Waiting(), Canary(best), Window()
-        self.ignored = os.environ.get("ONEBLOCK_DISTURBANCE") == "ignore"
+        self.ignored = ignored()
 
     def taken(self, timed: Callable[[], float], *, canary: bool = False) -> Sample:
         """One sample; without a canary the caches stay as they are."""
