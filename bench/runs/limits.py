@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.out import note
-from oneblock.bench.records.disturbance import Pace, Spread
+from oneblock.bench.records.disturbance import Pace, Spread, ignored
 from oneblock.bench.records.files import write_whole
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Environment, Launch, Limits, Status
@@ -33,7 +33,7 @@ from oneblock.compilers.api.kind import STRICT
 _Rate = Annotated[float, Field(strict=True, gt=1e3, lt=1e18, allow_inf_nan=False)]
 _Key = Annotated[str, Field(pattern=r"^[^|]+\|[^|]*\|[^|]+$")]
 _LARGEST_BYTES = 2**20
-_METHOD = 4  # of `worker/ceilings.py` and `worker/canary.py`: what was found by another is measured again
+_METHOD = 5  # of `worker/ceilings.py` and `worker/canary.py`: what was found by another is measured again
 _FASTER = 1.25  # by so much better a pace than before: what was learnt meanwhile was learnt on a slow machine
 _MOST_DEGREES = 200  # so that a machine may change
 
@@ -51,7 +51,8 @@ class Known:
 
 def cache_file(environment: Environment) -> Path:
     """Where it is kept of a machine."""
-    return user_cache_path("oneblock") / f"machine-{digest([_METHOD, environment.machine])}.json"
+    kind = "unwatched" if ignored() else "machine"  # what was learnt while nobody looked is no best of the machine
+    return user_cache_path("oneblock") / f"{kind}-{digest([_METHOD, environment.machine])}.json"
 
 
 class LimitsBook:

@@ -77,5 +77,7 @@ def test_the_command_learns_how_processes_differ(tmp_path: Path, monkeypatch: py
     (again,) = said["rounds"]
     assert (len(again["medians_s"]), again["disturbed"]) == (2, 0), "nobody looks in these tests, and all count"
     assert said["spreads"]["reference"]["degrees"] >= 1
-    kept = [json.loads(path.read_text())["spreads"] for path in Path(cache_folder(), "oneblock").glob("machine-*.json")]
+    kept = [
+        json.loads(path.read_text())["spreads"] for path in Path(cache_folder(), "oneblock").glob("unwatched-*.json")
+    ]
     assert said["spreads"] in kept

@@ -104,6 +104,14 @@ def test_a_machine_is_known_in_all_environments(cache: Path) -> None:
     assert limits.cache_file(Environment({"cpu": "another"}, _HERE.software, {})) != cache
 
 
+def test_what_is_learnt_while_nobody_looks_is_not_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests beside others learn 6 GB/s of a machine that has 20; who measures must not be held against that."""
+    monkeypatch.setenv("ONEBLOCK_DISTURBANCE", "ignore")
+    unwatched = limits.cache_file(_HERE)
+    monkeypatch.delenv("ONEBLOCK_DISTURBANCE")
+    assert limits.cache_file(_HERE) != unwatched
+
+
 @pytest.mark.usefixtures("cache")
 def test_a_limit_that_others_disturbed_is_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """And asked for again by the next run; what a backend cannot do is learnt to be so."""
