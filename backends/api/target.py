@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import Any
 
 from oneblock.compilers import chips
@@ -73,6 +74,11 @@ class Target(str):
     def axes(self) -> dict[str, int]:
         """How many devices lie along each axis of the mesh: {"dp": 2, "tp": 4}; empty for one device."""
         return {} if self.mesh is None else {part[:2]: int(part[2:]) for part in self.mesh.split(",")}
+
+    @property
+    def devices(self) -> int:
+        """How many devices the mesh has: 1 without one."""
+        return prod(self.axes.values())
 
     @staticmethod
     def parse(text: str) -> Target:

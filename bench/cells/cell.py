@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,9 @@ class Cell:
 
     @cached_property
     def _keys(self) -> dict[str, Any]:
-        flat = _flatten(self)
+        flat: dict[str, Any] = {}
+        for field in fields(self):
+            flat |= _named(field.name, getattr(self, field.name))
         flat.pop("weights.path", None)
         return flat
 
@@ -149,15 +151,13 @@ def _target(target: Target) -> str:
     return f"{encoded}{at}{quote(mesh, safe=',').replace('-', '%2D')}"
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """The fields of a dataclass, and of those within it, by dotted names."""
+def _named(name: str, value: Any) -> dict[str, Any]:
+    """A value by its name; the fields of a dataclass, and of those within it, by dotted names."""
+    if not hasattr(value, "__dataclass_fields__"):
+        return {name: value}
     flat: dict[str, Any] = {}
-    for name in value.__dataclass_fields__:
-        inner = getattr(value, name)
-        if hasattr(inner, "__dataclass_fields__"):
-            flat |= _flatten(inner, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = inner
+    for inner in value.__dataclass_fields__:
+        flat |= _named(f"{name}.{inner}", getattr(value, inner))
     return flat
 
 

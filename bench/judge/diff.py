@@ -15,7 +15,8 @@ from oneblock.bench.judge.compare import Comparison, compare
 from oneblock.bench.judge.figures import Change, agree, changes, of_steps, whole
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import StageText, in_order, named, normal, opened
-from oneblock.bench.records.store import Store, StoreError
+from oneblock.bench.records.store import Store
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers.dialects import find, schedule
 from oneblock.workloads.ops.definitions import STEPS
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import prod
 from typing import NamedTuple
 
 from oneblock.bench.judge.roofline import bound
@@ -56,7 +55,7 @@ def estimates(record: Record) -> dict[Method, Estimate]:
     """
     found = {Method(one.name, one.kind): one for one in record.facts.estimates} if record.facts else {}
     least = bound(record.costs, record.limits)
-    if least is not None and record.limits is not None and devices(record) == 1:
+    if least is not None and record.limits is not None and record.cell.target.devices == 1:
         how = f"max(FLOPs / peak, compulsory bytes / bandwidth), by {least.by}; {record.limits.flops_by}"
         by = Method(ROOFLINE.name, record.limits.kind)
         found[by] = Estimate(by.name, least.seconds, how, by.kind)
@@ -67,8 +66,3 @@ def in_order(methods: Iterable[Method]) -> list[Method]:
     """Each once: those that are known, then the others by name."""
     found = set(methods)
     return [*(method for method in METHODS if method in found), *sorted(found - set(METHODS))]
-
-
-def devices(record: Record) -> int:
-    """How many devices the cell's mesh has."""
-    return prod(record.cell.target.axes.values())

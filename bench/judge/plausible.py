@@ -7,17 +7,32 @@ from typing import Any
 
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.units import seconds
-from oneblock.bench.judge.estimates import ROOFLINE, Method, devices, estimates
+from oneblock.bench.judge.estimates import Method
 from oneblock.bench.judge.roofline import bound
+from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Record
+from oneblock.compilers.api.kind import Kind
 
+ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 _ROUNDED = 0.99  # of a limit: an estimate has few digits
+
+
+def too_fast(record: Record) -> str | None:
+    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
+    least = bound(record.costs, record.limits)
+    if record.kind is not Kind.MEASURED or not record.launches or least is None:
+        return None
+    took = centre(record.samples("cold"))
+    if took * ABOVE_LIMIT >= least.seconds:
+        return None
+    best_ms = least.seconds * 1e3
+    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
 
 
 def below_roofline(record: Record) -> list[Doubt]:
     """One for each estimate that is shorter than what the limits of the chips allow, with all of them at work."""
-    least, chips = bound(record.costs, record.limits), devices(record)
+    least, chips = bound(record.costs, record.limits), record.cell.target.devices
     if least is None:
         return []
     limit_s = least.seconds / chips
@@ -38,15 +53,15 @@ def beyond_chips(records: Sequence[Record]) -> list[Record]:
 
     Each is held, method by method, against that of the same program on one chip, where it is among them.
     """
-    several = {_program(record) for record in records if devices(record) > 1}
+    several = {_program(record) for record in records if record.cell.target.devices > 1}
     if not several:  # which takes a second of ten thousand records
         return list(records)
-    alone = {_program(record): _times(record) for record in records if devices(record) == 1}
+    alone = {_program(record): _times(record) for record in records if record.cell.target.devices == 1}
     return [record.with_doubts(_gains(record, alone.get(_program(record), {}))) for record in records]
 
 
 def _gains(record: Record, before: dict[Method, float]) -> list[Doubt]:
-    chips, after = devices(record), _times(record)
+    chips, after = record.cell.target.devices, _times(record)
     gains = {method: before[method] / after[method] for method in after if method in before}
     return [
         Doubt(
@@ -67,6 +82,6 @@ def _program(record: Record) -> str:
 
 
 def _times(record: Record) -> dict[Method, float]:
-    """The estimates in seconds, but for the roofline itself."""
-    found = estimates(record).items()
-    return {method: one.seconds for method, one in found if method.name != ROOFLINE.name and one.seconds}
+    """What its compiler and our models estimate, in seconds."""
+    found = () if record.facts is None else record.facts.estimates
+    return {Method(one.name, one.kind): one.seconds for one in found if one.seconds}

@@ -7,20 +7,17 @@ from typing import NamedTuple
 
 from oneblock import workloads
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.judge.stats import centre
-from oneblock.bench.records.record import Costs, Limits, Record
+from oneblock.bench.records.record import Costs, Limits
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Workload
 from oneblock.workloads.ops.dtypes import dtype_of
 
-ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
 
-
-def costs(cell: Cell) -> Costs:
+def costs(case: Case, dtype: str) -> Costs:
     """FLOPs and bytes by step, and the bytes of the whole: every array in read once, every output written once."""
-    workload, itemsize = workloads.load(cell.case.workload), dtype_of(cell.dtype).itemsize
-    steps = tuple(workload.costs(cell.case, itemsize))
-    return Costs(sum(step.flops for step in steps), _elements(workload, cell.case) * itemsize, steps)
+    workload, itemsize = workloads.load(case.workload), dtype_of(dtype).itemsize
+    steps = tuple(workload.costs(case, itemsize))
+    return Costs(sum(step.flops for step in steps), _elements(workload, case) * itemsize, steps)
 
 
 def _elements(workload: Workload, case: Case) -> int:
@@ -28,9 +25,9 @@ def _elements(workload: Workload, case: Case) -> int:
     return sum(map(prod, (*shapes, *workload.outputs(case).values())))
 
 
-def reference_bytes(cell: Cell) -> int:
+def reference_bytes(case: Case, dtype: str) -> int:
     """The memory that the float64 reference needs: all arrays in the dtype, in float64, and the scores twice."""
-    case, itemsize, workload = cell.case, dtype_of(cell.dtype).itemsize, workloads.load(cell.case.workload)
+    itemsize, workload = dtype_of(dtype).itemsize, workloads.load(case.workload)
     attends = any(cost.step == "attention" for cost in workload.costs(case, itemsize))
     scores = case.B * case.config.heads * case.T * case.S if attends else 0
     return _elements(workload, case) * (itemsize + 8) + 2 * 8 * scores
@@ -49,18 +46,6 @@ def bound(costs: Costs, limits: Limits | None) -> Bound | None:
         return None
     compute, memory = costs.flops / limits.flops_per_s, costs.compulsory_bytes / limits.read_bytes_per_s
     return Bound(compute, "compute") if compute > memory else Bound(memory, "memory")
-
-
-def too_fast(record: Record) -> str | None:
-    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
-    least = bound(record.costs, record.limits)
-    if record.kind is not Kind.MEASURED or not record.launches or least is None:
-        return None
-    took = centre(record.samples("cold"))
-    if took * ABOVE_LIMIT >= least.seconds:
-        return None
-    best_ms = least.seconds * 1e3
-    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
 
 
 def stated_limits(cell: Cell) -> Limits | None:

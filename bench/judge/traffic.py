@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.estimates import devices
 from oneblock.bench.records.record import Record
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.traffic import Traffic
@@ -27,7 +26,7 @@ def against_least(record: Record) -> str:
     """The steady sum as a multiple of the compulsory bytes; empty of several devices, and where those are unknown."""
     _, traffic = listed(record)
     least = record.costs.compulsory_bytes
-    if devices(record) != 1 or not least:
+    if record.cell.target.devices != 1 or not least:
         return ""
     found = [f"{traffic.steady_bytes / least:.3f}x the compulsory {least:,}"]
     if traffic.first_call_bytes != traffic.steady_bytes:

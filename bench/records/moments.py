@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from oneblock.bench.records.store import StoreError, read_record
+from oneblock.bench.records.store import read_record
+from oneblock.bench.records.texts import StoreError
 
 _STAMP = re.compile(r"\.(\d{8}T\d{6}\.\d{3}Z)(~\d+)?\.json")  # in the name of a record's file
 

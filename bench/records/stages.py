@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import ArtifactRef, Record
-from oneblock.bench.records.store import Store, StoreError
+from oneblock.bench.records.store import Store
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers.dialects import Context, Lines, StageName, Steps, context, normalised, opcode, read
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.nearest import unknown

@@ -1,15 +1,13 @@
 """A directory of records: append-only, one file each, and safe against being killed at any moment.
 
 RECORDS/NAME.IDENTITY.TIME.json     a record, written to a temporary name and renamed
-RECORDS/artifacts/SHA256.txt        lowering stages, under their hash
+RECORDS/artifacts/SHA256.txt        lowering stages, under their hash (`texts.py`)
 RECORDS/.partial/IDENTITY/N.json    the launches of a cell that is not finished
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import os
 import re
 import shutil
@@ -21,19 +19,14 @@ from typing import Any
 
 from pydantic_core import to_json as dump
 
-from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain, write_whole
+from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain
 from oneblock.bench.records.names import file_name
 from oneblock.bench.records.reading import NoRecord, made_of, without_collection
-from oneblock.bench.records.record import ArtifactRef, Record
-from oneblock.compilers import Artifact
+from oneblock.bench.records.record import Record
+from oneblock.bench.records.texts import StoreError, Texts
 from oneblock.compilers.api.files import read_plain
 
 _IDENTITY = re.compile(r"\.([0-9a-f]{16})(?=\.)")  # in the name of a record's file
-LARGEST_TEXT_BYTES = 2**29  # of one stage; all passes of a large program are some hundred MB together
-
-
-class StoreError(Exception):
-    """A records directory, or a file in it, that cannot be used; the message says what to do."""
 
 
 class Unreadable(StoreError):
@@ -81,11 +74,8 @@ def read_all(paths: Iterable[Path], read: Callable[[Path], Record]) -> tuple[lis
     return found, problems
 
 
-class Store:
-    """The records directory. It need not exist until something is written."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+class Store(Texts):
+    """The records directory, with the texts of their stages. It need not exist until something is written."""
 
     def files(self) -> list[Path]:
         """Every file that should be a record, by name."""
@@ -117,7 +107,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Fail now rather than after the first measurement."""
-        self._write(self.directory / ".probe", b"")
+        self.write(self.directory / ".probe", b"")
         (self.directory / ".probe").unlink(missing_ok=True)
 
     def add(self, record: Record) -> Path:
@@ -137,7 +127,7 @@ class Store:
         for path in map(self.directory.joinpath, chain([f"{name}.json"], again)):
             if not path.exists():
                 with contextlib.suppress(FileExistsError):  # another run took the name just now: the next is tried
-                    self._write(path, raw, over=False)
+                    self.write(path, raw, over=False)
                     break
         shutil.rmtree(self.directory / ".partial" / identity, ignore_errors=True)
         return path
@@ -146,46 +136,9 @@ class Store:
         """Whether a record that was written is there, as far as sizes tell, and the texts of its stages with it."""
         return is_plain(path, len(to_json(record))) and all(map(self.has_text, record.artifacts))
 
-    def add_artifact(self, artifact: Artifact) -> ArtifactRef:
-        """Keep a stage's text under its hash; a file of that name with another text, as one that was cut, is replaced.
-
-        What is no file of that name, such as a link, is in the way: StoreError.
-        """
-        raw = artifact.text.encode()
-        ref = ArtifactRef(artifact.stage, artifact.dialect, hashlib.sha256(raw).hexdigest(), len(raw))
-        try:
-            self.text(ref)
-        except StoreError:
-            self._write(self.artifact_path(ref.sha256), raw)
-        return ref
-
-    def artifact_path(self, sha256: str) -> Path:
-        """Where the text of that hash is kept."""
-        return self.directory / "artifacts" / f"{sha256}.txt"
-
-    def has_text(self, ref: ArtifactRef) -> bool:
-        """Whether a file of its name and size is there, whose text `text` compares with the hash."""
-        return is_plain(self.artifact_path(ref.sha256), ref.bytes)
-
-    def text(self, ref: ArtifactRef) -> str:
-        """A stage's text; StoreError where it is gone, or is not the one that its record is of."""
-        path = self.artifact_path(ref.sha256)
-        try:
-            raw = read_plain(path, min(ref.bytes, LARGEST_TEXT_BYTES))
-        except FileNotFoundError as error:
-            raise StoreError(f"{path}: the stage's text is gone; `oneblock run --again` writes it anew") from error
-        except OSError as error:
-            raise StoreError(f"{path}: the stage's text cannot be read: {error.strerror}") from error
-        if hashlib.sha256(raw).hexdigest() != ref.sha256:
-            raise StoreError(
-                f"{path}: expected the text of that hash, got another: it was cut off or changed; "
-                "`oneblock run --again` writes it anew"
-            )
-        return raw.decode(errors="replace")
-
     def add_partial(self, identity: str, index: int, raw: bytes) -> None:
         """Keep what one launch measured until its cell is finished."""
-        self._write(self.directory / ".partial" / identity / f"{index}.json", raw)
+        self.write(self.directory / ".partial" / identity / f"{index}.json", raw)
 
     def partials(self, identity: str) -> dict[int, bytes]:
         """The launches kept so far, by index; what is no plain file of such a name is none."""
@@ -195,18 +148,3 @@ class Store:
                 with contextlib.suppress(OSError):
                     found[int(path.stem)] = read_plain(path, LARGEST_RECORD_BYTES)
         return found
-
-    def _write(self, path: Path, raw: bytes, *, over: bool = True) -> None:
-        """All of it or nothing, within the directory: a folder of it that is a link would lead out of it.
-
-        Unless `over`, FileExistsError where something has the name.
-        """
-        try:
-            for inside in path.relative_to(self.directory).parents[:-1]:
-                if (self.directory / inside).is_symlink():
-                    raise OSError(errno.ELOOP, f"{inside} is a link, which may lead anywhere")
-            write_whole(path, raw, over=over)
-        except OSError as error:
-            if not over and isinstance(error, FileExistsError) and os.path.lexists(path):
-                raise
-            raise StoreError(f"{path.parent}: cannot be written to: {error.strerror}; give another with -o") from error

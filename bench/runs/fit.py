@@ -44,7 +44,7 @@ def sized(cell: Cell, axis: str, n: int) -> Cell:
 def fit(cell: Cell, axis: str, bounds: Bounds, tell: Tell) -> Fit:
     """Double until it does not fit, then bisect; what fails for another reason is left to the run, which says why."""
     pair = (cell.backend, cell.target)
-    if pair not in not_run_here([cell], bounds):
+    if pair not in not_run_here([pair], bounds):
         raise Refused(
             f"--fit asks a compiler for a device that is elsewhere, and {cell.backend} runs {cell.target} here: name "
             "what to compile for, e.g. --backend xla_tpu --target tpu:v5e"

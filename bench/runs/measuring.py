@@ -1,15 +1,20 @@
-"""Measuring a cell once and having its answers judged; and the references, of which a run computes each once."""
+"""One launch of a cell: its reference, the process that measures it, and the verdict on what that answered."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
 from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.judge.roofline import reference_bytes
+from oneblock.bench.records.disturbance import Pace
+from oneblock.bench.records.environment import last_level_cache_bytes
 from oneblock.bench.records.record import Status
+from oneblock.bench.runs.partials import Partial
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
@@ -17,6 +22,7 @@ from oneblock.bench.worker.judge_job import Judged, JudgeJob
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.measure_job import ANSWERED, Measured, MeasureJob
 from oneblock.bench.worker.watch import Bounds, Listener
+from oneblock.compilers import Detail
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class References:
         return self.found[cell.question]
 
     def _compute(self, cell: Cell, path: Path, listen: Listener) -> Reference:
-        needed = reference_bytes(cell)
+        needed = reference_bytes(cell.case, cell.dtype)
         if needed > self.bounds.memory_bytes:
             reason = (
                 f"the float64 reference alone needs {needed / 2**30:.1f} GiB, "
@@ -59,6 +65,53 @@ class References:
         golden = path.read_bytes()
         path.unlink()
         return Reference(outcome, golden)
+
+
+_NONE = Reference(Outcome(Status.PASSED, result=Proof(0)))  # of what is only compiled
+
+
+@dataclass
+class Measuring:
+    """What the launches of a run share: its folder, compilers' caches and references in it, and where stages go."""
+
+    tier: Tier
+    bounds: Bounds
+    records: Path
+    folder: Path
+    detail: Detail = Detail.DEFAULT
+    stop: Event = field(default_factory=Event)
+    references: References = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.references = References(self.bounds)
+
+    def launch(self, cell: Cell, index: int, *, here: bool, best: Pace | None, listen: Listener) -> Partial:
+        """Launch `index` of a cell, which a device that is `here` runs, or which is only compiled."""
+        self.folder.mkdir(exist_ok=True)  # a backend may have removed it: that is not the next one's fault
+        reference = self.references.of(cell, self.folder, listen) if here else _NONE
+        if reference.outcome.result is None:
+            return Partial(reference.outcome.ending(), 0)
+        caches = self.folder / cell.key
+        cold = index < self.tier.processes  # the first round: nothing compiled before may help
+        if cold:
+            shutil.rmtree(caches, ignore_errors=True)
+        job = MeasureJob(
+            cell=cell,
+            tier=self.tier.name,
+            answers=str(self.folder / f"{cell.key}.answers.npz") if here else None,
+            index=index,
+            cold_compile=cold or not caches.exists(),
+            flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
+            records=str(self.records.resolve()) if index == 0 else None,
+            detail=self.detail,
+            weights_sha256=reference.weights_sha256,
+            best=best,
+        )
+        if here:
+            outcome = measure(job, reference, self.bounds, caches, listen, self.stop)
+        else:
+            outcome = launch(job, self.bounds, caches, listen, self.stop)
+        return Partial(outcome, reference.outcome.result.wrong_tried)
 
 
 def measure(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.worker.events import Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import launch
@@ -16,9 +15,9 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 
 
-def not_run_here(cells: Iterable[Cell], bounds: Bounds) -> set[tuple[str, Target]]:
-    """The cells' (backend, target) that run nothing: compiled for a device that is elsewhere, or refused."""
-    pairs = list(dict.fromkeys((cell.backend, cell.target) for cell in cells if cell.target != "cpu"))
+def not_run_here(wanted: Iterable[tuple[str, Target]], bounds: Bounds) -> set[tuple[str, Target]]:
+    """The (backend, target) that run nothing: compiled for a device that is elsewhere, or refused."""
+    pairs = [pair for pair in dict.fromkeys(wanted) if pair[1] != "cpu"]
     by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
     found = [row for asked in by_backend.values() for row in _probe_together([], bounds, asked)[0]]
     runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}

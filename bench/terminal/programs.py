@@ -11,7 +11,7 @@ from rich.text import Text
 
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import Head, kinds, program
-from oneblock.bench.judge.estimates import Method, devices, estimates, in_order
+from oneblock.bench.judge.estimates import Method, estimates, in_order
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal import traffic as _traffic
 from oneblock.bench.terminal.calls import programs
@@ -61,7 +61,7 @@ def _row(record: Record, shown: Sequence[Method]) -> list[str | Text]:
     row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
     if facts is None:
         return row
-    chips, costs, least = devices(record), record.costs, record.costs.compulsory_bytes
+    chips, costs, least = record.cell.target.devices, record.costs, record.costs.compulsory_bytes
     declared = own_kernels(facts) > 0  # of kernels of one's own no operations are seen
     row += [
         "" if facts.flops is None else f"{facts.flops / 1e9:.4g}" + "+" * declared,

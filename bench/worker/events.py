@@ -100,12 +100,12 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NextInput:
     """It asks for an input that it has never seen: {"seed": ..., "elder": ...} is the answer."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
     twin: bool  # whether as the twin of one before
-    event: Literal["wanted"] = "wanted"
+    event: Literal["next_input"] = "next_input"
 
 
 @dataclass(frozen=True)
@@ -135,5 +135,5 @@ class Answer:
     event: Literal["outcome"] = "outcome"
 
 
-Question = Wanted | Held | Window  # to which the parent answers with a line of JSON
+Question = NextInput | Held | Window  # to which the parent answers with a line of JSON
 Event = Phase | Probing | ProbeRow | Task | Trying | Tried | Question | Answer

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from oneblock.bench.worker.events import Held, Question, Wanted, Window
+from oneblock.bench.worker.events import Held, NextInput, Question, Window
 from oneblock.bench.worker.unseen import Unseen
 
 _KEPT_BYTES = 64 * 2**20  # of answers in all, if that is more than `least`
@@ -33,7 +33,7 @@ class Examiner:
 
     def hear(self, question: Question, at_s: float) -> dict[str, Any]:
         """The answer to a question that came at that time of ours."""
-        if isinstance(question, Wanted):
+        if isinstance(question, NextInput):
             return self._next(question.twin)
         if isinstance(question, Held):
             return {"place": self._place(question.nbytes)}

@@ -14,7 +14,7 @@ from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Count, Phase
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.bench.worker.trial import read_answers
+from oneblock.bench.worker.trial import FIRST, LAST, read_answers
 from oneblock.bench.worker.unseen import Unseen
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import Named
@@ -23,7 +23,6 @@ from oneblock.workloads.answers.reference import Golden, check_weights
 from oneblock.workloads.answers.verdict import Check, check
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 
-FIRST, LAST = "first", "last"  # the answers to input 0, before and after all that is timed
 _WITHIN_S = 0.25  # answers are judged for so long, and `least` of them however long it takes
 
 
@@ -61,7 +60,7 @@ class JudgeJob(Job[Judged]):
         if worst.passed:
             return Outcome(Status.PASSED, result=Judged(worst, timed))
         why = "it is the answer to another input" if place and _is_anothers(place, answers) else worst.why
-        inputs = dict(self.kept)[place].arrays(workload, self.cell) if place else self.cell.input_arrays(workload)
+        inputs = self._inputs(workload, dict(self.kept)[place]) if place else self.cell.input_arrays(workload)
         return self._wrong(worst, timed, f"right before the timed loop and wrong in it: {why}", inputs)
 
     def _wrong(self, worst: Check, timed: int, reason: str, inputs: Named) -> Outcome[Judged]:
@@ -90,8 +89,11 @@ class JudgeJob(Job[Judged]):
                 return verdict, timed, place
         return verdict, timed, None
 
+    def _inputs(self, workload: Workload, unseen: Unseen) -> Named:
+        return unseen.arrays(workload, self.cell.case, self.cell.dtype)
+
     def _check(self, golden: Golden, workload: Workload, exact: Named, unseen: Unseen, got: Named) -> Check:
-        inputs = {name: x.astype(np.float64) for name, x in unseen.arrays(workload, self.cell).items()}
+        inputs = {name: x.astype(np.float64) for name, x in self._inputs(workload, unseen).items()}
         reference = workload.program(NumpyOps(), self.cell.case, exact | inputs)
         return check(got, reference, golden.answers[0].allowances, self.cell.dtype)
 

@@ -13,15 +13,14 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.records.disturbance import Disturbance, Pace
 from oneblock.bench.records.record import ArtifactRef, Launch, Status
-from oneblock.bench.records.store import Store
+from oneblock.bench.records.texts import Texts
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.bench.worker.judge_job import FIRST, LAST
 from oneblock.bench.worker.sampling import time_calls
 from oneblock.bench.worker.timing import Asked, Disturbed, time_launch
-from oneblock.bench.worker.trial import NotInHand, Trial
+from oneblock.bench.worker.trial import FIRST, LAST, NotInHand, Trial
 from oneblock.compilers import Detail
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Facts, Memory
@@ -129,7 +128,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     if compiled.executable is None:
         return ended(Status.COMPILED, measured, "no device here to run it on")
     assert job.answers is not None, "what is run gives answers"
-    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(workload, cell))
+    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(workload, cell.case, cell.dtype))
     args = trial.args(cell.input_arrays(workload))
     emit(Phase("checking"))
     trial.keep(FIRST, time_calls(trial.executable, args)[1])
@@ -168,5 +167,5 @@ def _lowered(compiled: Compiled, job: MeasureJob) -> Measured:
     """The stages, kept beside the records, and the facts read off them; nothing where they are not wanted."""
     if job.records is None:
         return Measured()
-    made, store = compiled.capture(job.detail), Store(Path(job.records))
-    return Measured(tuple(map(store.add_artifact, made.artifacts)), made.facts)
+    made, texts = compiled.capture(job.detail), Texts(Path(job.records))
+    return Measured(tuple(map(texts.add_artifact, made.artifacts)), made.facts)

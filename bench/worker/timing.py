@@ -18,10 +18,9 @@ from oneblock.bench.records.disturbance import Disturbance, Pace
 from oneblock.bench.records.record import Launch
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
-from oneblock.bench.worker.judge_job import LAST
 from oneblock.bench.worker.sampling import Series, calls_for, quiet, series, time_calls, warm_up
 from oneblock.bench.worker.surroundings import Sample, Surroundings
-from oneblock.bench.worker.trial import Trial
+from oneblock.bench.worker.trial import LAST, Trial
 
 
 @dataclass(frozen=True)

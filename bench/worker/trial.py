@@ -21,12 +21,13 @@ from oneblock.backends.api.backend import Executable
 from oneblock.bench.records.in_hand import Around, InHand
 from oneblock.bench.worker import channel
 from oneblock.bench.worker.contention import waited_s
-from oneblock.bench.worker.events import Held, Question, Wanted, Window
+from oneblock.bench.worker.events import Held, NextInput, Question, Window
 from oneblock.bench.worker.sampling import time_calls
 from oneblock.bench.worker.surroundings import Sample, as_it_comes
 from oneblock.bench.worker.unseen import Unseen
 from oneblock.workloads.answers.arrays import Named
 
+FIRST, LAST = "first", "last"  # the answers to input 0, before and after all that is timed
 _WINDOW_S = 0.02  # of calls at least, against which a message's way is short
 _MOST_IN_WINDOW = 100
 _FRESH = 10  # inputs of which a call is timed new, seen and again
@@ -89,7 +90,7 @@ class Trial:
         self.after_waited_s.append(_waited([before, waited_s()]))
 
     def _next(self, *, twin: bool) -> Unseen:
-        return Unseen(**self.ask(Wanted(twin)))
+        return Unseen(**self.ask(NextInput(twin)))
 
     def _call(
         self, around: list[Around], unseen: Unseen, taken: Taken, between: Callable[[], None] | None = None

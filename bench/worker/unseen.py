@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneblock.bench.cells.cell import Cell
-from oneblock.workloads._workload import Workload
+from oneblock.workloads._workload import Case, Workload
 from oneblock.workloads.answers.arrays import Named, make_inputs
 
 
@@ -19,12 +18,12 @@ class Unseen:
     seed: int
     elder: int | None = None  # the seed of the one that it is a twin of
 
-    def arrays(self, workload: Workload, cell: Cell) -> Named:
-        """The inputs by name, in the cell's dtype."""
-        own = make_inputs(workload, cell.case, cell.dtype, self.seed)
+    def arrays(self, workload: Workload, case: Case, dtype: str) -> Named:
+        """The inputs by name, in the dtype."""
+        own = make_inputs(workload, case, dtype, self.seed)
         if self.elder is None:
             return own
-        twin, main = make_inputs(workload, cell.case, cell.dtype, self.elder), workload.main_input
+        twin, main = make_inputs(workload, case, dtype, self.elder), workload.main_input
         rows, others = (arrays[main].reshape(-1, arrays[main].shape[-1]) for arrays in (twin, own))
         row = self.seed % len(rows)
         rows[row] = others[row]

@@ -18,7 +18,6 @@ from _figure import FLUSH_BYTES, Conditions, answer, ask, asked, compiling_backe
 
 from oneblock import backends, workloads
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.cell import Cell
 from oneblock.bench.judge.roofline import costs
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.worker.ceilings import host_read_bytes_per_s
@@ -50,7 +49,7 @@ def child(backend_name: str, config: str, S: int, dtype: str, batches: int, call
                 batch.append(time_calls(executable, args)[0])
             cold_s.append(batch)
             reads.append(host_read_bytes_per_s(default_threads()))
-    nbytes = costs(Cell(case, dtype, backend_name, ops_set, Target("cpu"))).compulsory_bytes
+    nbytes = costs(case, dtype).compulsory_bytes
     rates = [nbytes / median(batch) for batch in cold_s]
     around = [(before + after) / 2 for before, after in pairwise(reads)]
     fraction = median(rate / read for rate, read in zip(rates, around, strict=True))

@@ -80,7 +80,8 @@ def made(cell: Cell, like: Record, rng: random.Random) -> Record:
     found = software_of(cell.case.workload, cell.backend, cell.ops_set, str(cell.target))
     day = f"2026-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}T{rng.randint(0, 23):02}:{rng.randint(0, 59):02}"
     return replace(
-        like, cell=cell, launches=launches, costs=costs(cell), environment=replace(like.environment, software=found),
+        like, cell=cell, launches=launches, costs=costs(cell.case, cell.dtype),
+        environment=replace(like.environment, software=found),
         created=f"{day}:{rng.randint(0, 59):02}.{rng.randint(0, 999):03}Z", family=cell.case.config.family,
     )  # fmt: skip
 

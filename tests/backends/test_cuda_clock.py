@@ -30,7 +30,8 @@ from oneblock.bench.commands.show import _details
 from oneblock.bench.judge.doubts import doubts, timers_apart
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import SCHEMA, Launch
-from oneblock.bench.records.store import StoreError, read_record, to_json
+from oneblock.bench.records.store import read_record, to_json
+from oneblock.bench.records.texts import StoreError
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.timing import Asked, time_launch
 from oneblock.bench.worker.trial import Trial
@@ -486,7 +487,10 @@ def test_a_launch_asks_for_what_its_tier_wants(
     told, examiner = Told(compiled.executable), Examiner(least=1)
     asked = Asked(cell, replace(SMOKE, energy_window_s=window_s), 0, True, 2**20, None)
     trial = Trial(
-        told, weights, lambda unseen: unseen.arrays(workload, cell), lambda question: examiner.hear(question, 0.0)
+        told,
+        weights,
+        lambda unseen: unseen.arrays(workload, cell.case, cell.dtype),
+        lambda question: examiner.hear(question, 0.0),
     )
     made = time_launch(asked, trial, trial.args(cell.input_arrays(workload)), 0.0, 0.0)
     assert told.asked == ["state", "series", "state", *energy, "timers"]

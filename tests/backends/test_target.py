@@ -12,7 +12,8 @@ import pytest
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.records.reading import adapter
-from oneblock.bench.records.store import StoreError, read_record, to_json
+from oneblock.bench.records.store import read_record, to_json
+from oneblock.bench.records.texts import StoreError
 from oneblock.bench.worker.launch import to_data
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.main import read_job

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench.records.store import StoreError, read_record
+from oneblock.bench.records.store import read_record
+from oneblock.bench.records.texts import StoreError
 from tests.helpers.oneblock_process import COMMAND, MARK, orphans
 
 NORM = ("run", "norm", "--preset", "tiny", "--phase", "prefill", "-T", "8", "--ops", "plain")

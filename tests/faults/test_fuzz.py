@@ -29,7 +29,8 @@ from oneblock.bench.commands.run import COMMAND as RUN
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.bundle import unpack
 from oneblock.bench.records.command import run_command
-from oneblock.bench.records.store import StoreError, read_record
+from oneblock.bench.records.store import read_record
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers import dialects
 from oneblock.compilers.nki.restricted import check
 from oneblock.compilers.nki.rules import RuleError

@@ -15,7 +15,8 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker import judge_job
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.judge_job import FIRST, Judged, JudgeJob
+from oneblock.bench.worker.judge_job import Judged, JudgeJob
+from oneblock.bench.worker.trial import FIRST
 from oneblock.workloads._workload import Case
 from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
 from oneblock.workloads.answers.overflow import overflow

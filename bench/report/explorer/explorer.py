@@ -20,7 +20,8 @@ from oneblock.bench.format.text import plain
 from oneblock.bench.judge.steps import NONE, counted, table
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
-from oneblock.bench.records.store import Store, StoreError
+from oneblock.bench.records.store import Store
+from oneblock.bench.records.texts import StoreError
 from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares

@@ -9,7 +9,8 @@ from typing import Any
 
 from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import Record
-from oneblock.bench.records.store import Problem, Store, StoreError
+from oneblock.bench.records.store import Problem, Store
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers.dialects import StageName, find
 
 Sources = Iterable[tuple[str, Record, Store]]  # (the name of the record's file, the record, where its texts are)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from oneblock.bench.judge.estimates import Method, devices, estimates
+from oneblock.bench.judge.estimates import Method, estimates
 from oneblock.bench.report.rows.calls import PageCalls, page_calls
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.terminal.programs import own_kernels
@@ -24,7 +24,7 @@ class Entry:
     @cached_property
     def chips(self) -> int:
         """How many devices the program runs on."""
-        return devices(self.row.record)
+        return self.row.record.cell.target.devices
 
     @cached_property
     def estimates(self) -> dict[Method, Estimate]:

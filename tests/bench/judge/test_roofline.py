@@ -45,23 +45,25 @@ def test_the_bytes_of_ours_are_their_arrays_y_and_in_decode_the_caches(c: Case) 
     specs = workloads.load(c.workload).specs(c)
     size = {name: 2 if name.endswith("_cache") and c.phase is Phase.DECODE else 1 for name in specs}
     elements = sum(many * prod(specs[name].shape) for name, many in size.items())
-    found = costs(replace(CELL, case=c, dtype="bfloat16")).compulsory_bytes
+    found = costs(c, "bfloat16").compulsory_bytes
     assert found == 2 * (elements + c.B * c.T * c.config.width)
 
 
 def test_the_outputs_of_a_workload_are_those_that_it_states(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = of(ROWS, monkeypatch)
     x = cell.case.B * cell.case.T * C
-    assert costs(cell).compulsory_bytes == 4 * (x + C + x + cell.case.B * C), "x, weight, page_cache and the row"
+    assert costs(cell.case, cell.dtype).compulsory_bytes == 4 * (x + C + x + cell.case.B * C), (
+        "x, weight, page_cache and the row"
+    )
 
 
 def test_a_workload_that_attends_needs_room_for_its_scores_whatever_it_is_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     attention = replace(CELL, case=case("attention"))
-    needs = reference_bytes(attention)
+    needs = reference_bytes(attention.case, attention.dtype)
     same = of(replace(workloads.load("attention"), name="mine"), monkeypatch)
-    assert reference_bytes(replace(same, case=replace(attention.case, workload="mine"))) == needs
+    assert reference_bytes(replace(attention.case, workload="mine"), same.dtype) == needs
     assert needs > 2 * 8 * attention.case.B * attention.case.config.heads * attention.case.T * attention.case.S
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.files import write_asked, write_whole
-from oneblock.bench.records.store import Store, StoreError, to_json
+from oneblock.bench.records.store import Store, to_json
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers import Artifact, Stage
 from oneblock.compilers.api.files import read_plain
 from tests.bench.report.test_report import record

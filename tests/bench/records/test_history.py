@@ -24,7 +24,8 @@ from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.judge.compare import compare
 from oneblock.bench.records.doubt import Cause
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Status
-from oneblock.bench.records.store import Store, StoreError, read_record, to_json
+from oneblock.bench.records.store import Store, read_record, to_json
+from oneblock.bench.records.texts import StoreError
 from oneblock.bench.report.rows.cells import cell_row
 from oneblock.bench.report.study import Study
 from oneblock.compilers.api.call import Column, ToldCall

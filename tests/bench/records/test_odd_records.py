@@ -23,7 +23,8 @@ from oneblock.bench.commands.diff import COMMAND as DIFF
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.text import visible
-from oneblock.bench.records.store import StoreError, read_record, to_json
+from oneblock.bench.records.store import read_record, to_json
+from oneblock.bench.records.texts import StoreError
 from oneblock.bench.report.page import render
 from oneblock.bench.report.rows.cells import cell_row
 from oneblock.bench.report.study import Study

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from oneblock.bench.records.sound import unsound
-from oneblock.bench.records.store import Store, StoreError, read_record, to_json
+from oneblock.bench.records.store import Store, read_record, to_json
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.api.traffic import Traffic
 from tests.helpers.traffic_records import END, HEAD, SMALL, STEPS, TRAFFIC, WEIGHT, X, Y, listed

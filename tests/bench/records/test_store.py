@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.records.find import newest
-from oneblock.bench.records.store import Store, StoreError, to_json
+from oneblock.bench.records.store import Store, to_json
+from oneblock.bench.records.texts import StoreError
 from tests.bench.report.test_report import record
 
 

@@ -63,7 +63,7 @@ def record(backend: str = "reference", ops_set: str = "plain", T: int = 16, cold
     return Record(
         schema=SCHEMA, created="2026-01-01T00:00:00.000Z", cell=cell, tier="smoke", status=Status.PASSED,
         kind=Kind.MEASURED, device="cpu", reason=None, hint=None, log_tail=(), check=Check((output,)),
-        wrong_answers_rejected=13, costs=costs(cell), limits=Limits(4e11, "torch_eager", 1.4e10),
+        wrong_answers_rejected=13, costs=costs(cell.case, cell.dtype), limits=Limits(4e11, "torch_eager", 1.4e10),
         launches=(launch(cold_s=cold_s), launch(1, cold_s)), doubts=(), artifacts=(),
         environment=ENVIRONMENT, order_seed=0,
     )  # fmt: skip

@@ -26,7 +26,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, axis: str, fits: Callable[[int], b
         return fits(asked[-1])
 
     monkeypatch.setattr(fit, "_fits", answer)
-    monkeypatch.setattr(fit, "not_run_here", lambda cells, bounds: {(cell.backend, cell.target) for cell in cells})
+    monkeypatch.setattr(fit, "not_run_here", lambda pairs, bounds: set(pairs))
     found = fit.fit(CELL, axis, Bounds(threads=1, timeout_s=1.0, memory_bytes=1), lambda cell, what: None)
     assert len(set(asked)) == len(asked), "a size was compiled twice"
     return found, len(asked)

@@ -15,7 +15,7 @@ from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.records.disturbance import Disturbance
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store
-from oneblock.bench.runs import run
+from oneblock.bench.runs import measuring
 from oneblock.bench.runs.limits import LimitsBook
 from oneblock.bench.runs.run import Run
 from oneblock.bench.worker.golden_job import Proof
@@ -36,7 +36,8 @@ CELLS = [Cell(case("norm"), dtype, "reference", "plain", Target("cpu")) for dtyp
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The dtypes of the cells that were launched, in order; the machine's limits are not learnt."""
     monkeypatch.setattr(LimitsBook, "learn", lambda *_: None)
-    monkeypatch.setattr(run.References, "of", lambda *_: run.Reference(Outcome(Status.PASSED, result=Proof(1))))
+    known = measuring.Reference(Outcome(Status.PASSED, result=Proof(1)))
+    monkeypatch.setattr(measuring.References, "of", lambda *_: known)
     return []
 
 
@@ -45,7 +46,7 @@ def go(monkeypatch: pytest.MonkeyPatch, launches: list[str], folder: Path, answe
         launches.append(job.cell.dtype)
         return next(answers[job.cell.dtype])
 
-    monkeypatch.setattr(run, "measure", measure)
+    monkeypatch.setattr(measuring, "measure", measure)
     made = Run(CELLS, TIERS["smoke"], Store(folder), Bounds(1, 10.0, 2**30))
     made.go(lambda _: None)
     return made
@@ -85,7 +86,7 @@ def test_the_next_run_tries_again(monkeypatch: pytest.MonkeyPatch, launches: lis
 
 def test_a_worker_that_tells_of_no_disturbance_was_not_disturbed() -> None:
     """Nor may it have a time beside it: a plug-in answers on the same line."""
-    job: Any = run.MeasureJob(CELLS[0], "smoke", None, 0, True, 0, None)
+    job: Any = measuring.MeasureJob(CELLS[0], "smoke", None, 0, True, 0, None)
     assert "no account of what disturbed" in str(job.fault(replace(_DISTURBED, result=Measured())))
     both = replace(_DISTURBED, result=Measured(disturbance=_SEEN, launch=LAUNCH))
     assert "disturbed, and a launch" in str(job.fault(both))

@@ -7,7 +7,7 @@ import numpy as np
 from oneblock import workloads
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.worker.events import Held, Wanted, Window
+from oneblock.bench.worker.events import Held, NextInput, Window
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.unseen import Unseen
 from tests.helpers.cases import case
@@ -17,13 +17,13 @@ def asked(examiner: Examiner, times: int, nbytes: int) -> list[int | None]:
     """The places of so many answers."""
     places = []
     for _ in range(times):
-        examiner.hear(Wanted(twin=False), 0.0)
+        examiner.hear(NextInput(twin=False), 0.0)
         places.append(examiner.hear(Held(nbytes), 0.0)["place"])
     return places
 
 
 def test_no_input_comes_twice() -> None:
-    seeds = [Examiner(1).hear(Wanted(twin=False), 0.0)["seed"] for _ in range(100)]
+    seeds = [Examiner(1).hear(NextInput(twin=False), 0.0)["seed"] for _ in range(100)]
     assert len(set(seeds)) == 100
 
 
@@ -39,12 +39,12 @@ def test_answers_are_kept_within_bounds_and_any_may_be_the_last_to_be_dropped() 
 def test_a_twin_differs_from_its_elder_in_one_row() -> None:
     examiner, workload = Examiner(least=1), workloads.load("mlp")
     cell = Cell(case("mlp", n=16), "float32", "reference", "plain", Target("cpu"))
-    assert examiner.hear(Wanted(twin=True), 0.0)["elder"] is None, "the first has none"
-    elder = Unseen(**examiner.hear(Wanted(twin=False), 0.0))
-    twin = Unseen(**examiner.hear(Wanted(twin=True), 0.0))
+    assert examiner.hear(NextInput(twin=True), 0.0)["elder"] is None, "the first has none"
+    elder = Unseen(**examiner.hear(NextInput(twin=False), 0.0))
+    twin = Unseen(**examiner.hear(NextInput(twin=True), 0.0))
     assert twin.elder in [one.seed for one in examiner.asked]
     twin = Unseen(twin.seed, elder.seed)
-    ones = (one.arrays(workload, cell)[workload.main_input].reshape(-1, 64) for one in (elder, twin))
+    ones = (one.arrays(workload, cell.case, cell.dtype)[workload.main_input].reshape(-1, 64) for one in (elder, twin))
     differ = np.any(np.not_equal(*ones), axis=1)
     assert differ.sum() == 1
 
