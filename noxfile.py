@@ -23,6 +23,10 @@ TOOLS = ("build", "nox", "uv", "virtualenv")
 # What stands for a device where there is none.
 COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1"}
 CONTRACT = "tests/contract/test_backends.py"
+# Of the answers a few that stand for all, and all that is asked besides; `backend(NAME)` asks for every answer.
+FEW = "(few or not right_answer)"
+# Where a program takes seconds to compile, of the parts of a block those in bfloat16, whose errors show most.
+FEWER = "(few and (block or bfloat16) or not right_answer)"
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -119,9 +123,7 @@ def torch(session: nox.Session) -> None:
     names = ("torch_eager", "torch_inductor")
     install(session, *needs(*names), *group("test"), *group("authority"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    # Inductor takes ten seconds for a program: of the answers a few, and `backend(torch_inductor)` asks for all.
-    few = "torch_eager or torch_inductor and (few or not right_answer)"
-    session.run("pytest", CONTRACT, "-k", few, *session.posargs, env=env)
+    session.run("pytest", CONTRACT, "-k", f"torch_eager or torch_inductor and {FEWER}", *session.posargs, env=env)
     files = test_files("authority", "neuron_torch", "bisect_inductor")
     session.run("pytest", *files, *session.posargs, env=env)
 
@@ -133,8 +135,7 @@ def xla(session: nox.Session) -> None:
     install(session, *needs(*names), *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     contract = (CONTRACT, "-nauto", "-k")
-    # All compile for the CPU with one XLA: of two the parts of a block are asked in bfloat16, whose errors show most.
-    few = "jax_xla or (pallas_tpu or torch_tpu) and (not right_answer or block or bfloat16)"
+    few = f"jax_xla and {FEW} or (pallas_tpu or torch_tpu) and {FEWER}"  # all compile for the CPU with one XLA
     session.run("pytest", *contract, few, *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
@@ -149,9 +150,8 @@ def triton(session: nox.Session) -> None:
     install(session, *needs(*names), *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     contract = (CONTRACT, "-nauto", "-k")
-    # Inductor takes ten seconds for a program: of the answers a few, and `backend(inductor_gpu)` asks for all.
-    few = "triton_kernels or inductor_gpu and (not right_answer or block-ragged-prefill-bfloat16)"
-    session.run("pytest", *contract, few, *session.posargs, env=env)
+    one = "(block-ragged-prefill-bfloat16 or not right_answer)"  # Inductor takes ten seconds for a program
+    session.run("pytest", *contract, f"triton_kernels and {FEW} or inductor_gpu and {one}", *session.posargs, env=env)
     compiled = env | {"ONEBLOCK_TARGET": "cuda:sm_90"}
     session.run("pytest", *contract, " or ".join(names), *session.posargs, env=compiled)
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
@@ -164,8 +164,7 @@ def tvm(session: nox.Session) -> None:
     """Run the contract on TVM, on the CPU and for a GPU, and its tests, skipping forbidden."""
     install(session, *needs("tvm_relax"), "triton", *group("test"))  # whose wheel has what TVM links AMD's code with
     env = {"ONEBLOCK_REQUIRE": "tvm_relax"}
-    # It takes five seconds for a program: of the answers a few, and `backend(tvm_relax)` asks for all.
-    contract = (CONTRACT, "-nauto", "-k", "tvm_relax and (few or not right_answer)")
+    contract = (CONTRACT, "-nauto", "-k", f"tvm_relax and {FEWER}")
     session.run("pytest", *contract, *session.posargs, env=env)
     session.run("pytest", *contract, *session.posargs, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
     files = test_files("tvm", "tvm_trn", "lines_tvm", "bisect_tvm")

@@ -38,8 +38,8 @@ SHARED = [(case(phase=phase), "float32") for phase in Phase]  # of which several
 def answers() -> list[Any]:
     """Every case in every dtype; each case, and each program and each family in each dtype, is in those marked `few`.
 
-    They are for a compiler that takes ten seconds for a program, in a session that has it do more than this; of
-    `backend(NAME)` all are asked. What is compiled for other tests anyway is among them.
+    They are for a compiler, in a session that has it do more than this; of `backend(NAME)` all are asked. What is
+    compiled for other tests anyway is among them.
     """
     of = {(c, d): {c, (c.workload, c.phase, d), (c.config.family, d)} for c in CASES for d in DTYPES}
     few = cover(of, SHARED)
