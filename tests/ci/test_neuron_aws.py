@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -185,7 +186,8 @@ def test_shellcheck_has_no_complaint() -> None:
 
 
 def test_no_address_of_aws_is_written_down() -> None:
-    for path in (*AWS.iterdir(), ROOT / "noxfile.py", ROOT / "compilers" / "neuron" / "pins.py"):
+    sessions = (ROOT / "noxfile.py", *(ROOT / "ci" / "sessions").glob("*.py"))
+    for path in (*AWS.iterdir(), *sessions, ROOT / "compilers" / "neuron" / "pins.py"):
         if path.is_file():
             assert "amazonaws" not in path.read_text(), path
 
@@ -217,18 +219,18 @@ class Session:
 
 @pytest.fixture
 def neuron(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The session of the noxfile, which is read without nox."""
+    """The session, which is read without nox."""
     nox: Any = ModuleType("nox")
-    nox.options = SimpleNamespace()
     nox.session = lambda function=None, **_: function or (lambda decorated: decorated)
-    nox.parametrize = lambda *_, **__: lambda decorated: decorated
     nox.project = SimpleNamespace(
         load_toml=lambda path: tomllib.loads(Path(path).read_text()),
         dependency_groups=lambda project, name: tuple(project["dependency-groups"][name]),
     )
     monkeypatch.setitem(sys.modules, "nox", nox)
     monkeypatch.chdir(ROOT)
-    return runpy.run_path("noxfile.py")["neuron"]
+    for name in [name for name in sys.modules if name.startswith("ci.sessions")]:
+        monkeypatch.delitem(sys.modules, name)
+    return importlib.import_module("ci.sessions.devices").neuron
 
 
 def test_the_session_refuses_to_start_without_the_index(neuron: Any, monkeypatch: pytest.MonkeyPatch) -> None:
