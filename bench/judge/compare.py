@@ -47,9 +47,9 @@ def disagreements(a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
 
     A fact of a machine that one of them does not know is no difference.
     """
-    left, right = a.comparable_keys(), b.comparable_keys()
-    if left == right:
+    if (a.place(), a.device, a.timers) == (b.place(), b.device, b.timers):
         return {}
+    left, right = a.comparable_keys(), b.comparable_keys()
     known = {
         key for key in left.keys() | right.keys() if not key.startswith("machine.") or (key in left and key in right)
     }

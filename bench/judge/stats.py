@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -160,9 +160,7 @@ class Chance:
 
     def half(self, confidence: float) -> float:
         """Half an interval of that confidence, by Student's t."""
-        from scipy.special import stdtrit
-
-        return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.error
+        return _quantile(self.degrees, (1 + confidence) / 2) * self.error
 
     def p(self) -> float:
         """How often chance alone gives such a ratio, or one further from 1."""
@@ -178,18 +176,25 @@ class Chance:
         return min(bounds), max(bounds)
 
 
+@cache
+def _quantile(degrees: int, probability: float) -> float:
+    """Of Student's t: thousands of pairs ask the same few."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))
+
+
 def _chance(sides: Sequence[Launches], between: Spread | None) -> Chance:
     """Samples within a process share its luck, so chance is judged between processes: by their medians.
 
     By these processes' own where there are enough of them, and never by less than this machine's were seen to differ;
     where it never was learnt by how much, it is assumed.
     """
-    logs = [np.log([statistics.median(samples) for samples in side]) for side in sides]
-    middle, degrees = (
-        float(logs[-1].mean() - (logs[0].mean() if len(logs) > 1 else 0.0)),
-        sum(map(len, logs)) - len(logs),
-    )
-    own = math.sqrt(sum(float(((one - one.mean()) ** 2).sum()) for one in logs) / degrees) if degrees else 0.0
+    logs = [[math.log(statistics.median(samples)) for samples in side] for side in sides]
+    means = [statistics.fmean(one) for one in logs]
+    middle, degrees = means[-1] - (means[0] if len(logs) > 1 else 0.0), sum(map(len, logs)) - len(logs)
+    apart = sum((log - mean) ** 2 for one, mean in zip(logs, means, strict=True) for log in one)
+    own = math.sqrt(apart / degrees) if degrees else 0.0
     scale = math.sqrt(sum(1 / len(one) for one in logs))
     enough, learnt = degrees >= _ENOUGH, between or ASSUMED
     alike = between is not None and own < _ALIKE * between.share  # these processes are like those it was learnt from

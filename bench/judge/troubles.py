@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -44,8 +45,8 @@ class Troubled(Generic[Found]):
     @property
     def statuses(self) -> dict[str, int]:
         """How many ended how; under DOUBT those that have a number."""
-        kinds = [status for status in (*Status, DOUBT) if any(one.status == status for _, one in self.found)]
-        return {str(kind): sum(one.status == kind for _, one in self.found) for kind in kinds}
+        counted = Counter(str(one.status) for _, one in self.found)
+        return {str(kind): counted[kind] for kind in (*Status, DOUBT) if kind in counted}
 
     @property
     def sentences(self) -> dict[str, list[Found]]:

@@ -1,6 +1,20 @@
 """Older schemas: how a record that an earlier oneblock wrote becomes one of the schema of today.
 
 What a schema added is absent in those before it, and its default says so. What a schema changed is converted here.
+The schemas, newest first:
+8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
+   disturbance of a launch and of a record, spread of limits. Absent in 7.
+7  a doubt has its cause; in 6 it is its sentence alone.
+   in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
+6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
+   machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
+   calls of facts, of whatever toolchain, in place of gpu_kernels, tir_calls, neuron_calls and kernels of 2 to 5.
+   traffic of facts, absent in the first of 6: there `hbm_bytes` of a TPU holds both copies of a prefetch.
+5  neuron_calls of facts: NKI kernels; the status "simulated". Absent in 4.
+4  tir_calls of facts: the functions of TVM. Absent in 3.
+3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
+2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
+1  the first.
 """
 
 from __future__ import annotations

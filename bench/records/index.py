@@ -8,6 +8,7 @@ that the records are read.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import platform
@@ -21,6 +22,7 @@ from pathlib import Path
 import pydantic_core
 from platformdirs import user_cache_path
 
+from oneblock.bench.records.brief import Alike, Packed, Parts, brief, packed, to_json, unpacked
 from oneblock.bench.records.files import write_whole
 from oneblock.bench.records.reading import adapter, without_collection
 from oneblock.bench.records.record import Record
@@ -38,15 +40,16 @@ Mark = tuple[int, int, int, int]  # of a file: bytes, ns of its last change of c
 
 
 Entries = dict[str, tuple[Mark, Record]]  # by the names of files
-Line = tuple[str, Mark, Record]  # of the index on disk, after its hash, which oneblock made it, and of which folder
+Line = tuple[str, Mark, Packed]  # of one file
 
 
 def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Record]], list[Problem]]:
     """As `Store.records`, each record in brief; from the index where that has it of the very file."""
     paths = store.files()
     place = _place(store.directory) if indexed and len(paths) >= FEWEST else None
+    alike = Alike()
     if place is None:
-        return read_all(paths, lambda path: read_record(path).brief())
+        return read_all(paths, lambda path: alike.shared(brief(read_record(path))))
     kept = _load(place, store.directory)
     entries: Entries = {}
     read = 0
@@ -58,7 +61,7 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
         if entry is None or mark is None or entry[0] != mark:
             read += 1
             entry = None
-        record = entry[1] if entry is not None else read_record(path).brief()
+        record = entry[1] if entry is not None else alike.shared(brief(read_record(path)))
         if mark is not None and (entry is not None or _may_be_kept(path, mark, record)):
             entries[path.name] = (mark, record)
         return record
@@ -68,6 +71,7 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
         paths
     ):  # few new ones are read sooner than all is written
         _save(place, store.directory, entries)
+    gc.freeze()  # so many objects that live to the end of the command are not looked through again and again
     return found
 
 
@@ -110,14 +114,15 @@ def _by() -> str:
 
 def _load(place: Path, directory: Path) -> Entries:
     """The entries of an index; none where it is absent, damaged, somebody else's, or of another folder or oneblock."""
-    with contextlib.suppress(OSError, ValueError), without_collection():
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError), without_collection():
         if place.lstat().st_uid == os.geteuid():
             digest, head, *lines = read_plain(place, LARGEST_BYTES).split(b"\n")
             if (digest, head) == (_digest([head, *lines]), _head(directory)):
+                parts = adapter(Parts).validate_python(pydantic_core.from_json(lines.pop(0)))
                 entries: Entries = {}
                 while lines:  # each is let go of once it is read
-                    name, mark, record = adapter(Line).validate_python(pydantic_core.from_json(lines.pop()))
-                    entries[name] = (mark, record)
+                    name, mark, one = adapter(Line).validate_python(pydantic_core.from_json(lines.pop()))
+                    entries[name] = mark, unpacked(one, parts)
                 return entries
     return {}
 
@@ -125,13 +130,14 @@ def _load(place: Path, directory: Path) -> Entries:
 def _save(place: Path, directory: Path, entries: Entries) -> None:
     """Write an index, and sweep old ones; where that cannot be, the next command reads the records."""
     with contextlib.suppress(OSError, ValueError):
-        lines = [pydantic_core.to_json((name, *one), inf_nan_mode="strings") for name, one in entries.items()]
+        alike = Alike()
+        lines = [to_json((name, mark, packed(record, alike))) for name, (mark, record) in entries.items()]
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in place.parent.glob("*.jsonl"):
             if time.time() - other.lstat().st_mtime > _KEPT_DAYS * 86400:
                 other.unlink()
         if sum(map(len, lines)) < LARGEST_BYTES // 2:
-            whole = [_head(directory), *lines]
+            whole = [_head(directory), to_json(alike.parts()), *lines]
             write_whole(place, b"\n".join([_digest(whole), *whole]), 0o600)
 
 

@@ -1,26 +1,10 @@
-"""A record: the outcome of one cell, as one JSON file whose schema is versioned and checked on reading.
-
-Schema history, newest first; `history.py` makes a record of an older one to one of the newest:
-8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
-   disturbance of a launch and of a record, spread of limits. Absent in 7.
-7  a doubt has its cause; in 6 it is its sentence alone.
-   in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
-6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its
-   machine; the statuses "overflow" and "disturbed"; the kind "reported". Absent in 5, where nothing was known of them.
-   calls of facts, of whatever toolchain, in place of gpu_kernels, tir_calls, neuron_calls and kernels of 2 to 5.
-   traffic of facts, absent in the first of 6: there `hbm_bytes` of a TPU holds both copies of a prefetch.
-5  neuron_calls of facts: NKI kernels; the status "simulated". Absent in 4.
-4  tir_calls of facts: the functions of TVM. Absent in 3.
-3  gpu_kernels of facts: how each was built, its occupancy and more; of a launch: a GPU's evidence. All absent in 2.
-2  facts: what a compiler's output says; memory: what a program that does not fit needs. Both absent in 1.
-1  the first.
-"""
+"""A record: the outcome of one cell, as one JSON file whose schema is versioned (history.py) and checked on reading."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from statistics import median
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -155,6 +139,10 @@ class Environment:
 
     def facts(self) -> dict[str, Any]:
         """What is known of the machine, by name: what must agree before times are compared."""
+        return self._facts
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
         of_it = {} if self.machine_identity is None else self.machine_identity.facts()
         return {name: value for name, value in (self.machine | of_it).items() if value is not None}
 
@@ -194,9 +182,13 @@ class Record:
 
     def comparable_keys(self) -> dict[str, Any]:
         """What must agree before this record's numbers are compared with another's."""
-        timers = ",".join(sorted({launch.timer for launch in self.launches}))
         where = {f"machine.{key}": value for key, value in self.environment.facts().items()}
-        return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": timers} | where
+        return self.cell.keys() | {"tier": self.tier, "device": self.device, "timer": self.timers} | where
+
+    @property
+    def timers(self) -> str:
+        """By which clocks its launches were timed, "perf_counter" say; "" of none."""
+        return ",".join(sorted({launch.timer for launch in self.launches}))
 
     @property
     def between(self) -> Spread | None:
@@ -211,10 +203,18 @@ class Record:
 
     def place(self) -> str:
         """A hash of cell, tier and machine: records of one place differ in software and moment; the newest counts."""
-        return digest([self.cell.key, self.tier, self.environment.facts()])
+        return self._place
 
     def identity(self) -> str:
         """The name under which a cell counts as done."""
+        return self._identity
+
+    @cached_property
+    def _place(self) -> str:
+        return digest([self.cell.key, self.tier, self.environment.facts()])
+
+    @cached_property
+    def _identity(self) -> str:
         return self.cell.identity(self.tier, self.environment.facts(), self.environment.software)
 
     def samples(self, series: str = "cold") -> list[tuple[float, ...]]:
@@ -225,19 +225,6 @@ class Record:
         if series == "cold" and self.launches and all(launch.device_s for launch in self.launches):
             series = "device"
         return [getattr(launch, f"{series}_s") for launch in self.launches]
-
-    def brief(self) -> Record:
-        """The same with as much of its samples as tables, comparisons and pages are made of.
-
-        The cold ones are all there, and the device's. Of warm and fresh calls each process has its median alone; of
-        those that warmed up, and of what lay around each call, nothing.
-        """
-
-        def brief(one: Launch) -> Launch:
-            warm, fresh = median(one.warm_s), median(one.fresh_s)
-            return replace(one, warmup_s=(), warm_s=(warm,), fresh_s=(fresh,), in_hand=None)
-
-        return replace(self, launches=tuple(map(brief, self.launches)))
 
     def crashed(self, reason: str, hint: str) -> Record:
         """The same cell without anything that was told of it but why."""

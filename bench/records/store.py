@@ -81,7 +81,7 @@ class Store(Texts):
         """Every file that should be a record, by name."""
         if not self.directory.is_dir():
             raise StoreError(f"{self.directory}: no such directory; `oneblock run -o {self.directory}` makes one")
-        return sorted(self.directory.glob("*.json"))
+        return [self.directory / name for name in sorted(os.listdir(self.directory)) if name.endswith(".json")]
 
     def records(self) -> tuple[list[tuple[Path, Record]], list[Problem]]:
         """(every record, every file that should be one and is not), by file name."""

@@ -19,6 +19,7 @@ from oneblock.bench.commands.report import COMMAND as REPORT
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records import index
+from oneblock.bench.records.brief import brief, names
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store, read_record, to_json
 from tests.bench.report.test_report import record
@@ -237,6 +238,13 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "another oneblock": as_other(b'"by":"', b'"by":"0'),
     "another folder": as_other(b'"folder":"', b'"folder":"/else'),
     "another schema": as_other(b'"schema":', b'"schema":1'),
+    "a part that is not there": as_other(b'],{"schema":', b'9],{"schema":'),
+    "a part before the first": as_other(b",[0,", b",[-1,"),
+    "a name less": as_other(b'[["', b'[[["'),
+    "a name that is a number": as_other(b'[["', b'[[1,"'),
+    "no cell": as_other(b'"cell":{', b'"cell":7,"sell":{'),
+    "a cell that is a list": as_other(b'"case":{', b'"case":[],"lace":{'),
+    "no parts": as_other(b'[[{"machine":', b'[[{"machines":'),
     "fields of another": as_other(b'"order_seed":', b'"seed_of_order":'),
     "a folder": a_folder,
     "a pipe": a_pipe,
@@ -257,6 +265,31 @@ def test_an_index_that_is_odd_in_any_way_says_nothing(
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent / "cache"))
     monkeypatch.setattr(index, "FEWEST", 1)
     agrees(folder)
+
+
+def test_what_an_index_tells_of_a_record_is_what_it_says_itself(folder: Path) -> None:
+    """Hashes and names are kept beside a record, and what records have alike is kept once: none gets another's."""
+    other = replace(record("second"), environment=replace(record().environment, software={"numpy": "0"}))
+    (folder / "second.json").write_bytes(to_json(replace(other, limits=None)))
+    index.briefs(Store(folder))
+    found, _ = index.briefs(Store(folder))
+    told = {path: (names(one), one.environment, one.limits, one.cell.case.config) for path, one in found}
+    whole = {path: read_record(path) for path in told}
+    assert told == {
+        path: (names(one), one.environment, one.limits, one.cell.case.config) for path, one in whole.items()
+    }
+    assert len({names(one) for one in whole.values()}) > 5
+    changed = replace(found[0][1], tier="publish")
+    assert names(changed) == names(replace(whole[found[0][0]], tier="publish")) != names(found[0][1])
+
+
+def test_what_records_have_alike_is_held_once(folder: Path) -> None:
+    for number in range(9):
+        (folder / f"{number}.json").write_bytes(to_json(replace(record(), order_seed=number)))
+    for _ in range(2):  # read, and then from the index
+        found = dict(index.briefs(Store(folder))[0])
+        same = [found[folder / f"{number}.json"] for number in range(9)]
+        assert len({id(one.environment) for one in same}) == len({id(one.cell.case.config) for one in same}) == 1
 
 
 def test_an_index_of_another_user_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +334,7 @@ def test_a_folder_that_cannot_be_written_to_stays_as_it_is(folder: Path) -> None
 
 def test_a_brief_record_has_what_tables_and_verdicts_are_made_of() -> None:
     one = record()
-    brief = one.brief()
-    assert brief.samples("cold") == one.samples("cold")
-    assert [len(samples) for samples in brief.samples("warm")] == [1, 1]
-    assert replace(brief, launches=one.launches) == one
+    short = brief(one)
+    assert short.samples("cold") == one.samples("cold")
+    assert [len(samples) for samples in short.samples("warm")] == [1, 1]
+    assert replace(short, launches=one.launches) == one
