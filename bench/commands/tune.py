@@ -12,6 +12,7 @@ from oneblock import backends
 from oneblock.backends.api.backend import Tunable
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.tiers import tier
 from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._app import answer, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
@@ -50,16 +51,16 @@ from oneblock.workloads.ops.nearest import unknown
 @click.option("--cost-model", default="xgb", show_default=True, help="xgb, mlp or random: what proposes candidates.")
 @click.option("--rpc", metavar="HOST:PORT/KEY", help="Measure on another host, by TVM's tracker.")
 @click.option(
-    "--rounds",
-    type=click.IntRange(3),
-    default=20,
+    "--tier",
+    "tier_name",
+    default="standard",
     show_default=True,
-    help="Fresh samples of the winner and of what runs without a search.",
+    help="How the winner, and what runs without a search, are measured: smoke, standard or publish.",
 )
 @partial(bounds_options, timeout_s=36000.0)
 @json_option
 def COMMAND(
-    workload: str, as_json: bool, trials: int, seed: int, seeds: int, cost_model: str, rpc: str | None, rounds: int,
+    workload: str, as_json: bool, trials: int, seed: int, seeds: int, cost_model: str, rpc: str | None, tier_name: str,
     threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
 ) -> None:  # fmt: skip
     """Search for what makes a program fast; what is found is kept, and used by `oneblock run --ops tuned`.
@@ -74,13 +75,14 @@ def COMMAND(
         raise LookupError(unknown("cost model", cost_model, list(COST_MODELS)))
     if rpc is not None and not re.fullmatch(r"[^:/]+:\d+/.+", rpc):
         raise Refused(f"--rpc {rpc!r}: expected HOST:PORT/KEY as TVM's tracker has them, e.g. 10.0.0.2:9190/board")
+    by = tier(tier_name)
     within = bounds(threads, timeout_s, memory_gib)
     cell = _cell(workload, **wanted)
     tuning = Tuning(cell, within, [Search(trials, one, cost_model, rpc=rpc) for one in range(seed, seed + seeds)])
     try:
         tuning.search(quiet=as_json)
         with scratch("tune") as folder:
-            tuning.versus(folder, rounds, quiet=as_json)
+            tuning.versus(folder, by, quiet=as_json)
     except KeyboardInterrupt:
         raise Refused("interrupted: what was measured is kept; the same command goes on from here", 130) from None
     if as_json:

@@ -93,18 +93,21 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
     """
     refused = [_refusal(a, b, across) for a, b in pairs]
     timed = [
-        Pair(
-            a.samples("cold"),
-            b.samples("cold"),
-            tier(a.tier).min_effect,
-            wider(a, b),
-            0.0 if across else paces_apart(a, b),
-        )
+        _times(a, b, 0.0 if across else paces_apart(a, b))
         for (a, b), why in zip(pairs, refused, strict=True)
         if why is None and not _counted(a, b)
     ]
     found = iter(differences(timed))
     return [_compared(a, b, why, found) for (a, b), why in zip(pairs, refused, strict=True)]
+
+
+def difference(a: Record, b: Record) -> Difference:
+    """The time of B against that of A, of two ways to do one thing: both timed, on one machine and in one tier."""
+    return _if_watched(differences([_times(a, b, paces_apart(a, b))])[0], a, b)
+
+
+def _times(a: Record, b: Record, paces: float) -> Pair:
+    return Pair(a.samples("cold"), b.samples("cold"), tier(a.tier).min_effect, wider(a, b), paces)
 
 
 def wider(a: Record, b: Record) -> Spread | None:
@@ -131,19 +134,19 @@ def _compared(a: Record, b: Record, why: str | None, found: Iterator[Difference]
     if _counted(a, b):
         counts = tuple(changes(whole(a), whole(b)))
         return Comparison(a.cell.name, None, None, software(a, b), where, counts)
-    difference = next(found)
+    told = _if_watched(next(found), a, b)
     if where:
-        difference = replace(
-            difference, verdict=Verdict.ACROSS, why="of two machines or settings: no verdict on a change"
-        )
-    elif _unwatched(a) or _unwatched(b):
-        why = "nobody looked whether others disturbed it: ONEBLOCK_DISTURBANCE=ignore was set"
-        difference = replace(difference, verdict=Verdict.AMBIGUOUS, why=why)
-    return Comparison(a.cell.name, difference, None, software(a, b), where)
+        told = replace(told, verdict=Verdict.ACROSS, why="of two machines or settings: no verdict on a change")
+    return Comparison(a.cell.name, told, None, software(a, b), where)
 
 
-def _unwatched(record: Record) -> bool:
-    return any(one.disturbance is not None and one.disturbance.unwatched for one in record.launches)
+def _if_watched(told: Difference, *records: Record) -> Difference:
+    """The same, without a verdict where nobody looked whether others disturbed it."""
+    seen = [launch.disturbance for record in records for launch in record.launches if launch.disturbance is not None]
+    if not any(one.unwatched for one in seen):
+        return told
+    why = "nobody looked whether others disturbed it: ONEBLOCK_DISTURBANCE=ignore was set"
+    return replace(told, verdict=Verdict.AMBIGUOUS, why=why)
 
 
 def _counted(a: Record, b: Record) -> bool:

@@ -1,10 +1,10 @@
-"""A tuning as its user sees it: searches with live progress, then the winner timed anew, then the tables."""
+"""A tuning as its user sees it: searches with live progress, then the winner measured anew, then the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from time import monotonic
@@ -17,15 +17,17 @@ from rich.text import Text
 
 from oneblock.backends.api.backend import Found
 from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.format.units import seconds as spoken
-from oneblock.bench.records.environment import last_level_cache_bytes, load_average
-from oneblock.bench.records.record import Status
+from oneblock.bench.judge.compare import difference
+from oneblock.bench.judge.stats import Difference, centre
+from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.store import Store
+from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase, Task
-from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import launch
-from oneblock.bench.worker.timing_job import InterleavedTimingJob, Samples
 from oneblock.bench.worker.tune_job import TuneJob
 from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.kind import Kind
@@ -43,14 +45,13 @@ class Tuning:
     asked: Sequence[Search]
     found: dict[int, Found] = field(default_factory=dict)  # by seed
     ended: list[Outcome[Found]] = field(default_factory=list)  # what did not end well
-    timed: Outcome[Samples] | None = None  # the winner beside what runs without a search
+    timed: tuple[Record, Record] | None = None  # what runs without a search, and the winner
 
     @property
     def good(self) -> bool:
         """Whether all that was asked for was done, and the winner is right."""
-        right = self.timed is None or self.timed.status is Status.PASSED
         every = all(task.best is not None for one in self.found.values() for task in one.tasks)
-        return not self.ended and right and every
+        return not self.ended and not self._without_time() and every
 
     def search(self, *, quiet: bool) -> None:
         """Every seed in turn; what does not end well ends it all."""
@@ -67,28 +68,22 @@ class Tuning:
             if outcome.result.folder is None:  # all ways were ranked: another seed would find the same
                 return
 
-    def versus(self, folder: Path, rounds: int, *, quiet: bool) -> None:
-        """Time the program with and without what was found, in turn; not where nothing runs or nothing is kept."""
+    def versus(self, folder: Path, by: Tier, *, quiet: bool) -> None:
+        """Measure the program with and without what was found, as a run does; not where nothing is kept or runs."""
         if self.ended or any(one.folder is None for one in self.found.values()) or self.asked[0].rpc is not None:
             return
-        golden = folder / "golden.npz"
+        cells = [replace(self.cell, ops_set=ops_set) for ops_set in ("plain", "tuned")]
         with console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
-
-            def listen(event: Event) -> None:
-                if isinstance(event, Phase):
-                    status.update(Text(f"the winner, with fresh samples: {event.name}"))
-
-            made = launch(GoldenJob(self.cell, str(golden), 2), self.within, listen=listen)
-            flush = 2 * last_level_cache_bytes()
-            job = InterleavedTimingJob(self.cell, ("plain", "tuned"), str(golden), rounds, flush)
-            self.timed = launch(job, self.within, listen=listen) if made.status is Status.PASSED else made.ending()
+            run = Run(cells, by, Store(folder), self.within)
+            plain, tuned = run.go(lambda doing: status.update(Text(f"the winner, measured anew: {doing}")))
+            self.timed = plain, tuned
 
     def result(self) -> dict[str, Any]:
         """All of it as data: raw seconds, every trial."""
         return {
             "cell": self.cell, "found": {str(seed): found for seed, found in self.found.items()},
-            "ended": self.ended, "timed": None if self.timed is None else self.timed.named("seconds"),
-            "load_average": load_average(),
+            "ended": self.ended, "timed": {one.cell.ops_set: one for one in self.timed or ()},
+            "difference": self._difference(),
         }  # fmt: skip
 
     def show(self) -> None:
@@ -100,18 +95,23 @@ class Tuning:
                 out.print(Text(f"kept in {found.folder}"))
         if len(self.found) > 1:
             out.print(_spread(self.found))
-        ended: list[Outcome[Any]] = [*self.ended, *([self.timed] if self.timed is not None else [])]
-        for outcome in ended:
-            if outcome.status is not Status.PASSED:
-                hint = f"; {outcome.hint}" if outcome.hint else ""
-                out.print(Text(f"{outcome.status}: {outcome.reason}{hint}", style="red"))
+        for said in [*map(_ending, self.ended), *(f"{r.cell.name}: {_ending(r)}" for r in self._without_time())]:
+            out.print(Text(said, style="red"))
         if self.asked[0].rpc is not None and self.found:
             out.print(
                 Text("not timed anew: the winner is for another host, and only its functions were measured there")
             )
-        if self.timed is not None and self.timed.result is not None:
-            for line in _verdict(self.timed.result, self.found):
+        told = self._difference()
+        if told is not None and self.timed is not None:
+            for line in _verdict(*self.timed, told, self.found):
                 out.print(Text(line))
+
+    def _without_time(self) -> list[Record]:
+        return [one for one in self.timed or () if one.status is not Status.PASSED]
+
+    def _difference(self) -> Difference | None:
+        """The winner's time against that of what runs without a search; None where one of the two has none."""
+        return difference(*self.timed) if self.timed and not self._without_time() else None
 
 
 class _Watch:
@@ -221,18 +221,27 @@ def _spread(found: dict[int, Found]) -> Text:
     return Text(f"{of} at their best, by the search's own warm samples (measured): {each}; they lie {apart:.1%} apart")
 
 
-def _verdict(raw: dict[str, tuple[float, ...]], found: dict[int, Found]) -> list[str]:
-    """How much faster, by fresh samples, and after how many calls the search has paid."""
-    plain, tuned = median(raw["plain"]), median(raw["tuned"])
+def _ending(ended: Outcome[Any] | Record) -> str:
+    return f"{ended.status}: {ended.reason}" + (f"; {ended.hint}" if ended.hint else "")
+
+
+def _verdict(plain: Record, tuned: Record, told: Difference, found: dict[int, Found]) -> list[str]:
+    """How much faster, and after how many calls the search has paid."""
+    before_s, after_s = (centre(one.samples()) for one in (plain, tuned))
     lines = [
-        f"the whole program by the best that is kept, {len(raw['plain'])} fresh samples in turn, cold caches, "
-        f"measured: untuned {spoken(plain)}, tuned {spoken(tuned)}: {plain / tuned:.3g}x (load {load_average()})"
+        f"the whole program by the best that is kept, {plain.tier}, {len(plain.launches)} processes each, cold caches, "
+        f"measured: untuned {spoken(before_s)}, tuned {spoken(after_s)}: {1 / told.ratio:.3g}x (99 % interval "
+        f"{1 / told.high:.3g} to {1 / told.low:.3g}x), {told.verdict}: {told.why}"
     ]
     last = list(found.values())[-1]  # which knows what all seeds took
     spent = sum(task.spent_s or 0.0 for task in last.tasks)
-    if plain > tuned and spent:
-        calls, saved = spent / (plain - tuned), spoken(plain - tuned)
-        lines.append(f"break-even: {spoken(spent)} of search / {saved} saved a call = {calls:,.0f} calls")
-    elif plain <= tuned:
+    if told.low >= 1:
         lines.append("break-even: never, the search found nothing faster")
+    elif told.high >= 1:
+        lines.append("break-even: not known, the two are not told from each other")
+    elif spent:
+        saved_s = before_s - after_s
+        lines.append(
+            f"break-even: {spoken(spent)} of search / {spoken(saved_s)} saved a call = {spent / saved_s:,.0f} calls"
+        )
     return lines

@@ -17,10 +17,9 @@ from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase, Seen, Tried, Trying
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.pass_search import Ends, Finding, search
-from oneblock.bench.worker.subject import Subject
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import CannotRun, Passes
-from oneblock.workloads._workload import Arrays, Workload
+from oneblock.workloads._workload import Arrays
 from oneblock.workloads.answers.arrays import Named, without_data
 from oneblock.workloads.answers.reference import Golden
 from oneblock.workloads.answers.verdict import Check
@@ -75,7 +74,7 @@ class BisectJob(Job[Bisected]):
             raise Unsupported(f"with every pass on it does not compile: {error}") from error
         _must_have(passes, self)
         emit(Phase("trying without passes"))
-        judge = _Judge(self, passes, workload, weights)
+        judge = _Judge(self, passes, weights, arrays)
         names = [name for name in passes.names if name not in self.left_out]
         finding = search(names, judge.measure, partial(bad, self), linear=self.linear)
         return Outcome(Status.PASSED, kind, result=_told(self, passes, finding))
@@ -113,10 +112,11 @@ def bad(job: BisectJob, seen: Seen, ends: Ends | None) -> bool | None:
 class _Judge:
     """What each run gives; what an earlier worker saw is not run again."""
 
-    def __init__(self, job: BisectJob, passes: Passes, workload: Workload, weights: Named) -> None:
-        self.job, self.passes, self.weights = job, passes, weights
-        self.inputs = partial(job.cell.input_arrays, workload)
+    def __init__(self, job: BisectJob, passes: Passes, weights: Named, arrays: Arrays) -> None:
+        self.job, self.passes, self.arrays = job, passes, arrays
         self.golden = None if job.golden is None else Golden.read(Path(job.golden))
+        if self.golden is not None:
+            self.golden.check_weights(weights)
         self.known = dict(job.known)
 
     def measure(self, what: str, off: tuple[str, ...]) -> Seen:
@@ -140,7 +140,9 @@ class _Judge:
             )
         assert self.golden is not None, "numbers need a reference"
         try:
-            check = Subject(program, self.golden, self.weights, self.inputs).check(0)
+            out = program.call(program.put(self.arrays))
+            program.wait(out)
+            check = self.golden.check(program.get(out))
         except Exception as error:
             raise CannotRun(f"it fails as it runs: {type(error).__name__}: {error}"[:300]) from error
         return Seen(True, _error(check), check.passed, None if check.passed else check.why)
