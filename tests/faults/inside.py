@@ -42,11 +42,6 @@ def _load() -> None:
     gc.freeze()
 
 
-def ask(*words: str, cwd: Path) -> Ended:
-    """What a command answers there, with descriptors and a working folder of its own."""
-    return ask_in_turn([words], cwd)[0]
-
-
 def ask_in_turn(lines: Sequence[Words], cwd: Path) -> list[Ended]:
     """What each of these commands answers there, all in one fork; one that ends it has no answer, nor what follows."""
     _load()

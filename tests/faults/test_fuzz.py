@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ import types
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,11 +41,12 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, load_weights
 from oneblock.workloads.models import preset
 from tests.bench.report.test_report import record
-from tests.faults.inside import ask, ask_in_turn
+from tests.faults.inside import ask_in_turn
 from tests.faults.scene import Ended, Scene, hold
 from tests.faults.strategies import ODD_TEXT, changed, damaged, functions
 from tests.helpers.stage_records import HLO, facts, store
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 SLOWEST_S = 10.0
 BATCH = 20  # commands in one fork
 
@@ -90,17 +93,18 @@ def answered(scene: Scene, ended: Ended, *, as_json: bool) -> None:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("which", ["measured", "compiled"])
+@pytest.mark.parametrize("which", ["measured", "compiled", "old"])
 def test_records(scene: Scene, tell: Any, which: str) -> None:
     """An odd record is named or shown, the good one is shown, in every command that reads."""
-    folder = scene.work / "fuzz"
+    folder, good = scene.work / "fuzz", scene.records
     if which == "measured":
-        base = json.loads(next(iter(scene.good.values())))
-        good = scene.records
+        bases = [next(iter(scene.good.values()))]
+    elif which == "old":
+        bases = [path.read_bytes() for path in sorted(FIXTURES.glob("*/*.json"))]
     else:
         good = scene.work / "compiled"
-        path = store(good, replace(record("jax_xla"), facts=facts()), hlo=HLO, jaxpr="let a = 1")
-        base = json.loads(path.read_bytes())
+        bases = [store(good, replace(record("jax_xla"), facts=facts()), hlo=HLO, jaxpr="let a = 1").read_bytes()]
+    bad_ones = st.sampled_from([json.loads(base) for base in bases]).flatmap(changed)
     commands: list[tuple[str, ...]] = [
         ("show", "-o", "fuzz"), ("show", "-o", "fuzz", "--json"), ("show", "fuzz/bad.a.b.json", "-o", "fuzz"),
         ("compare", "fuzz", "fuzz", "--json"), ("compare", "fuzz", "fuzz"), ("show", "-o", "fuzz"),
@@ -109,19 +113,26 @@ def test_records(scene: Scene, tell: Any, which: str) -> None:
     ]  # fmt: skip
     kept = next(good.glob("*.json")).read_bytes()
 
-    @given(changed(base), st.sampled_from(commands))
-    def each(bad: Any, words: tuple[str, ...]) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+    def laid(number: int, bad: Any, words: tuple[str, ...]) -> tuple[str, ...]:
+        """The command, of a folder of its own with the odd record and a good one."""
+        own = folder / str(number)
+        own.mkdir(parents=True)
         if (good / "artifacts").is_dir():
-            (folder / "artifacts").symlink_to(good / "artifacts")
-        (folder / "good.a.b.json").write_bytes(kept)
-        (folder / "bad.a.b.json").write_text(json.dumps(bad))
-        ended = tell(lambda: ask(*words, cwd=scene.work))
-        answered(scene, ended, as_json="--json" in words and ended.status != 2)
-        if words == ("show", "-o", "fuzz"):
-            hold(ended.status == 0, "wrong status", ended)
-            hold("block" in ended.out or "norm" in ended.out, "good records hidden", ended)
+            (own / "artifacts").symlink_to(good / "artifacts")
+        (own / "good.a.b.json").write_bytes(kept)
+        (own / "bad.a.b.json").write_text(json.dumps(bad))
+        return tuple(re.sub(r"^fuzz\b", f"fuzz/{number}", word) for word in words)
+
+    @by_the_batch(st.tuples(bad_ones, st.sampled_from(commands)))
+    def each(typed: list[tuple[Any, tuple[str, ...]]]) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        lines = [laid(number, *one) for number, one in enumerate(typed)]
+        answers = tell(lambda: ask_in_turn(lines, scene.work), len(lines))
+        for (_, words), ended in zip(typed, answers, strict=True):
+            answered(scene, ended, as_json="--json" in words and ended.status != 2)
+            if words == ("show", "-o", "fuzz"):
+                hold(ended.status == 0, "wrong status", ended)
+                hold("block" in ended.out or "norm" in ended.out, "good records hidden", ended)
 
     each()
 
