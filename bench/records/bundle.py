@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.records import tar
 from oneblock.bench.records.tar import BadArchive, Member, members
 
 SUFFIXES = (".tar.gz", ".tgz")
@@ -34,8 +35,9 @@ def unpack(bundle: Path) -> Path:
         raise Refused(f"{folder} is there already: `oneblock report -o {folder}` reads it; delete it to unpack again")
     try:
         with _scratch(bundle.parent) as scratch:
+            folders = {scratch.parent, scratch}  # which are there
             for member in members(bundle):
-                _write(member, scratch)
+                _write(member, scratch, folders)
             _records(scratch).rename(folder)
     except (BadArchive, OSError) as error:
         told = (error.strerror if isinstance(error, OSError) else None) or error
@@ -53,19 +55,29 @@ def _scratch(parent: Path) -> Iterator[Path]:
         yield path
 
 
-def _write(member: Member, scratch: Path) -> None:
+def _write(member: Member, scratch: Path, folders: set[Path]) -> None:
     """Make a member's file or folder, which must be new, in a folder that nobody else writes to."""
     path = scratch.joinpath(*_parts(member.name))
+    _make(path if member.is_folder else path.parent, folders)
     if member.is_folder:
-        path.mkdir(parents=True, exist_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("xb") as file:
             for piece in member.data:
                 file.write(piece)
     except FileExistsError as error:
         raise BadArchive(f"{member.name!r} is in it twice") from error
+
+
+def _make(folder: Path, folders: set[Path]) -> None:
+    """Make a folder and those that it is in; they are bounded as members are, of which each may bring dozens."""
+    if folder in folders:
+        return
+    _make(folder.parent, folders)
+    if len(folders) > tar.MOST_MEMBERS:
+        raise BadArchive(f"it has more than {tar.MOST_MEMBERS:,} folders, and no more are taken from an archive")
+    folder.mkdir(exist_ok=True)
+    folders.add(folder)
 
 
 def _parts(name: str) -> list[str]:

@@ -72,6 +72,7 @@ HOSTILE: dict[str, Callable[[], list[Member]]] = {
     "setuid": lambda: [made("r/a.json", mode=0o6777)],
     "mode 000": lambda: [made("r", None, tarfile.DIRTYPE, mode=0), made("r/a.json", mode=0)],
     "time of ages": lambda: [made("r/a.json", mtime=1e30)],
+    "many folders of few members": lambda: [made("r/" + f"{n}/" * 30 + "a", b"") for n in range(33_000)],
     "many members": lambda: [made(f"r/{n}.json", b"") for n in range(300_000)],
     "bomb": lambda: [made("r/a.json", bytes(3 * 2**30))],
 }

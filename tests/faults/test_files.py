@@ -198,3 +198,20 @@ def test_the_folder_of_records_changes_amid_the_run(scene: Scene, what: str) -> 
     scene.holds_text(ended)
     if ended.status == 0:
         hold(len(list(rec.glob("*.json"))) == 3, "records lost", "it said that all is there")
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("where", ["checkpoint", "index", "shard"])
+def test_weights_of_what_is_no_checkpoint(scene: Scene, odd: str, where: str) -> None:
+    """It is named, and nothing is measured with it: a pipe is not waited for, and a device is not hashed for ever."""
+    index, shard = (scene.plant(scene.work / name) for name in ("model.safetensors.index.json", "model.safetensors"))
+    index.write_text(json.dumps({"weight_map": {"model.layers.0.input_layernorm.weight": shard.name}}))
+    path = index if where == "index" else shard
+    path.unlink(missing_ok=True)
+    ODD[odd](path)
+    words = (*NORM, "--backend", "reference", "--dtype", "float16", "-o", "records")
+    ended = scene.run(*words, "--weights", (shard if where == "checkpoint" else index).name)
+    scene.holds(ended, (2,))
+    assert path.name in ended.err
+    hold(not scene.statuses(), "records wrong", scene.statuses())

@@ -195,6 +195,19 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     assert "model-00002-of-00002.safetensors: cannot be read: No such file" in refusal(path)
 
 
+def test_a_shard_that_is_no_file_is_neither_waited_for_nor_hashed_for_ever(tmp_path: Path) -> None:
+    index = save_shards(tmp_path)
+    shard = tmp_path / "model-00002-of-00002.safetensors"
+    huge = tmp_path / "of-nothing"
+    with huge.open("wb") as file:
+        file.truncate(2**42)
+    for make in (lambda: os.mkfifo(shard), lambda: shard.symlink_to("/dev/zero"), lambda: huge.rename(shard)):
+        shard.unlink(missing_ok=True)
+        make()
+        with pytest.raises(CheckpointError, match=shard.name):
+            fingerprint(index, 0)
+
+
 def test_a_shard_without_its_tensor_is_named(tmp_path: Path) -> None:
     path = save_shards(tmp_path)
     save(tmp_path / "model-00002-of-00002.safetensors", {"other": np.zeros(1, np.float32)})

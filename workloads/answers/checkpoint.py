@@ -73,8 +73,14 @@ def _states(path: Path, layer: int) -> list[tuple[int, ...]]:
 
 
 def _files_of(path: Path, layer: int) -> list[Path]:
-    """The file of a checkpoint; of a sharded one its index and the shards that hold the layer."""
+    """The file of a checkpoint; of a sharded one its index and the shards of the layer, which can be read.
+
+    What its index names may be a pipe, a device or a huge file of nothing, which to hash would take for ever.
+    """
     files = {file for tensor, file in _files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
+    for shard in sorted(files - {path}):
+        with _opened(shard):
+            pass
     return sorted({path, *files})
 
 

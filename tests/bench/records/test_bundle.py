@@ -130,6 +130,17 @@ def test_members_are_counted(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     refused(packed(here, *((f"r/{i}", tarfile.DIRTYPE, "", b"") for i in range(11))), "more than 10 members")
 
 
+def test_folders_that_only_long_names_bring_are_counted(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar, "MOST_MEMBERS", 30)
+    deep = [(f"r/{i}/" + "d/" * 8 + "a.json", _PLAIN, "", b"") for i in range(4)]
+    refused(packed(here, *deep), "more than 30 folders")
+    assert len(list(unpack(packed(here, *deep[:3])).rglob("a.json"))) == 3
+
+
+def test_a_file_without_a_name_is_refused(here: Path) -> None:
+    refused(packed(here, ("r/a.json", _PLAIN, "", b"{}"), ("./", _PLAIN, "", b"x")), "twice")
+
+
 def test_a_header_that_lies_of_its_size_is_refused(here: Path) -> None:
     path = packed(here, ("r/a.json", _PLAIN, "", b"{}"), form=tarfile.GNU_FORMAT)
     raw = bytearray(gzip.decompress(path.read_bytes()))
