@@ -7,7 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -91,7 +91,9 @@ def render(study: Study) -> Page:
     return Page(html, tuple(refused))
 
 
+@cache
 def _environment() -> Environment:
+    """What the templates are read by; each is compiled once a process."""
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

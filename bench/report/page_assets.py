@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import os
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from oneblock.bench.records.files import write_whole
+from oneblock.compilers.api.files import read_plain
+
 HERE = Path(__file__).parent
 # In this order, the sections' own before the last: what comes later uses what comes before.
 SCRIPTS = ("tables", "stages", "syntax", "diff", "pane", "views")
+_LARGEST_BYTES = 2**26  # of the kept script, which has 1 MB
 _DIGITS = 64  # of the SHA-256 that stands before a kept script
 
 
@@ -53,7 +56,7 @@ def vega() -> str:
     """
     kept = user_cache_path("oneblock") / f"vega-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):  # absent or damaged: made again
-        text = kept.read_text(encoding="utf-8")
+        text = read_plain(kept, _LARGEST_BYTES).decode()
         if text.startswith(digest := hashlib.sha256(text[_DIGITS:].encode()).hexdigest()) and digest:
             return text[_DIGITS:]
     return _joined(kept)
@@ -63,11 +66,8 @@ def _joined(kept: Path) -> str:
     import vl_convert  # a library of 60 MB: only where the text is not kept yet
 
     text = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-    temporary = kept.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a cache that cannot be kept is made again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(hashlib.sha256(text.encode()).hexdigest() + text, encoding="utf-8")
-        temporary.replace(kept)
+        write_whole(kept, (hashlib.sha256(text.encode()).hexdigest() + text).encode())
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -19,7 +20,7 @@ from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.judge_job import Judged, JudgeJob
-from oneblock.bench.worker.launch import launch
+from oneblock.bench.worker.launch import launch, no_room
 from oneblock.bench.worker.measure_job import ANSWERED, Measured, MeasureJob
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
@@ -46,9 +47,16 @@ class References:
     found: dict[str, Reference] = field(default_factory=dict)
 
     def of(self, cell: Cell, folder: Path, listen: Listener) -> Reference:
-        """The reference of a cell's subject, computed in that folder if it is not known."""
-        if cell.question not in self.found:
-            self.found[cell.question] = self._compute(cell, folder / f"{cell.question}.npz", listen)
+        """The reference of a cell's subject, computed in that folder if it is not known.
+
+        The folder is made where a backend has removed it: that is not the next one's fault.
+        """
+        try:
+            folder.mkdir(exist_ok=True)
+            if cell.question not in self.found:
+                self.found[cell.question] = self._compute(cell, folder / f"{cell.question}.npz", listen)
+        except OSError as error:
+            return Reference(no_room(f"{folder}: {error.strerror}", Outcome(Status.CRASHED)))
         return self.found[cell.question]
 
     def _compute(self, cell: Cell, path: Path, listen: Listener) -> Reference:
@@ -87,7 +95,6 @@ class Measuring:
 
     def launch(self, cell: Cell, index: int, *, here: bool, best: Pace | None, listen: Listener) -> Partial:
         """Launch `index` of a cell, which a device that is `here` runs, or which is only compiled."""
-        self.folder.mkdir(exist_ok=True)  # a backend may have removed it: that is not the next one's fault
         reference = self.references.of(cell, self.folder, listen) if here else _NONE
         if reference.outcome.result is None:
             return Partial(reference.outcome.ending(), 0)
@@ -127,13 +134,21 @@ def measure(
         outcome = launch(job, bounds, caches, listen, stop, examiner)
         if outcome.status not in ANSWERED or outcome.result is None:
             return outcome
-        golden.write_bytes(reference.golden)
+        try:
+            golden.unlink(missing_ok=True)  # whatever the backend laid there: a pipe would be waited for
+            with golden.open("xb") as file:
+                file.write(reference.golden)
+        except OSError as error:  # full, or taken away by the backend
+            return no_room(
+                f"{golden.parent}: {error.strerror}", Outcome(Status.CRASHED, reason="its answers were lost")
+            )
         kept = tuple((str(place), unseen) for place, unseen in examiner.shuffled())
         judging = JudgeJob(job.cell, str(golden), job.answers, kept, least)
         return _with_verdict(outcome, launch(judging, bounds, listen=listen, stop=stop), examiner)
     finally:
         for path in (answers, golden):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder by now: it goes with the run's
+                path.unlink()
 
 
 def _with_verdict(outcome: Outcome[Measured], judged: Outcome[Judged], examiner: Examiner) -> Outcome[Measured]:

@@ -18,10 +18,12 @@ from filelock import FileLock, Timeout
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.text import plain
+from oneblock.compilers.api.files import read_plain
 
 _POLL_S = 0.02
 _QUIET_S = 1.0  # two runs that take turns pass launches of less to each other: nobody need be told
 _LEAST_WAIT_S = 60.0
+_LARGEST_BYTES = 2**22  # of what a holder tells: a command line is no longer
 
 
 @contextmanager
@@ -39,8 +41,8 @@ def alone(timeout_s: float) -> Iterator[None]:
     except OSError as error:
         raise Refused(f"{folder}: the lock of measurements cannot be taken: {error.strerror or error}") from error
     try:
-        with suppress(OSError):  # a full disk: those who wait are not told for whom
-            holder.write_text(json.dumps({"pid": os.getpid(), "command": shlex.join(sys.orig_argv)}))
+        with suppress(OSError):  # a full disk, or no plain file: those who wait are not told for whom
+            _tell(holder)
         yield
     finally:
         lock.release()
@@ -62,12 +64,19 @@ def _wait(lock: FileLock, holder: Path, most_s: float) -> None:
         ) from None
 
 
+def _tell(holder: Path) -> None:
+    """Say who has the lock; not through a link, and not to a pipe, which would be to wait for its reader."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(holder, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(json.dumps({"pid": os.getpid(), "command": shlex.join(sys.orig_argv)}))
+
+
 def _who(holder: Path) -> str:
     """The process that has the lock, as it told of itself; what stands there may be of one before it."""
     try:
-        told = json.loads(holder.read_text())
+        told = json.loads(read_plain(holder, _LARGEST_BYTES))
         return f"process {int(told['pid'])} ({' '.join(plain(str(told['command'])).split())[:200]})"
-    except (OSError, ValueError, TypeError, LookupError):
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return "another run"
 
 

@@ -48,12 +48,12 @@ def launch(
             started = stack.enter_context(contextlib.ExitStack())
             process, answers = started.enter_context(_process(job, bounds, caches or folder, folder, log))
         except OSError as error:
-            return _no_room(f"{error.filename or tempfile.gettempdir()}: {error.strerror}", Outcome(Status.CRASHED))
+            return no_room(f"{error.filename or tempfile.gettempdir()}: {error.strerror}", Outcome(Status.CRASHED))
         ended = Watch(process, answers, log, bounds, listen or (lambda _: None), stop, examiner).until_the_end()
         started.close()  # and with it the worker
         outcome = _outcome(job, ended, process.returncode, bounds, _tail(log), kills_before)
         if outcome.status is Status.CRASHED and (full := _full(folder)) is not None:
-            return _no_room(full, outcome)
+            return no_room(full, outcome)
         return outcome
 
 
@@ -74,8 +74,8 @@ def _outcome(
     return outcome if outcome.status is Status.PASSED else replace(outcome, log_tail=tail)
 
 
-def _no_room(why: str, outcome: Outcome[Any]) -> Outcome[Any]:
-    """The disk's fault, and not that of what was run."""
+def no_room(why: str, outcome: Outcome[Any]) -> Outcome[Any]:
+    """A job that came to nothing, or to what it came, for want of a place: the disk's fault, and not the backend's."""
     reason = why if outcome.reason is None else f"{why}: {outcome.reason}"
     return replace(outcome, reason=reason, hint="make room there, or name another folder with TMPDIR")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import glob
+import itertools
 import json
 import os
 import resource
@@ -23,6 +24,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from oneblock.backends.reference import Reference
 
@@ -129,11 +132,34 @@ def threads() -> None:
 
 
 def remove(pattern: str) -> Callable[[], Any]:
+    """Remove folders of oneblock's: a worker's TMPDIR is one of them, and the others lie beside it."""
+
     def act() -> None:
-        for path in glob.glob(os.path.join(tempfile.gettempdir(), pattern)):
+        for path in glob.glob(os.path.join(tempfile.gettempdir(), "..", pattern)):
             shutil.rmtree(path, ignore_errors=True)
 
     return act
+
+
+def beside_the_answers(suffix: str, make: Callable[[str], Any]) -> Callable[[], Any]:
+    """Lay something where the answers, or the reference that they are compared with, are to be written."""
+
+    def act() -> None:
+        frame: Any = sys._getframe()
+        while frame is not None:
+            answers = getattr(frame.f_locals.get("job"), "answers", None)
+            if isinstance(answers, str):
+                with contextlib.suppress(FileExistsError):
+                    make(answers.removesuffix(".npz") + suffix)
+                return
+            frame = frame.f_back
+
+    return act
+
+
+def link_to_the_canary(path: str) -> None:
+    """The canary of the tests stands two folders above the run's, in `outside`."""
+    os.symlink(os.path.join(os.path.dirname(path), "..", "..", "outside", "canary"), path)
 
 
 def deaf() -> None:
@@ -226,6 +252,11 @@ ACTS: dict[str, Callable[[], Any]] = {
     "remove_worker": remove("oneblock-worker-*"),
     "remove_run": remove("oneblock-run-*"),
     "remove_scratch": remove("oneblock-*"),
+    "golden_fifo": beside_the_answers(".golden", os.mkfifo),
+    "golden_folder": beside_the_answers(".golden", os.mkdir),
+    "golden_link": beside_the_answers(".golden", link_to_the_canary),
+    "answers_folder": beside_the_answers(".npz", os.mkdir),
+    "answers_link": beside_the_answers(".npz", link_to_the_canary),
     "descriptors": all_descriptors,
     "chdir": lambda: os.chdir("/"),
     "chdir_gone": working_folder_gone,
@@ -242,6 +273,24 @@ HANGS = frozenset({
     "stop", "hang", "hang_locked", "hang_thread", "hang_child", "deaf", "answer_flood", "answer_flood_without_lines",
 })  # fmt: skip
 PEAKS = {"nan": float("nan"), "inf": float("inf"), "negative": -5, "text": "many", "huge": 10**400, "none": None}
+# What no method of a backend should answer, for each in turn.
+VALUES: dict[str, Callable[[], Any]] = {
+    "none": lambda: None,
+    "number": lambda: -7,
+    "huge": lambda: 10**400,
+    "nan": lambda: float("nan"),
+    "escapes": lambda: ESCAPES,
+    "surrogate": lambda: "\udcff",
+    "object": object,
+    "empty": dict,
+    "of_escapes": lambda: {ESCAPES: ESCAPES},
+    "of_objects": lambda: {"y": np.array([object()], dtype=object)},
+    "of_texts": lambda: {"y": np.array(["a", ESCAPES])},
+    "endless": lambda: itertools.count(),
+}
+METHODS = ("probe", "compile", "compilations", "fingerprint", "ops_sets", "dtypes", "platforms")
+VERBS = ("put", "call", "wait", "get", "flush", "timer", "capture", "device_seconds")
+RETURNS = (*METHODS, *VERBS)
 _ACT, _, _MOMENT = os.environ.get("ONEBLOCK_FAULT", "@").partition("@")
 
 
@@ -267,6 +316,12 @@ class Hostile(Reference):
             setattr(inner, name, _then(name, getattr(inner, name)))
         if _MOMENT == "peak":
             inner.peak_bytes = lambda: PEAKS[_ACT]
+        if _MOMENT == "timer=":
+            inner.timer = VALUES[_ACT]()
+        elif _MOMENT == "capture=":
+            made = replace(made, capture=lambda detail: VALUES[_ACT]())
+        elif _MOMENT.removesuffix("=") in VERBS:
+            setattr(inner, _MOMENT.removesuffix("="), lambda *args: VALUES[_ACT]())
         return made
 
 
@@ -276,6 +331,12 @@ def _then(moment: str, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(*args)
 
     return acting
+
+
+if _MOMENT.removesuffix("=") in METHODS:
+    _answer = VALUES[_ACT]()
+    _is_method = _MOMENT.removesuffix("=") in ("probe", "compile", "compilations", "fingerprint")
+    setattr(Hostile, _MOMENT.removesuffix("="), (lambda *args: _answer) if _is_method else _answer)
 
 
 class Slow(Reference):

@@ -19,7 +19,7 @@ import click
 
 from oneblock import backends
 from oneblock.bench.commands._app import cli, main
-from oneblock.bench.report import sections
+from oneblock.bench.report import page, page_assets, sections
 from oneblock.compilers import dialects
 from oneblock.compilers.chips import makers
 from tests.faults.scene import Ended
@@ -39,6 +39,10 @@ def _load() -> None:
     for name in backends.names():
         backends.load(name)
     importlib.import_module("scipy.stats")
+    page_assets.vega()
+    templates = page._environment()
+    for name in templates.list_templates(extensions=["html"]):
+        templates.get_template(name)
     gc.freeze()
 
 

@@ -191,9 +191,9 @@ class Scene:
         hold(found == {"canary": "as it was\n"}, "files written outside", found)
 
     def swept(self) -> None:
-        """Nothing of ours lasts in the temporary folder."""
-        left = [path.name for path in self.tmp.iterdir() if path.is_dir() and path.name.startswith("oneblock-")]
-        scraps = [name for name in left if any((self.tmp / name).iterdir()) and "lock" not in name]
+        """Nothing of ours lasts in the temporary folder, but for that of the lock."""
+        left = {path.name for path in self.tmp.iterdir() if path.name.startswith("oneblock-")}
+        scraps = left - {f"oneblock-{os.getuid()}"}
         hold(not scraps, "lasting folders", scraps)
 
     def statuses(self) -> dict[str, list[str]]:

@@ -151,11 +151,13 @@ def test_a_page_is_never_written_over_what_is_no_page(scene: Scene, target: str)
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("where", ["limits", "tuned", "lock"])
+@pytest.mark.parametrize("where", ["limits", "tuned", "lock", "holder"])
 def test_what_is_kept_between_runs(scene: Scene, odd: str, where: str) -> None:
     """A cache or a lock that is odd names itself, or is made anew; it is never believed."""
     if where == "limits":
         (path,) = (scene.home / ".cache").rglob("unwatched-*.json")
+    elif where == "holder":
+        (path,) = scene.tmp.rglob("holder.json")
     elif where == "lock":
         locks = [path for path in scene.tmp.rglob("*lock*") if not path.is_dir()]
         if not locks:

@@ -14,7 +14,7 @@ import pytest
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.runs import turns
-from oneblock.bench.runs.turns import alone
+from oneblock.bench.runs.turns import _who, alone
 
 _HOLD = "from oneblock.bench.runs.turns import alone\nwith alone(60):\n    print('mine', flush=True)\n    input()\n"
 
@@ -98,6 +98,27 @@ def test_what_another_laid_there_is_refused_by_name_and_left_as_it_was(
         pytest.fail("measured under a lock that is not its own")
     assert victim.read_text() == "precious"
     assert not list((tmp_path / "theirs").iterdir())
+
+
+def a_pipe(holder: Path, victim: Path) -> None:
+    os.mkfifo(holder)
+
+
+def a_folder(holder: Path, victim: Path) -> None:
+    holder.mkdir()
+
+
+@pytest.mark.parametrize("lay", [Path.symlink_to, a_pipe, a_folder])
+def test_where_a_holder_tells_of_itself_nothing_is_waited_for_or_written_through(
+    lay: Callable[[Path, Path], None], folder: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    folder.mkdir(mode=0o700)
+    lay(folder / "holder.json", victim)
+    with alone(1):
+        assert _who(folder / "holder.json") == "another run"
+    assert victim.read_text() == "precious"
 
 
 def test_a_folder_of_another_user_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
