@@ -501,19 +501,15 @@ def test_schedules_for_the_cpu_are_not_given_to_a_gpu() -> None:
 WORDS = ("tune", "mlp", "--preset", "tiny", "-T", "16", "--threads", "1", "--tier", "smoke")
 
 
-def test_the_command_tells_what_it_found_and_finds_it_again(tmp_path: Path) -> None:
+def test_the_command_keeps_what_it_found_and_measures_the_program_with_it(tmp_path: Path) -> None:
     env = install(tmp_path) | {"ONEBLOCK_TUNED": str(tmp_path / "tuned")}
-    first = oneblock(env, *WORDS, "--trials", "12", "--seeds", "2", "--json", timeout=300)
-    assert first.returncode == 0, first.stderr
-    said = json.loads(first.stdout)
+    done = oneblock(env, *WORDS, "--trials", "12", "--seeds", "2", "--json", timeout=600)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
     assert set(said["found"]) == {"0", "1"}
     assert {ops_set: one["status"] for ops_set, one in said["timed"].items()} == {"plain": "passed", "tuned": "passed"}
     assert all(len(one["launches"][0]["cold_s"]) >= 5 for one in said["timed"].values())
     assert said["difference"]["verdict"] == "AMBIGUOUS", "nobody looks in a test"
-    again = oneblock(env, *WORDS, "--trials", "12", "--seeds", "2", timeout=300)
-    assert again.returncode == 0, again.stderr
-    for words in ("lie", "apart", "untuned", "tuned", "break-even", str(tmp_path / "tuned")):
-        assert words in again.stdout.replace("\n", "")
     assert len(list((tmp_path / "tuned").rglob("database_tuning_record.json"))) == 2
 
 
