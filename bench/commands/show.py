@@ -16,6 +16,7 @@ from oneblock.bench.format.out import note, say
 from oneblock.bench.format.text import visible
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.doubts import timers_apart
+from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.judge.troubles import by_cause
 from oneblock.bench.records.find import find, load, newest
 from oneblock.bench.records.record import Launch, Record
@@ -62,6 +63,9 @@ def COMMAND(
             tell(listed)
         return
     path, found = find(record, directory, indexed=indexed)
+    if found.cell.target.devices > 1 and not by_array and not of_stages:
+        beside = [one for _, one in newest(load(Store(path.parent), indexed=indexed))]
+        *_, found = beyond_chips([*beside, found])
     if why:
         _why([found], as_json=as_json)
     elif by_array:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from oneblock.bench.commands import show
 from oneblock.bench.judge.plausible import below_roofline, beyond_chips
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.records.doubt import Cause
 from oneblock.bench.records.record import Record
+from oneblock.bench.records.store import Store
 from oneblock.bench.terminal.records import tell
 from oneblock.compilers.api.facts import Estimate
 from oneblock.compilers.api.kind import Kind
@@ -74,3 +78,11 @@ def test_it_is_told_at_the_terminal_and_on_the_page(capsys: pytest.CaptureFixtur
     tell(both)
     assert "8 chips are 29x as fast as one" in " ".join(capsys.readouterr().out.split())
     assert "8 chips are 29x as fast as one" in section(page_of(*both), "doubts")
+
+
+@pytest.mark.parametrize("words", [[], ["--why"], ["--json"]])
+def test_it_is_told_of_one_record_that_is_shown_beside_its_folder(words: list[str], tmp_path: Path) -> None:
+    one, many = (Store(tmp_path).add(made) for made in (taking(1.0), taking(1.0 / 29, "tpu:v5e:2x4@tp8")))
+    shown, alone = (CliRunner().invoke(show.COMMAND, [str(path), *words]) for path in (many, one))
+    assert "8 chips are 29x as fast as one" in " ".join(shown.output.split()), shown.output
+    assert "as fast as one" not in alone.output
