@@ -238,14 +238,13 @@ class WorksInFlush(Honest):
 
 
 class ReadsTheReference(Honest):
-    """Takes the answer from the reference's file, once it lies there."""
+    """Takes the answer from the reference's file, once it lies there; it knows in which folder."""
 
     def call(self, args: Mapping[str, Any]) -> Any:
         self.calls += 1
         if self.calls == 1:
             return self.work(args)
-        files = glob.glob(f"{os.path.dirname(os.environ['TMPDIR'])}/**/*.npz", recursive=True)
-        for file in files:
+        for file in glob.glob(f"{os.environ['CHEATS_FOLDER']}/**/*.npz", recursive=True):
             return {name: np.load(file)[f"0/{name}"].astype(np.float32) for name in self.shapes}
         return self.blank()
 

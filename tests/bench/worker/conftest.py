@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.oneblock_process import install, oneblock
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """One environment, whose limits are measured once."""
     made = install(tmp_path_factory.mktemp("fakes"))

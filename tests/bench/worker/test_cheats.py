@@ -58,7 +58,10 @@ def verdict(name: str, reference: Reference, folder: Path) -> tuple[Status, str 
 
 
 @pytest.mark.parametrize("name", CHEATS)
-def test_a_cheat_is_refused_for_its_own_reason(name: str, reference: Reference, tmp_path: Path) -> None:
+def test_a_cheat_is_refused_for_its_own_reason(
+    name: str, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHEATS_FOLDER", str(tmp_path))
     expected, says = CHEATS[name].expected
     for _ in range(5):
         status, reason, told = verdict(name, reference, tmp_path)
