@@ -6,15 +6,16 @@ bytes of a header is taken from it.
 
 from __future__ import annotations
 
-import gzip
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _BLOCK = tarfile.BLOCKSIZE
 _PIECE = 2**16
+_UNPACKED = 2**14  # at a time, of which a header is cut off
 _LONGEST_HEADER = 2**16  # bytes, of a name that does not fit the header's own field, and what stands beside it
 MOST_BYTES = 2**29  # unpacked: the stages of a study with all their passes are some hundred MB
 MOST_MEMBERS = 100_000
@@ -35,15 +36,38 @@ class Member:
 
 def members(archive: Path) -> Iterator[Member]:
     """Each plain file and folder of a .tar.gz; BadArchive for anything else in it, for damage, and beyond a bound."""
-    with gzip.open(archive, "rb") as stream:
-        yield from _members(_Bounded(stream))
+    with archive.open("rb") as file:
+        yield from _members(_Bounded(_unpacked(file)))
+
+
+def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+    """What a gzip file unpacks to, in pieces of a bounded size.
+
+    Python's own reader takes a name in a header byte by byte, and all streams of nothing that follow: a file of some
+    MB keeps it for a minute.
+    """
+    raw = file.read(_PIECE)
+    for _ in range(MOST_MEMBERS):  # streams, one behind the other, as `cat a.gz b.gz` makes them
+        stream = zlib.decompressobj(wbits=31)
+        while not stream.eof:
+            raw = raw or file.read(_PIECE)
+            if not raw:
+                raise BadArchive("it is cut off")
+            yield stream.decompress(raw, _UNPACKED)
+            raw = stream.unconsumed_tail
+        raw = stream.unused_data or file.read(_PIECE)
+        while raw and not (raw := raw.lstrip(b"\0")):  # zeros may fill it up
+            raw = file.read(_PIECE)
+        if not raw:
+            return
+    raise BadArchive(f"it is made of more than {MOST_MEMBERS:,} compressed streams")
 
 
 class _Bounded:
     """The unpacked bytes, as many as may be read in all."""
 
-    def __init__(self, stream: gzip.GzipFile) -> None:
-        self.stream, self.left = stream, MOST_BYTES
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.unpacked, self.rest, self.left = pieces, b"", MOST_BYTES
 
     def take(self, n: int) -> bytes:
         """The next n bytes, or fewer at the end of the archive alone."""
@@ -71,10 +95,13 @@ class _Bounded:
 
     def _read(self, n: int) -> bytes:
         try:
-            return self.stream.read(n)
-        except (OSError, EOFError, zlib.error) as error:
+            while len(self.rest) < n and (piece := next(self.unpacked, None)) is not None:
+                self.rest += piece
+        except (OSError, zlib.error) as error:
             told = (error.strerror if isinstance(error, OSError) else None) or error
             raise BadArchive(f"it is damaged, cut off or no .tar.gz: {told}") from error
+        data, self.rest = self.rest[:n], self.rest[n:]
+        return data
 
 
 def _members(stream: _Bounded) -> Iterator[Member]:

@@ -197,6 +197,8 @@ def test_words(scene: Scene, tell: Any) -> None:
             safe = [word.replace("/", "_") if word not in ("records/x.json",) else word for word in words]
             lines.append((command, *(["--json"] if as_json else []), *safe))
         for line, ended in zip(lines, tell(lambda: ask_in_turn(lines, scene.work), len(lines)), strict=True):
+            if "--debug" in line:  # which asks for it
+                ended = replace(ended, err=ended.err.replace("Traceback", ""))
             answered(scene, ended, as_json=line[1:2] == ("--json",) and not {"-h", "--help"} & set(line))
 
     each()

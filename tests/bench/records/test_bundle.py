@@ -130,6 +130,18 @@ def test_members_are_counted(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     refused(packed(here, *((f"r/{i}", tarfile.DIRTYPE, "", b"") for i in range(11))), "more than 10 members")
 
 
+def test_streams_one_behind_the_other_are_one_and_are_counted(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar, "MOST_MEMBERS", 10)
+    path = packed(here, ("r/a.json", _PLAIN, "", b"{}" * 99))
+    raw, empty = path.read_bytes(), gzip.compress(b"")
+    for bad, says in ((empty * 11, "more than 10 compressed"), (raw[:-1], "cut off"), (raw + b"x" * 9, "damaged")):
+        path.write_bytes(bad)
+        refused(path, says)
+    inner = gzip.decompress(raw)
+    path.write_bytes(empty * 3 + gzip.compress(inner[:700]) + gzip.compress(inner[700:]) + bytes(99_999))
+    assert (unpack(path) / "a.json").read_bytes() == b"{}" * 99
+
+
 def test_folders_that_only_long_names_bring_are_counted(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar, "MOST_MEMBERS", 30)
     deep = [(f"r/{i}/" + "d/" * 8 + "a.json", _PLAIN, "", b"") for i in range(4)]
