@@ -36,12 +36,12 @@ SHARED = [(case(phase=phase), "float32") for phase in Phase]  # of which several
 
 
 def answers() -> list[Any]:
-    """Every case in every dtype; each case, and each program and each family in each dtype, is in those marked `few`.
+    """Every case in every dtype; each case, and each program and each norm in each dtype, is in those marked `few`.
 
-    They are for a compiler, in a session that has it do more than this; of `backend(NAME)` all are asked. What is
-    compiled for other tests anyway is among them.
+    Families that share a norm differ in a bias alone. The few are for a compiler, in a session that has it do more than
+    this; of `backend(NAME)` all are asked. What is compiled for other tests anyway is among them.
     """
-    of = {(c, d): {c, (c.workload, c.phase, d), (c.config.family, d)} for c in CASES for d in DTYPES}
+    of = {(c, d): {c, (c.workload, c.phase, d), (c.config.norm, d)} for c in CASES for d in DTYPES}
     few = cover(of, SHARED)
     return [pytest.param(*one, marks=[pytest.mark.few] if one in few else []) for one in of]
 
