@@ -13,8 +13,9 @@ from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
 from oneblock.bench.records.files import write_asked
-from oneblock.bench.records.find import load, newest
+from oneblock.bench.records.find import load
 from oneblock.bench.records.index import briefs
+from oneblock.bench.records.order import newest
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem, Store, read_record
 from oneblock.bench.report.explorer.explorer import explore

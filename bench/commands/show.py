@@ -18,7 +18,8 @@ from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.doubts import timers_apart
 from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.judge.troubles import by_cause
-from oneblock.bench.records.find import find, load, newest
+from oneblock.bench.records.find import find, load
+from oneblock.bench.records.order import newest
 from oneblock.bench.records.record import Launch, Record
 from oneblock.bench.records.stages import check_step, named, opened, whole
 from oneblock.bench.records.store import Store

@@ -181,7 +181,7 @@ Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]
 
 
 def pair(a: Sequence[Record], b: Sequence[Record]) -> Pairs:
-    """(pairs of one cell, those only in A, those only in B), the newest record standing for those of one place.
+    """(pairs of one cell, those only in A, those only in B), the last of each set standing for those of one place.
 
     Cells are paired on one machine and tier where both sets have them there; otherwise all the same, so that what
     forbids to compare them is named and not lost.
@@ -199,7 +199,7 @@ def _cell(record: Record) -> str:
 
 
 def _pair(a: Sequence[Record], b: Sequence[Record], key: Callable[[Record], str]) -> Pairs:
-    left, right = ({key(r): r for r in sorted(side, key=lambda r: r.created)} for side in (a, b))
+    left, right = ({key(r): r for r in side} for side in (a, b))
     both = [(left[name], right[name]) for name in left if name in right]
     return both, [left[n] for n in left if n not in right], [right[n] for n in right if n not in left]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.records.index import briefs
+from oneblock.bench.records.order import in_order
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
 from oneblock.workloads.ops.nearest import unknown
@@ -24,7 +25,7 @@ def find(text: str, directory: Path, *, indexed: bool = True) -> tuple[Path, Rec
         return path, read_record(path)
     records = load(Store(directory), indexed=indexed)
     for meant in (_named, _has_words, _contains):
-        found = {record.place(): (p, record) for p, record in sorted(records, key=_when) if meant(text, p, record)}
+        found = {record.place(): (p, record) for p, record in records if meant(text, p, record)}
         if len(found) == 1:
             (path, _), *_ = found.values()
             return path, read_record(path)
@@ -48,19 +49,10 @@ def _contains(text: str, path: Path, _: Record) -> bool:
 
 
 def load(store: Store, *, indexed: bool = True, whole: bool = False) -> list[tuple[Path, Record]]:
-    """Every readable record, in brief or whole; what cannot be read is said on standard error and left out."""
+    """Every readable record, in brief or whole, the last made last; what cannot be read is said on standard error."""
     records, problems = store.records() if whole else briefs(store, indexed=indexed)
     for problem in problems:
         note(f"oneblock: left out: {problem.why}")
     if not records:
         raise Refused(f"{store.directory}: no records; `oneblock run -o {store.directory}` makes some")
-    return records
-
-
-def newest(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
-    """The newest record of each identity."""
-    return list({record.identity(): (path, record) for path, record in sorted(records, key=_when)}.values())
-
-
-def _when(entry: tuple[Path, Record]) -> str:
-    return entry[1].created
+    return in_order(records)

@@ -4,6 +4,7 @@ What a schema added is absent in those before it, and its default says so. What 
 The schemas, newest first:
 8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
    disturbance of a launch and of a record, spread of limits. Absent in 7.
+   number of a record. Absent in the first of 8, where order was by times that were moved behind those before them.
 7  a doubt has its cause; in 6 it is its sentence alone.
    in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
 6  of a cell: toolchain, variant, sharding; of a record: model, family, reported; of an environment: identity of its

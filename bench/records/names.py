@@ -7,6 +7,7 @@ import re
 from oneblock.bench.cells.cell import digest
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.+@,%=~-]+")
+_NUMBER = re.compile(r"Z\.(\d{6,12})(~\d+)?\.json")  # in the name of a record's file, behind its time
 _LONGEST = 160  # characters, of the 255 bytes that file systems have: the rest is for what stands before and behind
 
 
@@ -19,3 +20,9 @@ def file_name(text: str) -> str:
     if kept == text and text and len(text) <= _LONGEST:
         return text
     return f"{kept[:_LONGEST]}~{digest(text)}"
+
+
+def number_of(name: str) -> int:
+    """The number of a record among those of its folder, as the name of its file has it; 0 where that has none."""
+    found = _NUMBER.search(name)
+    return int(found[1]) if found else 0

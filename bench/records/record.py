@@ -28,7 +28,9 @@ Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short
 Sample = Annotated[float, Field(ge=1e-12, le=1e9)]  # seconds of what is timed, which never take none
 Series = Annotated[tuple[Sample, ...], Field(min_length=1)]
 Rate = Annotated[float, Field(ge=1, le=1e24)]  # operations or bytes a second
-Moment = Annotated[str, Field(pattern=r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]  # UTC; moments.py adds to it
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]  # UTC
+LARGEST_NUMBER = 10**12 - 1
+Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -153,7 +155,7 @@ class Record:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     schema: Literal[8]
-    created: Moment  # later than of every record before it in its folder, whatever the clock says
+    created: Moment  # by the clock, whatever that says
     cell: Cell
     tier: str
     status: Status
@@ -179,6 +181,7 @@ class Record:
     detail: Detail | None = None  # of the stages that were wanted of it
     disturbance: Disturbance | None = None  # in place of times, of a cell that is disturbed
     reported: Reported | None = None  # whose numbers these are, and of the kind "reported" alone
+    number: Number | None = None  # among the records of its folder, by which they are in order; see order.py
 
     def comparable_keys(self) -> dict[str, Any]:
         """What must agree before this record's numbers are compared with another's."""

@@ -1,8 +1,8 @@
 """A directory of records: append-only, one file each, and safe against being killed at any moment.
 
-RECORDS/NAME.IDENTITY.TIME.json     a record, written to a temporary name and renamed
-RECORDS/artifacts/SHA256.txt        lowering stages, under their hash (`texts.py`)
-RECORDS/.partial/IDENTITY/N.json    the launches of a cell that is not finished
+RECORDS/NAME.IDENTITY.TIME.NUMBER.json  a record, written to a temporary name and renamed
+RECORDS/artifacts/SHA256.txt            lowering stages, under their hash (`texts.py`)
+RECORDS/.partial/IDENTITY/N.json        the launches of a cell that is not finished
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from pydantic_core import to_json as dump
 
 from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain
-from oneblock.bench.records.names import file_name
+from oneblock.bench.records.names import file_name, number_of
 from oneblock.bench.records.reading import NoRecord, made_of, without_collection
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.texts import StoreError, Texts
@@ -88,10 +88,11 @@ class Store(Texts):
         return read_all(self.files(), read_record)
 
     def named(self) -> dict[str, list[Path]]:
-        """The files by the identity that their names bear, the newest name first; a name alone proves nothing."""
+        """The files by the identity that their names bear, the last made first; a name alone proves nothing."""
         found: dict[str, list[Path]] = {}
         with contextlib.suppress(FileNotFoundError), os.scandir(self.directory) as entries:
-            for name in sorted((entry.name for entry in entries if entry.name.endswith(".json")), reverse=True):
+            names = [entry.name for entry in entries if entry.name.endswith(".json")]
+            for name in sorted(names, key=lambda name: (number_of(name), name), reverse=True):
                 for identity in _IDENTITY.findall(name):
                     found.setdefault(identity, []).append(self.directory / name)
         return found
@@ -111,7 +112,7 @@ class Store(Texts):
         (self.directory / ".probe").unlink(missing_ok=True)
 
     def add(self, record: Record) -> Path:
-        """Write a record, and forget the launches it was made of; of one moment the later has the later name.
+        """Write a record, and forget the launches it was made of.
 
         Unreadable where nobody could read it again: nothing is written.
         """
@@ -123,7 +124,8 @@ class Store(Texts):
         identity = record.identity()
         stamp = record.created.replace(":", "").replace("-", "")
         name = f"{file_name(record.cell.name)}.{identity}.{stamp}"
-        again = (f"{name}~{number:03}.json" for number in count(2))  # where the clock stood still, or went back
+        name += "" if record.number is None else f".{record.number:06}"
+        again = (f"{name}~{n:03}.json" for n in count(2))  # of another run, in the same moment
         for path in map(self.directory.joinpath, chain([f"{name}.json"], again)):
             if not path.exists():
                 with contextlib.suppress(FileExistsError):  # another run took the name just now: the next is tried

@@ -18,7 +18,7 @@ from oneblock.bench.judge.plausible import below_roofline, too_fast
 from oneblock.bench.judge.roofline import costs, stated_limits
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, now
-from oneblock.bench.records.moments import moment
+from oneblock.bench.records.order import next_number
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, Unreadable, to_json
@@ -163,7 +163,7 @@ class Run:
         reached = partial(book.limits, cell.target, cell.dtype, cell.backend)
         record = Record(
             schema=SCHEMA,
-            created=moment(self.store.directory, now()),
+            created=now(),
             cell=cell,
             tier=self.tier.name,
             status=first.status,
@@ -187,6 +187,7 @@ class Run:
             disturbance=measured.disturbance,
             family=cell.case.config.family,
             detail=self.detail,
+            number=next_number(self.store.directory),
         )
         record = record.with_doubts(below_roofline(record))
         if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, process_time
 
-from oneblock.bench.records.find import newest
+from oneblock.bench.records.order import newest
 from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer.explorer import explore
 from oneblock.bench.report.page import render

@@ -15,6 +15,7 @@ from oneblock.bench.format.text import plain
 from oneblock.bench.judge.roofline import Bound, bound
 from oneblock.bench.judge.stats import centre, intervals
 from oneblock.bench.records.command import not_said, run_command
+from oneblock.bench.records.order import in_order
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.answers.verdict import Check
@@ -42,7 +43,7 @@ class Row:
     record: Record
     machine: int  # which of the page's machines, from 1
     times: Times | None  # None: no time may be shown
-    number: int  # among the page's rows: its anchor
+    number: int  # among the page's rows, the last made first: its anchor
     newest: bool  # of its cell, tier and machine; older ones are shown only where they failed
 
     @property
@@ -93,13 +94,14 @@ class Row:
 
 def rows_of(records: Sequence[tuple[Path, Record]]) -> list[Row]:
     """A row for each record, by the name of its cell."""
+    records = in_order(records)
     facts = [digest(record.environment.facts()) for _, record in records]
     machines = {machine: number for number, machine in enumerate(dict.fromkeys(facts), 1)}
     timed = _all_times([record for _, record in records])
     rows: list[Row] = []
     seen = set()
     whole = zip(records, facts, timed, strict=True)
-    for (path, record), of, times in sorted(whole, key=lambda one: one[0][1].created, reverse=True):
+    for (path, record), of, times in reversed(list(whole)):
         key = record.place()
         rows.append(Row(path, record, machines[of], times, len(rows), newest=key not in seen))
         seen.add(key)

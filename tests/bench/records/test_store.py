@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oneblock.bench.records.find import newest
+from oneblock.bench.records.order import newest
 from oneblock.bench.records.store import Store, to_json
 from oneblock.bench.records.texts import StoreError
 from tests.bench.report.test_report import record

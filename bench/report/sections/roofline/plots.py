@@ -49,7 +49,7 @@ def rooflines(plots: Plots, rows: Sequence[Row]) -> list[Roofline]:
 
 
 def _of_one(plots: Plots, rows: list[Row]) -> Roofline:
-    newest = max(rows, key=lambda row: row.record.created)
+    newest = min(rows, key=lambda row: row.number)
     words = f"FLOP per second against FLOP per byte, {len(rows)} cells; every rate is in the tables below"
     plot = plots.add(_roofline(rows, newest.record.limits, plots.backends), words)
     return Roofline(tuple(rows), newest, len({row.record.limits for row in rows}), plot)

@@ -51,7 +51,7 @@ def build(study: Study) -> Rooflines | None:
 def ceilings(rows: Sequence[Row]) -> list[Ceiling]:
     """Of each target and dtype of the page, the newest measured limits beside the maker's."""
     found: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda one: one.record.created):
+    for row in sorted(rows, key=lambda one: one.number, reverse=True):
         if row.record.limits is not None:
             found.setdefault((row.record.cell.target, row.record.cell.dtype), []).append(row)
     made = []
