@@ -65,6 +65,13 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the site of docs/, with a reference of what every `api` folder says, into docs/_build/html."""
+    install(session, *group("docs"))
+    session.run("sphinx-build", "-qW", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Inject every fault of tests/faults and try bad inputs by the ten thousand; `-- slice` tries a few of each kind.
 

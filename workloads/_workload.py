@@ -63,13 +63,13 @@ class Spec:
     """
 
     shape: tuple[int, ...]
-    is_input: bool = False  # an input changes from call to call; the rest are weights and tables
+    is_input: bool = False  #: an input changes from call to call; the rest are weights and tables
     std: float = 1.0
     mean: float = 0.0
-    correlated: float = 0.0  # share of the variance drawn from a stream common to q and k; see answers/arrays.py
-    table: Callable[[Config, int, int], np.ndarray] | None = None  # computed instead of drawn, from (config, T, S)
-    projection: bool = False  # the weight (I, O) of one, which a backend may keep in a layout of its own
-    split: Split = ()  # empty: whole on every device
+    correlated: float = 0.0  #: share of the variance drawn from a stream common to q and k; see answers/arrays.py
+    table: Callable[[Config, int, int], np.ndarray] | None = None  #: computed instead of drawn, from (config, T, S)
+    projection: bool = False  #: the weight (I, O) of one, which a backend may keep in a layout of its own
+    split: Split = ()  #: empty: whole on every device
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class StepCost:
     """What one step must do at the least: FLOPs, and bytes if its operations were one kernel."""
 
     step: str
-    flops: int  # a multiply-add is 2
-    bytes: int  # every operand read once, every result written once
+    flops: int  #: a multiply-add is 2
+    bytes: int  #: every operand read once, every result written once
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class Workload:
     name: str
     program: Callable[[Ops, Case, Mapping[str, Array]], Outputs]
     specs: Callable[[Case], dict[str, Spec]]
-    costs: Callable[[Case, int], list[StepCost]]  # (case, bytes of an element) -> by step
-    outputs: Callable[[Case], dict[str, tuple[int, ...]]]  # the shape of each that the program returns
-    main_input: str  # the array that a do-nothing answer would copy
+    costs: Callable[[Case, int], list[StepCost]]  #: (case, bytes of an element) -> by step
+    outputs: Callable[[Case], dict[str, tuple[int, ...]]]  #: the shape of each that the program returns
+    main_input: str  #: the array that a do-nothing answer would copy
     phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)
 
 

@@ -36,13 +36,13 @@ class Device:
     """What a target comes to here: the best kind of evidence to be had, and from what."""
 
     kind: Kind
-    name: str  # in words: "NVIDIA H100", "cpu"
+    name: str  #: in words: "NVIDIA H100", "cpu"
 
 
 class Executable(Protocol):
     """A compiled program on a device, in four verbs, and two services to whoever measures it."""
 
-    timer: str  # what `wait` makes the host's clock measure: "perf_counter", "perf_counter+cuda_synchronize"
+    timer: str  #: what `wait` makes the host's clock measure: "perf_counter", "perf_counter+cuda_synchronize"
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
         """Copy to the device, in the memory layout that this executable reads best."""
@@ -82,21 +82,21 @@ class DeviceClock(Protocol):
 class Compiled:
     """A workload specialised to one target, one dtype and its shapes."""
 
-    executable: Executable | None  # None: compiled for a device that is not here
-    capture: Capture  # the lowering, made when it is asked for; asking twice may compile twice
+    executable: Executable | None  #: None: compiled for a device that is not here
+    capture: Capture  #: the lowering, made when it is asked for; asking twice may compile twice
 
 
 @runtime_checkable
 class Backend(Protocol):
     """One way to compile and run a workload. A file in backends/ defines one, as BACKEND."""
 
-    name: str  # the file's stem
+    name: str  #: the file's stem
     # Each set by its name, with the operations (workloads/ops/definitions.py) that it replaces; the others stay as the
     # text has them. "plain" replaces none and comes first; only a backend that is kernels of its own has no such
     # set. The last is the fastest without a search. TUNED takes one, and is run only where it is asked for.
     ops_sets: Mapping[str, tuple[str, ...]]
     dtypes: tuple[str, ...]
-    platforms: tuple[str, ...]  # of the targets it may be asked for; the first is its default
+    platforms: tuple[str, ...]  #: of the targets it may be asked for; the first is its default
 
     def probe(self, target: Target) -> Device:
         """The device for a target; Unavailable or Unsupported say why there is none."""
@@ -118,10 +118,10 @@ class Backend(Protocol):
 class Found:
     """What a search found."""
 
-    kind: Kind  # of its seconds: MEASURED here, or MODELLED by the formula that `how` names
+    kind: Kind  #: of its seconds: MEASURED here, or MODELLED by the formula that `how` names
     how: str
     tasks: tuple[TaskState, ...]
-    folder: str | None = None  # where it is kept for later runs; None where the next run would find the same at once
+    folder: str | None = None  #: where it is kept for later runs; None where the next run would find the same at once
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ class TimerReading:
     """One timer's raw seconds of single calls with warm caches; no samples: it gave none, for the reason in `note`."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    name: str  # "cuda_event/blocked", "cuda_graph", "profiler/span", "profiler/kernels"
+    name: str  #: "cuda_event/blocked", "cuda_graph", "profiler/span", "profiler/kernels"
     samples_s: tuple[float, ...]
     note: str | None = None
 
@@ -37,8 +37,8 @@ class DeviceState:
     memory_mhz: int | None
     temperature_c: int | None
     power_w: float | None
-    throttled_by: tuple[str, ...] | None  # empty: by nothing; None: not known
-    notes: tuple[str, ...] = ()  # why something is None
+    throttled_by: tuple[str, ...] | None  #: empty: by nothing; None: not known
+    notes: tuple[str, ...] = ()  #: why something is None
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Energy:
     """What the device's energy counter advanced by over a window of repeated calls, and what it draws without work."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    window_s: float  # asked for
-    seconds: float | None  # it lasted
+    window_s: float  #: asked for
+    seconds: float | None  #: it lasted
     calls: int
     joules: float | None
-    idle_w: float | None  # right after, without work
-    note: str | None = None  # why there are no joules
+    idle_w: float | None  #: right after, without work
+    note: str | None = None  #: why there are no joules
 
     @property
     def joules_per_call(self) -> float | None:
@@ -71,10 +71,10 @@ class DeviceEvidence:
     """Everything one process learnt of the device beside the series."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    before: DeviceState  # the series
+    before: DeviceState  #: the series
     after: DeviceState
     timers: tuple[TimerReading, ...]
-    energy: Energy | None  # None: the tier does not ask for it
+    energy: Energy | None  #: None: the tier does not ask for it
 
 
 @runtime_checkable

@@ -13,9 +13,9 @@ from oneblock.compilers.api.facts import Facts
 class ScriptRun(Protocol):
     """What a script's kernels came to: those that ran, and what was refused, even where the script caught it."""
 
-    kernels: Sequence[str]  # the kernel of each call that ran, in order
-    refused: Sequence[str]  # a sentence for each call that broke a rule or is not interpreted
-    error: str | None  # what ended the script, as Python tells it; None where a refusal of a kernel did, or nothing
+    kernels: Sequence[str]  #: the kernel of each call that ran, in order
+    refused: Sequence[str]  #: a sentence for each call that broke a rule or is not interpreted
+    error: str | None  #: what ended the script, as Python tells it; None where a refusal of a kernel did, or nothing
     exit_status: int
 
     def facts(self) -> Facts:

@@ -14,11 +14,11 @@ class Column:
     """One figure under its heading. Under one heading stand figures of one unit and one kind, and no others."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    heading: str  # "registers"
-    value: int | float | str | None  # None: not known of this one
-    unit: str = ""  # of a number: "B", "s", "%" of a share of 1, "x" of a multiple; "" of a count
+    heading: str  #: "registers"
+    value: int | float | str | None  #: None: not known of this one
+    unit: str = ""  #: of a number: "B", "s", "%" of a share of 1, "x" of a multiple; "" of a count
     kind: Kind = Kind.COMPILED
-    note: str = ""  # behind the value: "2 by registers" of an occupancy
+    note: str = ""  #: behind the value: "2 by registers" of an occupancy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +27,19 @@ class Call:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     noun: ClassVar[str] = "kernel"
-    operation: ClassVar[str] = "operation"  # what a program of such calls counts as one
-    counted_in: ClassVar[str] = "HLO"  # in which text FLOPs and bytes are counted: counts of two are not subtracted
-    on_chip: ClassVar[str] = "shared memory"  # what `on_chip_bytes` are of
-    complete: ClassVar[bool] = True  # whether a program's calls are all that it starts
-    legend: ClassVar[str] = ""  # what the columns of a program mean
+    operation: ClassVar[str] = "operation"  #: what a program of such calls counts as one
+    counted_in: ClassVar[str] = "HLO"  #: in which text FLOPs and bytes are counted: counts of two are not subtracted
+    on_chip: ClassVar[str] = "shared memory"  #: what `on_chip_bytes` are of
+    complete: ClassVar[bool] = True  #: whether a program's calls are all that it starts
+    legend: ClassVar[str] = ""  #: what the columns of a program mean
 
     name: str
-    steps: tuple[str, ...] = ()  # what is fused serves several
+    steps: tuple[str, ...] = ()  #: what is fused serves several
     flops: float | None = None
     hbm_bytes: float | None = None
-    registers: int | None = None  # of one thread
-    spill_bytes: int | None = None  # of one thread
-    modelled_s: dict[str, float] = field(default_factory=dict)  # by the model's name: "static", "timeline"
+    registers: int | None = None  #: of one thread
+    spill_bytes: int | None = None  #: of one thread
+    modelled_s: dict[str, float] = field(default_factory=dict)  #: by the model's name: "static", "timeline"
 
     @property
     def mflop(self) -> float | None:

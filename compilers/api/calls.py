@@ -17,13 +17,13 @@ from oneblock.compilers.api.kind import Kind
 class TpuKernel(Call):
     """One generated kernel: a fusion's instructions for the machine, not weighted by how often its loops run."""
 
-    complete: ClassVar[bool] = False  # libtpu writes down those of which it has bundles, and not in their order
+    complete: ClassVar[bool] = False  #: libtpu writes down those of which it has bundles, and not in their order
 
     tag: Literal["tpu"] = "tpu"
-    bundles: int  # VLIW instructions
-    slots: dict[str, float]  # share of each functional unit's slots that is filled: {"MXU": 0.97}
-    cycles: float | None = None  # of the static simulation
-    estimated_cycles: float | None = None  # of the cost model by which XLA chose
+    bundles: int  #: VLIW instructions
+    slots: dict[str, float]  #: share of each functional unit's slots that is filled: {"MXU": 0.97}
+    cycles: float | None = None  #: of the static simulation
+    estimated_cycles: float | None = None  #: of the cost model by which XLA chose
 
     def columns(self) -> tuple[Column, ...]:
         filled = ", ".join(f"{unit} {share:.0%}" for unit, share in self.slots.items() if share >= 0.01)
@@ -44,9 +44,9 @@ class TirCall(Call):
     counted_in: ClassVar[str] = "TIR"
 
     tag: Literal["tir"] = "tir"
-    loops: dict[str, int]  # as scheduled, by kind: {"serial": 5, "parallel": 1, "vectorized": 2, "unrolled": 3}
-    vector_lanes: int | None  # elements of the longest vectorised loop; None where there is none
-    instructions: dict[str, int]  # of the assembly, by class: {"fma 256": 96}; empty for code that is not the CPU's
+    loops: dict[str, int]  #: as scheduled, by kind: {"serial": 5, "parallel": 1, "vectorized": 2, "unrolled": 3}
+    vector_lanes: int | None  #: elements of the longest vectorised loop; None where there is none
+    instructions: dict[str, int]  #: of the assembly, by class: {"fma 256": 96}; empty for code that is not the CPU's
 
     def columns(self) -> tuple[Column, ...]:
         return (
@@ -72,13 +72,13 @@ class NeuronCall(Call):
     )
 
     tag: Literal["neuron"] = "neuron"
-    shapes: tuple[str, ...]  # of its arrays: "bfloat16[128, 2048]"
-    instructions: dict[str, int]  # by engine: {"tensor": 120, "dma": 40}
-    dma_runs: int  # contiguous pieces that the transfers read or write
-    sbuf_bytes: int  # of a partition, the most that is alive at once
+    shapes: tuple[str, ...]  #: of its arrays: "bfloat16[128, 2048]"
+    instructions: dict[str, int]  #: by engine: {"tensor": 120, "dma": 40}
+    dma_runs: int  #: contiguous pieces that the transfers read or write
+    sbuf_bytes: int  #: of a partition, the most that is alive at once
     sbuf_limit_bytes: int
-    psum_banks: int  # the most that are alive at once
-    busy_s: dict[str, float]  # by engine
+    psum_banks: int  #: the most that are alive at once
+    busy_s: dict[str, float]  #: by engine
 
     @property
     def operations(self) -> int | None:

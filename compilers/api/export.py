@@ -12,11 +12,11 @@ class Exported:
     """A module in the binary form that another compiler takes, and what is in it."""
 
     encoded: bytes
-    text: str  # the same for people
-    parameters: tuple[str, ...]  # the names of what it takes, in their order
-    outputs: tuple[str, ...]  # and of what it gives
+    text: str  #: the same for people
+    parameters: tuple[str, ...]  #: the names of what it takes, in their order
+    outputs: tuple[str, ...]  #: and of what it gives
     computations: int
-    opcodes: dict[str, int]  # how many instructions there are of each
+    opcodes: dict[str, int]  #: how many instructions there are of each
 
 
 class Mark(StrEnum):
@@ -49,8 +49,8 @@ class OperatorList(Protocol):
 class TrnSource:
     """What TVM's `trn` target makes of one matrix product, written in two ways, and of a plain loop."""
 
-    tvm: str  # the version
-    program: str  # TIRx
+    tvm: str  #: the version
+    program: str  #: TIRx
     source: str
-    laid_out: str  # the source where TVM itself derives the accumulator's allocation from a layout
-    refused: str  # what it says of a plain loop, as Relax and MetaSchedule make them
+    laid_out: str  #: the source where TVM itself derives the accumulator's allocation from a layout
+    refused: str  #: what it says of a plain loop, as Relax and MetaSchedule make them

@@ -19,10 +19,10 @@ class StepFacts:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     step: str | None
-    operations: int  # scheduled, each counted once
+    operations: int  #: scheduled, each counted once
     flops: float
     hbm_bytes: float
-    cycles: float | None  # as estimated for each operation by XLA's own cost model
+    cycles: float | None  #: as estimated for each operation by XLA's own cost model
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Collective:
     """One exchange between devices."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    kind: str  # "all-reduce"
+    kind: str  #: "all-reduce"
     dtype: str
-    bytes: int  # of the result on one device
+    bytes: int  #: of the result on one device
     channel: int | None
-    group_size: int | None  # how many devices take part in one group
-    algorithm: str | None  # the strategy that the compiler chose for the interconnect
+    group_size: int | None  #: how many devices take part in one group
+    algorithm: str | None  #: the strategy that the compiler chose for the interconnect
     step: str | None
 
 
@@ -44,10 +44,10 @@ class Estimate:
     """How long the program would take on the target, by one method. Never a measurement."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    name: str  # "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"; of Neuron "timeline"
-    seconds: float | None  # None: this method has no answer, for the reason in `how`
+    name: str  #: "xla", "hlo", "llo"; of GPUs "xla-triton", "xla-cublas"; of Neuron "timeline"
+    seconds: float | None  #: None: this method has no answer, for the reason in `how`
     how: str
-    kind: Kind = Kind.COMPILED  # or MODELLED, where it is a formula of the specification
+    kind: Kind = Kind.COMPILED  #: or MODELLED, where it is a formula of the specification
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Memory:
     """What a program that does not fit needs, and what the target has, in bytes."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    space: str  # "hbm", "vmem"
+    space: str  #: "hbm", "vmem"
     needed_bytes: int | None
     available_bytes: int | None
     largest: tuple[Buffer, ...]
@@ -75,25 +75,25 @@ class Facts:
     """Everything countable of one compiled program. A count that its loops make unknown is None, and said why."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    flops: float | None = None  # counted from the operations' shapes, loops multiplied by their trips
-    compiler_flops: float | None = None  # as the compiler's own cost analysis has it
-    hbm_bytes: float | None = None  # read and written in HBM by a call in the steady state: the sum of `traffic`
-    scratch_bytes: int | None = None  # temporaries in HBM
+    flops: float | None = None  #: counted from the operations' shapes, loops multiplied by their trips
+    compiler_flops: float | None = None  #: as the compiler's own cost analysis has it
+    hbm_bytes: float | None = None  #: read and written in HBM by a call in the steady state: the sum of `traffic`
+    scratch_bytes: int | None = None  #: temporaries in HBM
     argument_bytes: int | None = None
     output_bytes: int | None = None
     code_bytes: int | None = None
-    operations: dict[str, int] = field(default_factory=dict)  # scheduled, by opcode
-    fusions: dict[str, int] = field(default_factory=dict)  # by kind: {"kLoop": 12}
-    custom_calls: dict[str, int] = field(default_factory=dict)  # by target
-    attributed: float | None = None  # share of the scheduled operations that a step claims
-    attributed_by_name: float | None = None  # the share whose own metadata says so; the rest by whose data they move
+    operations: dict[str, int] = field(default_factory=dict)  #: scheduled, by opcode
+    fusions: dict[str, int] = field(default_factory=dict)  #: by kind: {"kLoop": 12}
+    custom_calls: dict[str, int] = field(default_factory=dict)  #: by target
+    attributed: float | None = None  #: share of the scheduled operations that a step claims
+    attributed_by_name: float | None = None  #: the share whose own metadata says so; the rest by whose data they move
     steps: tuple[StepFacts, ...] = ()
     collectives: tuple[Collective, ...] = ()
-    calls: tuple[AnyCall, ...] = ()  # what the program starts, in its order
+    calls: tuple[AnyCall, ...] = ()  #: what the program starts, in its order
     estimates: tuple[Estimate, ...] = ()
-    caveats: tuple[str, ...] = ()  # what these counts do not show
-    kind: Kind = Kind.COMPILED  # also where the cell's times are measured; INTERPRETED of what an interpreter counted
-    traffic: Traffic | None = None  # what `hbm_bytes` is the sum of; None where the text does not tell it
+    caveats: tuple[str, ...] = ()  #: what these counts do not show
+    kind: Kind = Kind.COMPILED  #: also where the cell's times are measured; INTERPRETED of what an interpreter counted
+    traffic: Traffic | None = None  #: what `hbm_bytes` is the sum of; None where the text does not tell it
 
     @property
     def called(self) -> type[Call]:

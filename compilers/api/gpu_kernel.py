@@ -19,8 +19,8 @@ class Occupancy:
     __pydantic_config__: ClassVar[Any] = STRICT
     blocks: int
     warps: int
-    share: float  # of the warps that it has room for
-    limited_by: str  # "registers", "shared memory", "warps" or "blocks"
+    share: float  #: of the warps that it has room for
+    limited_by: str  #: "registers", "shared memory", "warps" or "blocks"
     kind: Kind = Kind.MODELLED
 
 
@@ -35,16 +35,16 @@ class GpuKernel(Call):
     )
 
     tag: Literal["gpu"] = "gpu"
-    kind: str  # "triton gemm", "triton", "loop", "input"; "library __cublas$lt$matmul"; "Copy"
-    entry: str | None = None  # None: not compiled here
+    kind: str  #: "triton gemm", "triton", "loop", "input"; "library __cublas$lt$matmul"; "Copy"
+    entry: str | None = None  #: None: not compiled here
     grid: tuple[int, ...] | None = None
     threads: int | None = None
     shared_bytes: int | None = None
     instructions: dict[str, int] = field(default_factory=dict)
-    config: str | None = None  # how it was built: "BM=128 BN=128 BK=64, 8 warps, 3 stages"
-    dynamic_shared_bytes: int | None = None  # of `shared_bytes`, what is given at the launch
-    stack_bytes: int | None = None  # of one thread
-    machine_instructions: int | None = None  # in the disassembly
+    config: str | None = None  #: how it was built: "BM=128 BN=128 BK=64, 8 warps, 3 stages"
+    dynamic_shared_bytes: int | None = None  #: of `shared_bytes`, what is given at the launch
+    stack_bytes: int | None = None  #: of one thread
+    machine_instructions: int | None = None  #: in the disassembly
     occupancy: Occupancy | None = None
 
     @property

@@ -14,12 +14,12 @@ STRICT = {"extra": "forbid", "allow_inf_nan": False, "str_max_length": 100_000}
 class Kind(StrEnum):
     """What sort of evidence a number is. Kinds never share a column."""
 
-    MEASURED = "measured"  # on this device
-    COMPILED = "compiled"  # read off a compiler's output
-    INTERPRETED = "interpreted"  # a kernel run by an interpreter: correctness only
-    SIMULATED = "simulated"  # the vendor's simulator
-    MODELLED = "modelled"  # a formula
-    REPORTED = "reported"  # measured elsewhere by others; what it is worth is its source's word
+    MEASURED = "measured"  #: on this device
+    COMPILED = "compiled"  #: read off a compiler's output
+    INTERPRETED = "interpreted"  #: a kernel run by an interpreter: correctness only
+    SIMULATED = "simulated"  #: the vendor's simulator
+    MODELLED = "modelled"  #: a formula
+    REPORTED = "reported"  #: measured elsewhere by others; what it is worth is its source's word
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Reported:
     """Where a reported number comes from. Without all four it is hearsay, and refused."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    device: str  # "NVIDIA H100 SXM", as the source names it
-    software: str  # "vLLM"
-    version: str  # of the software
-    source: str  # where it can be read again: an address, or a title with its date
+    device: str  #: "NVIDIA H100 SXM", as the source names it
+    software: str  #: "vLLM"
+    version: str  #: of the software
+    source: str  #: where it can be read again: an address, or a title with its date
 
     def __post_init__(self) -> None:
         """Refuse a blank: a source that names nothing cannot be looked up."""

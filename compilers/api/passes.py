@@ -17,17 +17,17 @@ class CannotRun(Exception):
 class Made:
     """A program compiled with some of the passes switched off."""
 
-    program: Any | None  # the backend's executable; None: compiled for a device that is not here
+    program: Any | None  #: the backend's executable; None: compiled for a device that is not here
     counts: Mapping[str, float]
-    text: Callable[[str], str]  # what people read: just after the pass of that name, or the end where there is no such
+    text: Callable[[str], str]  #: what people read: just after the pass of that name, or the end where there is no such
 
 
 class Passes(Protocol):
     """A program's passes in the order in which they run. Compiling with none switched off is what everybody does."""
 
-    names: tuple[str, ...]  # each once: the second of a name is "cse#2"
-    counts: tuple[str, ...]  # what `Made.counts` has; "fusions" is among them where the toolchain fuses
-    how: str  # how passes are switched off, and what is never off
+    names: tuple[str, ...]  #: each once: the second of a name is "cse#2"
+    counts: tuple[str, ...]  #: what `Made.counts` has; "fusions" is among them where the toolchain fuses
+    how: str  #: how passes are switched off, and what is never off
 
     def make(self, off: Sequence[str]) -> Made:
         """Compile with these switched off; CannotRun where that is refused."""

@@ -17,11 +17,11 @@ class SearchStopped(Exception):
 class Search:
     """How to search. A backend that ranks all its configurations by a formula reads none of it."""
 
-    trials: int  # candidates to measure in all, those of earlier runs counted
+    trials: int  #: candidates to measure in all, those of earlier runs counted
     seed: int
     cost_model: str
-    batch: int = 16  # candidates between two updates of the cost model
-    rpc: str | None = None  # "host:port/key" of TVM's tracker: candidates are measured there
+    batch: int = 16  #: candidates between two updates of the cost model
+    rpc: str | None = None  #: "host:port/key" of TVM's tracker: candidates are measured there
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Trial:
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
     seconds: float | None
-    config: str | None = None  # "BM=128 BN=128, 8 warps"; None where a candidate has no short name
+    config: str | None = None  #: "BM=128 BN=128, 8 warps"; None where a candidate has no short name
     why_not: str | None = None
 
 
@@ -40,12 +40,12 @@ class TaskState:
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
     name: str
-    steps: tuple[str, ...]  # of the block that it has a part in
-    calls: int  # of it in one run of the program
-    flops: float | None  # of one call
-    trials: tuple[Trial, ...]  # in the order they were tried
-    spent_s: float | None = None  # on its search, earlier runs included; None where nothing was timed
-    default: int | None = None  # which trial is what runs without a search; None where that is none of them
+    steps: tuple[str, ...]  #: of the block that it has a part in
+    calls: int  #: of it in one run of the program
+    flops: float | None  #: of one call
+    trials: tuple[Trial, ...]  #: in the order they were tried
+    spent_s: float | None = None  #: on its search, earlier runs included; None where nothing was timed
+    default: int | None = None  #: which trial is what runs without a search; None where that is none of them
 
     @property
     def best(self) -> Trial | None:

@@ -16,14 +16,14 @@ class Transfer:
     """An array, or a part of it, that one operation reads from HBM or writes to it."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    array: str  # as the program names it: "gate_weight"; what is made on the way has the name of what makes it
+    array: str  #: as the program names it: "gate_weight"; what is made on the way has the name of what makes it
     direction: Direction
-    operation: str  # as the program's text names it: "copy-start.1"
+    operation: str  #: as the program's text names it: "copy-start.1"
     step: str | None
-    bytes: int  # each time
-    times: int  # in one call of the program
-    reason: str  # "operand", "result of the program", "copied ahead of its use"
-    first_call_only: bool = False  # a call that follows another of the same program finds it done
+    bytes: int  #: each time
+    times: int  #: in one call of the program
+    reason: str  #: "operand", "result of the program", "copied ahead of its use"
+    first_call_only: bool = False  #: a call that follows another of the same program finds it done
 
     @property
     def total_bytes(self) -> int:
@@ -40,8 +40,8 @@ class Traffic:
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    counted_in: str  # which text tells it: "HLO"
-    transfers: tuple[Transfer, ...]  # in the program's order
+    counted_in: str  #: which text tells it: "HLO"
+    transfers: tuple[Transfer, ...]  #: in the program's order
 
     @property
     def steady_bytes(self) -> int:
@@ -70,7 +70,7 @@ class ArrayTraffic:
     direction: Direction
     reason: str
     first_call_only: bool
-    bytes: int  # of all of them, in a call in which they take place
+    bytes: int  #: of all of them, in a call in which they take place
     times: int
     operations: tuple[str, ...]
     steps: tuple[str, ...]
