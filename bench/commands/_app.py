@@ -89,6 +89,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (why := lost_output()) is not None:
         status = _fail(why, 2)
+    # Python remembers whether what it last ran as text was interrupted, as the code that makes a dataclass may be amid
+    # the imports, and under `-m` would then end by the signal. What it runs last is this.
+    exec("")  # nosec B102
     sys.exit(status)
 
 

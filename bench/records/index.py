@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pydantic_core
-from platformdirs import user_cache_path
 
 from oneblock.bench.records.brief import Alike, Packed, Parts, brief, packed, to_json, unpacked
 from oneblock.bench.records.files import write_whole
@@ -28,6 +27,7 @@ from oneblock.bench.records.reading import adapter, without_collection
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Problem, Store, read_all, read_record
 from oneblock.compilers.api.files import read_plain
+from oneblock.compilers.api.folders import cache_folder
 from oneblock.workloads.models import PRESETS
 
 FEWEST = 100  # records of a folder that has an index: fewer are read as quickly
@@ -96,9 +96,9 @@ def _may_be_kept(path: Path, mark: Mark, record: Record) -> bool:
 
 def _place(directory: Path) -> Path | None:
     """Where the index of a folder is; None where that cannot be told."""
-    with contextlib.suppress(OSError, RuntimeError):  # no home, say
+    with contextlib.suppress(OSError, RuntimeError):  # a circle of links, say
         name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:32]
-        return user_cache_path("oneblock") / "records" / f"{name}.jsonl"
+        return cache_folder() / "records" / f"{name}.jsonl"
     return None
 
 

@@ -9,10 +9,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from oneblock.bench.records.files import write_whole
 from oneblock.compilers.api.files import read_plain
+from oneblock.compilers.api.folders import cache_folder
 
 HERE = Path(__file__).parent
 # In this order, the sections' own before the last: what comes later uses what comes before.
@@ -54,7 +53,7 @@ def vega() -> str:
 
     To join them takes seconds, so the text is kept in the user's cache folder, under the version that made it.
     """
-    kept = user_cache_path("oneblock") / f"vega-{version('vl-convert-python')}.js"
+    kept = cache_folder() / f"vega-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):  # absent or damaged: made again
         text = read_plain(kept, _LARGEST_BYTES).decode()
         if text.startswith(digest := hashlib.sha256(text[_DIGITS:].encode()).hexdigest()) and digest:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
 
 from oneblock.backends.api.target import Target
@@ -27,6 +26,7 @@ from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers.api.files import read_plain
+from oneblock.compilers.api.folders import cache_folder
 from oneblock.compilers.api.kind import STRICT
 
 # A rate that a file may state: no machine of one's own does an exaflop a second, and none does less than a calculator.
@@ -52,7 +52,7 @@ class Known:
 def cache_file(environment: Environment) -> Path:
     """Where it is kept of a machine."""
     kind = "unwatched" if ignored() else "machine"  # what was learnt while nobody looked is no best of the machine
-    return user_cache_path("oneblock") / f"{kind}-{digest([_METHOD, environment.machine])}.json"
+    return cache_folder() / f"{kind}-{digest([_METHOD, environment.machine])}.json"
 
 
 class LimitsBook:
@@ -169,7 +169,7 @@ def _kept(path: Path) -> Known:
     try:
         known: Known = adapter(Known).validate_json(read_plain(path, _LARGEST_BYTES))
         return known
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Known()
     except (OSError, ValidationError) as error:
         told = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]

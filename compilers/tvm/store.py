@@ -52,9 +52,9 @@ def root() -> Path:
     given = os.environ.get("ONEBLOCK_TUNED")
     if given:
         return Path(given)
-    from platformdirs import user_data_path
+    from oneblock.compilers.api.folders import data_folder  # imported where it is asked for, as it is by few
 
-    return user_data_path("oneblock") / "tuned"
+    return data_folder() / "tuned"
 
 
 def folders(within: Path, about: About) -> list[Path]:

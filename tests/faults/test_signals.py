@@ -78,10 +78,12 @@ def test_a_signal_to_a_worker_costs_its_own_cell(scene: Scene, seed: int, name: 
 
 
 @pytest.mark.campaign
+@pytest.mark.parametrize("generated", [False, True], ids=["", "in code that is made"])
 @pytest.mark.parametrize("module", ["click", "rich", "pydantic", "psutil"])
-def test_ctrl_c_amid_the_imports(scene: Scene, module: str) -> None:
-    """Whoever has mistyped presses it at once."""
+def test_ctrl_c_amid_the_imports(scene: Scene, module: str, generated: bool) -> None:
+    """Whoever has mistyped presses it at once, and code that is made, as a dataclass's is, may be what it strikes."""
     at_once = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(1)\n"
+    at_once = f"exec({at_once!r})\n" if generated else at_once
     (scene.folder / "package" / f"{module}.py").write_text(at_once)
     ended = scene.run(*GOOD)
     scene.holds(ended, (130,))

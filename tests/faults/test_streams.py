@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -120,6 +121,28 @@ def test_surroundings(scene: Scene, name: str) -> None:
         scene.holds(ended, (0,))
     assert scene.holds_json(ended)
     hold(scene.statuses() == {"reference": ["passed"]}, "records lost", scene.statuses())
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root becomes another user")
+@pytest.mark.parametrize("command", ["run", "show", "report"])
+def test_a_user_without_a_name_or_a_home(scene: Scene, command: str) -> None:
+    """As a container has it that is started with a bare number: nothing is kept, and all else is done."""
+    for folder in (scene.work, scene.tmp):
+        subprocess.run(["chown", "-R", "54321:54321", folder], check=True)
+    scene.plant(scene.records / "report.html")
+    read = "+dac_read_search"  # the interpreter may lie in root's home, which nobody else may enter
+    become = [
+        "setpriv",
+        "--reuid=54321",
+        "--regid=54321",
+        "--clear-groups",
+        f"--inh-caps={read}",
+        f"--ambient-caps={read}",
+    ]
+    names = ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "USER", "LOGNAME")
+    without = ["env", *(word for name in names for word in ("-u", name))]
+    scene.holds(scene.run(command=[*become, *without, *COMMAND, *COMMANDS[command]]), (0,))
 
 
 LIMITS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from statistics import StatisticsError
@@ -163,3 +164,14 @@ def test_what_is_no_sentence_of_ours_is_not_told_as_one(
     monkeypatch.setattr("sys.argv", ["oneblock", "--json"])
     assert status() == 2
     assert json.loads(capsys.readouterr().out)["error"].startswith(says)
+
+
+@pytest.mark.parametrize("command", [COMMAND, [str(Path(sys.executable).with_name("oneblock"))]], ids=["-m", "script"])
+def test_ctrl_c_amid_the_imports_of_a_command_is_130_whatever_code_it_strikes(
+    env: dict[str, str], tmp_path: Path, command: list[str]
+) -> None:
+    strike = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(1)\n"
+    (tmp_path / "rich.py").write_text(f"exec({strike!r})\n")
+    path = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
+    done = subprocess.run([*command, "show"], env={**env, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (130, "oneblock: interrupted")

@@ -15,7 +15,7 @@ from oneblock.bench.report import page_assets
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where it is kept; what is joined is short here."""
-    monkeypatch.setattr(page_assets, "user_cache_path", lambda _: tmp_path)
+    monkeypatch.setattr(page_assets, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(vl_convert, "javascript_bundle", lambda _: "vega();")
     page_assets.vega.__wrapped__()
     (path,) = tmp_path.iterdir()
