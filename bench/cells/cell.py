@@ -44,7 +44,7 @@ class Cell:
     variant: str | None = None  # a compression of the weights: "w8a16"; None: as they are
     sharding: str | None = None  # how arrays lie over the target's mesh: "tp"; None: as the workload's arrays say
 
-    @property
+    @cached_property
     def subject(self) -> str:
         """What is computed, without where: cells with the same subject have the same right answer, and no others.
 

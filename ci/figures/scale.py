@@ -97,9 +97,9 @@ def fill(folder: Path, records: int, ways: int) -> None:
     cells += [next(more) for _ in range(records - len(cells))]
     folder.mkdir()
     for number, cell in enumerate(cells):
-        record = made(cell, originals[number % len(originals)], rng)
+        record = replace(made(cell, originals[number % len(originals)], rng), number=number + 1)
         stamp = record.created.replace(":", "").replace("-", "")
-        (folder / f"{cell.name}.{record.identity()}.{stamp}.json").write_bytes(to_json(record))
+        (folder / f"{cell.name}.{record.identity()}.{stamp}.{record.number:06}.json").write_bytes(to_json(record))
 
 
 def run(*words: str) -> tuple[float, float, float]:

@@ -142,9 +142,8 @@ def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
     """The newest rows by subject, tier and machine: only within these may numbers stand side by side; fastest first."""
     found: dict[tuple[Any, ...], list[Row]] = {}
     for row in (row for row in rows if row.newest):
-        cell, elsewhere = row.record.cell, ("backend", "ops_set", "target")
-        case = cell.case
+        cell, case = row.record.cell, row.record.cell.case
         size = (case.workload, case.config.width, case.config.name, case.phase, case.B, case.T, case.S, cell.dtype)
-        exactly = digest({key: value for key, value in cell.keys().items() if key not in elsewhere})
+        exactly = cell.question, repr(cell.toolchain), repr(cell.sharding)
         found.setdefault((size, row.record.tier, row.machine, exactly), []).append(row)
     return [sorted(found[key], key=lambda row: row.times.cold_s if row.times else math.inf) for key in sorted(found)]
