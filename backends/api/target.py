@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -95,6 +96,7 @@ class Target(str):
         return Target(platform, architecture, topology, mesh or None)
 
 
+@lru_cache(maxsize=1024)
 def _read(text: str) -> Target:
     where, at, mesh = text.partition("@")
     parts = where.split(":")

@@ -47,10 +47,17 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
     """As `Store.records`, each record in brief; from the index where that has it of the very file."""
     paths = store.files()
     place = _place(store.directory) if indexed and len(paths) >= FEWEST else None
-    alike = Alike()
     if place is None:
+        alike = Alike()
         return read_all(paths, lambda path: alike.shared(brief(read_record(path))))
-    kept = _load(place, store.directory)
+    with without_collection():
+        found = _by_index(paths, store.directory, place)
+        gc.freeze()  # so many objects that live to the end of the command are not looked through again and again
+    return found
+
+
+def _by_index(paths: list[Path], directory: Path, place: Path) -> tuple[list[tuple[Path, Record]], list[Problem]]:
+    kept, alike = _load(place, directory), Alike()
     entries: Entries = {}
     read = 0
 
@@ -67,11 +74,9 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
         return record
 
     found = read_all(paths, look)
-    if 20 * (read + len(kept.keys() - entries.keys())) >= len(
-        paths
-    ):  # few new ones are read sooner than all is written
-        _save(place, store.directory, entries)
-    gc.freeze()  # so many objects that live to the end of the command are not looked through again and again
+    changed = read + len(kept.keys() - entries.keys())
+    if 20 * changed >= len(paths):  # a few are read sooner than all is written
+        _save(place, directory, entries)
     return found
 
 
@@ -114,7 +119,7 @@ def _by() -> str:
 
 def _load(place: Path, directory: Path) -> Entries:
     """The entries of an index; none where it is absent, damaged, somebody else's, or of another folder or oneblock."""
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError), without_collection():
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         if place.lstat().st_uid == os.geteuid():
             digest, head, *lines = read_plain(place, LARGEST_BYTES).split(b"\n")
             if (digest, head) == (_digest([head, *lines]), _head(directory)):

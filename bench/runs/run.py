@@ -19,6 +19,7 @@ from oneblock.bench.judge.roofline import costs, stated_limits
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, now
 from oneblock.bench.records.order import next_number
+from oneblock.bench.records.reading import without_collection
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, Unreadable, to_json
@@ -70,7 +71,8 @@ class Run:
             book = LimitsBook(self.environment, self.bounds)
             measuring = Measuring(self.tier, self.bounds, self.store.directory, folder, self.detail)
             named = self.store.named()  # once: a listing for each cell would be cells x records
-            todo = [cell for cell in self.cells if not self._already_done(cell, named)]
+            with without_collection():
+                todo = [cell for cell in self.cells if not self._already_done(cell, named)]
             self._elsewhere = not_run_here(((cell.backend, cell.target) for cell in todo), self.bounds)
             self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], measuring, book, tell)
             todo = [cell for cell in todo if cell not in self.finished]
