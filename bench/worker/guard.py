@@ -12,9 +12,9 @@ import sys
 import threading
 from typing import NoReturn
 
-from oneblock.compilers.api.process import die_with_parent, kill_below, tell_kernel
+from oneblock.compilers.api.process import adopt_orphans, die_with_parent, kill_below, tell_kernel
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG = 1
 
 
 def guard(lifeline: int, answers: int) -> None:
@@ -25,7 +25,7 @@ def guard(lifeline: int, answers: int) -> None:
     if sys.platform != "linux":
         die_with_parent(lifeline)
         return
-    tell_kernel(_PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     worker = os.fork()
     if worker == 0:
         die_with_parent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.backends.api.target import Target
 from oneblock.bench.records.store import to_json
 from oneblock.compilers.api.facts import Facts
-from oneblock.compilers.api.process import die_with_parent
+from oneblock.compilers.api.process import adopt_orphans, die_with_parent, kill_below
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ def main() -> None:
     """Run a script: the words are where the answer goes, backend, target, what to tell, the script and its own."""
     die_with_parent()
     own = os.getpid()
+    adopt_orphans()
+    atexit.register(kill_below, own)  # once its threads have ended: what it started ends with it
     answers, backend, target, tell, script, *arguments = sys.argv[1:]
     answer = _run(backend, Path(script), arguments, Target.parse(target), tell.split(","))
     if os.getpid() != own:  # a fork of the script's own, which came to the script's end as well: it tells nothing

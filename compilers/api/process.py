@@ -70,6 +70,12 @@ def tell_kernel(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
+def adopt_orphans() -> None:
+    """Let what loses its parent below this process come to it, and not to the system's first (Linux)."""
+    PR_SET_CHILD_SUBREAPER = 36
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _watch(pipe: int) -> None:
     while os.read(pipe, 1):
         pass
@@ -81,8 +87,7 @@ def lead(process: subprocess.Popen[bytes]) -> None:
 
     What loses its parent below this process comes to it (Linux): a second net, below the workers' guards.
     """
-    PR_SET_CHILD_SUBREAPER = 36
-    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     _led.add(process.pid)
 
 

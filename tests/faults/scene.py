@@ -130,6 +130,7 @@ class Scene:
             out, err = process.communicate(timeout=within_s)
         except subprocess.TimeoutExpired:
             process.kill()
+            self.end()  # what it left may hold its streams
             process.communicate()
             raise Cost("hangs", f"no end after {within_s} s") from None
         return Ended(process.returncode, (out or b"").decode(errors="surrogateescape"),

@@ -83,6 +83,17 @@ def test_a_script_dies_with_a_command_that_is_killed(env: dict[str, str], tmp_pa
     assert not orphans(env)
 
 
+@pytest.mark.parametrize("leave", ["", "os.fork() and os._exit(0); os.setsid();"], ids=["a child", "an orphan"])
+def test_what_a_script_started_ends_with_it_and_holds_no_stream(
+    env: dict[str, str], tmp_path: Path, leave: str
+) -> None:
+    code = f"import os, time; {leave} time.sleep(4242)"
+    (tmp_path / "s.py").write_text(f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {code!r}])\n")
+    out, _ = start(env, WORDS, tmp_path).communicate(timeout=60)
+    assert "calls" in json.loads(out)
+    assert not orphans(env)
+
+
 def test_what_a_script_prints_without_json_stands_on_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
