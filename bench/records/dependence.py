@@ -158,13 +158,15 @@ def sources(backend: str, workload: str, family: str | None = None) -> tuple[Pat
     todo = [ROOT / name for name in _MAKERS] + [*_own("backends", backend), *_own("workloads", workload)]
     todo += [path for path in [ROOT / "workloads" / "models" / f"{family}.py"] if path.is_file()]
     registries, found = {ROOT / name for name in _REGISTRIES}, {ROOT / name for name in _MAKE_NONE}
+    followed: set[str] = set()
     while todo:
         path = todo.pop()
         if path in found:
             continue
         found.add(path)
         modules, by_name = _imports(path.read_bytes())
-        todo += [file for module in modules for file in _files(module)]
+        todo += [file for module in modules - followed for file in _files(module)]
+        followed |= modules
         if by_name and path.is_relative_to(ROOT) and path not in registries:
             todo += path.parent.rglob("*.py")
     return tuple(sorted(found - {ROOT / name for name in _MAKE_NONE}))
