@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -146,6 +147,13 @@ def figures(session: nox.Session) -> None:
     install(session, *needs("study"), *group("authority"))
     for name in session.posargs or ("startup", "overhead", "transformers_layer", "bandwidth", "tuned"):
         session.run("python", f"ci/figures/{name}.py")
+
+
+@nox.session(default=False)
+def platforms(session: nox.Session) -> None:
+    """Find wheels of every extra for Linux and macOS and each Python, and hold docs/platforms.md against them."""
+    locked(session, "uv", "packaging")
+    session.run("python", "ci/platforms.py", json.dumps(OWN), json.dumps({name: needs(name) for name in EXTRAS}))
 
 
 @nox.session(default=False)

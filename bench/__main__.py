@@ -8,6 +8,9 @@ import sys
 
 def main() -> None:
     """Run the command; Ctrl-C amid the imports is an interruption as any other, and nothing strange is imported."""
+    if sys.platform == "win32":
+        os.write(2, b"oneblock: Windows is served by its Linux: `wsl --install`, then the same commands in there\n")
+        sys.exit(2)
     _leave_out_the_working_folder()
     try:
         from oneblock.bench.commands._app import main as command

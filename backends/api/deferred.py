@@ -10,6 +10,7 @@ from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
+from oneblock.compilers.api.wheels import ELSEWHERE, here, left_out
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 
@@ -34,6 +35,9 @@ class Deferred:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("oneblock"):
                 raise  # a typo of ours must not look like a missing toolchain
+            if without := left_out(self.name):
+                reason = f"{error.name} is not installed, and {', '.join(without)} has no wheels for {here()}"
+                raise Unavailable(reason, ELSEWHERE) from error
             raise Unavailable(f"{error.name} is not installed", f"pip install '{extra}'") from error
         except (ImportError, OSError) as error:
             reason = f"its toolchain is installed and does not load: {error}"

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from oneblock.compilers.api.wheels import ELSEWHERE, here, left_out
+
 # libtpu reads these once, when it is loaded. Without them it asks the cloud's metadata server what machine this is,
 # logs to standard error and to a folder, and lets only one process at a time load it.
 QUIET = {
@@ -46,6 +48,8 @@ def missing() -> tuple[str, str] | None:
     try:
         found = version("libtpu")
     except PackageNotFoundError:
+        if left_out("xla_tpu"):
+            return f"libtpu, the TPU's compiler, has no wheels for {here()}", ELSEWHERE
         return "libtpu, the TPU's compiler, is not installed", mend
     wanted = [r for text in requires("jax") or () if (r := Requirement(text)).name == "libtpu"]
     if wanted and not wanted[0].specifier.contains(found, prereleases=True):

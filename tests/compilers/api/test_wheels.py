@@ -1,0 +1,82 @@
+"""What a system without wheels is told: the reason, and not a line of pip that cannot help."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+
+import pytest
+
+from oneblock.backends.api.backend import Unavailable
+from oneblock.backends.api.deferred import Deferred
+from oneblock.compilers.api import wheels
+from oneblock.compilers.xla import tpu_env
+
+LINUX, MAC, ARM = ("linux", "x86_64"), ("darwin", "arm64"), ("linux", "aarch64")
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The system that the parameter names."""
+    monkeypatch.setattr(sys, "platform", request.param[0])
+    monkeypatch.setattr(platform, "machine", lambda: request.param[1])
+
+
+@pytest.mark.parametrize(
+    ("on", "extra", "without"),
+    [
+        (LINUX, "xla_tpu", []),
+        (MAC, "xla_tpu", ["jax[tpu]"]),
+        (ARM, "xla_tpu", ["jax[tpu]"]),
+        (MAC, "pallas_tpu", ["jax[tpu]"]),
+        (MAC, "triton_kernels", ["triton"]),
+        (MAC, "inductor_gpu", ["triton"]),
+        (ARM, "triton_kernels", []),
+        (MAC, "torch_eager", []),
+        (MAC, "tvm_relax", ["xgboost-cpu"]),
+    ],
+    indirect=["on"],
+)
+@pytest.mark.usefixtures("on")
+def test_an_extra_leaves_out_what_has_no_wheels_here(extra: str, without: list[str]) -> None:
+    assert wheels.left_out(extra) == without
+
+
+class NeedsTriton(Deferred):
+    """A backend whose toolchain is not installed."""
+
+    name = "triton_kernels"
+
+    def family(self) -> None:
+        raise ModuleNotFoundError("No module named 'triton'", name="triton")
+
+
+@pytest.mark.parametrize(
+    ("on", "says", "mends"),
+    [
+        (LINUX, "triton is not installed", "pip install 'oneblock[triton-kernels]'"),
+        (MAC, "triton is not installed, and triton has no wheels for macOS on arm64", "run it on Linux on x86-64"),
+    ],
+    indirect=["on"],
+)
+@pytest.mark.usefixtures("on")
+def test_who_cannot_install_a_toolchain_is_told_where_it_is(says: str, mends: str) -> None:
+    with pytest.raises(Unavailable) as told:
+        _ = NeedsTriton().loaded
+    assert told.value.reason == says
+    assert told.value.hint.startswith(mends)
+
+
+@pytest.mark.parametrize(("on", "says"), [(LINUX, "is not installed"), (MAC, "no wheels for macOS")], indirect=["on"])
+@pytest.mark.usefixtures("on")
+def test_the_tpus_compiler_is_not_offered_where_it_is_not_made(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "libtpu":
+            raise metadata.PackageNotFoundError(name)
+        return "0.10.2"
+
+    monkeypatch.setattr(tpu_env, "version", version)
+    reason, mend = tpu_env.missing() or ("", "")
+    assert says in reason
+    assert ("pip install" in mend) == (says == "is not installed")
