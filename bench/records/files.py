@@ -13,12 +13,16 @@ import re
 import stat
 import uuid
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from time import time
 
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.files import not_plain, read_plain
 
 _BEGINS_AS_RECORD = re.compile(rb'\s*\{\s*"schema"\s*:')  # one that was cut off begins so, too
+_TEMPORARY = re.compile(r"\.oneblock-[0-9a-f]{32}")
+_LEFT_BEHIND_S = 3600.0
 LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
 
 
@@ -40,6 +44,7 @@ def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = Non
     path.parent.mkdir(parents=True, exist_ok=True)
     if over:
         _check_free(path)
+    _sweep(path.parent)
     temporary = path.with_name(f".oneblock-{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
@@ -57,6 +62,17 @@ def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = Non
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+@cache  # once a process
+def _sweep(folder: Path) -> None:
+    """Remove what a kill left of a file that was being written, an hour ago or longer: nobody writes one for so long."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    if time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_BEHIND_S:
+                        os.unlink(entry.path)
 
 
 def _name(temporary: Path, path: Path) -> None:

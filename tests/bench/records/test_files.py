@@ -171,3 +171,17 @@ def test_what_is_no_plain_file_among_records_is_named_and_the_others_are_read(
     found, problems = Store(tmp_path).records()
     assert [one for _, one in found] == [record()]
     assert [(one.path.name, "cannot be read" in one.why) for one in problems] == [("x.json", True)]
+
+
+def test_what_a_kill_left_of_a_file_is_swept_by_who_writes_there_later(tmp_path: Path) -> None:
+    """That of an hour ago; not what is written now, nor what has another name or is another's link."""
+    old, new, other = (tmp_path / f".oneblock-{name}" for name in ("a" * 32, "b" * 32, "notes"))
+    for path in (old, new, other):
+        path.write_bytes(b"half")
+    link = tmp_path / f".oneblock-{'c' * 32}"
+    link.symlink_to(other)
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    os.utime(link, (0, 0), follow_symlinks=False)
+    write_whole(tmp_path / "page.html", b"a page")
+    assert sorted(tmp_path.iterdir()) == sorted([new, other, link, tmp_path / "page.html"])
