@@ -66,7 +66,7 @@ def write_whole(path: Path, raw: bytes | Iterable[bytes], mode: int | None = Non
 
 @cache  # once a process
 def _sweep(folder: Path) -> None:
-    """Remove what a kill left of a file that was being written, an hour ago or longer: nobody writes one for so long."""
+    """Remove what a kill left of a file that was being written, once it is so old that nobody can be writing it."""
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
             if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):

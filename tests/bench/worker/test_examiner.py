@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any, cast
+
 import numpy as np
+import pytest
 
 from oneblock import workloads
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
+from oneblock.bench.worker import sampling
 from oneblock.bench.worker.events import Held, NextInput, Window
 from oneblock.bench.worker.examiner import Examiner
+from oneblock.bench.worker.trial import Trial
 from oneblock.bench.worker.unseen import Unseen
 from tests.helpers.cases import case
 
@@ -63,3 +69,32 @@ def test_a_window_that_a_busy_machine_stretched_is_timed_again_and_a_slow_clock_
     assert answers == [True] * 4 + [False]
     assert slow.slow_clock is not None
     assert slow.slow_clock[0] == 0.02
+
+
+class Sleeps:
+    """An executable whose calls take a millisecond and compute nothing."""
+
+    def put(self, arrays: Any) -> dict[str, Any]:
+        return dict(arrays)
+
+    def call(self, args: Any) -> None:
+        time.sleep(1e-3)
+
+    def wait(self, out: Any) -> None:
+        """Nothing is left to wait for."""
+
+
+@pytest.mark.parametrize(("slower", "accused"), [(1, False), (10, True)])
+def test_who_is_heard_late_on_a_busy_machine_has_no_slow_clock(
+    slower: int, accused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message takes 40 ms there, longer than the first window; a clock that goes slow is told all the same."""
+    monkeypatch.setattr(sampling, "perf_counter_ns", lambda: time.perf_counter_ns() // slower)
+    examiner = Examiner(least=1)
+
+    def hear(question: Any) -> dict[str, Any]:
+        late_s = 0.0 if question == Window(None) else 0.04
+        return examiner.hear(question, time.perf_counter() + late_s)
+
+    Trial(cast(Any, Sleeps()), {}, lambda unseen: {}, hear).window({}, 1)
+    assert (examiner.slow_clock is not None) == accused
