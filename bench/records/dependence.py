@@ -20,7 +20,7 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import Fingerprinted, Unavailable
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, digest
-from oneblock.workloads.ops.third_party import Point
+from oneblock.workloads.ops.third_party import Point, stays_here
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # What a number may depend on, of what a toolchain requires; what it requires beside them changes no program.
@@ -70,7 +70,8 @@ def versions(backend: str, ops_set: str, workload: str) -> dict[str, str | None]
     except (LookupError, Unavailable):  # its record says so, and depends on no toolchain
         return found
     found |= installed(_distributions("backends", backend))
-    return found | (loaded.fingerprint(ops_set) if isinstance(loaded, Fingerprinted) else {})
+    with stays_here():
+        return found | (loaded.fingerprint(ops_set) if isinstance(loaded, Fingerprinted) else {})
 
 
 def installed(distributions: Iterable[str]) -> dict[str, str | None]:

@@ -108,14 +108,16 @@ def on_a_terminal(words: Sequence[str], **env: str) -> str:
     return got.decode()
 
 
-def start(env: dict[str, str], words: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
+def start(
+    env: dict[str, str], words: Sequence[str], cwd: Path, command: Sequence[str] = COMMAND
+) -> subprocess.Popen[str]:
     """Start a command, to do something to it while it runs; it listens to Ctrl-C even where a shell's jobs do not."""
 
     def listen() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*COMMAND, *words], env=env, cwd=cwd, preexec_fn=listen, **pipes)
+    return subprocess.Popen([*command, *words], env=env, cwd=cwd, preexec_fn=listen, **pipes)
 
 
 def marked(env: dict[str, str], running: str = "") -> list[psutil.Process]:

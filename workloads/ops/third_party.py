@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -14,6 +16,21 @@ class Refused(LookupError):
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(f"{reason}; {hint}")
         self.reason, self.hint = reason, hint
+
+
+@contextmanager
+def stays_here() -> Iterator[None]:
+    """Whatever code of others does, the working folder is afterwards what it was: records go where a person said."""
+    try:
+        here = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # it was gone before
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,8 @@ class Point:
     def load(self) -> Any:
         """The object that it names; Refused says why there is none."""
         try:
-            return self.entry.load()
+            with stays_here():
+                return self.entry.load()
         except ModuleNotFoundError as error:
             raise Refused(f"{error.name} is not installed, which {self} needs", f"pip install {error.name}") from error
         except KeyboardInterrupt:

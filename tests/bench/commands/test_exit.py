@@ -18,7 +18,7 @@ from oneblock.bench.commands._app import cli
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.store import Store
 from tests.bench.report.test_report import record
-from tests.helpers.oneblock_process import COMMAND, install, oneblock
+from tests.helpers.oneblock_process import COMMAND, install, oneblock, start
 
 _ONEBLOCK = " ".join(COMMAND)
 status = partial(_app._status, False)
@@ -173,5 +173,5 @@ def test_ctrl_c_amid_the_imports_of_a_command_is_130_whatever_code_it_strikes(
     strike = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(1)\n"
     (tmp_path / "rich.py").write_text(f"exec({strike!r})\n")
     path = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
-    done = subprocess.run([*command, "show"], env={**env, "PYTHONPATH": path}, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.strip()) == (130, "oneblock: interrupted")
+    process = start({**env, "PYTHONPATH": path}, ["show"], tmp_path, command)
+    assert (process.communicate(timeout=60)[1].strip(), process.returncode) == ("oneblock: interrupted", 130)
