@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import AfterValidator
 
@@ -55,6 +55,10 @@ class Job(ABC, Generic[Result]):
     def do(self) -> Outcome[Result]:
         """Do it, in the worker; Unavailable, Unsupported and what else is raised become a status there."""
 
-    def fault(self, outcome: Outcome[Result]) -> str | None:
-        """What of an outcome does not go together, or was not asked for, as the end of a sentence; None if all does."""
-        return None
+
+@runtime_checkable
+class Checked(Protocol):
+    """What a job also has whose outcome may be of the right type, and still not what was asked for."""
+
+    def fault(self, outcome: Outcome[Any]) -> str | None:
+        """What of it does not go together, or was not asked for, as the end of a sentence; None if all does."""
