@@ -8,6 +8,7 @@ from typing import Any
 from oneblock.backends.api.target import platforms
 from oneblock.workloads.ops.definitions import OPS
 from oneblock.workloads.ops.dtypes import DTYPES
+from oneblock.workloads.ops.third_party import told
 
 _DECLARED = ("name", "ops_sets", "dtypes", "platforms")
 _METHODS = ("probe", "compile", "compilations")
@@ -18,7 +19,7 @@ def wrong(backend: Any, name: str) -> str | None:
     try:
         return next(_faults(backend, name), None)
     except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may fail in any way: its reason is said
-        return f"does not say what it offers: {type(error).__name__}: {error}"
+        return f"does not say what it offers: {told(error)}"
 
 
 def _faults(backend: Any, name: str) -> Iterator[str]:

@@ -130,6 +130,7 @@ SAYS = {
         "raises": "does not load: RuntimeError: on the way; mend or uninstall a-package",
         "exits": "does not load: SystemExit: 3",
         "skips": "does not load: Skipped: not here",
+        "silent": "does not load: Silent, which says nothing",
         "typo": "does not load: AttributeError",
     },
     "workloads": {
@@ -150,6 +151,7 @@ SAYS = {
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",
         "skips": "does not load: Skipped: not here",
+        "silent": "does not load: Silent, which says nothing",
         "typo": "does not load: AttributeError",
     },
     "configurations": {
@@ -161,6 +163,7 @@ SAYS = {
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",
         "skips": "does not load: Skipped: not here",
+        "silent": "does not load: Silent, which says nothing",
         "typo": "does not load: AttributeError",
     },
 }
@@ -191,6 +194,9 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "a_package.py").write_text(SOURCE)
     (folder / "a_package_raises.py").write_text("raise RuntimeError('on the way')\n")
     (folder / "a_package_exits.py").write_text("raise SystemExit(3)\n")
+    (folder / "a_package_silent.py").write_text(
+        "class Silent(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Silent\n"
+    )
     (folder / "a_package_skips.py").write_text("class Skipped(BaseException): pass\nraise Skipped('not here')\n")
     info = folder / "a_package-1.0.dist-info"
     info.mkdir()
@@ -200,6 +206,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         objects = {"misnamed": "other"} if group == "configurations" else {}
         lines += [f"[oneblock.{group}]", *(f"{name} = a_package:{objects.get(name, name)}" for name in points)]
         lines += ["raises = a_package_raises:X", "exits = a_package_exits:X", "skips = a_package_skips:X"]
+        lines.append("silent = a_package_silent:X")
         lines.append("not.a.name = a_package:mine")
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)

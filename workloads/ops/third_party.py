@@ -18,6 +18,14 @@ class Refused(LookupError):
         self.reason, self.hint = reason, hint
 
 
+def told(error: BaseException) -> str:
+    """What a stranger's exception says, which may raise another as it is asked."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  whatever it raises
+        return f"{type(error).__name__}, which says nothing"
+
+
 @contextmanager
 def stays_here() -> Iterator[None]:
     """Whatever code of others does, the working folder is afterwards what it was: records go where a person said."""
@@ -57,9 +65,7 @@ class Point:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a module may end the process, or skip as a test does: no Exception either
-            raise Refused(
-                f"{self} does not load: {type(error).__name__}: {error}", f"mend or uninstall {self.package}"
-            ) from error
+            raise Refused(f"{self} does not load: {told(error)}", f"mend or uninstall {self.package}") from error
 
 
 @dataclass(frozen=True)
