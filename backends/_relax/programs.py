@@ -26,6 +26,7 @@ from oneblock.workloads._workload import Arrays, Case, Phase, Workload
 from oneblock.workloads.ops.definitions import STEPS
 
 _NEEDS = {"xgb": "xgboost", "mlp": "torch", "random": None}
+_INSTALLED_BY = {"xgboost": "'oneblock[tvm-relax]'"}  # of two distributions the one that has wheels here
 _LANGUAGES = {"opencl": "OpenCL", "metal": "Metal", "webgpu": "WebGPU"}
 
 
@@ -80,7 +81,7 @@ class Programs:
         if needs is not None and importlib.util.find_spec(needs) is None:
             raise Unavailable(
                 f"the cost model {asked.cost_model} needs {needs}, which is not installed",
-                f"pip install {'xgboost-cpu' if needs == 'xgboost' else needs}, or search with --cost-model random",
+                f"pip install {_INSTALLED_BY.get(needs, needs)}, or search with --cost-model random",
             )
         try:
             there = None if asked.rpc is None else measure.remote_cpu(asked.rpc)

@@ -35,9 +35,8 @@ class Deferred:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("oneblock"):
                 raise  # a typo of ours must not look like a missing toolchain
-            if without := left_out(self.name):
-                reason = f"{error.name} is not installed, and {', '.join(without)} has no wheels for {here()}"
-                raise Unavailable(reason, ELSEWHERE) from error
+            if (error.name or "").replace("_", "-") in left_out(self.name):
+                raise Unavailable(f"{error.name} has no wheels for {here()}", ELSEWHERE) from error
             raise Unavailable(f"{error.name} is not installed", f"pip install '{extra}'") from error
         except (ImportError, OSError) as error:
             reason = f"its toolchain is installed and does not load: {error}"

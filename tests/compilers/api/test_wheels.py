@@ -43,27 +43,32 @@ def test_an_extra_leaves_out_what_has_no_wheels_here(extra: str, without: list[s
     assert wheels.left_out(extra) == without
 
 
-class NeedsTriton(Deferred):
-    """A backend whose toolchain is not installed."""
+class Needs(Deferred):
+    """A backend of which a module is not installed."""
 
-    name = "triton_kernels"
+    def __init__(self, name: str, module: str) -> None:
+        self.name, self.module = name, module
 
     def family(self) -> None:
-        raise ModuleNotFoundError("No module named 'triton'", name="triton")
+        raise ModuleNotFoundError(f"No module named {self.module!r}", name=self.module)
 
 
 @pytest.mark.parametrize(
-    ("on", "says", "mends"),
+    ("on", "backend", "module", "says", "mends"),
     [
-        (LINUX, "triton is not installed", "pip install 'oneblock[triton-kernels]'"),
-        (MAC, "triton is not installed, and triton has no wheels for macOS on arm64", "run it on Linux on x86-64"),
+        (LINUX, "triton_kernels", "triton", "triton is not installed", "pip install 'oneblock[triton-kernels]'"),
+        (MAC, "triton_kernels", "triton", "triton has no wheels for macOS on arm64", "run it on Linux on x86-64"),
+        (MAC, "torchxla", "torch_xla", "torch_xla has no wheels for macOS on arm64", "run it on Linux on x86-64"),
+        (MAC, "tvm_relax", "tvm", "tvm is not installed", "pip install 'oneblock[tvm-relax]'"),
+        (MAC, "pallas_tpu", "jax", "jax is not installed", "pip install 'oneblock[pallas-tpu]'"),
     ],
     indirect=["on"],
 )
 @pytest.mark.usefixtures("on")
-def test_who_cannot_install_a_toolchain_is_told_where_it_is(says: str, mends: str) -> None:
+def test_who_cannot_install_a_toolchain_is_told_where_it_is(backend: str, module: str, says: str, mends: str) -> None:
+    """And who can is not sent away, though another part of the extra is left out."""
     with pytest.raises(Unavailable) as told:
-        _ = NeedsTriton().loaded
+        _ = Needs(backend, module).loaded
     assert told.value.reason == says
     assert told.value.hint.startswith(mends)
 
