@@ -152,7 +152,7 @@ def figures(session: nox.Session) -> None:
 @nox.session(default=False)
 def platforms(session: nox.Session) -> None:
     """Find wheels of every extra for Linux and macOS and each Python, and hold docs/platforms.md against them."""
-    locked(session, "uv", "packaging")
+    install(session, "uv")
     session.run("python", "ci/platforms.py", json.dumps(OWN), json.dumps({name: needs(name) for name in EXTRAS}))
 
 

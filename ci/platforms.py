@@ -12,10 +12,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
+from oneblock.compilers.api.wheels import left_out
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "platforms.md"
@@ -31,9 +32,6 @@ class System(NamedTuple):
     wheels: str
     sys_platform: str
     machine: str
-
-    def marks(self, extra: str) -> dict[str, str]:
-        return {"sys_platform": self.sys_platform, "platform_machine": self.machine, "extra": extra}
 
 
 SYSTEMS = (
@@ -54,22 +52,10 @@ def resolve(system: System, python: str, requirements: list[str]) -> str | None:
     return None if done.returncode == 0 else done.stderr.strip()
 
 
-def left_out(system: System, requirements: list[str]) -> list[str]:
-    """What of an extra is for other systems alone."""
-    found = [Requirement(text) for text in requirements]
-    others = [one for one in found if one.marker is not None and not one.marker.evaluate(system.marks(""))]
-    here = {one.name.removesuffix("-cpu") for one in found if one not in others and not one.extras}
-    return [
-        one.name if not one.extras else f"{one.name}[{','.join(one.extras)}]"
-        for one in others
-        if one.extras or one.name.removesuffix("-cpu") not in here
-    ]
-
-
-def table(extras: dict[str, list[str]]) -> str:
+def table(extras: Iterable[str]) -> str:
     rows = [["extra", *(system.name for system in SYSTEMS)], ["---"] * (1 + len(SYSTEMS))]
-    for extra, requirements in extras.items():
-        without = [left_out(system, requirements) for system in SYSTEMS]
+    for extra in extras:
+        without = [left_out(extra, system.sys_platform, system.machine) for system in SYSTEMS]
         rows.append([f"`{extra}`", *("whole" if not names else f"without {', '.join(names)}" for names in without)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -16,23 +16,29 @@ def here() -> str:
     return f"{_NAMES.get(sys.platform, sys.platform)} on {platform.machine()}"
 
 
-def left_out(extra: str) -> list[str]:
-    """The distributions that the extra has on Linux on x86-64 and not on this system; none of what is not installed."""
+def left_out(extra: str, system: str | None = None, machine: str | None = None) -> list[str]:
+    """The distributions that an extra has on Linux on x86-64 and not on a system, as markers name it; by default here.
+
+    None of what is not installed; and not one in whose place there is another, as xgboost is in that of xgboost-cpu.
+    """
     from packaging.requirements import Requirement
 
     try:
         parsed = [Requirement(text) for text in requires("oneblock") or ()]
     except PackageNotFoundError:  # the tree as it stands, uninstalled
         return []
-    this = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
+    there = {"sys_platform": system or sys.platform, "platform_machine": machine or platform.machine()}
     marked = [(one, one.marker) for one in parsed if one.marker is not None]  # as every extra's are
-    found, todo, seen = dict[str, None](), [extra], set[str]()
+    has, lacks, todo, seen = set[str](), dict[str, str](), [extra], set[str]()
     while todo:
-        asked = todo.pop().replace("_", "-")
+        asked = todo.pop(0).replace("_", "-")
         seen.add(asked)
-        for one, marker in ((one, at) for one, at in marked if at.evaluate(_EVERYTHING | {"extra": asked})):
-            if one.name == "oneblock":
-                todo += [more for more in one.extras if more.replace("_", "-") not in seen]
-            elif not marker.evaluate(this | {"extra": asked}):
-                found[one.name if not one.extras else f"{one.name}[{','.join(sorted(one.extras))}]"] = None
-    return list(found)
+        for one, marker in marked:
+            name = f"{one.name}[{','.join(sorted(one.extras))}]" if one.extras else one.name
+            if marker.evaluate(there | {"extra": asked}):
+                has.add(name.removesuffix("-cpu"))
+                if one.name == "oneblock":
+                    todo += [more for more in one.extras if more.replace("_", "-") not in seen]
+            elif marker.evaluate(_EVERYTHING | {"extra": asked}):
+                lacks[name] = name.removesuffix("-cpu")
+    return [name for name, plain in lacks.items() if plain not in has]

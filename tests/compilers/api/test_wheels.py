@@ -34,7 +34,7 @@ def on(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
         (MAC, "inductor_gpu", ["triton"]),
         (ARM, "triton_kernels", []),
         (MAC, "torch_eager", []),
-        (MAC, "tvm_relax", ["xgboost-cpu"]),
+        (MAC, "tvm_relax", []),
     ],
     indirect=["on"],
 )
