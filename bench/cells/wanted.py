@@ -28,9 +28,9 @@ class Wanted:
     workloads: Sequence[str]
     presets: Sequence[str]
     phases: Sequence[str]
-    B: int
-    T: int
-    S: int
+    B: Sequence[int]
+    T: Sequence[int]
+    S: Sequence[int]
     dtypes: Sequence[str]
     backends: Sequence[str]
     ops_sets: Sequence[str]
@@ -67,9 +67,8 @@ class Wanted:
             for phase in phases:
                 if phase not in workload.phases:
                     raise Refused(f"{name} has no {phase} phase (it has {', '.join(workload.phases)})")
-                prefill = phase is Phase.PREFILL
-                T, S = (self.T, self.T) if prefill else (1, self.S)
-                found.append(Case(name, config, phase, self.B, T, S))
+                lengths = [(n, n) for n in self.T] if phase is Phase.PREFILL else [(1, n) for n in self.S]
+                found += [Case(name, config, phase, B, T, S) for B, (T, S) in product(self.B, lengths)]
         return found
 
     def _ways(self, probed: Sequence[Probed]) -> list[tuple[str, str, Target]]:

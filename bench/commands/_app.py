@@ -11,9 +11,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -148,37 +147,3 @@ def _fail(sentence: str, status: int) -> int:
     if "--json" in asked:
         say_json(json.dumps({"error": sentence}))
     return status
-
-
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option that every command has."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")(command)
-
-
-def records_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where records are read from or written to."""
-    return click.option(
-        "-o", "--records", "directory", type=click.Path(path_type=Path), default=Path("records"), show_default=True,
-        help="The records directory.",
-    )(command)  # fmt: skip
-
-
-def index_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Whether what was read of a record before stands for the file while that is as it was."""
-    return click.option(
-        "--no-index", "indexed", flag_value=False, default=True, type=bool,
-        help="Read every record, also those that are in the index of the folder and are as they were.",
-    )(command)  # fmt: skip
-
-
-def answer(value: Any) -> None:
-    """Print JSON, once and last: a dataclass, or anything made of what JSON has."""
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
-
-    from oneblock.bench.records.store import to_json
-
-    try:
-        text = to_json(value).decode().rstrip()
-    except PydanticSerializationError:  # a path that is no UTF-8: its bytes stand as escapes
-        text = json.dumps(to_jsonable_python(value, inf_nan_mode="strings"), indent=1)
-    say_json(text)

@@ -79,17 +79,19 @@ def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which workloads, of what size; those of `cells.wanted.Wanted`."""
     for option in (
         click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]"),
-        click.option(
-            "-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to."
-        ),
-        click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads."),
-        click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences."),
+        _sizes("-S", "--cache", "S", 512, "Positions a decode attends to."),
+        _sizes("-T", "--tokens", "T", 128, "Tokens a prefill reads."),
+        _sizes("-B", "--batch", "B", 1, "Sequences."),
         click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]"),
         click.option("--preset", "presets", multiple=True, help=f"{PRESETS}.  [default: gpt2]"),
         click.argument("workload", nargs=-1),
     ):
         command = option(command)
     return command
+
+
+def _sizes(short: str, long: str, axis: str, default: int, help: str) -> Callable[..., Any]:
+    return click.option(short, long, axis, type=int, multiple=True, default=(default,), show_default=True, help=help)
 
 
 def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> Bounds:

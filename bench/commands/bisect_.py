@@ -16,7 +16,7 @@ from oneblock import backends
 from oneblock.backends.api.backend import Bisectable, Unavailable
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
-from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
@@ -29,7 +29,11 @@ from oneblock.bench.worker.jobs import Outcome
 from oneblock.workloads.ops.nearest import unknown
 
 
-@click.command("bisect")
+@command(
+    "bisect",
+    "oneblock bisect block --backend jax_xla --dtype bfloat16 --drift 1.01",
+    "oneblock bisect block --backend jax_xla --of fusions",
+)
 @click.argument("workload", default="block")
 @click.option("--preset", default="tiny", show_default=True, help=f"{PRESETS}.")
 @click.option("--phase", default="prefill", show_default=True, help="prefill or decode.")
@@ -96,7 +100,7 @@ def _cell(
     declared = _ops_sets(backend)
     wanted = Wanted(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,),
-        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), **size,
+        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), **{axis: (n,) for axis, n in size.items()},
     )  # fmt: skip
     (cell,) = wanted.cells([Probed(backend, "", None, None, None, None, declared)])
     return cell

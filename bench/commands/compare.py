@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.bench.commands._app import answer, index_option, json_option
+from oneblock.bench.commands._command import answer, command, index_option, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, in_words, pair
@@ -20,7 +20,11 @@ from oneblock.bench.terminal.aligned import MOST_IN_TABLES, aligned
 from oneblock.bench.terminal.screen import console
 
 
-@click.command("compare")
+@command(
+    "compare",
+    "oneblock compare before after",
+    "oneblock compare here there --across",
+)
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--across", is_flag=True, help="Compare across machines, threads and tiers: a ratio, and no verdict.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from oneblock.bench.commands._app import answer, index_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
 from oneblock.bench.format.text import visible
 from oneblock.bench.judge.compare import software
 from oneblock.bench.judge.diff import Section, Summary, check_subject, chosen, sections, summary
@@ -20,7 +20,11 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.terminal.screen import show, wants_colours
 
 
-@click.command("diff")
+@command(
+    "diff",
+    'oneblock diff "decode plain tpu_v5e" "decode plain tpu_v6e"',
+    "oneblock diff before/one.json after/one.json --stage hlo --step attention",
+)
 @click.argument("a")
 @click.argument("b")
 @click.option("--stage", help="Compare this stage's texts: S, or SA:SB where it is not the same one in both.")

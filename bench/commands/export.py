@@ -16,7 +16,7 @@ from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.wanted import Wanted
-from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, capable, cases_options
 from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused
@@ -31,7 +31,10 @@ from oneblock.bench.worker.watch import Bounds
 _TAKES = "has a compiler that takes modules of others"
 
 
-@click.command("export")
+@command(
+    "export",
+    "oneblock export block --preset tiny --target neuron:trn2 -o export",
+)
 @cases_options
 @click.option("--target", "targets", cls=TargetOption, platform="neuron", multiple=True)
 @click.option(

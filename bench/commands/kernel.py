@@ -9,7 +9,7 @@ import click
 
 from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.backends.api.target import Target
-from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, capable
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
@@ -21,7 +21,11 @@ from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.script import ScriptAnswer
 
 
-@click.command("kernel", context_settings={"ignore_unknown_options": True})
+@command(
+    "kernel",
+    "oneblock kernel labs/neuron_linear.py --target neuron:trn1 --lines",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--target", cls=TargetOption, platform="neuron", required=True, help="There is no default.")

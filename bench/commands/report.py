@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from oneblock.bench.commands._app import answer, index_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
@@ -25,7 +25,11 @@ from oneblock.bench.report.page import render
 from oneblock.bench.report.study import Study
 
 
-@click.command("report")
+@command(
+    "report",
+    "oneblock report -o records",
+    "oneblock report here there.tar.gz --to both.html",
+)
 @click.argument("sources", metavar="[RECORDS]...", nargs=-1, type=click.Path(path_type=Path))
 @records_option
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from oneblock.bench.cells.tiers import tier
-from oneblock.bench.commands._app import answer, index_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.commands._progress import go
 from oneblock.bench.format.errors import Refused
@@ -27,7 +27,10 @@ from oneblock.compilers import Detail
 from oneblock.workloads.answers.checkpoint import fingerprint
 
 
-@click.command("reproduce")
+@command(
+    "reproduce",
+    'oneblock reproduce "block-tiny prefill torch_eager plain"',
+)
 @click.argument("record")
 @bounds_options
 @records_option

@@ -12,7 +12,7 @@ from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.cells.wanted import Wanted
-from oneblock.bench.commands._app import answer, json_option, records_option
+from oneblock.bench.commands._command import answer, command, json_option, records_option
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
 from oneblock.bench.format.out import note
@@ -23,7 +23,12 @@ from oneblock.bench.runs.run import Run
 from oneblock.compilers import Detail
 
 
-@click.command("run")
+@command(
+    "run",
+    "oneblock run block --preset tiny",
+    "oneblock run mlp --preset llama-1b --phase decode --dtype bfloat16 -B 1 -B 16 --backend torch_inductor",
+    "oneblock run block --preset llama-1b --dtype bfloat16 --backend xla_tpu --target tpu:v5e --target tpu:v6e",
+)
 @cases_options
 @click.option("--backend", "backends", multiple=True, help="See `oneblock doctor`.  [default: all]")
 @click.option(
@@ -73,8 +78,8 @@ def COMMAND(
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
-    WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A cell that has a
-    record under the same identity is not measured again, so the same command goes on after an interruption. What it
+    WORKLOAD is block, attention, mlp or norm [default: block]. Choices and sizes may be given more than once. A cell
+    that has a record under the same identity is not measured again, so the same command goes on after an interruption. What it
     depends on is in that identity (cell, tier, machine, its backend's versions and code) and nothing else.
     Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not or its record was
     lost meanwhile, 2 for a mistake, 130 if interrupted.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from pydantic.json_schema import GenerateJsonSchema
 
-from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.records.reading import adapter
 
 
-@click.command("schema")
+@command(
+    "schema",
+    "oneblock schema > record.schema.json",
+)
 @json_option
 def COMMAND(as_json: bool) -> None:
     """Print the JSON Schema of a record."""

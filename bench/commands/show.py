@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from oneblock.backends.api.evidence import DeviceState, Energy
-from oneblock.bench.commands._app import answer, index_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.format.text import visible
@@ -31,7 +31,12 @@ from oneblock.bench.terminal.records import remarks, results, tell
 from oneblock.bench.terminal.screen import coloured, console, show
 
 
-@click.command("show")
+@command(
+    "show",
+    "oneblock show",
+    'oneblock show "llama-1b decode jax_xla native"',
+    'oneblock show "decode xla_tpu v5e" --stage hlo --step attention',
+)
 @click.argument("record", required=False)
 @click.option("--stage", help="Print this lowering stage's text: a stage or a dialect, e.g. hlo.")
 @click.option("--step", help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.")

@@ -14,7 +14,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probed import Probed
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.cells.wanted import Wanted
-from oneblock.bench.commands._app import answer, json_option
+from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.scratch import scratch
@@ -23,7 +23,10 @@ from oneblock.compilers.api.search import COST_MODELS, Search
 from oneblock.workloads.ops.nearest import unknown
 
 
-@click.command("tune")
+@command(
+    "tune",
+    "oneblock tune block --preset tiny -T 16 --trials 64 --seeds 1",
+)
 @click.argument("workload", default="block")
 @click.option("--preset", default="gpt2", show_default=True, help=f"{PRESETS}.")
 @click.option("--phase", default="prefill", show_default=True, help="prefill or decode.")
@@ -98,7 +101,7 @@ def _cell(workload: str, preset: str, phase: str, dtype: str, backend: str, targ
         raise LookupError(unknown("backend", backend, backends.names()))
     wanted = Wanted(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=("plain",), targets=(target,),
-        **size,
+        **{axis: (n,) for axis, n in size.items()},
     )  # fmt: skip
     (cell,) = wanted.cells([Probed(backend, "", None, None, None, None)])
     return cell

@@ -22,9 +22,17 @@ HERE = [
 
 
 def found(backends: tuple[str, ...] = (), targets: tuple[str, ...] = (), ops_sets: tuple[str, ...] = ()) -> list[Cell]:
-    wanted = Wanted(("norm",), ("tiny",), ("prefill",), 1, 8, 8, ("float32",), backends, ops_sets, targets)
+    wanted = Wanted(("norm",), ("tiny",), ("prefill",), (1,), (8,), (8,), ("float32",), backends, ops_sets, targets)
     rows = [row for row in HERE if row.backend in backends or not backends]
     return wanted.cells(rows)
+
+
+def test_sizes_are_choices_like_the_others_and_each_phase_has_its_own() -> None:
+    wanted = Wanted(("block",), ("tiny",), (), (1, 4), (8, 16), (32,), ("float32",), ("measured",), (), ())
+    sizes = [(cell.case.phase, cell.case.B, cell.case.T, cell.case.S) for cell in wanted.cells(HERE[:1])]
+    prefill, decode = ([size for phase, *size in sizes if phase == name] for name in ("prefill", "decode"))
+    assert sorted(prefill) == [[1, 8, 8], [1, 16, 16], [4, 8, 8], [4, 16, 16]]
+    assert sorted(decode) == [[1, 1, 32], [4, 1, 32]], "a decode reads one token, whatever -T says"
 
 
 def ways(*asked: tuple[str, ...], **named: tuple[str, ...]) -> list[tuple[str, str]]:
