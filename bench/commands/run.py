@@ -79,8 +79,8 @@ def COMMAND(
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
     WORKLOAD is block, attention, mlp or norm [default: block]. Choices and sizes may be given more than once. A cell
-    that has a record under the same identity is not measured again, so the same command goes on after an interruption. What it
-    depends on is in that identity (cell, tier, machine, its backend's versions and code) and nothing else.
+    that has a record under the same identity is not measured again, so the same command goes on after an interruption.
+    What it depends on is in that identity (cell, tier, machine, its backend's versions and code) and nothing else.
     Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not or its record was
     lost meanwhile, 2 for a mistake, 130 if interrupted.
     """

@@ -50,7 +50,8 @@ def test_a_second_value_of_an_option_that_has_one_is_refused(tmp_path: Path, wor
 
 
 def test_choices_flags_and_what_is_behind_a_dash_are_given_as_often_as_one_likes(tmp_path: Path) -> None:
-    given = command("run").make_context("run", [*"-B 1 -B 4 --dtype float32 --dtype bfloat16 --again --again".split()])
+    words = ["-B", "1", "-B", "4", "--dtype", "float32", "--dtype", "bfloat16", "--again", "--again"]
+    given = command("run").make_context("run", words)
     assert (given.params["B"], given.params["dtypes"], given.params["again"]) == ((1, 4), ("float32", "bfloat16"), True)
     script = tmp_path / "script.py"
     script.write_text("")
