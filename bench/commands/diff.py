@@ -39,12 +39,13 @@ def COMMAND(
     a: str, b: str, stage: str | None, step: str | None, raw: bool, force: bool, no_pager: bool, directory: Path,
     indexed: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Say what differs between two records, step by step: counts first, then with --stage the lines.
+    """Say what differs between two records: counts by step, times, errors and memory, with --stage the lines.
 
     A and B are files, or words that a file's name contains, as in `oneblock show`. Only what both have is compared,
-    each count with its kind; counts of different things stand side by side and are never subtracted. Exit status: 0 if
-    they are the same, 1 if they differ, 2 if they cannot be compared: also where all that was read is the same, and a
-    stage was not read or only one of them has it.
+    each figure with its kind; counts of different things stand side by side and are never subtracted. Exit status: 0 if
+    they are the same (times, errors and memory are not asked), 1 if they differ, 2 if they cannot be compared: also
+    where all that was read is the same, and a stage was not read or only one of them has it. Of two that have no count
+    and no stage in common the times are asked.
     """
     (left, one), (right, two) = (find(name, directory, indexed=indexed) for name in (a, b))
     stores = (Store(left.parent), Store(right.parent))
@@ -86,9 +87,11 @@ def _apart(a: Record, b: Record) -> Iterator[str]:
 
 
 def _summary(found: Summary) -> Iterator[str]:
-    width = max((len(step) for step in found.steps), default=0)
+    width = max(map(len, (*found.steps, *found.measured)), default=0)
     for step, changes in found.steps.items():
         yield visible(f"{step:<{width}}  {_line(changes)}")
+    for name, changes in found.measured.items():
+        yield visible(f"{name:<{width}}  measured: {'; '.join(map(str, changes))}")
     if found.time is not None:
         d, refused = found.time.difference, found.time.refused
         said = (
@@ -159,17 +162,21 @@ def _style(line: str, mark: str) -> str:
 
 
 def _as_json(found: Summary) -> dict[str, Any]:
-    counts = {
-        step: [
-            {"name": c.name, "kind": c.kind, "unit": c.before.unit, "before": c.before.value, "after": c.after.value,
-             "counts": [c.before.of, c.after.of], "difference": c.difference}
-            for c in changes
-        ]
-        for step, changes in found.steps.items()
-    }  # fmt: skip
+    counts, measured = (
+        {
+            name: [
+                {"name": c.name, "kind": c.kind, "unit": c.before.unit, "before": c.before.value,
+                 "after": c.after.value, "counts": [c.before.of, c.after.of], "difference": c.difference}
+                for c in changes
+            ]
+            for name, changes in each.items()
+        }
+        for each in (found.steps, found.measured)
+    )  # fmt: skip
     stages = [{"dialect": s.dialect, "same": s.same, "lines": s.lines, "why": s.why} for s in found.stages]
     alone = dict(zip("ab", found.alone, strict=True))
-    return {"steps": counts, "time": found.time, "stages": stages, "stages_of_one": alone, "notes": found.notes}
+    told = {"steps": counts, "measured": measured, "time": found.time, "stages": stages}
+    return told | {"stages_of_one": alone, "notes": found.notes}
 
 
 def _section(part: Section) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from oneblock.bench.records.disturbance import Spread
 from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 from oneblock.compilers.api.kind import Kind
 
+_WAYS = ("backend", "ops_set", "target", "toolchain", "sharding")  # of a cell's keys, how it does what it does
 _WHERE = ("machine.", "tier", "device", "timer")  # of what must agree: where and how, not what was measured
 
 
@@ -101,6 +102,14 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
     return [_compared(a, b, why, found) for (a, b), why in zip(pairs, refused, strict=True)]
 
 
+def two_ways(a: Record, b: Record) -> Comparison:
+    """As `compare`, of two ways to do one thing: backend, ops and target may differ, not machine, tier and clock."""
+    alike = a.cell.question == b.cell.question and not disagreements(a, b).keys() - {*_WAYS}
+    if not alike or a.cell.key == b.cell.key or _without_time(a, b) is not None:
+        return compare(a, b)
+    return Comparison(a.cell.name, difference(a, b), None, software(a, b))
+
+
 def difference(a: Record, b: Record) -> Difference:
     """The time of B against that of A, of two ways to do one thing: both timed, on one machine and in one tier."""
     return _if_watched(differences([_times(a, b, paces_apart(a, b))])[0], a, b)
@@ -162,14 +171,21 @@ def _refusal(a: Record, b: Record, across: bool) -> str | None:
         return f"not the same thing: {'; '.join(in_words(differ))}"
     if _counted(a, b):
         return None
+    if (why := _without_time(a, b)) is not None:
+        return why
+    if where and not across:
+        said = "; ".join(in_words(where))
+        return f"not the same thing: {said}; `oneblock compare --across` gives the ratio, without a verdict"
+    return None
+
+
+def _without_time(a: Record, b: Record) -> str | None:
+    """Why one of two has no time that may be compared; None if both have."""
     for side, record in (("A", a), ("B", b)):
         if record.status is not Status.PASSED or not record.launches:
             return f"{side} is {record.status} and has no time to compare"
         if record.kind is not Kind.MEASURED:
             return f"{side} is {record.kind}, and only what was measured is compared with what was measured"
-    if where and not across:
-        said = "; ".join(in_words(where))
-        return f"not the same thing: {said}; `oneblock compare --across` gives the ratio, without a verdict"
     try:
         tier(a.tier)
     except LookupError as error:  # of another version of oneblock

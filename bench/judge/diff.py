@@ -6,13 +6,15 @@ import contextlib
 import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.compare import Comparison, compare
+from oneblock.bench.judge.compare import Comparison, two_ways
 from oneblock.bench.judge.figures import Change, agree, changes, of_steps, whole
+from oneblock.bench.judge.measured import measured
+from oneblock.bench.judge.stats import Verdict
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import StageText, in_order, named, normal, opened
 from oneblock.bench.records.store import Store
@@ -72,20 +74,23 @@ class StageDifference:
 
 @dataclass(frozen=True)
 class Summary:
-    """Two records' counted figures, of the whole and by step; their times; and which stages have equal texts."""
+    """Two records' counted figures, of the whole and by step; what was measured; and which stages have equal texts."""
 
     steps: dict[str, list[Change]]  # and under "whole"
     time: Comparison | None  # None where either was not timed
     stages: list[StageDifference]
     alone: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())  # the stages of the first only, and of the second only
     notes: tuple[str, ...] = ()  # what was left out, and why
+    measured: Mapping[str, list[Change]] = field(default_factory=dict)  # "times", "errors", "memory"
 
     @property
     def same(self) -> bool | None:
         """Whether no count and no text differs; None where none does, but not every stage could be compared.
 
-        Times are not asked, as two runs of one program differ in them.
+        Times are not asked, as two runs of one program differ in them; but where there is nothing else to compare.
         """
+        if not self.steps and not self.stages:
+            return False if self.time is not None and self.time.verdict in (Verdict.FASTER, Verdict.SLOWER) else None
         counts = all(change.same for each in self.steps.values() for change in each)
         if not counts or any(stage.same is False for stage in self.stages):
             return False
@@ -115,12 +120,16 @@ def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None,
     steps = {name: found for name, found in steps.items() if found}
     pairs = [(one, two) for one in a.artifacts for two in b.artifacts if one.dialect == two.dialect]
     stages = [] if step else [_in_short(one, two, (a, b), stores, raw) for one, two in pairs]
-    if not steps and not stages:
+    left, right = ({}, {}) if step else (measured(a), measured(b))
+    beside = {name: found for name in left if (found := changes(left[name], right[name]))}
+    if not steps and not stages and not beside:
         what = f" of {step}" if step else ""
         raise Refused(f"A and B have no counts{what} and no stage in common; --stage SA:SB compares two stages' texts")
+    if not steps and not stages:
+        notes += ("no counts and no stage in common: only what was measured is compared",)
     timed = a.launches and b.launches and not step
     alone = ((), ()) if step else (_alone(a, b), _alone(b, a))
-    return Summary(steps, compare(a, b) if timed else None, stages, alone, notes)
+    return Summary(steps, two_ways(a, b) if timed else None, stages, alone, notes, beside)
 
 
 def _alone(a: Record, b: Record) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class Figure:
     name: str  # "HBM traffic"
     value: float
     of: str  # what is counted: "fusion", "kernel"; or in what: "HLO"; "" where the name says it
-    unit: str  # "", "B" or "s"
+    unit: str  # "", "B", "s", "%" of a share of 1, or "error"
     kind: Kind
     shown: str = ""  # in place of the value: "1 fusion and 1 kernel"
 
@@ -38,6 +38,8 @@ class Figure:
             return seconds(self.value) if self.value else "0 s"
         if self.unit == "B":
             return size(self.value)
+        if self.unit in ("%", "error"):
+            return f"{self.value:.0%}" if self.unit == "%" else f"{self.value:.1e}"
         count = f"{self.value:,.0f}" if self.value < 1e7 else f"{self.value:.4g}"
         return _plural(int(self.value), self.of) if self.name == _LAUNCHES else count
 
@@ -78,6 +80,8 @@ class Change:
         if not self.difference:
             apart = self.before.kind == self.after.kind and self.name != _LAUNCHES  # else the words before it say so
             return ", counted differently" if self.difference is None and apart else ""
+        if self.before.unit == "%":
+            return ""
         if self.before.unit or self.before.value >= 1e5:
             return f" ({self.difference / self.before.value:+.1%})" if self.before.value else ""
         return f" ({self.difference:+,.0f})"

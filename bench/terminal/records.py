@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
 
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.out import say
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.answers import answer
+from oneblock.bench.judge.measured import compiled_in
 from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
@@ -170,8 +170,8 @@ def _row(record: Record) -> list[str | Text]:
             seconds(centre(record.samples("warm"))),
             of_limit(record) or "",
         ]
-        cold = [launch.compile_s for launch in record.launches if launch.cold_compile]
-        row.append(seconds(median(cold)) if record.artifacts and cold else "-")  # without stages, nothing was compiled
+        took = compiled_in(record)
+        row.append("-" if took is None else seconds(took))
     check = record.check
     if check is None or record.status in WRONG:
         return [*row, "", ""]

@@ -16,6 +16,7 @@ from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.dialects.hlo import schedule
+from oneblock.workloads.answers.verdict import Check
 from oneblock.workloads.ops.definitions import STEPS
 from tests.bench.report.test_report import record
 from tests.helpers.stage_records import ANSI, HLO, OWN_KERNEL, PLANTED, RENUMBERED, facts, run, store
@@ -163,9 +164,43 @@ def test_other_workloads_are_refused_unless_forced(tmp_path: Path) -> None:
 
 
 def test_records_with_nothing_in_common_are_refused(tmp_path: Path) -> None:
-    path = store(tmp_path)
+    nothing = replace(record(), status=Status.UNAVAILABLE, kind=None, reason="not here", check=None, launches=())
+    path = store(tmp_path, nothing)
     code, said = run(DIFF, path, path)
     assert (code, "no counts and no stage in common" in said) == (2, True)
+
+
+def test_of_two_ways_without_a_count_in_common_times_errors_and_memory_are_told(tmp_path: Path) -> None:
+    slow = record("jax_xla", "native", cold_s=0.02)
+    (error,) = slow.check.outputs if slow.check else ()
+    slow = replace(slow, check=Check((replace(error, relative_l2=4e-3),)))
+    a = store(tmp_path / "a", record("torch_inductor", "native", cold_s=0.01))
+    b = store(
+        tmp_path / "b", replace(slow, launches=tuple(replace(one, peak_rss_bytes=2**30) for one in slow.launches))
+    )
+    code, said = run(DIFF, a, b)
+    lines = {line.split()[0]: line for line in said.splitlines()}
+    assert code == 1, "one is slower, beyond what processes differ by"
+    assert "measured: cold 10 ms -> 20 ms (+100.0%); warm" in lines["times"]
+    assert "relative L2 1.0e-07 -> 4.0e-03 (" in lines["errors"]
+    assert "peak resident 0 B -> 1 GiB" in lines["memory"]
+    assert "cold time (measured): SLOWER: B / A = 2.000" in said
+    found = json.loads(run(DIFF, a, b, "--json")[1])
+    assert [one["after"] for one in found["measured"]["memory"]] == [2**30]
+    other = replace(record("jax_xla", "native"), tier="standard")
+    code, said = run(DIFF, a, store(tmp_path / "c", other))
+    assert (code, "not compared: not the same thing" in said) == (2, True), "another tier gives no verdict"
+
+
+def test_what_was_measured_makes_no_difference_of_two_runs_of_one_program(tmp_path: Path) -> None:
+    made = replace(record("jax_xla"), facts=facts())
+    slower = replace(record("jax_xla", cold_s=0.03), facts=facts())
+    code, said = run(DIFF, store(tmp_path / "a", made, hlo=HLO), store(tmp_path / "b", slower, hlo=HLO))
+    assert (code, "SLOWER" in said) == (0, True)
+    wrong = replace(slower, status=Status.FAILED, reason="wrong")
+    _, said = run(DIFF, store(tmp_path / "a", made, hlo=HLO), store(tmp_path / "c", wrong, hlo=HLO))
+    assert "cold 12" not in said, "a time of a wrong answer is none"
+    assert "errors" not in said
 
 
 def test_a_text_that_is_gone_is_not_taken_for_the_same(tmp_path: Path) -> None:
