@@ -92,15 +92,16 @@ def _show(outcome: Outcome[Bisected]) -> None:
 
 
 def _cell(
-    workload: str, preset: str, phase: str, dtype: str, backend: str, ops_set: str | None, target: str, **size: Any
-) -> Any:
+    workload: str, preset: str, phase: str, dtype: str, backend: str, ops_set: str | None, target: str, B: int, T: int,
+    S: int,
+) -> Any:  # fmt: skip
     """The one cell that is meant."""
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     declared = _ops_sets(backend)
     wanted = Wanted(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,),
-        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), **{axis: (n,) for axis, n in size.items()},
+        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), B=(B,), T=(T,), S=(S,),
     )  # fmt: skip
     (cell,) = wanted.cells([Probed(backend, "", None, None, None, None, declared)])
     return cell

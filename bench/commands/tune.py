@@ -95,13 +95,15 @@ def COMMAND(
     raise SystemExit(0 if tuning.good else 1)
 
 
-def _cell(workload: str, preset: str, phase: str, dtype: str, backend: str, target: str, **size: Any) -> Cell:
+def _cell(
+    workload: str, preset: str, phase: str, dtype: str, backend: str, target: str, B: int, T: int, S: int
+) -> Cell:
     """The one cell that is meant."""
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     wanted = Wanted(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=("plain",), targets=(target,),
-        **{axis: (n,) for axis, n in size.items()},
+        B=(B,), T=(T,), S=(S,),
     )  # fmt: skip
     (cell,) = wanted.cells([Probed(backend, "", None, None, None, None)])
     return cell

@@ -80,7 +80,7 @@ class Change:
         if not self.difference:
             apart = self.before.kind == self.after.kind and self.name != _LAUNCHES  # else the words before it say so
             return ", counted differently" if self.difference is None and apart else ""
-        if self.before.unit == "%":
+        if self.before.unit in ("%", "error"):
             return ""
         if self.before.unit or self.before.value >= 1e5:
             return f" ({self.difference / self.before.value:+.1%})" if self.before.value else ""

@@ -182,7 +182,7 @@ def test_of_two_ways_without_a_count_in_common_times_errors_and_memory_are_told(
     lines = {line.split()[0]: line for line in said.splitlines()}
     assert code == 1, "one is slower, beyond what processes differ by"
     assert "measured: cold 10 ms -> 20 ms (+100.0%); warm" in lines["times"]
-    assert "relative L2 1.0e-07 -> 4.0e-03 (" in lines["errors"]
+    assert "relative L2 2.0e-07 -> 4.0e-03;" in lines["errors"]
     assert "peak resident 0 B -> 1 GiB" in lines["memory"]
     assert "cold time (measured): SLOWER: B / A = 2.000" in said
     found = json.loads(run(DIFF, a, b, "--json")[1])
