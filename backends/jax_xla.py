@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from oneblock.backends.api.deferred import Bisects
-from oneblock.compilers.api.export import Exported
+from oneblock.compilers.api.export import ExportedModule
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.dtypes import DTYPES
 
@@ -21,8 +21,8 @@ class JaxXla(Bisects):
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "tpu")
 
-    def export(self, workload: Workload, case: Case, arrays: Arrays) -> Exported:
-        exported: Exported = self.loaded.export(workload, case, arrays)
+    def export(self, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
+        exported: ExportedModule = self.loaded.export(workload, case, arrays)
         return exported
 
     def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oneblock.backends._nki import script as scripts
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.deferred import Deferred
 from oneblock.backends.api.target import Target, known_targets
@@ -30,7 +30,7 @@ class NeuronNki(Deferred):
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.mesh is not None:
             raise Unsupported(f"{target}: a kernel of ours is a program for one NeuronCore")
         architecture = _architecture(target)
@@ -46,10 +46,10 @@ class NeuronNki(Deferred):
             if wrong is not None:  # with a device here, an interpreter would be less than what was asked for
                 raise Unavailable(f"a Neuron device is here, and {wrong}", pins.mend(*pins.ON_DEVICE))
             check_traced(architecture)
-            return Device(Kind.MEASURED, f"AWS {core}")
+            return Availability(Kind.MEASURED, f"AWS {core}")
         if pins.real("nki"):
-            return Device(Kind.SIMULATED, f"{core}, by AWS's simulator")
-        return Device(Kind.INTERPRETED, f"{core}, by oneblock's interpreter of NKI 0.6")
+            return Availability(Kind.SIMULATED, f"{core}, by AWS's simulator")
+        return Availability(Kind.INTERPRETED, f"{core}, by oneblock's interpreter of NKI 0.6")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind, architecture = self.probe(target).kind, _architecture(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.deferred import Deferred
 from oneblock.backends.api.target import Target
@@ -30,7 +30,7 @@ class NeuronTorch(Deferred):
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.architecture is not None:
             check(target.architecture)
         wrong = pins.missing(*PACKAGES)
@@ -40,7 +40,11 @@ class NeuronTorch(Deferred):
             raise Unavailable(wrong, pins.mend(*PACKAGES))
         architecture = _architecture(target)
         core = chip_of(Target("neuron", architecture), NeuronCore).name
-        return Device(Kind.MEASURED, f"AWS {core}") if _here(architecture) else Device(Kind.COMPILED, f"AWS {core}")
+        return (
+            Availability(Kind.MEASURED, f"AWS {core}")
+            if _here(architecture)
+            else Availability(Kind.COMPILED, f"AWS {core}")
+        )
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         self.probe(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oneblock.backends.api.backend import Compiled, Device, no_lowering
+from oneblock.backends.api.backend import Availability, Compiled, no_lowering
 from oneblock.backends.api.host import NumpyExecutable
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
@@ -21,8 +21,8 @@ class Reference:
     dtypes = tuple(DTYPES)
     platforms = ("cpu",)
 
-    def probe(self, target: Target) -> Device:
-        return Device(Kind.MEASURED, "cpu")
+    def probe(self, target: Target) -> Availability:
+        return Availability(Kind.MEASURED, "cpu")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         return Compiled(NumpyExecutable(workload, case, NumpyOps()), no_lowering)

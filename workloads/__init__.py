@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oneblock.workloads._workload import Workload, wrong
 from oneblock.workloads.ops.nearest import unknown
-from oneblock.workloads.ops.third_party import Refused, Registered, found
+from oneblock.workloads.ops.third_party import Refused, Registrations, found
 
 ENTRY_POINTS = "oneblock.workloads"
 
@@ -21,7 +21,7 @@ def names() -> list[str]:
     return sorted(_own() | registered().points.keys())
 
 
-def registered() -> Registered:
+def registered() -> Registrations:
     """What other packages registered, and what of it is refused: a name of ours, say."""
     return found(ENTRY_POINTS, _own())
 

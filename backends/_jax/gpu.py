@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import Layout
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
@@ -23,7 +23,7 @@ class Gpu:
 
     OPS: ClassVar = {"plain": JaxOps, "native": JaxNativeOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         wrong = _gpu_env.missing()
         if wrong is not None:
             raise Unavailable(*wrong)
@@ -35,7 +35,7 @@ class Gpu:
         refused = _gpu_env.refused_flags()
         if refused is not None:
             raise Unavailable(f"XLA refuses the environment's flags: {refused}", "unset or mend XLA_FLAGS")
-        return Device(Kind.COMPILED, _named(target).name)
+        return Availability(Kind.COMPILED, _named(target).name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         self.probe(target)

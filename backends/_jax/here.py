@@ -11,9 +11,9 @@ from oneblock.backends._jax.executable import JaxExecutable, TpuExecutable
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import Layout, _architecture, _devices, place
 from oneblock.backends.api import mesh as _mesh
-from oneblock.backends.api.backend import Compiled, Device, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unsupported
 from oneblock.backends.api.target import Target
-from oneblock.compilers.api.export import Exported
+from oneblock.compilers.api.export import ExportedModule
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.hlo.proto import HloProtoError
@@ -29,15 +29,15 @@ class Here:
 
     OPS: ClassVar = {"plain": JaxOps, "native": JaxNativeOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         devices = _devices(target)
         if target.platform == "cpu":
-            virtual = Device(Kind.INTERPRETED, f"{len(devices)} virtual CPU devices")  # that share the cores
-            return virtual if target.mesh is not None else Device(Kind.MEASURED, "cpu")
+            virtual = Availability(Kind.INTERPRETED, f"{len(devices)} virtual CPU devices")  # that share the cores
+            return virtual if target.mesh is not None else Availability(Kind.MEASURED, "cpu")
         found = _architecture(devices[0])
         if target.architecture not in (None, found):
             raise Unsupported(f"{target} was asked for and the device here is {devices[0].device_kind}")
-        return Device(Kind.MEASURED, devices[0].device_kind)
+        return Availability(Kind.MEASURED, devices[0].device_kind)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         ops = self.OPS[ops_set](target.platform)
@@ -70,7 +70,7 @@ class Here:
         lowered, _ = xla.lower(program, layout.shapes(arrays), where)
         return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, layout, where), STEPS)
 
-    def export(self, workload: Workload, case: Case, arrays: Arrays) -> Exported:
+    def export(self, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
         program = xla.named(workload.program, JaxOps(), case, workload.name)
         try:
             return handed.export(program, {name: (a.shape, a.dtype) for name, a in arrays.items()})

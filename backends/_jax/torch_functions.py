@@ -15,7 +15,7 @@ from oneblock.backends._jax.here import Here
 from oneblock.backends._jax.placement import Layout
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends.api import mesh as _mesh
-from oneblock.backends.api.backend import Compiled, Device
+from oneblock.backends.api.backend import Availability, Compiled
 from oneblock.backends.api.target import Target
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
@@ -71,7 +71,7 @@ class TorchFunctions:
 
     OPS: ClassVar = {"plain": TorchaxOps, "native": TorchaxNativeOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         return JAX.probe(target) if target.platform == "cpu" else tpu.probe(target)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:

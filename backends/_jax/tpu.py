@@ -8,7 +8,7 @@ from oneblock.backends._jax.here import Here
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import Layout, place
 from oneblock.backends.api import mesh as _mesh
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
@@ -42,7 +42,7 @@ class Tpu:
 
     OPS: ClassVar = {"plain": JaxOps, "native": JaxNativeOps, "kernels": ShippedKernels}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         return probe(target)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
@@ -57,7 +57,7 @@ class Tpu:
         return xla.compilations()
 
 
-def probe(target: Target) -> Device:
+def probe(target: Target) -> Availability:
     """The TPU that is here, if it is what the target names; else libtpu, which compiles for it."""
     wrong = _libtpu.missing()
     if wrong is not None:
@@ -67,7 +67,7 @@ def probe(target: Target) -> Device:
     if target.architecture is None:
         raise Unavailable("there is no TPU here", "name what to compile for, e.g. --target tpu:v5e")
     one = "" if target.topology is None or target.mesh is not None else f", one device of {target.topology}"
-    return Device(Kind.COMPILED, f"{chip_of(target, chip.Tpu).name}{one}")
+    return Availability(Kind.COMPILED, f"{chip_of(target, chip.Tpu).name}{one}")
 
 
 def here(target: Target) -> bool:

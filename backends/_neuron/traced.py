@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from oneblock.backends._torch.arrays import _to_numpy, _to_torch, without_data
+from oneblock.backends._torch.arrays import _to_numpy, _to_torch, meta_tensors
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends.api.backend import Compiled
 from oneblock.backends.api.host import HostCache
@@ -102,7 +102,7 @@ def compile_for(
 
     # Of kernels, which are no operations of PyTorch's and take no arrays without data, there is no such listing.
     ours = type(ops) in (NeuronOps, NeuronNativeOps)
-    graph = (Artifact(Stage.GRAPH, "aten", aten.listing(run, without_data(arrays))[0]),) if ours else ()
+    graph = (Artifact(Stage.GRAPH, "aten", aten.listing(run, meta_tensors(arrays))[0]),) if ours else ()
     program = Program(run, workload.specs(case), arrays)
     inputs = [_empty(arrays[name]) for name in program.inputs]
     traced = neuron.trace(program.eval(), inputs, architecture, device=device, steps=STEPS)

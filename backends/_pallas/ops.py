@@ -17,7 +17,7 @@ from oneblock.workloads.ops.definitions import Array
 
 
 @dataclass(frozen=True)
-class Normed:
+class DeferredRmsNorm:
     """An RMSNorm that waits for the projections that read it, each of which does it in its own kernel."""
 
     x: Array  # (..., C)
@@ -39,11 +39,11 @@ class PallasOps(JaxNativeOps):
         self.current = name
         return super().step(name)
 
-    def rms_norm(self, x: Array, weight: Array, eps: float) -> Normed:
-        return Normed(x, weight, eps, self.current)
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> DeferredRmsNorm:
+        return DeferredRmsNorm(x, weight, eps, self.current)
 
-    def linear(self, x: Array | Normed, weight: Array, bias: Array | None = None) -> Array:
-        if not isinstance(x, Normed) or bias is not None:
+    def linear(self, x: Array | DeferredRmsNorm, weight: Array, bias: Array | None = None) -> Array:
+        if not isinstance(x, DeferredRmsNorm) or bias is not None:
             return super().linear(array(self, x), weight, bias)
         *outer, C = x.x.shape
         y = _start(self, rms_matmul, x.x.reshape(-1, C), x.weight, weight, x.eps, steps=(x.step, self.current))
@@ -62,9 +62,9 @@ def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tupl
     return kernel(*args, interpret=ops.interpret)
 
 
-def array(ops: PallasOps, x: Array | Normed) -> Array:
+def array(ops: PallasOps, x: Array | DeferredRmsNorm) -> Array:
     """x (..., C) as an array, its norm taken where no projection follows, such as the answer of the workload `norm`."""
-    if not isinstance(x, Normed):
+    if not isinstance(x, DeferredRmsNorm):
         return x
     with ops.step(x.step):
         return JaxNativeOps.rms_norm(ops, x.x, x.weight, x.eps)

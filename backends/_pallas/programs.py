@@ -12,7 +12,7 @@ from oneblock.backends._jax.here import Here
 from oneblock.backends._jax.placement import Layout
 from oneblock.backends._pallas import tuning
 from oneblock.backends._pallas.ops import PallasOps, array
-from oneblock.backends.api.backend import Compiled, Device, Found, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, Tell
@@ -25,10 +25,10 @@ class Programs:
 
     OPS: ClassVar = {"kernels": PallasOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.mesh is not None:
             raise Unsupported(f"{target}: a kernel of ours is a program for one device, and is not split over a mesh")
-        return Device(Kind.INTERPRETED, "cpu") if target.platform == "cpu" else tpu.probe(target)
+        return Availability(Kind.INTERPRETED, "cpu") if target.platform == "cpu" else tpu.probe(target)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         self.probe(target)
@@ -36,7 +36,9 @@ class Programs:
         compile_program = Here().compile_program if target.platform == "cpu" else tpu.compile_program
         return compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
 
-    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+    def tune(
+        self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell
+    ) -> TuningResult:
         if self.probe(target).kind is not Kind.COMPILED:
             what = "an interpreter's time says nothing of a block size" if target.platform == "cpu" else "not timed yet"
             raise Unsupported(f"{target}: {what}; sizes are ranked for a TPU elsewhere, e.g. --target tpu:v5e:2x2")

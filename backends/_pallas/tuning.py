@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from oneblock.backends.api.backend import Found
+from oneblock.backends.api.backend import TuningResult
 from oneblock.backends.kernels.pallas._blocks import LANES, SUBLANES, fitting
 from oneblock.backends.kernels.pallas.flash_attention import attend_by_group, block_positions
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention, page_positions
@@ -45,7 +45,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Way:
+class KernelConfig:
     """A kernel at one choice of its sizes, on arrays that are the part of a call which is repeated."""
 
     config: str
@@ -60,7 +60,7 @@ def call(kernel: Callable[..., Any], args: Sequence[Any]) -> Call:
     return Call(kernel.__name__, tuple(array.shape for array in arrays), np.dtype(arrays[0].dtype))
 
 
-def tune(called: Sequence[tuple[Call, tuple[str, ...]]], topology: Topology, tell: Tell) -> Found:
+def tune(called: Sequence[tuple[Call, tuple[str, ...]]], topology: Topology, tell: Tell) -> TuningResult:
     """Each different call, with the steps that it is part of, in every way; the first is the kernel's own choice."""
     names: list[str] = []
     tasks = []
@@ -80,10 +80,10 @@ def tune(called: Sequence[tuple[Call, tuple[str, ...]]], topology: Topology, tel
             state = replace(state, trials=(*state.trials, trial), default=0)
             tell(state)
         tasks.append(state)
-    return Found(Kind.MODELLED, _HOW, tuple(tasks))
+    return TuningResult(Kind.MODELLED, _HOW, tuple(tasks))
 
 
-def _try(way: Way, dtype: np.dtype[Any], topology: Topology) -> Trial:
+def _try(way: KernelConfig, dtype: np.dtype[Any], topology: Topology) -> Trial:
     """Compile and simulate one; without seconds, the compiler's reason."""
     where = xla.on(tpu.devices(topology)[0])
     specs = [jax.ShapeDtypeStruct(shape, dtype, sharding=where("", shape)) for shape in way.shapes]
@@ -105,24 +105,24 @@ def _too_large(error: OutOfMemory) -> str:
     return f"needs {needed / 2**20:.1f} MiB of {error.memory.space}, and {there / 2**20:.1f} MiB are there"
 
 
-def _flash(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[Way]]:
+def _flash(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConfig]]:
     """One group of heads of one sequence is repeated for each."""
     (B, T, N, D), K = shapes[0], shapes[1][2]
     own = block_positions(T, N // K, D, itemsize)
     sizes = dict.fromkeys((own, *(fitting(T, most, LANES) for most in (128, 256, 512, 1024))))
     group = (1, 1, T * N // K, D), (1, 1, T, D), (1, 1, T, D)
-    ways = [Way(f"block={size}", partial(attend_by_group, block=size), group, B * K) for size in sizes]
+    ways = [KernelConfig(f"block={size}", partial(attend_by_group, block=size), group, B * K) for size in sizes]
     return 2.0 * B * N * T * (T + 1) * D, ways
 
 
-def _rms(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[Way]]:
+def _rms(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConfig]]:
     """A block of rows is repeated, with all of the projection."""
     (M, C), _, (O, _) = shapes  # noqa: E741
     rows, columns = block_sizes(M, C, O, itemsize)
     sizes = [(rows, fitting(O, most, LANES)) for most in (columns, columns // 2, 2 * columns, 4 * columns)]
     sizes += [(fitting(M, most, SUBLANES), columns) for most in (rows // 2, 2 * rows)]
     ways = [
-        Way(
+        KernelConfig(
             f"rows={size[0]} columns={size[1]}", partial(rms_matmul, eps=_EPS, blocks=size),
             ((min(M, size[0]), C), (C,), (O, C)), -(-M // size[0]),
         )
@@ -131,13 +131,15 @@ def _rms(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[Way]]:
     return 2.0 * M * C * O + 4.0 * M * C, ways
 
 
-def _cached(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[Way]]:
+def _cached(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConfig]]:
     """A sequence is repeated."""
     (B, _, N, D), (_, S, K, _) = shapes[:2]
     own = page_positions(S, K, D, itemsize)
     sizes = dict.fromkeys(fitting(S, most, SUBLANES) for most in (own, own // 4, own // 2, 2 * own))
     one = (1, 1, N, D), (1, S, K, D), (1, S, K, D)
-    return 4.0 * B * N * S * D, [Way(f"page={size}", partial(cached_attention, page=size), one, B) for size in sizes]
+    return 4.0 * B * N * S * D, [
+        KernelConfig(f"page={size}", partial(cached_attention, page=size), one, B) for size in sizes
+    ]
 
 
 _OF = {"flash_attention": _flash, "rms_matmul": _rms, "cached_attention": _cached}

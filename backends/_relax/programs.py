@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from oneblock.backends._relax.executable import RelaxExecutable
 from oneblock.backends._relax.ops import RelaxNativeOps, RelaxOps, trace
-from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.export import TrnSource
@@ -35,21 +35,21 @@ class Programs:
 
     OPS: ClassVar = {"plain": RelaxOps, "tuned": RelaxOps, "native": RelaxNativeOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.mesh is not None:
             raise Unsupported(f"{target}: tvm_relax compiles for one device: leave out @{target.mesh}")
         if target.platform == "cpu":
-            return Device(Kind.MEASURED, "cpu")
+            return Availability(Kind.MEASURED, "cpu")
         here = _cuda_here(target)
         if here is not None:
-            return Device(Kind.MEASURED, here[2])
+            return Availability(Kind.MEASURED, here[2])
         name = _name(target)
         if target.platform == "rocm" and not rocm.ready():
             raise Unavailable(
                 "TVM's code for AMD's GPUs is linked with ROCm's bitcode, which is not here",
                 "pip install triton, whose wheel has it, or install ROCm",
             )
-        return Device(Kind.COMPILED, name)
+        return Availability(Kind.COMPILED, name)
 
     def trn_source(self) -> TrnSource:
         return trn.source()
@@ -69,7 +69,9 @@ class Programs:
         device = None if here is None else here[0]
         return Compiled(RelaxExecutable(built, device, list(arrays), outputs), capture)
 
-    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+    def tune(
+        self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell
+    ) -> TuningResult:
         if self.probe(target).kind is Kind.COMPILED:
             raise Unavailable(
                 f"a search measures its candidates, and {target} is not here",
@@ -99,7 +101,7 @@ class Programs:
         spent = tuned_schedules.spent_s(fused, about)  # with what other seeds took: the winner may be one of theirs
         tasks = [replace(task, spent_s=spent[task.name]) for task in tasks]
         how = f"TVM's MetaSchedule, cost model {asked.cost_model}, seed {asked.seed}, {threads()} threads"
-        return Found(Kind.MEASURED, how, tuple(tasks), str(folder))
+        return TuningResult(Kind.MEASURED, how, tuple(tasks), str(folder))
 
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         if ops_set == "tuned" or self.probe(target).kind is Kind.COMPILED:

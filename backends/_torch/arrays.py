@@ -10,7 +10,7 @@ import torch.fx.traceback
 from oneblock.workloads._workload import Arrays
 
 
-def without_data(arrays: Arrays) -> dict[str, torch.Tensor]:
+def meta_tensors(arrays: Arrays) -> dict[str, torch.Tensor]:
     """Tensors of the same shapes (...) and dtypes on the device "meta": a program over them computes nothing."""
     return {
         name: torch.empty(array.shape, dtype=getattr(torch, array.dtype.name), device="meta")

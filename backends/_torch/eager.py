@@ -11,7 +11,7 @@ import torch.fx.traceback
 from oneblock.backends._torch.executable import Program, TorchExecutable
 from oneblock.backends._torch.gpu_executable import CudaExecutable
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported, no_lowering
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Capture
 from oneblock.compilers.api.kind import Kind
@@ -23,15 +23,15 @@ class Eager:
 
     OPS: ClassVar = {"plain": TorchOps, "native": TorchNativeOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.platform == "cpu":
-            return Device(Kind.MEASURED, "cpu")
+            return Availability(Kind.MEASURED, "cpu")
         if not torch.cuda.is_available():
             raise Unavailable("no CUDA device is visible to PyTorch", "run on a machine with an NVIDIA GPU and driver")
         major, minor = torch.cuda.get_device_capability()
         if target.architecture not in (None, f"sm_{major}{minor}"):
             raise Unsupported(f"{target} was asked for and the device here is cuda:sm_{major}{minor}")
-        return Device(Kind.MEASURED, torch.cuda.get_device_name())
+        return Availability(Kind.MEASURED, torch.cuda.get_device_name())
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         ops = self.OPS[ops_set]()

@@ -10,7 +10,7 @@ import numpy as np
 
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.host import HostCache
 from oneblock.backends.api.target import Target
@@ -70,16 +70,16 @@ class LazyTensors:
 
     OPS: ClassVar = {"plain": LazyOps, "native": LazyNativeOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.platform == "cpu":
-            return Device(Kind.MEASURED, "cpu")
+            return Availability(Kind.MEASURED, "cpu")
         wrong = _libtpu.missing()
         if wrong is not None:
             raise Unavailable(*wrong)
         if target.architecture is None:
             reason = "PyTorch/XLA is frozen at 2.9 (November 2025), and oneblock only compiles its programs for a TPU"
             raise Unavailable(reason, "name what to compile for, e.g. --target tpu:v5e")
-        return Device(Kind.COMPILED, chip_of(target, Tpu).name)
+        return Availability(Kind.COMPILED, chip_of(target, Tpu).name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         if target.mesh is not None:
@@ -91,7 +91,7 @@ class LazyTensors:
 
         if target.platform == "tpu":
             return _for_tpu(program, arrays, target)
-        recorded = torchxla.Recorded(program, _put(arrays))
+        recorded = torchxla.LazyProgram(program, _put(arrays))
         run = recorded.compile()
 
         def capture(detail: Detail) -> Lowering:
@@ -117,7 +117,7 @@ def _for_tpu(program: Any, arrays: Arrays, target: Target) -> Compiled:
     except LookupError as error:
         raise Unsupported(str(error)) from error
     empty = {name: torchxla.placeholder(a.shape, _dtype(a)) for name, a in arrays.items()}
-    *before, stablehlo = torchxla.Recorded(program, empty).artifacts(STEPS)
+    *before, stablehlo = torchxla.LazyProgram(program, empty).artifacts(STEPS)
     return Compiled(None, tpu.capture_stablehlo(stablehlo.text, before, where, STEPS))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from oneblock.backends._triton.measured import measured
-from oneblock.backends._triton.plan import Planned
+from oneblock.backends._triton.plan import PlannedLaunch
 from oneblock.compilers import Capture
 from oneblock.compilers.api.facts import Estimate, Facts
 from oneblock.compilers.api.gpu_kernel import GpuKernel
@@ -16,12 +16,12 @@ from oneblock.compilers.dialects.launches import table
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.compilers.triton import mlir_dump as triton_passes
-from oneblock.compilers.triton.built import Built, disassemble
+from oneblock.compilers.triton.built import BuiltKernel, disassemble
 from oneblock.compilers.triton.choice import Candidate
 from oneblock.compilers.triton.lowering import Source
 
 
-def of(planned: Sequence[Planned], *, measure: bool = False) -> Capture:
+def of(planned: Sequence[PlannedLaunch], *, measure: bool = False) -> Capture:
     """The capture of a plan; with `measure`, every configuration is timed on the device that is here."""
 
     def capture(detail: Detail) -> Lowering:
@@ -50,9 +50,9 @@ def of(planned: Sequence[Planned], *, measure: bool = False) -> Capture:
     return capture
 
 
-def _distinct(plan: Sequence[Planned]) -> dict[str, tuple[Source, Built]]:
+def _distinct(plan: Sequence[PlannedLaunch]) -> dict[str, tuple[Source, BuiltKernel]]:
     """The kernels that differ in their machine code, by a label: the entry's name, numbered where it has several."""
-    found: dict[str, tuple[str, Source, Built]] = {}
+    found: dict[str, tuple[str, Source, BuiltKernel]] = {}
     for one in plan:
         if one.source is None or one.built is None or any(key == one.source.key for key, _, _ in found.values()):
             continue
@@ -63,7 +63,7 @@ def _distinct(plan: Sequence[Planned]) -> dict[str, tuple[Source, Built]]:
     return {label: (source, built) for label, (_, source, built) in found.items()}
 
 
-def _launches(plan: Sequence[Planned], labels: Mapping[str, str]) -> str:
+def _launches(plan: Sequence[PlannedLaunch], labels: Mapping[str, str]) -> str:
     """Each launch with its step, and with its kernel's label: by it the kernel's stages are found."""
     lines = ["number  step       kernel, grid, config"]
     for number, one in enumerate(plan):
@@ -74,7 +74,7 @@ def _launches(plan: Sequence[Planned], labels: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _choices(plan: Sequence[Planned]) -> str:
+def _choices(plan: Sequence[PlannedLaunch]) -> str:
     """The ranking of each launch, told once for those that are alike."""
     seen: dict[tuple[Candidate, ...], list[int]] = {}
     for number, one in enumerate(plan):
@@ -86,7 +86,7 @@ def _choices(plan: Sequence[Planned]) -> str:
     )
 
 
-def _facts(plan: Sequence[Planned]) -> Facts:
+def _facts(plan: Sequence[PlannedLaunch]) -> Facts:
     """Counts of the launches. FLOPs are the kernels' own formulas, and stand with each kernel, not here."""
     kernels = tuple(one.facts() for one in plan)
     operations: dict[str, int] = {}
@@ -125,7 +125,7 @@ def _static(kernels: Sequence[GpuKernel]) -> Estimate:
     return Estimate("static", sum(kernel.modelled_s["static"] for kernel in kernels), how, Kind.MODELLED)
 
 
-def _traffic(plan: Sequence[Planned]) -> Traffic:
+def _traffic(plan: Sequence[PlannedLaunch]) -> Traffic:
     """Every array that each launch is given, whole and once."""
     names = [str(one.started.operation) if one.built is None else one.built.name for one in plan]
     found = [

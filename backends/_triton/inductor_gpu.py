@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import torch
 import triton
 
-from oneblock.backends._torch.arrays import without_data
+from oneblock.backends._torch.arrays import meta_tensors
 from oneblock.backends._torch.executable import TorchExecutable
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends._triton.runners import interpreter_fits
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
@@ -39,19 +39,19 @@ class InductorGpu:
 
     OPS: ClassVar = {"plain": TorchOps, "native": TorchNativeOps, "kernels": TorchOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.mesh is not None:
             raise Unsupported(f"{target}: inductor_gpu compiles for one GPU: leave out @{target.mesh}")
         if target.platform == "cpu":
             interpreter_fits()
             code = f"{_INTERPRETED_AS.architecture} code"
-            return Device(Kind.INTERPRETED, f"cpu, {code} by the interpreter of Triton {triton.__version__}")
+            return Availability(Kind.INTERPRETED, f"cpu, {code} by the interpreter of Triton {triton.__version__}")
         if target.architecture is None:
             raise Unavailable(
                 "inductor_gpu only compiles, for a GPU that is named",
                 "name one, e.g. --target cuda:sm_90; on a GPU that is here, torch_inductor with --target cuda measures",
             )
-        return Device(Kind.COMPILED, chip_of(target, Gpu).name)
+        return Availability(Kind.COMPILED, chip_of(target, Gpu).name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
@@ -63,7 +63,7 @@ class InductorGpu:
         interpreted = kind is Kind.INTERPRETED
         gpu = chip_of(_INTERPRETED_AS if interpreted else target, Gpu)
         pick = gemm_templates.fewest if interpreted else gemm_templates.modelled(gpu)
-        shapes = without_data(arrays)
+        shapes = meta_tensors(arrays)
         try:
             generated = inductor_gpu.generate(program, shapes, gpu, pick if ops_set == "kernels" else None)
             launches = inductor_stages.started(generated, shapes)

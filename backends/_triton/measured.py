@@ -7,13 +7,13 @@ from dataclasses import replace
 import torch
 import triton
 
-from oneblock.backends._triton.plan import Planned
+from oneblock.backends._triton.plan import PlannedLaunch
 from oneblock.backends._triton.runners import start
 
 _REP_MS = 20  # of repetitions; Triton flushes L2 before each and takes the times with CUDA events
 
 
-def measured(one: Planned) -> Planned:
+def measured(one: PlannedLaunch) -> PlannedLaunch:
     """The same launch with the seconds of each way that can be built: a ranking by the clock beside that by the model.
 
     The arguments have the shapes of the program's, and random values, which no kernel of ours depends on.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from oneblock.backends._torch.ops import TorchOps
-from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder
+from oneblock.backends._triton.runners import DeviceRunner, InterpreterRunner, LaunchTracer
 from oneblock.backends.kernels.triton.decode_attention import decode_attention
 from oneblock.backends.kernels.triton.flash_attention import flash_attention
 from oneblock.backends.kernels.triton.gelu import gelu
@@ -20,7 +20,7 @@ from oneblock.workloads.ops.definitions import Array
 
 
 @dataclass(frozen=True)
-class Projection:
+class DeferredLinear:
     """A projection that waits for what follows it: GELU and a residual addition are done in its own kernel."""
 
     ops: TritonOps
@@ -43,30 +43,30 @@ class Projection:
         return self.array(residual)
 
 
-def array(x: Array | Projection) -> Array:
+def array(x: Array | DeferredLinear) -> Array:
     """x (..., C) as an array: a deferred projection is carried out."""
-    return x.array() if isinstance(x, Projection) else x
+    return x.array() if isinstance(x, DeferredLinear) else x
 
 
 class TritonOps(TorchOps):
     """All seven operations as kernels of ours."""
 
-    def __init__(self, runner: Interpreted | Recorder | OnDevice) -> None:
+    def __init__(self, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> None:
         super().__init__()
         self.runner = runner
 
     @contextmanager
     def step(self, name: str | None) -> Iterator[None]:
-        if not isinstance(self.runner, Recorder):
+        if not isinstance(self.runner, LaunchTracer):
             yield
             return
         before, self.runner.step = self.runner.step, name
         yield
         self.runner.step = before
 
-    def linear(self, x: Array | Projection, weight: Array, bias: Array | None = None) -> Projection:
-        step = self.runner.step if isinstance(self.runner, Recorder) else None
-        return Projection(self, array(x), weight, bias, step)
+    def linear(self, x: Array | DeferredLinear, weight: Array, bias: Array | None = None) -> DeferredLinear:
+        step = self.runner.step if isinstance(self.runner, LaunchTracer) else None
+        return DeferredLinear(self, array(x), weight, bias, step)
 
     def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
         return rms_norm(self.runner, x, weight, eps)
@@ -81,8 +81,8 @@ class TritonOps(TorchOps):
         kernel = decode_attention if q.shape[1] == 1 else flash_attention
         return kernel(self.runner, q, k, v)
 
-    def swiglu(self, gate: Array | Projection, up: Array | Projection) -> Array:
+    def swiglu(self, gate: Array | DeferredLinear, up: Array | DeferredLinear) -> Array:
         return swiglu(self.runner, array(gate), array(up))
 
-    def gelu(self, x: Array | Projection) -> Array | Projection:
-        return replace(x, activation="gelu") if isinstance(x, Projection) else gelu(self.runner, x)
+    def gelu(self, x: Array | DeferredLinear) -> Array | DeferredLinear:
+        return replace(x, activation="gelu") if isinstance(x, DeferredLinear) else gelu(self.runner, x)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from oneblock.backends._triton.runners import Chosen, Started, options
+from oneblock.backends._triton.runners import LaunchChoice, TracedLaunch, options
 from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.kernels.triton.launch import Config, KernelCall
 from oneblock.compilers.api.call import steps_of
@@ -15,23 +15,23 @@ from oneblock.compilers.chips import launch_model as _gpu_model
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.triton import choice as _gpu_choice
 from oneblock.compilers.triton import lowering as triton_gpu
-from oneblock.compilers.triton.built import Built
+from oneblock.compilers.triton.built import BuiltKernel
 from oneblock.compilers.triton.choice import Candidate
 from oneblock.compilers.triton.lowering import CannotBuild, Source
 
-Way = tuple[int, Config]  # which of a launch's alternatives, at which config
+LaunchConfig = tuple[int, Config]  # which of a launch's alternatives, at which config
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedLaunch:
     """One thing that is started, with what was chosen for it; of an operation of PyTorch there is nothing to choose."""
 
-    started: Started
+    started: TracedLaunch
     candidates: tuple[Candidate, ...] = ()
-    ways: tuple[Way, ...] = ()
+    ways: tuple[LaunchConfig, ...] = ()
     chosen: int = 0
     source: Source | None = None
-    built: Built | None = None
+    built: BuiltKernel | None = None
     torch_s: float | None = None  # of an operation of PyTorch, by what it moves; None where that does not tell
 
     @property
@@ -59,7 +59,7 @@ class Planned:
         )  # fmt: skip
 
 
-def plan(started: Sequence[Started], gpu: Gpu) -> list[Planned]:
+def plan(started: Sequence[TracedLaunch], gpu: Gpu) -> list[PlannedLaunch]:
     """Build every way of every launch, as many at once as there are cores, and choose; Unsupported if none can be."""
     sources: dict[str, Source] = {}
     keys: list[list[str]] = []
@@ -76,19 +76,21 @@ def plan(started: Sequence[Started], gpu: Gpu) -> list[Planned]:
     return [_choose(one, [(sources[key], built[key]) for key in mine], gpu) for one, mine in of]
 
 
-def choices(planned: Sequence[Planned]) -> list[Chosen]:
+def choices(planned: Sequence[PlannedLaunch]) -> list[LaunchChoice]:
     """For each launch of ours, in order, what was chosen."""
-    return [Chosen(one.ways[one.chosen][0], one.config) for one in planned if one.built is not None]
+    return [LaunchChoice(one.ways[one.chosen][0], one.config) for one in planned if one.built is not None]
 
 
-def _ways(started: Started) -> tuple[Way, ...]:
+def _ways(started: TracedLaunch) -> tuple[LaunchConfig, ...]:
     return tuple((i, config) for i, call in enumerate(started.alternatives) for config in call.configs)
 
 
-def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]], gpu: Gpu) -> Planned:
+def _choose(
+    started: TracedLaunch, tried: Sequence[tuple[Source, BuiltKernel | CannotBuild]], gpu: Gpu
+) -> PlannedLaunch:
     if not started.alternatives:
         moving_s = started.bytes / gpu.memory_bytes_per_s.value
-        return Planned(started, torch_s=moving_s if started.only_moves else None)
+        return PlannedLaunch(started, torch_s=moving_s if started.only_moves else None)
     ways = _ways(started)
     found = tuple(
         _candidate(started.alternatives[i], config, built, started.bytes)
@@ -99,11 +101,11 @@ def _choose(started: Started, tried: Sequence[tuple[Source, Built | CannotBuild]
     except ValueError as error:
         raise Unsupported(f"no configuration can be built: {error}") from error
     source, built = tried[best]
-    assert isinstance(built, Built), "what cannot be built ranks last"
-    return Planned(started, found, ways, best, source, built)
+    assert isinstance(built, BuiltKernel), "what cannot be built ranks last"
+    return PlannedLaunch(started, found, ways, best, source, built)
 
 
-def _candidate(call: KernelCall, config: Config, built: Built | CannotBuild, moved_bytes: int) -> Candidate:
+def _candidate(call: KernelCall, config: Config, built: BuiltKernel | CannotBuild, moved_bytes: int) -> Candidate:
     name = call.kernel.fn.__name__
     if isinstance(built, CannotBuild):
         return Candidate(name, str(config), None, why_not=str(built))

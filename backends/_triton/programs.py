@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from oneblock.backends._torch.arrays import without_data
+from oneblock.backends._torch.arrays import meta_tensors
 from oneblock.backends._torch.eager import Eager
 from oneblock.backends._torch.executable import TorchExecutable
 from oneblock.backends._triton import capture, plan, tuning
 from oneblock.backends._triton.ops import TritonOps, array
-from oneblock.backends._triton.runners import Interpreted, OnDevice, Recorder, interpreter_fits
-from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable, Unsupported, no_lowering
+from oneblock.backends._triton.runners import DeviceRunner, InterpreterRunner, LaunchTracer, interpreter_fits
+from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
@@ -33,12 +33,12 @@ class Programs:
 
     OPS: ClassVar = {"kernels": TritonOps}
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         if target.mesh is not None:
             raise Unsupported(f"{target}: a kernel of ours is a program for one device, and is not split over a mesh")
         if target.platform == "cpu":
             interpreter_fits()
-            return Device(Kind.INTERPRETED, f"cpu, by the interpreter of Triton {version('triton')}")
+            return Availability(Kind.INTERPRETED, f"cpu, by the interpreter of Triton {version('triton')}")
         here = _here(target.platform)
         if target.architecture is None and here is None:
             raise Unavailable(
@@ -47,24 +47,26 @@ class Programs:
             )
         known = _gpu(target)  # of one that is here, too: no configuration can be chosen without its numbers
         if here is not None and target.architecture in (None, here) and target.topology is None:
-            return Device(Kind.MEASURED, torch.cuda.get_device_name())
-        return Device(Kind.COMPILED, known.name)
+            return Availability(Kind.MEASURED, torch.cuda.get_device_name())
+        return Availability(Kind.COMPILED, known.name)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
         kind = self.probe(target).kind
         if kind is Kind.INTERPRETED:
-            executable = TorchExecutable(_program(workload, case, Interpreted()), torch.device("cpu"))
+            executable = TorchExecutable(_program(workload, case, InterpreterRunner()), torch.device("cpu"))
             return Compiled(executable, no_lowering)
         gpu, recorder = _recorded(workload, case, arrays, target, kind)
         planned = plan.plan(recorder.started, gpu)
         if kind is Kind.COMPILED:
             return Compiled(None, capture.of(planned))
-        runner = OnDevice(plan.choices(planned), recorder)
+        runner = DeviceRunner(plan.choices(planned), recorder)
         executable = Eager().executable(_program(workload, case, runner), torch.device("cuda"))
         executable.wait(executable.call(executable.put(arrays)))  # Triton loads a kernel as it is first called
         return Compiled(executable, capture.of(planned, measure=True))
 
-    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+    def tune(
+        self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell
+    ) -> TuningResult:
         kind = self.probe(target).kind
         if kind is Kind.INTERPRETED:
             raise Unsupported(
@@ -88,7 +90,7 @@ class Programs:
         return triton_gpu.compilations()
 
 
-def _program(workload: Workload, case: Case, runner: Interpreted | Recorder | OnDevice) -> Any:
+def _program(workload: Workload, case: Case, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> Any:
     ops = TritonOps(runner)
 
     def program(args: Mapping[str, Any]) -> Outputs:
@@ -97,14 +99,14 @@ def _program(workload: Workload, case: Case, runner: Interpreted | Recorder | On
     return program
 
 
-def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind) -> tuple[Gpu, Recorder]:
+def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind) -> tuple[Gpu, LaunchTracer]:
     """(the GPU that a target comes to, all that the program starts there)."""
     gpu = _gpu(target)
     sms = gpu.sms.value
     if kind is Kind.MEASURED:
         sms = torch.cuda.get_device_properties().multi_processor_count
-    recorder = Recorder(sms, tensor_cores=gpu.platform == "rocm" or gpu.capability >= _TENSOR_CORES_FROM)
-    shapes = without_data(arrays)
+    recorder = LaunchTracer(sms, tensor_cores=gpu.platform == "rocm" or gpu.capability >= _TENSOR_CORES_FROM)
+    shapes = meta_tensors(arrays)
     recorder.arrays.given(shapes)
     with torch.inference_mode(), recorder.listening():
         _program(workload, case, recorder)(shapes)

@@ -46,7 +46,7 @@ def interpreter_fits() -> None:
         )
 
 
-class Interpreted:
+class InterpreterRunner:
     """Runs every program on the CPU, one after the other. What a kernel leaves unwritten stays NaN."""
 
     sms = 8  # of no device: enough for a persistent program to have several tiles, and keys several parts
@@ -66,7 +66,7 @@ class Interpreted:
 
 
 @dataclass(frozen=True)
-class Started:
+class TracedLaunch:
     """One thing that a program starts on the device: a kernel of ours, in all its ways, or an operation of PyTorch."""
 
     step: str | None
@@ -81,13 +81,13 @@ class Started:
         return sum(move.bytes for move in self.moves)
 
 
-class Recorder:
+class LaunchTracer:
     """Notes down what a program over arrays without data (device "meta") would start, in order."""
 
     def __init__(self, sms: int, *, tensor_cores: bool) -> None:
         self.sms, self.tensor_cores = sms, tensor_cores
         self.step: str | None = None
-        self.started: list[Started] = []
+        self.started: list[TracedLaunch] = []
         self.arrays = ArrayNames()
 
     def empty(self, shape: tuple[int, ...], like: Array) -> Array:
@@ -100,7 +100,7 @@ class Recorder:
         """Note it down. What it moves is the same for every alternative: they compute the same thing."""
         first = alternatives[0]
         moves = self.arrays.launched(len(self.started), first.args(first.configs[0]))
-        self.started.append(Started(self.step, alternatives, moves=moves))
+        self.started.append(TracedLaunch(self.step, alternatives, moves=moves))
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -115,7 +115,7 @@ class Recorder:
                 if not operation.is_view and name.removeprefix("aten::") not in _NO_LAUNCH:
                     moves = recorder.arrays.launched(len(recorder.started), (args, kwargs), made)
                     simple = torch.Tag.pointwise in operation.tags or name.removeprefix("aten::") in _ONLY_MOVE
-                    recorder.started.append(Started(recorder.step, (), name, moves, simple))
+                    recorder.started.append(TracedLaunch(recorder.step, (), name, moves, simple))
                 return made
 
         with Listener():
@@ -123,17 +123,17 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class LaunchChoice:
     """How one launch is carried out."""
 
     call: int  # which of the alternatives
     config: Config
 
 
-class OnDevice:
+class DeviceRunner:
     """Launches on the device that is here, each as it was chosen when the program was compiled."""
 
-    def __init__(self, choices: list[Chosen], recorder: Recorder) -> None:
+    def __init__(self, choices: list[LaunchChoice], recorder: LaunchTracer) -> None:
         self.choices, self.next = choices, 0
         self.sms, self.tensor_cores = recorder.sms, recorder.tensor_cores
 

@@ -8,9 +8,9 @@ from itertools import takewhile
 
 from oneblock.backends._triton import plan
 from oneblock.backends._triton.measured import measured
-from oneblock.backends._triton.plan import Planned
-from oneblock.backends._triton.runners import Started
-from oneblock.backends.api.backend import Found
+from oneblock.backends._triton.plan import PlannedLaunch
+from oneblock.backends._triton.runners import TracedLaunch
+from oneblock.backends.api.backend import TuningResult
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import TaskState, Tell, Trial
 from oneblock.compilers.chips.chip import Gpu
@@ -23,7 +23,7 @@ _MODELLED = (
 _MEASURED = "the median of a few calls by CUDA events, each with a cold L2; the default is the static model's choice"
 
 
-def tune(started: Sequence[Started], gpu: Gpu, kind: Kind, tell: Tell) -> Found:
+def tune(started: Sequence[TracedLaunch], gpu: Gpu, kind: Kind, tell: Tell) -> TuningResult:
     """One task of all launches whose configurations the model ranks alike; their trials are in its order."""
     measuring = kind is Kind.MEASURED
     tasks: dict[tuple[Candidate, ...], TaskState] = {}
@@ -35,7 +35,7 @@ def tune(started: Sequence[Started], gpu: Gpu, kind: Kind, tell: Tell) -> Found:
         state = _once_more(known, one.step) if known else _task(planned, [*tasks.values()], measuring=measuring)
         tasks[planned.candidates] = state
         tell(state)
-    return Found(kind, _MEASURED if measuring else _MODELLED, tuple(tasks.values()))
+    return TuningResult(kind, _MEASURED if measuring else _MODELLED, tuple(tasks.values()))
 
 
 def _once_more(task: TaskState, step: str | None) -> TaskState:
@@ -46,7 +46,7 @@ def _named(step: str | None) -> tuple[str, ...]:
     return () if step is None else (step,)
 
 
-def _task(one: Planned, before: Sequence[TaskState], *, measuring: bool) -> TaskState:
+def _task(one: PlannedLaunch, before: Sequence[TaskState], *, measuring: bool) -> TaskState:
     order = _gpu_choice.rank(one.candidates)
     spills = one.candidates[one.chosen].spill_bytes or 0
     found = measured(one).candidates if measuring else one.candidates

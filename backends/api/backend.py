@@ -32,7 +32,7 @@ class Unsupported(Exception):
 
 
 @dataclass(frozen=True)
-class Device:
+class Availability:
     """What a target comes to here: the best kind of evidence to be had, and from what."""
 
     kind: Kind
@@ -98,7 +98,7 @@ class Backend(Protocol):
     dtypes: tuple[str, ...]
     platforms: tuple[str, ...]  #: of the targets it may be asked for; the first is its default
 
-    def probe(self, target: Target) -> Device:
+    def probe(self, target: Target) -> Availability:
         """The device for a target; Unavailable or Unsupported say why there is none."""
         ...
 
@@ -115,7 +115,7 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class TuningResult:
     """What a search found."""
 
     kind: Kind  #: of its seconds: MEASURED here, or MODELLED by the formula that `how` names
@@ -128,7 +128,9 @@ class Found:
 class Tunable(Protocol):
     """What a backend also has whose programs can be searched for: schedules, configurations, block sizes."""
 
-    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
+    def tune(
+        self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell
+    ) -> TuningResult:
         """Search, telling the state of a task whenever it has changed; Unavailable and Unsupported as in `compile`.
 
         `arrays` have shapes and dtypes, and no data.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from oneblock.backends.api.backend import Compiled, Device, Found, Unavailable
+from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unavailable
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
@@ -42,8 +42,8 @@ class Deferred:
             reason = f"its toolchain is installed and does not load: {error}"
             raise Unavailable(reason, f"pip install --force-reinstall '{extra}'") from error
 
-    def probe(self, target: Target) -> Device:
-        found: Device = self.loaded.probe(target)
+    def probe(self, target: Target) -> Availability:
+        found: Availability = self.loaded.probe(target)
         return found
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
@@ -58,8 +58,10 @@ class Deferred:
 class Tunes(Deferred):
     """One whose family searches, too."""
 
-    def tune(self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell) -> Found:
-        found: Found = self.loaded.tune(workload, case, arrays, target, asked, tell)
+    def tune(
+        self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell
+    ) -> TuningResult:
+        found: TuningResult = self.loaded.tune(workload, case, arrays, target, asked, tell)
         return found
 
 

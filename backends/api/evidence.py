@@ -78,7 +78,7 @@ class DeviceEvidence:
 
 
 @runtime_checkable
-class Witness(Protocol):
+class Telemetry(Protocol):
     """What an executable also has where the device tells more than a time."""
 
     def state(self, args: Mapping[str, Any]) -> DeviceState:

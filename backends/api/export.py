@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from oneblock.backends.api.target import Target
-from oneblock.compilers.api.export import Exported, OperatorList, TrnSource
+from oneblock.compilers.api.export import ExportedModule, OperatorList, TrnSource
 from oneblock.workloads._workload import Arrays, Case, Workload
 
 
@@ -16,7 +16,7 @@ from oneblock.workloads._workload import Arrays, Case, Workload
 class Exporter(Protocol):
     """What a backend also has that writes a program as a module for another compiler, and can run such a module."""
 
-    def export(self, workload: Workload, case: Case, arrays: Arrays) -> Exported:
+    def export(self, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
         """The plain program for arrays (...) of shapes and dtypes, without data; Unsupported says what it is not."""
         ...
 

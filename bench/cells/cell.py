@@ -62,7 +62,7 @@ class Cell:
         return f"{_part(c.workload)}-{name}-{c.phase}-{size}-{_part(self.dtype)}{arrays}"
 
     @cached_property
-    def question(self) -> str:
+    def reference_key(self) -> str:
         """A hash of everything that fixes the right answer."""
         where = ("backend", "ops_set", "target", "toolchain", "sharding")
         return digest({key: value for key, value in self.keys().items() if key not in where})

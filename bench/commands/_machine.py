@@ -12,14 +12,14 @@ import psutil
 from rich.text import Text
 
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.format.out import note
 from oneblock.bench.format.text import plain
 from oneblock.bench.judge.stats import Pair, differences
 from oneblock.bench.records.disturbance import SLOWER, Pace, Spread
 from oneblock.bench.records.record import Environment
-from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.same_again import Again, same_again
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.contention import Shares, Window
@@ -31,30 +31,30 @@ _LOOK_S = 2.0
 _MANY = 3
 
 
-def machine(found: list[Probed], here: Environment, book: LimitsBook) -> dict[str, Any]:
+def machine(found: list[PlatformProbe], here: Environment, ceilings: CeilingCache) -> dict[str, Any]:
     """All that is seen, as data; told while it goes on."""
-    before = book.known.pace
+    before = ceilings.known.pace
     window = Window()
     busy = _busiest()
     shares = window.shares()
     note("reading memory and the canary's pace")
-    book.measure(LimitsJob(None, Target("cpu"), ("read",), book.bounds.threads))
+    ceilings.measure(LimitsJob(None, Target("cpu"), ("read",), ceilings.bounds.threads))
     names = [row.backend for row in found if row.platform == "cpu" and row.device is not None and _timed(row)]
-    again = same_again(names, book, book.bounds, _MOST_S, note)
-    best = book.known.pace
+    again = same_again(names, ceilings, ceilings.bounds, _MOST_S, note)
+    best = ceilings.known.pace
     return {
         "others": None if shares is None else asdict(shares),
         "busiest": busy,
-        "pace": book.seen and asdict(book.seen),
+        "pace": ceilings.seen and asdict(ceilings.seen),
         "best": best and asdict(best),
         "best_before": before and asdict(before),
         "rounds": [asdict(one) | {"spread": one.spread and asdict(one.spread)} for one in again],
-        "spreads": {name: asdict(spread) for name, spread in book.known.spreads.items()},
-        "advice": [*_advice(here, book, shares, busy, again)],
+        "spreads": {name: asdict(spread) for name, spread in ceilings.known.spreads.items()},
+        "advice": [*_advice(here, ceilings, shares, busy, again)],
     }
 
 
-def _timed(row: Probed) -> bool:
+def _timed(row: PlatformProbe) -> bool:
     return row.kind is Kind.MEASURED and "float32" in row.dtypes and "plain" in row.ops_sets
 
 
@@ -78,7 +78,7 @@ def _cores(process: psutil.Process) -> float:
 
 
 def _advice(
-    here: Environment, book: LimitsBook, shares: Shares | None, busy: list[dict[str, Any]], again: list[Again]
+    here: Environment, ceilings: CeilingCache, shares: Shares | None, busy: list[dict[str, Any]], again: list[Again]
 ) -> Iterator[str]:
     """What is in the way, each with what to do about it."""
     if shares is None:
@@ -94,12 +94,12 @@ def _advice(
     if governor not in (None, "performance"):
         yield f"the frequency governor is {governor}: `sudo cpupower frequency-set -g performance`"
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if book.bounds.threads >= usable:
+    if ceilings.bounds.threads >= usable:
         yield (
-            f"{book.bounds.threads} threads on {usable} cores leave none to others: `--threads {max(1, usable - 1)}` "
-            "is hardly touched by one process beside it"
+            f"{ceilings.bounds.threads} threads on {usable} cores leave none to others: "
+            f"`--threads {max(1, usable - 1)}` is hardly touched by one process beside it"
         )
-    if (slower := _slower(book.seen, book.known.pace)) > SLOWER:
+    if (slower := _slower(ceilings.seen, ceilings.known.pace)) > SLOWER:
         yield f"the machine runs {slower:.1f}x slower than it did at its best: another guest, or its clock; try later"
     lost = sum(one.disturbed for one in again)
     if lost:

@@ -76,7 +76,7 @@ def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Cal
 
 
 def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which workloads, of what size; those of `cells.wanted.Wanted`."""
+    """The options that say which workloads, of what size; those of `cells.query.CellQuery`."""
     for option in (
         click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]"),
         _sizes("-S", "--cache", "S", 512, "Positions a decode attends to."),

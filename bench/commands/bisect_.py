@@ -14,8 +14,8 @@ from rich.text import Text
 
 from oneblock import backends
 from oneblock.backends.api.backend import Bisectable, Unavailable
-from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted
+from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
@@ -24,7 +24,7 @@ from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
 from oneblock.bench.terminal.screen import console
-from oneblock.bench.worker.bisect_job import Bisected, BisectJob
+from oneblock.bench.worker.bisect_job import BisectionResult, BisectJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.workloads.ops.nearest import unknown
 
@@ -82,7 +82,7 @@ def COMMAND(
     raise SystemExit(0 if outcome.result is not None and outcome.result.finding.found else 1)
 
 
-def _show(outcome: Outcome[Bisected]) -> None:
+def _show(outcome: Outcome[BisectionResult]) -> None:
     if outcome.result is None:
         note(f"oneblock: {outcome.status}: {outcome.reason}" + (f"; {outcome.hint}" if outcome.hint else ""))
         return
@@ -99,11 +99,11 @@ def _cell(
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     declared = _ops_sets(backend)
-    wanted = Wanted(
+    wanted = CellQuery(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,),
         ops_sets=(ops_set or next(iter(declared)),), targets=(target,), B=(B,), T=(T,), S=(S,),
     )  # fmt: skip
-    (cell,) = wanted.cells([Probed(backend, "", None, None, None, None, declared)])
+    (cell,) = wanted.cells([PlatformProbe(backend, "", None, None, None, None, declared)])
     return cell
 
 

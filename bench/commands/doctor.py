@@ -14,13 +14,13 @@ from rich.text import Text
 
 from oneblock import backends, workloads
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.commands import _machine
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import bounds
 from oneblock.bench.records.environment import environment
 from oneblock.bench.records.record import Environment
-from oneblock.bench.runs.limits import LimitsBook, as_rows
+from oneblock.bench.runs.limits import CeilingCache, as_rows
 from oneblock.bench.runs.probes import probe
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.limits_job import LimitsJob
@@ -52,28 +52,28 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, can_measure: bool, as_json: b
     with ThreadPoolExecutor(1) as beside:  # reading the CPU's name takes a second, and waiting for probes several
         reading = beside.submit(environment, within.threads)
         found, here = probe(names, within), reading.result()
-    book = LimitsBook(here, within)
+    ceilings = CeilingCache(here, within)
     if limits:
-        _measure(book, found)
+        _measure(ceilings, found)
     if can_measure:
-        said = _machine.machine(found, here, book)
+        said = _machine.machine(found, here, ceilings)
         answer(said) if as_json else _machine.show(said)
         return
     if as_json:
-        answer({"backends": found, "environment": here, "limits": as_rows(book.rates), "refused": _refused()})
+        answer({"backends": found, "environment": here, "limits": as_rows(ceilings.rates), "refused": _refused()})
     else:
-        _print(found, here, as_rows(book.rates), offers=bool(chosen))
+        _print(found, here, as_rows(ceilings.rates), offers=bool(chosen))
     raise SystemExit(0 if any(row.device is not None or row.elsewhere for row in found) else 1)
 
 
-def _measure(book: Any, found: list[Probed]) -> None:
+def _measure(ceilings: Any, found: list[PlatformProbe]) -> None:
     for row in found:
         if row.device is not None:
-            book.measure(LimitsJob(row.backend, Target(row.platform), row.dtypes, book.bounds.threads))
-    book.measure(LimitsJob(None, Target("cpu"), ("read",), book.bounds.threads))
+            ceilings.measure(LimitsJob(row.backend, Target(row.platform), row.dtypes, ceilings.bounds.threads))
+    ceilings.measure(LimitsJob(None, Target("cpu"), ("read",), ceilings.bounds.threads))
 
 
-def _alike(found: list[Probed]) -> list[list[Probed]]:
+def _alike(found: list[PlatformProbe]) -> list[list[PlatformProbe]]:
     """The rows of a backend that differ in their platform alone, such as all of a toolchain that is not installed."""
     groups = groupby(found, lambda row: replace(row, platform=""))
     return [list(rows) for _, rows in groups]
@@ -92,7 +92,7 @@ def _refused() -> list[str]:
     return [*told, *chips.third_party().refused, *dialects.refused().values()]
 
 
-def _offers(found: list[Probed]) -> Table:
+def _offers(found: list[PlatformProbe]) -> Table:
     """What each backend declares, whether its toolchain is here or not."""
     table = Table(title="offers", title_justify="left", title_style="bold")
     for column in ("backend", "dtypes", "ops", "replaced", "as the text has them"):
@@ -104,7 +104,7 @@ def _offers(found: list[Probed]) -> Table:
     return table
 
 
-def _print(found: list[Probed], here: Environment, limits: list[dict[str, Any]], *, offers: bool) -> None:
+def _print(found: list[PlatformProbe], here: Environment, limits: list[dict[str, Any]], *, offers: bool) -> None:
     out = console()
     table = Table(title="backends", title_justify="left", title_style="bold")
     for column in ("", "backend", "target", "ops", "here", "what to do"):

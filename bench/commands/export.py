@@ -14,14 +14,14 @@ from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
 from oneblock.backends.api.target import Target, known_targets
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted
+from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, capable, cases_options
 from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.runs.export import hand_over, parts, result
+from oneblock.bench.runs.export import export_program, parts, result
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.launch import launch
@@ -106,7 +106,7 @@ def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within:
                 status.update(Text(f"{several[0].subject}  {event.name}"))
 
         for several in by_subject.values():
-            handed.append(hand_over(several, taker, directory, within, listen))
+            handed.append(export_program(several, taker, directory, within, listen))
             for part in () if as_json else parts(handed[-1], listed):
                 out.print(part)
     if as_json:
@@ -142,5 +142,5 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], writer: str | No
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
     name = capable(Exporter, "writes modules for another compiler", writer).name
-    asked = Wanted(workloads=workload, backends=(name,), ops_sets=("plain",), targets=targets, **wanted)
-    return asked.cells([Probed(name, "", None, None, None, None)])
+    asked = CellQuery(workloads=workload, backends=(name,), ops_sets=("plain",), targets=targets, **wanted)
+    return asked.cells([PlatformProbe(name, "", None, None, None, None)])

@@ -10,8 +10,8 @@ import click
 
 from oneblock import backends
 from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier as find_tier
-from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._command import answer, command, json_option, records_option
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
@@ -87,7 +87,7 @@ def COMMAND(
     within = bounds(threads, timeout_s, memory_gib)
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    asked = Wanted(workloads=workload or ("block",), **wanted)
+    asked = CellQuery(workloads=workload or ("block",), **wanted)
     found_tier = find_tier(tier)
     asked.cells([])  # a mistake is told before anything is started
     chosen = asked.cells(probe(list(asked.backends) or backends.names(), within))

@@ -11,9 +11,9 @@ import click
 from oneblock import backends
 from oneblock.backends.api.backend import Tunable
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier
-from oneblock.bench.cells.wanted import Wanted
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
@@ -101,9 +101,9 @@ def _cell(
     """The one cell that is meant."""
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
-    wanted = Wanted(
+    wanted = CellQuery(
         (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=("plain",), targets=(target,),
         B=(B,), T=(T,), S=(S,),
     )  # fmt: skip
-    (cell,) = wanted.cells([Probed(backend, "", None, None, None, None)])
+    (cell,) = wanted.cells([PlatformProbe(backend, "", None, None, None, None)])
     return cell

@@ -12,7 +12,7 @@ from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)
-class Way:
+class Contender:
     """One way to run a subject, which was right and timed."""
 
     record: Record
@@ -35,8 +35,8 @@ class Way:
 class Answer:
     """The fastest way, and the next; None where there is no other."""
 
-    fastest: Way
-    next: Way | None
+    fastest: Contender
+    next: Contender | None
 
     @property
     def ratio(self) -> float | None:
@@ -61,6 +61,7 @@ def answer(records: Iterable[Record]) -> Answer | None:
     timed = [one for one in records if one.status is Status.PASSED and one.kind is Kind.MEASURED]
     first = sorted(((centre(one.samples()), number) for number, one in enumerate(timed)))[:2]
     ways = [
-        Way(timed[number], cold_s, interval(timed[number].samples(), timed[number].between)) for cold_s, number in first
+        Contender(timed[number], cold_s, interval(timed[number].samples(), timed[number].between))
+        for cold_s, number in first
     ]
     return Answer(ways[0], ways[1] if len(ways) > 1 else None) if ways else None

@@ -104,7 +104,7 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
 
 def two_ways(a: Record, b: Record) -> Comparison:
     """As `compare`, of two ways to do one thing: backend, ops and target may differ, not machine, tier and clock."""
-    alike = a.cell.question == b.cell.question and not disagreements(a, b).keys() - {*_WAYS}
+    alike = a.cell.reference_key == b.cell.reference_key and not disagreements(a, b).keys() - {*_WAYS}
     if not alike or a.cell.key == b.cell.key or _without_time(a, b) is not None:
         return compare(a, b)
     return Comparison(a.cell.name, difference(a, b), None, software(a, b))

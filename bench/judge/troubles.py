@@ -36,7 +36,7 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class Troubled(Generic[Found]):
+class TroubleGroup(Generic[Found]):
     """All that have one cause, each with its own words."""
 
     cause: str
@@ -73,11 +73,11 @@ def troubles(record: Record) -> Iterator[Trouble]:
         yield Trouble(cause.words, DOUBT, "; ".join(one.words for one in record.doubts if one.cause is cause))
 
 
-def by_cause(those: Iterable[Found], record: Callable[[Found], Record]) -> list[Troubled[Found]]:
+def by_cause(those: Iterable[Found], record: Callable[[Found], Record]) -> list[TroubleGroup[Found]]:
     """Every cause with those that it is of; first what left no number, then what most share."""
     found: dict[str, list[tuple[Found, Trouble]]] = {}
     for one in those:
         for trouble in troubles(record(one)):
             found.setdefault(trouble.cause, []).append((one, trouble))
-    groups = [Troubled(cause, tuple(those)) for cause, those in found.items()]
+    groups = [TroubleGroup(cause, tuple(those)) for cause, those in found.items()]
     return sorted(groups, key=lambda group: (set(group.statuses) == {DOUBT}, -len(group.found), group.cause))

@@ -37,7 +37,7 @@ def _launch(one: Launch) -> Launch:
 
 def names(record: Record) -> Names:
     """The hashes of a record and of its cell, and the cell's name, which take longer to make than the rest to read."""
-    return record.identity(), record.place(), record.cell.key, record.cell.question, record.cell.name
+    return record.identity(), record.place(), record.cell.key, record.cell.reference_key, record.cell.name
 
 
 def remember(record: Record, told: Names) -> None:

@@ -31,7 +31,7 @@ PACKAGES = (
 _ALWAYS = ("numpy", "ml_dtypes")  # arrays, references and checks are made with them
 # Where an outcome is made, with the limits that it is held against; what these import is followed.
 _MAKERS = tuple(
-    f"bench/worker/{name}.py" for name in ("golden_job", "judge_job", "launch", "limits_job", "main", "measure_job")
+    f"bench/worker/{name}.py" for name in ("reference_job", "judge_job", "launch", "limits_job", "main", "measure_job")
 )
 # These import by its name the one thing that is asked for, which is added where an outcome depends on it: the backend
 # and the workload of a cell, the family of its checkpoint, the chip of its target. The jobs are above.

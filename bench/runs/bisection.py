@@ -9,11 +9,11 @@ from rich.text import Text
 
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal.screen import console
-from oneblock.bench.worker.bisect_job import Bisected, BisectJob
-from oneblock.bench.worker.events import Event, Phase, Seen, Tried, Trying
-from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.bench.worker.bisect_job import BisectionResult, BisectJob
+from oneblock.bench.worker.events import Event, Observation, PassesTried, Phase, Trying
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import launch
+from oneblock.bench.worker.reference_job import ReferenceJob
 from oneblock.bench.worker.watch import Bounds
 
 _DEATHS = 40  # workers that may die of a try before it is given up
@@ -25,10 +25,10 @@ class Bisection:
 
     job: BisectJob
     within: Bounds
-    known: dict[tuple[str, ...], Seen] = field(default_factory=dict)
+    known: dict[tuple[str, ...], Observation] = field(default_factory=dict)
     trying: tuple[str, ...] | None = None
 
-    def run(self, folder: Path, *, quiet: bool) -> Outcome[Bisected]:
+    def run(self, folder: Path, *, quiet: bool) -> Outcome[BisectionResult]:
         """How it ended; numbers are checked against a reference that is computed first."""
         with console(stderr=True, quiet=quiet).status("starting") as status:
 
@@ -39,16 +39,16 @@ class Bisection:
                     status.update(Text(f"{self.job.cell.name}  {about}"))
 
             if self.job.of == "numbers":
-                golden = GoldenJob(self.job.cell, str(folder / "golden.npz"), 2)
-                made = launch(golden, self.within, listen=listen)
+                reference = ReferenceJob(self.job.cell, str(folder / "reference.npz"), 2)
+                made = launch(reference, self.within, listen=listen)
                 if made.status is not Status.PASSED:
                     return made.ending()
-                self.job = replace(self.job, golden=golden.path)
+                self.job = replace(self.job, reference=reference.path)
             for _ in range(_DEATHS):
                 outcome = launch(replace(self.job, known=tuple(self.known.items())), self.within, listen=listen)
                 if outcome.status is not Status.CRASHED or self.trying is None:
                     return outcome
-                self.known[self.trying] = Seen(False, why=f"the compiler's process ended: {outcome.reason}")
+                self.known[self.trying] = Observation(False, why=f"the compiler's process ended: {outcome.reason}")
                 self.trying = None
         return replace(outcome, reason=f"{_DEATHS} workers died, the last so: {outcome.reason}")
 
@@ -56,6 +56,6 @@ class Bisection:
         """Remember what is tried and what came of it."""
         if isinstance(event, Trying):
             self.trying = event.off
-        elif isinstance(event, Tried):
+        elif isinstance(event, PassesTried):
             self.known[event.off] = event.seen
             self.trying = None

@@ -20,9 +20,9 @@ from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.worker.export_job import ExportJob, HloModule
-from oneblock.bench.worker.golden_job import GoldenJob
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import launch
+from oneblock.bench.worker.reference_job import ReferenceJob
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers.api.export import Mark, OperatorList
 
@@ -48,7 +48,7 @@ class ForTarget:
 
 
 @dataclass(frozen=True)
-class Handed:
+class ExportOutcome:
     """One program: how its export ended, and what was written; nothing where the answers were wrong."""
 
     subject: str
@@ -63,22 +63,24 @@ class Handed:
         return self.module is not None
 
 
-def hand_over(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, listen: Listener) -> Handed:
+def export_program(
+    cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, listen: Listener
+) -> ExportOutcome:
     """Export one program for the targets of its cells; the files take their names when the answers are right."""
     cell = cells[0]
     module, text = (directory / f"{file_name(cell.subject)}.hlo.{ending}" for ending in ("pb", "txt"))
     with scratch("export", directory) as folder:
-        golden, unchecked, its_text = (str(folder / name) for name in ("golden.npz", module.name, text.name))
-        made = launch(GoldenJob(cell, golden, _INPUTS), within, listen=listen)
+        reference, unchecked, its_text = (str(folder / name) for name in ("reference.npz", module.name, text.name))
+        made = launch(ReferenceJob(cell, reference, _INPUTS), within, listen=listen)
         if made.status is not Status.PASSED:
-            return Handed(cell.subject, made.ending())
-        outcome = launch(ExportJob(cell, golden, unchecked, its_text), within, listen=listen)
+            return ExportOutcome(cell.subject, made.ending())
+        outcome = launch(ExportJob(cell, reference, unchecked, its_text), within, listen=listen)
         if outcome.status is not Status.PASSED or outcome.result is None:
-            return Handed(cell.subject, outcome)
+            return ExportOutcome(cell.subject, outcome)
         os.replace(unchecked, module)
         os.replace(its_text, text)
     targets = tuple(_for_target(one, taker, module, outcome.result) for one in cells)
-    return Handed(cell.subject, outcome, str(module), str(text), targets)
+    return ExportOutcome(cell.subject, outcome, str(module), str(text), targets)
 
 
 def _for_target(cell: Cell, taker: ModuleTaker, module: Path, written: HloModule) -> ForTarget:
@@ -106,7 +108,7 @@ def marked(written: HloModule, operators: OperatorList) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (order.index(row["mark"]), -row["count"], row["opcode"]))
 
 
-def result(handed: Sequence[Handed], operators: OperatorList) -> dict[str, Any]:
+def result(handed: Sequence[ExportOutcome], operators: OperatorList) -> dict[str, Any]:
     """All of it as data."""
     exports = [
         {
@@ -126,7 +128,7 @@ def result(handed: Sequence[Handed], operators: OperatorList) -> dict[str, Any]:
     return {"exports": exports, "operators": operators}
 
 
-def parts(one: Handed, operators: OperatorList) -> list[Table | Text]:
+def parts(one: ExportOutcome, operators: OperatorList) -> list[Table | Text]:
     """What is printed of one program."""
     written, outcome = one.outcome.result, one.outcome
     if written is None or not one.good:

@@ -39,7 +39,7 @@ _MOST_DEGREES = 200  # so that a machine may change
 
 
 @dataclass
-class Known:
+class CachedCeilings:
     """What the file holds."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -55,7 +55,7 @@ def cache_file(environment: Environment) -> Path:
     return cache_folder() / f"{kind}-{digest([_METHOD, environment.machine])}.json"
 
 
-class LimitsBook:
+class CeilingCache:
     """What is known of this machine: rates by (target, backend, dtype) and by (target, "", "read"), pace, spreads."""
 
     def __init__(self, environment: Environment, bounds: Bounds) -> None:
@@ -69,8 +69,8 @@ class LimitsBook:
         """The limits by their keys."""
         return self.known.rates
 
-    def learn(self, needed: Iterable[tuple[Target, str, str]], listen: Listener | None = None) -> None:
-        """Measure what each (target, backend, dtype) needs and the book does not have: one process a backend."""
+    def measure_missing(self, needed: Iterable[tuple[Target, str, str]], listen: Listener | None = None) -> None:
+        """Measure what each (target, backend, dtype) needs and the cache does not have: one process a backend."""
         needed = list(dict.fromkeys(needed))
         known = self.known
         if known.learnt_at_s and known.pace and known.pace.product_s * _FASTER < known.learnt_at_s:
@@ -84,7 +84,7 @@ class LimitsBook:
         if needed and _key(Target("cpu"), "", "read") not in self.rates:
             self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads), listen)
 
-    def doubt(self, target: Target, backend: str, dtype: str) -> bool:
+    def remeasure(self, target: Target, backend: str, dtype: str) -> bool:
         """A result beats these limits: measure them again, once a run, and say whether that was done."""
         if (target, backend) in self._again:
             return False
@@ -161,23 +161,23 @@ class LimitsBook:
 
     def _keep(self) -> None:
         with contextlib.suppress(OSError):  # a cache that cannot be kept is measured again
-            write_whole(self.path, adapter(Known).dump_json(self.known, indent=1))
+            write_whole(self.path, adapter(CachedCeilings).dump_json(self.known, indent=1))
 
 
-def _kept(path: Path) -> Known:
+def _kept(path: Path) -> CachedCeilings:
     """What a file holds; nothing where it is absent, or is not what is written here: that is said, and not believed."""
     try:
-        known: Known = adapter(Known).validate_json(read_plain(path, _LARGEST_BYTES))
+        known: CachedCeilings = adapter(CachedCeilings).validate_json(read_plain(path, _LARGEST_BYTES))
         return known
     except (FileNotFoundError, NotADirectoryError):
-        return Known()
+        return CachedCeilings()
     except (OSError, ValidationError) as error:
         told = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
         note(
             f"oneblock: {path}: expected the machine's limits, which are kept there, got others: {told}; they are "
             "measured anew and the file is written over; delete it if that cannot be"
         )
-        return Known()
+        return CachedCeilings()
 
 
 def _key(target: Target, backend: str, what: str) -> str:
@@ -185,6 +185,6 @@ def _key(target: Target, backend: str, what: str) -> str:
 
 
 def as_rows(rates: dict[str, float | None]) -> list[dict[str, Any]]:
-    """The book as rows of target, backend, what and rate."""
+    """The cache as rows of target, backend, what and rate."""
     parts = ((*key.split("|"), rate) for key, rate in sorted(rates.items()))
     return [{"target": t, "backend": b or None, "of": what, "rate": rate} for t, b, what, rate in parts]

@@ -17,11 +17,11 @@ from oneblock.bench.records.environment import last_level_cache_bytes
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs.partials import Partial
 from oneblock.bench.worker.examiner import Examiner
-from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.judge_job import Judged, JudgeJob
+from oneblock.bench.worker.judge_job import JudgeJob, Judgement
 from oneblock.bench.worker.launch import launch, no_room
-from oneblock.bench.worker.measure_job import ANSWERED, Measured, MeasureJob
+from oneblock.bench.worker.measure_job import ANSWERED, MeasureJob, Measurement
+from oneblock.bench.worker.reference_job import Proof, ReferenceJob
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
@@ -31,7 +31,7 @@ class Reference:
     """A reference: how computing it ended, and what its file held. No file has it while something is timed."""
 
     outcome: Outcome[Proof]
-    golden: bytes = b""
+    content: bytes = b""
 
     @property
     def weights_sha256(self) -> str | None:
@@ -53,11 +53,11 @@ class References:
         """
         try:
             folder.mkdir(exist_ok=True)
-            if cell.question not in self.found:
-                self.found[cell.question] = self._compute(cell, folder / f"{cell.question}.npz", listen)
+            if cell.reference_key not in self.found:
+                self.found[cell.reference_key] = self._compute(cell, folder / f"{cell.reference_key}.npz", listen)
         except OSError as error:
             return Reference(no_room(f"{folder}: {error.strerror}", Outcome(Status.CRASHED)))
-        return self.found[cell.question]
+        return self.found[cell.reference_key]
 
     def _compute(self, cell: Cell, path: Path, listen: Listener) -> Reference:
         needed = reference_bytes(cell.case, cell.dtype)
@@ -67,12 +67,12 @@ class References:
                 f"and {self.bounds.memory_bytes / 2**30:.1f} GiB may be used"
             )
             return Reference(Outcome(Status.OUT_OF_MEMORY, reason=reason, hint="choose a smaller size"))
-        outcome = launch(GoldenJob(cell, str(path), answers=2), self.bounds, listen=listen)
+        outcome = launch(ReferenceJob(cell, str(path), answers=2), self.bounds, listen=listen)
         if outcome.result is None:
             return Reference(outcome)
-        golden = path.read_bytes()
+        content = path.read_bytes()
         path.unlink()
-        return Reference(outcome, golden)
+        return Reference(outcome, content)
 
 
 _NONE = Reference(Outcome(Status.PASSED, result=Proof(0)))  # of what is only compiled
@@ -124,34 +124,36 @@ class Measuring:
 def measure(
     job: MeasureJob, reference: Reference, bounds: Bounds, caches: Path, listen: Listener | None = None,
     stop: Event | None = None,
-) -> Outcome[Measured]:  # fmt: skip
+) -> Outcome[Measurement]:  # fmt: skip
     """Run a job that is to be timed in one process, and have its answers judged in another when that has ended."""
     assert job.answers is not None, "a job whose answers are to be judged says where it writes them"
     least = find_tier(job.tier).rechecks
     examiner = Examiner(least)
-    answers, golden = Path(job.answers), Path(job.answers).with_suffix(".golden")
+    answers, reference_file = Path(job.answers), Path(job.answers).with_suffix(".reference")
     try:
         outcome = launch(job, bounds, caches, listen, stop, examiner)
         if outcome.status not in ANSWERED or outcome.result is None:
             return outcome
         try:
-            golden.unlink(missing_ok=True)  # whatever the backend laid there: a pipe would be waited for
-            with golden.open("xb") as file:
-                file.write(reference.golden)
+            reference_file.unlink(missing_ok=True)  # whatever the backend laid there: a pipe would be waited for
+            with reference_file.open("xb") as file:
+                file.write(reference.content)
         except OSError as error:  # full, or taken away by the backend
             return no_room(
-                f"{golden.parent}: {error.strerror}", Outcome(Status.CRASHED, reason="its answers were lost")
+                f"{reference_file.parent}: {error.strerror}", Outcome(Status.CRASHED, reason="its answers were lost")
             )
         kept = tuple((str(place), unseen) for place, unseen in examiner.shuffled())
-        judging = JudgeJob(job.cell, str(golden), job.answers, kept, least)
+        judging = JudgeJob(job.cell, str(reference_file), job.answers, kept, least)
         return _with_verdict(outcome, launch(judging, bounds, listen=listen, stop=stop), examiner)
     finally:
-        for path in (answers, golden):
+        for path in (answers, reference_file):
             with suppress(OSError):  # a folder by now: it goes with the run's
                 path.unlink()
 
 
-def _with_verdict(outcome: Outcome[Measured], judged: Outcome[Judged], examiner: Examiner) -> Outcome[Measured]:
+def _with_verdict(
+    outcome: Outcome[Measurement], judged: Outcome[Judgement], examiner: Examiner
+) -> Outcome[Measurement]:
     assert outcome.result is not None
     if judged.result is None:  # the judge's fault, or that of the file that it was given
         return replace(judged.ending(), reason=f"its answers could not be judged: {judged.reason}")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.store import Store
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.measure_job import Measured
+from oneblock.bench.worker.measure_job import Measurement
 
 
 @dataclass(frozen=True)
 class Partial:
     """What one launch of an unfinished cell came to."""
 
-    outcome: Outcome[Measured]
+    outcome: Outcome[Measurement]
     wrong_tried: int  # wrong answers that the check of its reference rejected
 
 

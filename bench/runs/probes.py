@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.worker.events import Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.probe_job import ProbeJob
@@ -24,29 +24,31 @@ def not_run_here(wanted: Iterable[tuple[str, Target]], bounds: Bounds) -> set[tu
     return set(pairs) - runs
 
 
-def probe(names: list[str], bounds: Bounds) -> list[Probed]:
+def probe(names: list[str], bounds: Bounds) -> list[PlatformProbe]:
     """What each of these backends has for each of its platforms; LookupError offers the nearest names."""
     known = backends.names()
     for name in names:
         if name not in known:
             raise LookupError(unknown("backend", name, known))
-    found: list[Probed] = []
+    found: list[PlatformProbe] = []
     left = list(names)
     while left:
         said, culprit, why = _probe_together(left, bounds)
         found += said
         if culprit is None:
             break
-        found.append(Probed(culprit, "", None, None, f"its probe ended badly: {why}", "import its toolchain by hand"))
+        found.append(
+            PlatformProbe(culprit, "", None, None, f"its probe ended badly: {why}", "import its toolchain by hand")
+        )
         left = left[left.index(culprit) + 1 :]
     return found
 
 
 def _probe_together(
     names: list[str], bounds: Bounds, pairs: Sequence[tuple[str, Target]] = ()
-) -> tuple[list[Probed], str | None, str]:
+) -> tuple[list[PlatformProbe], str | None, str]:
     """(what was found, the backend at which the process died if it did, how)."""
-    found: list[Probed] = []
+    found: list[PlatformProbe] = []
     probing: list[str] = []
 
     def listen(event: Event) -> None:

@@ -23,14 +23,14 @@ from oneblock.bench.records.reading import without_collection
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, Unreadable, to_json
-from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.measuring import Measuring
 from oneblock.bench.runs.partials import Partial, partials
 from oneblock.bench.runs.probes import not_run_here
 from oneblock.bench.runs.quiet import Quiet
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
-from oneblock.bench.worker.measure_job import Measured
+from oneblock.bench.worker.measure_job import Measurement
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
@@ -68,22 +68,22 @@ class Run:
         """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
         self.store.check_writable()
         with scratch("run") as folder:
-            book = LimitsBook(self.environment, self.bounds)
+            ceilings = CeilingCache(self.environment, self.bounds)
             measuring = Measuring(self.tier, self.bounds, self.store.directory, folder, self.detail)
             named = self.store.named()  # once: a listing for each cell would be cells x records
             with without_collection():
                 todo = [cell for cell in self.cells if not self._already_done(cell, named)]
             self._elsewhere = not_run_here(((cell.backend, cell.target) for cell in todo), self.bounds)
-            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], measuring, book, tell)
+            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], measuring, ceilings, tell)
             todo = [cell for cell in todo if cell not in self.finished]
             with alone(self.bounds.timeout_s):
                 needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
-                book.learn(needed, lambda _: tell("measuring the machine's limits"))
+                ceilings.measure_missing(needed, lambda _: tell("measuring the machine's limits"))
             again = False
             while len(self.finished) < len(self.cells):  # another run took a launch and lost it, or it was put off
                 for index, cell in [one for one in self._order() if not again or one[1] not in self.finished]:
                     if cell not in self.finished:
-                        self._once(index, cell, measuring, book, tell)
+                        self._once(index, cell, measuring, ceilings, tell)
                     self.progress.launches = min(self.progress.launches + 1, self.progress.planned)
                 again = True
         return [self.finished[cell] for cell in self.cells]
@@ -95,12 +95,12 @@ class Run:
     def _is_elsewhere(self, cell: Cell) -> bool:
         return (cell.backend, cell.target) in self._elsewhere
 
-    def _compile_all(self, cells: list[Cell], measuring: Measuring, book: LimitsBook, tell: Tell) -> None:
+    def _compile_all(self, cells: list[Cell], measuring: Measuring, ceilings: CeilingCache, tell: Tell) -> None:
         """Nothing of these is timed: as many at once as there are threads, and one process each."""
 
         def compile_one(cell: Cell) -> None:
             launched = measuring.launch(cell, 0, here=False, best=None, listen=_phases(cell.name, tell))
-            self._finish(cell, [launched], book)
+            self._finish(cell, [launched], ceilings)
             self.progress.launches += self.tier.launches
 
         pool = ThreadPoolExecutor(self.bounds.threads)
@@ -134,7 +134,7 @@ class Run:
         self.skipped.add(cell)
         return True
 
-    def _once(self, index: int, cell: Cell, measuring: Measuring, book: LimitsBook, tell: Tell) -> None:
+    def _once(self, index: int, cell: Cell, measuring: Measuring, ceilings: CeilingCache, tell: Tell) -> None:
         """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
         key = self._identity(cell)
         tell(f"{cell.name}  waiting for another run")
@@ -144,25 +144,25 @@ class Run:
             if index not in partials(self.store, key, self.tier.launches):
                 self._quiet.wait(lambda waiting: tell(f"{cell.name}  {waiting}"))
                 listen = _phases(cell.name, tell)
-                launched = measuring.launch(cell, index, here=True, best=book.known.pace, listen=listen)
+                launched = measuring.launch(cell, index, here=True, best=ceilings.known.pace, listen=listen)
                 if launched.outcome.status is Status.DISTURBED and cell not in self._put_off:
                     self._put_off.add(cell)
                     self.progress.launches -= 1
                     return
                 if launched.outcome.status is not Status.PASSED:
-                    self._finish(cell, [launched], book)
+                    self._finish(cell, [launched], ceilings)
                     return
                 self.store.add_partial(key, index, to_json(launched))
             found = partials(self.store, key, self.tier.launches)
             if len(found) == self.tier.launches:
-                self._finish(cell, [one for _, one in sorted(found.items())], book)
+                self._finish(cell, [one for _, one in sorted(found.items())], ceilings)
 
-    def _finish(self, cell: Cell, launched: list[Partial], book: LimitsBook) -> None:
-        first, measured = launched[0].outcome, launched[0].outcome.result or Measured()
+    def _finish(self, cell: Cell, launched: list[Partial], ceilings: CeilingCache) -> None:
+        first, measured = launched[0].outcome, launched[0].outcome.result or Measurement()
         results = [one.outcome.result for one in launched]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
-        book.saw(cell.backend, launches)
-        reached = partial(book.limits, cell.target, cell.dtype, cell.backend)
+        ceilings.saw(cell.backend, launches)
+        reached = partial(ceilings.limits, cell.target, cell.dtype, cell.backend)
         record = Record(
             schema=SCHEMA,
             created=now(),
@@ -192,7 +192,7 @@ class Run:
             number=next_number(self.store.directory),
         )
         record = record.with_doubts(below_roofline(record))
-        if too_fast(record) is not None and book.doubt(cell.target, cell.backend, cell.dtype):
+        if too_fast(record) is not None and ceilings.remeasure(cell.target, cell.backend, cell.dtype):
             record = replace(record, limits=reached())
         if (reason := refused(launches, cell.target.platform)) is not None:
             record = replace(record, status=Status.INVALID, reason=reason, hint=_WHOLE)

@@ -15,7 +15,7 @@ from oneblock.bench.records.disturbance import Spread
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
-from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.run import Run
 from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads._workload import Case, Phase
@@ -44,9 +44,9 @@ class Again:
 
 
 def same_again(
-    names: Iterable[str], book: LimitsBook, bounds: Bounds, most_s: float, tell: Callable[[str], None]
+    names: Iterable[str], ceilings: CeilingCache, bounds: Bounds, most_s: float, tell: Callable[[str], None]
 ) -> list[Again]:
-    """Six rounds of a small MLP through each backend, or as many as fit into `most_s`; the book learns of them."""
+    """Six rounds of a small MLP through each backend, or as many as fit into `most_s`; the cache learns of them."""
     cells = [Cell(_case(), "float32", name, "plain", Target("cpu")) for name in names]
     rounds: list[list[Record]] = []
     start, took_s = monotonic(), 0.0
@@ -58,7 +58,7 @@ def same_again(
             took_s = monotonic() - before
     found = [_again(cell.backend, of) for cell, *of in zip(cells, *rounds, strict=True)]
     for one in found:
-        book.learn_spread(one.backend, one.medians_s)
+        ceilings.learn_spread(one.backend, one.medians_s)
     return found
 
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.backends.api.backend import Found
+from oneblock.backends.api.backend import TuningResult
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.format.units import seconds as spoken
@@ -43,8 +43,8 @@ class Tuning:
     cell: Cell
     within: Bounds
     asked: Sequence[Search]
-    found: dict[int, Found] = field(default_factory=dict)  # by seed
-    ended: list[Outcome[Found]] = field(default_factory=list)  # what did not end well
+    found: dict[int, TuningResult] = field(default_factory=dict)  # by seed
+    ended: list[Outcome[TuningResult]] = field(default_factory=list)  # what did not end well
     timed: tuple[Record, Record] | None = None  # what runs without a search, and the winner
 
     @property
@@ -168,7 +168,7 @@ class _Watch:
         return f" of {self.asked.trials}, {spoken(left)} left"
 
 
-def tasks_table(cell: Cell, found: Found) -> Table:
+def tasks_table(cell: Cell, found: TuningResult) -> Table:
     """One line a function or kernel: what was tried, and the best of it."""
     title = f"{cell.subject}-{cell.backend} on {cell.target}   ({found.kind}: {found.how})"
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -205,7 +205,7 @@ def _regret(task: TaskState) -> str:
     return "the same" if lost == 0 else f"+{lost:.0%} ({default.config})"
 
 
-def _spread(found: dict[int, Found]) -> Text:
+def _spread(found: dict[int, TuningResult]) -> Text:
     """The sum of the best times of each seed, over the functions for which every seed has one."""
     timed = [{task.name for task in one.tasks if task.best is not None} for one in found.values()]
     common = set.intersection(*timed)
@@ -225,7 +225,7 @@ def _ending(ended: Outcome[Any] | Record) -> str:
     return f"{ended.status}: {ended.reason}" + (f"; {ended.hint}" if ended.hint else "")
 
 
-def _verdict(plain: Record, tuned: Record, told: Difference, found: dict[int, Found]) -> list[str]:
+def _verdict(plain: Record, tuned: Record, told: Difference, found: dict[int, TuningResult]) -> list[str]:
     """How much faster, and after how many calls the search has paid."""
     before_s, after_s = (centre(one.samples()) for one in (plain, tuned))
     lines = [

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from oneblock.bench.worker.bisect_job import Bisected
-from oneblock.bench.worker.events import Seen
+from oneblock.bench.worker.bisect_job import BisectionResult
+from oneblock.bench.worker.events import Observation
 from oneblock.bench.worker.pass_search import Finding, Verdict
 
 _OF_COUNTS = {Verdict.GOOD: "as none", Verdict.BAD: "as all", Verdict.CANNOT: "cannot run"}
@@ -17,7 +17,7 @@ _OF_COUNTS = {Verdict.GOOD: "as none", Verdict.BAD: "as all", Verdict.CANNOT: "c
 _COLOURS = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.CANNOT: "yellow"}
 
 
-def parts(bisected: Bisected) -> Iterator[Table | Text]:
+def parts(bisected: BisectionResult) -> Iterator[Table | Text]:
     """What was tried, what was found, what it changed, and how to see it by hand; a compiler's words are no markup."""
     finding = bisected.finding
     prepared = sum(one.prepares for one in finding.tried)
@@ -65,7 +65,7 @@ def _changes(finding: Finding) -> Table:
     return table
 
 
-def _found(bisected: Bisected) -> Text:
+def _found(bisected: BisectionResult) -> Text:
     finding = bisected.finding
     if not finding.found or finding.before is None or finding.after is None:
         return Text("\nno pass found", "bold yellow")
@@ -75,7 +75,7 @@ def _found(bisected: Bisected) -> Text:
     return Text(f"\nfound: {named} (pass {finding.number} of {len(finding.order)}): {change}", "bold")
 
 
-def spoken(seen: Seen) -> str:
+def spoken(seen: Observation) -> str:
     """The value of a run."""
     if not seen.ran:
         return "-"

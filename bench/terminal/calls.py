@@ -47,8 +47,8 @@ def _beside(record: Record) -> tuple[Column, ...]:
     facts, least, costs = record.facts, bound(record.costs, record.limits), record.costs
     flops, nbytes, kind = (facts.flops, facts.hbm_bytes, facts.kind) if facts else (None, None, Kind.COMPILED)
     return (
-        Column("formula", flops / costs.flops if flops is not None and costs.flops else None, "%", kind),
-        Column("least", nbytes / costs.compulsory_bytes if nbytes and costs.compulsory_bytes else None, "x", kind),
+        Column("FLOPs / model", flops / costs.flops if flops is not None and costs.flops else None, "%", kind),
+        Column("HBM / min", nbytes / costs.compulsory_bytes if nbytes and costs.compulsory_bytes else None, "x", kind),
         Column("roofline", least and least.seconds, "s", record.limits.kind if record.limits else Kind.MODELLED),
         Column("compile", record.compile_s, "s", Kind.MEASURED),
     )

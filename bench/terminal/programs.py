@@ -36,9 +36,9 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
     shown = in_order(method for record in records for method in estimates(record))
     title = f"{subject}   ({kind}, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
-        "+: kernels of one's own count as they declare. formula: FLOPs as a share of the formula's. HBM: of a call in "
-        "the steady state (`show --bytes` has the first call's too); least: as a multiple of the compulsory. steps: "
-        "the operations that a step claims. Estimates "
+        "+: kernels of one's own count as they declare. FLOPs / model: as a share of the formula's. HBM: of a call in "
+        "the steady state (`show --bytes` has the first call's too); HBM / min: as a multiple of the compulsory. "
+        "attributed: the fraction of operations mapped to a step. Estimates "
         f"({kinds(Head(method.name, 's', method.kind) for method in shown)}): roofline of the specification; xla: "
         "optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: "
         "sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
@@ -46,7 +46,7 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", caption=Text(caption), caption_justify="left")
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)
-    for column in ("GFLOP", "formula", "HBM", "least", "scratch", "fusions", "kernels", "steps"):
+    for column in ("GFLOP", "FLOPs /\nmodel", "HBM", "HBM /\nmin", "scratch", "fusions", "kernels", "attri-\nbuted"):
         table.add_column(column, justify="right", no_wrap=True)
     for method in shown:
         table.add_column(Text(method.label.replace(" (", "\n(")), justify="right", style="italic", no_wrap=True)

@@ -28,10 +28,10 @@ _GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 
 
 _SENTENCES = 3  # of one cause are read; more are counted
-_NUMBERS = ("cold", "warm", "of limit", "compile", "error budget", "rel. L2")
+_NUMBERS = ("cold", "warm", "% of roofline", "compile", "error budget", "rel. L2")
 
 
-def of_limit(record: Record) -> str | None:
+def roofline_share(record: Record) -> str | None:
     """The cold time as a share of the machine's measured limit: "71 % memory"; None where the limit is not known."""
     least = bound(record.costs, record.limits)
     if least is None or not record.launches:
@@ -57,7 +57,7 @@ def _are_many(records: Sequence[Record]) -> bool:
         return True
     seen: set[str] = set()
     for record in records:
-        seen.add(record.cell.question)
+        seen.add(record.cell.reference_key)
         if len(seen) > MOST_IN_TABLES:
             return True
     return False
@@ -77,7 +77,7 @@ def _groups(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     """(a name, its records) of each subject, tier and machine: only within these may numbers stand side by side."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        where = (record.cell.question, record.tier, digest(record.environment.facts()))
+        where = (record.cell.reference_key, record.tier, digest(record.environment.facts()))
         groups.setdefault(where, []).append(record)
     several = Counter(question for question, *_ in groups)
     return [
@@ -100,7 +100,7 @@ def answers(records: Sequence[Record], width: int) -> list[Text]:
         low, high = map(seconds, best.interval_s)
         mark = " *" if best.record.doubts else ""
         time = f"{seconds(best.cold_s)}{mark} ({low} to {high})"
-        rows.append([subject, best.name, time, of_limit(best.record) or "", found.ahead])
+        rows.append([subject, best.name, time, roofline_share(best.record) or "", found.ahead])
     if not rows:
         return []
     head = Text("the fastest way that is right: cold median, 99 % interval, share of the machine's limit", "bold")
@@ -168,7 +168,7 @@ def _row(record: Record) -> list[str | Text]:
         row += [
             seconds(centre(record.samples("cold"))),
             seconds(centre(record.samples("warm"))),
-            of_limit(record) or "",
+            roofline_share(record) or "",
         ]
         took = compiled_in(record)
         row.append("-" if took is None else seconds(took))

@@ -14,14 +14,14 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
-from oneblock.bench.worker.events import Phase, Seen, Tried, Trying
+from oneblock.bench.worker.events import Observation, PassesTried, Phase, Trying
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.pass_search import Ends, Finding, search
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import CannotRun, Passes
 from oneblock.workloads._workload import Arrays
-from oneblock.workloads.answers.arrays import Named, without_data
-from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.arrays import Named, abstract_arrays
+from oneblock.workloads.answers.reference import ReferenceAnswer
 from oneblock.workloads.answers.verdict import Check
 from oneblock.workloads.ops.nearest import unknown
 
@@ -30,7 +30,7 @@ _DIFF_LINES = 40
 
 
 @dataclass(frozen=True)
-class Bisected:
+class BisectionResult:
     """What a search for a pass came to."""
 
     of: str
@@ -43,18 +43,18 @@ class Bisected:
 
 
 @dataclass(frozen=True)
-class BisectJob(Job[Bisected]):
+class BisectJob(Job[BisectionResult]):
     """Search for the compiler's pass that changed a cell's numbers or a count of what was compiled."""
 
     cell: Cell
     of: str  # "numbers", or a count that the backend has
-    golden: str | None  # the file that a GoldenJob wrote; None for a count
+    reference: str | None  # the file that a ReferenceJob wrote; None for a count
     drift: float | None = None  # numbers are bad from this factor of the error without passes on; None: by the check
     left_out: tuple[str, ...] = ()  # passes that are off throughout
     linear: bool = False
-    known: tuple[tuple[tuple[str, ...], Seen], ...] = ()  # what earlier workers saw, with which passes off
+    known: tuple[tuple[tuple[str, ...], Observation], ...] = ()  # what earlier workers saw, with which passes off
 
-    def do(self) -> Outcome[Bisected]:
+    def do(self) -> Outcome[BisectionResult]:
         """Find the passes, then the one of them."""
         cell = self.cell
         emit(Phase("importing"))
@@ -66,7 +66,7 @@ class BisectJob(Job[Bisected]):
         weights = cell.weight_arrays(workload)
         arrays: Arrays = {**weights, **cell.input_arrays(workload)}
         if kind is Kind.COMPILED:
-            arrays = without_data(workload, cell.case, cell.dtype)
+            arrays = abstract_arrays(workload, cell.case, cell.dtype)
         emit(Phase("looking for the passes"))
         try:
             passes = backend.passes(workload, cell.case, arrays, cell.ops_set, target)
@@ -89,7 +89,7 @@ def _must_have(passes: Passes, job: BisectJob) -> None:
         raise Unsupported(f"--of: {unknown('count', job.of, [NUMBERS, *passes.counts])}")
 
 
-def bad(job: BisectJob, seen: Seen, ends: Ends | None) -> bool | None:
+def bad(job: BisectJob, seen: Observation, ends: Ends | None) -> bool | None:
     """Whether a run is bad: by the check, by its error against that without passes, or by its count.
 
     A count goes up and down from pass to pass, so it is bad where it is nearer to that with every pass than to that
@@ -114,38 +114,40 @@ class _Judge:
 
     def __init__(self, job: BisectJob, passes: Passes, weights: Named, arrays: Arrays) -> None:
         self.job, self.passes, self.arrays = job, passes, arrays
-        self.golden = None if job.golden is None else Golden.read(Path(job.golden))
-        if self.golden is not None:
-            self.golden.check_weights(weights)
+        self.expected = None if job.reference is None else ReferenceAnswer.read(Path(job.reference))
+        if self.expected is not None:
+            self.expected.check_weights(weights)
         self.known = dict(job.known)
 
-    def measure(self, what: str, off: tuple[str, ...]) -> Seen:
+    def measure(self, what: str, off: tuple[str, ...]) -> Observation:
         if off in self.known:
             return self.known[off]
         emit(Trying(what, off))
         try:
             made = self.passes.make(ordered(self.passes, [*off, *self.job.left_out]))
-            seen = Seen(True, made.counts.get(self.job.of)) if self.golden is None else self._number(made.program)
+            seen = (
+                Observation(True, made.counts.get(self.job.of)) if self.expected is None else self._number(made.program)
+            )
         except CannotRun as error:
-            seen = Seen(False, why=str(error))
-        emit(Tried(off, seen))
+            seen = Observation(False, why=str(error))
+        emit(PassesTried(off, seen))
         return seen
 
-    def _number(self, program: Executable | None) -> Seen:
+    def _number(self, program: Executable | None) -> Observation:
         if program is None:
             counts = ", ".join(self.passes.counts)
             raise Unsupported(
                 f"{self.job.cell.backend} compiles for {self.job.cell.target}, which is not here, so there are no "
                 f"numbers to look at; name a count with --of: {counts}"
             )
-        assert self.golden is not None, "numbers need a reference"
+        assert self.expected is not None, "numbers need a reference"
         try:
             out = program.call(program.put(self.arrays))
             program.wait(out)
-            check = self.golden.check(program.get(out))
+            check = self.expected.check(program.get(out))
         except Exception as error:
             raise CannotRun(f"it fails as it runs: {type(error).__name__}: {error}"[:300]) from error
-        return Seen(True, _error(check), check.passed, None if check.passed else check.why)
+        return Observation(True, _error(check), check.passed, None if check.passed else check.why)
 
 
 def _error(check: Check) -> float | None:
@@ -159,14 +161,14 @@ def ordered(passes: Passes, off: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in passes.names if name in set(off))
 
 
-def _told(job: BisectJob, passes: Passes, finding: Finding) -> Bisected:
+def _told(job: BisectJob, passes: Passes, finding: Finding) -> BisectionResult:
     """The finding with the difference that it makes, and the two runs by hand."""
     if not finding.found:
-        return Bisected(job.of, finding, passes.how, (), 0, None, None)
+        return BisectionResult(job.of, finding, passes.how, (), 0, None, None)
     emit(Phase("comparing the program before and after"))
     last = finding.found[-1]
     good, with_found = (ordered(passes, [*off, *job.left_out]) for off in (finding.off_before, finding.off_after))
     without, with_it = (passes.make(off).text(last).splitlines() for off in (good, with_found))
     lines = list(unified_diff(without, with_it, "without", f"with {last}", n=1, lineterm=""))
     kept, left = tuple(line[:300] for line in lines[:_DIFF_LINES]), max(0, len(lines) - _DIFF_LINES)
-    return Bisected(job.of, finding, passes.how, kept, left, passes.by_hand(good), passes.by_hand(with_found))
+    return BisectionResult(job.of, finding, passes.how, kept, left, passes.by_hand(good), passes.by_hand(with_found))

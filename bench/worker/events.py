@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.compilers.api.kind import Kind
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -50,7 +50,7 @@ class ProbeRow:
     """What a backend has for a platform."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
-    row: Probed
+    row: PlatformProbe
     event: Literal["probed"] = "probed"
 
 
@@ -80,7 +80,7 @@ class Trying:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What one run of a search for a pass gave."""
 
     ran: bool
@@ -90,12 +90,12 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Tried:
+class PassesTried:
     """What came of it."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
     off: tuple[Words, ...]
-    seen: Seen
+    seen: Observation
     event: Literal["tried"] = "tried"
 
 
@@ -127,7 +127,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Answer:
+class JobEnd:
     """How the job ended: said once, and last."""
 
     __pydantic_config__: ClassVar[Any] = _STRICT
@@ -136,4 +136,4 @@ class Answer:
 
 
 Question = NextInput | Held | Window  # to which the parent answers with a line of JSON
-Event = Phase | Probing | ProbeRow | Task | Trying | Tried | Question | Answer
+Event = Phase | Probing | ProbeRow | Task | Trying | PassesTried | Question | JobEnd

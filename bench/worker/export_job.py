@@ -15,8 +15,8 @@ from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
-from oneblock.workloads.answers.arrays import without_data
-from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.arrays import abstract_arrays
+from oneblock.workloads.answers.reference import ReferenceAnswer
 from oneblock.workloads.answers.verdict import Check
 
 
@@ -38,7 +38,7 @@ class ExportJob(Job[HloModule]):
     """Write a cell's program as an HLO module, read it back, run it here and check what it answers."""
 
     cell: Cell
-    golden: str
+    reference: str
     module: str  # where to write it, and beside it its text
     text: str
 
@@ -49,13 +49,15 @@ class ExportJob(Job[HloModule]):
         exporter = _exporter(cell)
         emit(Phase("lowering"))
         workload = workloads.load(cell.case.workload)
-        arrays = without_data(workload, cell.case, cell.dtype)
+        arrays = abstract_arrays(workload, cell.case, cell.dtype)
         made = exporter.export(workload, cell.case, arrays)
         module = Path(self.module)
         module.write_bytes(made.encoded)
         Path(self.text).write_text(made.text, encoding="utf-8")
         emit(Phase("checking"))
-        checks = verdicts(module.read_bytes(), made.parameters, made.outputs, cell, Golden.read(Path(self.golden)))
+        checks = verdicts(
+            module.read_bytes(), made.parameters, made.outputs, cell, ReferenceAnswer.read(Path(self.reference))
+        )
         written = HloModule(
             sha256=hashlib.sha256(made.encoded).hexdigest(),
             nbytes=len(made.encoded),
@@ -80,15 +82,15 @@ def _exporter(cell: Cell) -> Exporter:
 
 
 def verdicts(
-    encoded: bytes, parameters: Sequence[str], outputs: Sequence[str], cell: Cell, golden: Golden
+    encoded: bytes, parameters: Sequence[str], outputs: Sequence[str], cell: Cell, expected: ReferenceAnswer
 ) -> tuple[Check, ...]:
     """The checks of a module's answers to each input that has a reference, run by XLA on the CPU."""
     run, workload = _exporter(cell).run_exported(encoded), workloads.load(cell.case.workload)
     weights = cell.weight_arrays(workload)
-    golden.check_weights(weights)
+    expected.check_weights(weights)
 
     def verdict(i: int) -> Check:
         arrays = {**weights, **cell.input_arrays(workload, i)}
-        return golden.check(dict(zip(outputs, run([arrays[name] for name in parameters]), strict=True)), i)
+        return expected.check(dict(zip(outputs, run([arrays[name] for name in parameters]), strict=True)), i)
 
-    return tuple(verdict(i) for i in range(len(golden.answers)))
+    return tuple(verdict(i) for i in range(len(expected.answers)))

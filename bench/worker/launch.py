@@ -23,7 +23,7 @@ from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.jobs import Checked, Job, Outcome, Result
-from oneblock.bench.worker.watch import Bounds, Listener, Watch, Watched, first_fault
+from oneblock.bench.worker.watch import Bounds, Listener, Watch, WatchResult, first_fault
 from oneblock.compilers.api.process import PYTHON, kill_session, lead, open_closed_streams, telling
 
 _LOG_LINES = 20
@@ -58,7 +58,7 @@ def launch(
 
 
 def _outcome(
-    job: Job[Result], ended: Watched, code: int, bounds: Bounds, tail: tuple[str, ...], kills_before: int | None
+    job: Job[Result], ended: WatchResult, code: int, bounds: Bounds, tail: tuple[str, ...], kills_before: int | None
 ) -> Outcome[Result]:
     if ended.outcome is None:
         return _died(ended, code, bounds, tail, kills_before)
@@ -171,7 +171,9 @@ def _tail(log: BinaryIO) -> tuple[str, ...]:
     return tuple(log.read(16384).decode("utf-8", "replace").splitlines()[-_LOG_LINES:])
 
 
-def _died(ended: Watched, code: int, bounds: Bounds, tail: tuple[str, ...], kills_before: int | None) -> Outcome[Any]:
+def _died(
+    ended: WatchResult, code: int, bounds: Bounds, tail: tuple[str, ...], kills_before: int | None
+) -> Outcome[Any]:
     """The outcome of a worker that gave no answer."""
     during = f"while {ended.phase}"
     if ended.misspoke is not None:

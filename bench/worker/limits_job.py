@@ -22,7 +22,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachedRates:
     """What was reached while nobody else had the machine."""
 
     rates: dict[str, Rate]  # FLOP/s by dtype, or {"read": bytes/s}; what lacks is left out
@@ -31,7 +31,7 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class LimitsJob(Job[Reached]):
+class LimitsJob(Job[ReachedRates]):
     """Find the fastest matrix product of a backend, by dtype; and with a None backend, how fast memory is read."""
 
     backend: str | None
@@ -39,17 +39,19 @@ class LimitsJob(Job[Reached]):
     dtypes: tuple[str, ...]
     threads: int
 
-    def do(self) -> Outcome[Reached]:
+    def do(self) -> Outcome[ReachedRates]:
         """The rates, of calls that nobody disturbed."""
         emit(Phase("measuring the machine's limits"))
         around = Surroundings(None)
         if self.backend is None:
             read = ceilings.host_read_bytes_per_s(self.threads, around)
             rates = {} if read is None else {"read": read}
-            return Outcome(Status.PASSED, result=Reached(rates, around.canary.pace(), read is None))
+            return Outcome(Status.PASSED, result=ReachedRates(rates, around.canary.pace(), read is None))
         backend, target = backends.load(self.backend), self.target
         device = backend.probe(target)
         known = [dtype for dtype in self.dtypes if dtype in backend.dtypes]
         measured = device.kind is Kind.MEASURED  # how fast an interpreter multiplies is nobody's limit
         rates, disturbed = ceilings.rates(backend, target, known, around) if measured else ({}, False)
-        return Outcome(Status.PASSED, device.kind, device.name, result=Reached(rates, around.canary.pace(), disturbed))
+        return Outcome(
+            Status.PASSED, device.kind, device.name, result=ReachedRates(rates, around.canary.pace(), disturbed)
+        )

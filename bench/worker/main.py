@@ -14,7 +14,7 @@ from oneblock.backends.api.backend import Unavailable, Unsupported
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.channel import emit
-from oneblock.bench.worker.events import Answer
+from oneblock.bench.worker.events import JobEnd
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.workloads.answers.checkpoint import CheckpointError
@@ -26,7 +26,7 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "U
 
 def main(request: dict[str, Any]) -> None:
     """Do the job, tell its outcome, and end the process at once: a toolchain's own farewell takes seconds."""
-    emit(Answer(_outcome(request)))
+    emit(JobEnd(_outcome(request)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Compiled, Device
+from oneblock.backends.api.backend import Availability, Backend, Compiled
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import tier
@@ -19,14 +19,14 @@ from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.sampling import time_calls
-from oneblock.bench.worker.timing import Asked, Disturbed, time_launch
+from oneblock.bench.worker.timing import Disturbed, TimingRequest, time_launch
 from oneblock.bench.worker.trial import FIRST, LAST, NotInHand, Trial
 from oneblock.compilers import Detail
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Workload
-from oneblock.workloads.answers.arrays import without_data
+from oneblock.workloads.answers.arrays import abstract_arrays
 from oneblock.workloads.answers.reference import check_weights
 from oneblock.workloads.answers.verdict import Check
 
@@ -44,7 +44,7 @@ ANSWERED = (Status.PASSED, Status.DISTURBED, Status.INTERPRETED, Status.SIMULATE
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What came of compiling, checking and timing a cell once, as far as it came."""
 
     artifacts: tuple[ArtifactRef, ...] = ()
@@ -57,7 +57,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MeasureJob(Job[Measured]):
+class MeasureJob(Job[Measurement]):
     """Compile, check and time a cell once."""
 
     cell: Cell
@@ -71,19 +71,19 @@ class MeasureJob(Job[Measured]):
     weights_sha256: str | None = None  # of a checkpoint's weights, that the reference is of
     best: Pace | None = None  # of the canary, that this machine was seen to keep
 
-    def do(self) -> Outcome[Measured]:
+    def do(self) -> Outcome[Measurement]:
         """Passed with a launch, or how far it came; whether what it answered is right is for a JudgeJob to say."""
         try:
             return _measure(self)
         except NotInHand as error:
-            return Outcome(Status.INVALID, reason=str(error), hint="mend the backend's `get`", result=Measured())
+            return Outcome(Status.INVALID, reason=str(error), hint="mend the backend's `get`", result=Measurement())
         except OutOfMemory as error:
             hint = "choose a smaller size; `oneblock run --fit batch|context` finds the largest that fits"
-            return Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, result=Measured(memory=error.memory))
+            return Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, result=Measurement(memory=error.memory))
 
-    def fault(self, outcome: Outcome[Measured]) -> str | None:
+    def fault(self, outcome: Outcome[Measurement]) -> str | None:
         """A number without its launch or its kind, a verdict of its own; or another launch than was asked for."""
-        measured, status = outcome.result or Measured(), outcome.status
+        measured, status = outcome.result or Measurement(), outcome.status
         launch = measured.launch
         if (launch is not None) != (status is Status.PASSED):
             return f"{status}, and {'no' if launch is None else 'a'} launch"
@@ -101,7 +101,7 @@ class MeasureJob(Job[Measured]):
         return None
 
 
-def _measure(job: MeasureJob) -> Outcome[Measured]:
+def _measure(job: MeasureJob) -> Outcome[Measurement]:
     cell = job.cell
     emit(Phase("importing"))
     start = perf_counter()
@@ -122,7 +122,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     measured = _lowered(compiled, job)
     compilations = backend.compilations()
 
-    def ended(status: Status, measured: Measured, reason: str | None = None) -> Outcome[Measured]:
+    def ended(status: Status, measured: Measurement, reason: str | None = None) -> Outcome[Measurement]:
         return Outcome(status, _KINDS.get(status, device.kind), device.name, reason, result=measured)
 
     if compiled.executable is None:
@@ -135,7 +135,7 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
     if device.kind in (Kind.INTERPRETED, Kind.SIMULATED):
         trial.save(Path(job.answers))
         return ended(Status(device.kind), measured)  # their names are the same
-    asked = Asked(cell, tier(job.tier), job.index, job.cold_compile, job.flush_bytes, job.best)
+    asked = TimingRequest(cell, tier(job.tier), job.index, job.cold_compile, job.flush_bytes, job.best)
     try:
         launch = time_launch(asked, trial, args, import_s, compile_s)
     except Disturbed as error:
@@ -149,12 +149,12 @@ def _measure(job: MeasureJob) -> Outcome[Measured]:
 
 
 def _compile_only(
-    job: MeasureJob, backend: Backend, target: Target, device: Device, workload: Workload
-) -> Outcome[Measured]:
+    job: MeasureJob, backend: Backend, target: Target, device: Availability, workload: Workload
+) -> Outcome[Measurement]:
     """Compile for a device that is not here: of the arrays it needs the shapes alone."""
     cell = job.cell
     emit(Phase("compiling"))
-    arrays = without_data(workload, cell.case, cell.dtype)
+    arrays = abstract_arrays(workload, cell.case, cell.dtype)
     start = perf_counter()
     compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, target)
     compile_s = perf_counter() - start
@@ -163,9 +163,9 @@ def _compile_only(
     return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", result=measured)
 
 
-def _lowered(compiled: Compiled, job: MeasureJob) -> Measured:
+def _lowered(compiled: Compiled, job: MeasureJob) -> Measurement:
     """The stages, kept beside the records, and the facts read off them; nothing where they are not wanted."""
     if job.records is None:
-        return Measured()
+        return Measurement()
     made, texts = compiled.capture(job.detail), Texts(Path(job.records))
-    return Measured(tuple(map(texts.add_artifact, made.artifacts)), made.facts)
+    return Measurement(tuple(map(texts.add_artifact, made.artifacts)), made.facts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from oneblock.bench.worker.events import Seen
+from oneblock.bench.worker.events import Observation
 
 
 class Verdict(StrEnum):
@@ -25,12 +25,12 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Tried:
+class PassRun:
     """A run with some passes off."""
 
     what: str  # "the first 12 of 30", "all but fusion"
     off: tuple[str, ...]
-    seen: Seen
+    seen: Observation
     verdict: Verdict
     prepares: bool = False  # it only asked whether these can be off together
 
@@ -40,8 +40,8 @@ class Change:
     """A pass after which the verdict or the count is another: only of a search that tries every pass in turn."""
 
     name: str
-    before: Seen
-    after: Seen
+    before: Observation
+    after: Observation
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Finding:
 
     order: tuple[str, ...]  # the passes that can be switched off
     fixed: tuple[str, ...]  # those that the program cannot be compiled without
-    tried: tuple[Tried, ...]
+    tried: tuple[PassRun, ...]
     found: tuple[str, ...]  # one; several where what lies between could not be run; none where there is nothing to find
     number: int | None  # of the last of them in `order`, from 1
-    before: Seen | None  # of the run that is good, without the found ones
-    after: Seen | None  # and of the one with them
+    before: Observation | None  # of the run that is good, without the found ones
+    after: Observation | None  # and of the one with them
     off_before: tuple[str, ...]  # what is off in those two runs
     off_after: tuple[str, ...]
     says: tuple[str, ...]
@@ -62,9 +62,11 @@ class Finding:
 
 
 _PREPARES = "does it run without "
-Measure = Callable[[str, tuple[str, ...]], Seen]  # (in words, the passes that are off)
-Ends = tuple[Seen, Seen]  # the runs with no pass on and with every one
-Bad = Callable[[Seen, Ends | None], bool | None]  # of a run; None where that takes the ends, and they are not known yet
+Measure = Callable[[str, tuple[str, ...]], Observation]  # (in words, the passes that are off)
+Ends = tuple[Observation, Observation]  # the runs with no pass on and with every one
+Bad = Callable[
+    [Observation, Ends | None], bool | None
+]  # of a run; None where that takes the ends, and they are not known yet
 
 
 def search(names: Sequence[str], measure: Measure, bad: Bad, *, linear: bool = False) -> Finding:
@@ -77,7 +79,7 @@ class _Search:
 
     def __init__(self, names: tuple[str, ...], measure: Measure, bad: Bad) -> None:
         self.names, self.measure, self.bad = names, measure, bad
-        self.seen: dict[tuple[str, ...], tuple[str, Seen]] = {}
+        self.seen: dict[tuple[str, ...], tuple[str, Observation]] = {}
         self.fixed: list[str] = []
         self.ends: Ends | None = None
 
@@ -114,12 +116,12 @@ class _Search:
             said += self.confirm(found[0])
         return self.end(*said, found=found, off=(self.order[low:], self.order[high:]), changes=changes)
 
-    def is_bad(self, seen: Seen) -> bool:
+    def is_bad(self, seen: Observation) -> bool:
         verdict = self.bad(seen, self.ends)
         assert verdict is not None, "known as soon as the ends are"
         return verdict
 
-    def look(self, what: str, off: Sequence[str]) -> Seen:
+    def look(self, what: str, off: Sequence[str]) -> Observation:
         """What a run without those gives; each is run once, and is called what it was last asked for as."""
         key = self.key(off)
         seen = self.seen[key][1] if key in self.seen else self.measure(what, key)
@@ -129,7 +131,7 @@ class _Search:
     def key(self, off: Sequence[str]) -> tuple[str, ...]:
         return tuple(name for name in self.names if name in set(off))
 
-    def first(self, k: int, out: Sequence[str] = ()) -> Seen:
+    def first(self, k: int, out: Sequence[str] = ()) -> Observation:
         """The run with the first passes, but for those that are out whatever `k` is."""
         what = {0: "none of them", len(self.order): "every pass"}.get(k, f"the first {k} of {len(self.order)}")
         if k and out:
@@ -188,7 +190,7 @@ class _Search:
             out += flipping
         return None
 
-    def without(self, name: str) -> Seen:
+    def without(self, name: str) -> Observation:
         return self.look(f"all but {name}", (name,))
 
     def confirm(self, name: str) -> list[str]:
@@ -227,13 +229,13 @@ class _Search:
     ) -> Finding:  # fmt: skip
         before, after = (self.seen[self.key(one)][1] if found else None for one in off)
         tried = tuple(
-            Tried(what, off, seen, self.verdict(seen), what.startswith(_PREPARES))
+            PassRun(what, off, seen, self.verdict(seen), what.startswith(_PREPARES))
             for off, (what, seen) in self.seen.items()
         )
         number = self.order.index(found[-1]) + 1 if found else None
         return Finding(self.order, tuple(self.fixed), tried, found, number, before, after, *off, says, changes)
 
-    def verdict(self, seen: Seen) -> Verdict:
+    def verdict(self, seen: Observation) -> Verdict:
         if not seen.ran:
             return Verdict.CANNOT
         return Verdict.BAD if self.bad(seen, self.ends or (seen, seen)) else Verdict.GOOD

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneblock import backends
-from oneblock.backends.api.backend import Backend, Device, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import Target, architectures
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
@@ -30,7 +30,7 @@ class ProbeJob(Job[int]):
         for name, target in asked:
             emit(Probing(name))
             for found in _probe_one(name, target):
-                emit(ProbeRow(Probed(**found)))
+                emit(ProbeRow(PlatformProbe(**found)))
                 rows += 1
         return Outcome(Status.PASSED, result=rows)
 
@@ -52,8 +52,8 @@ def _probe_target(backend: Backend, target: Target) -> dict[str, Any]:
     try:
         admit(backend, target)
         device: object = backend.probe(target)
-        if not isinstance(device, Device) or not isinstance(device.name, str):
-            raise TypeError(f"expected a Device with a name, got {device!r}")
+        if not isinstance(device, Availability) or not isinstance(device.name, str):
+            raise TypeError(f"expected an Availability with a name, got {device!r}")
         return {"device": device.name, "kind": Kind(device.kind)}
     except Unsupported as error:
         return {"reason": str(error)}

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from oneblock.backends.api.backend import DeviceClock
-from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Witness
+from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Telemetry
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.records import environment
@@ -24,7 +24,7 @@ from oneblock.bench.worker.trial import LAST, Trial
 
 
 @dataclass(frozen=True)
-class Asked:
+class TimingRequest:
     """How to time a launch of a cell."""
 
     cell: Cell
@@ -44,11 +44,11 @@ class Disturbed(Exception):
         self.evidence = evidence
 
 
-def time_launch(asked: Asked, trial: Trial, args: dict[str, Any], import_s: float, compile_s: float) -> Launch:
+def time_launch(asked: TimingRequest, trial: Trial, args: dict[str, Any], import_s: float, compile_s: float) -> Launch:
     """What was measured; answers to be judged stay with the trial. Disturbed where others had the machine."""
     tier, executable = asked.tier, trial.executable
     started, load_before = environment.now(), environment.load_average()
-    witness = executable if isinstance(executable, Witness) else None
+    witness = executable if isinstance(executable, Telemetry) else None
     around = Surroundings(asked.best)
     taken = around.after_flush if asked.cell.target == "cpu" else around.settled
     patience_s = max(2 * tier.cap_s, import_s + compile_s)
@@ -107,7 +107,7 @@ def time_launch(asked: Asked, trial: Trial, args: dict[str, Any], import_s: floa
 
 
 def _evidence(
-    witness: Witness, args: dict[str, Any], tier: Tier, before: DeviceState, after: DeviceState
+    witness: Telemetry, args: dict[str, Any], tier: Tier, before: DeviceState, after: DeviceState
 ) -> DeviceEvidence:
     """What the device tells beside the series, after the answers are checked: nothing of it can spoil them."""
     energy = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Found, Tunable, Unavailable, Unsupported
+from oneblock.backends.api.backend import Tunable, TuningResult, Unavailable, Unsupported
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
@@ -14,17 +14,17 @@ from oneblock.bench.worker.events import Phase, Task
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, SearchStopped, TaskState
-from oneblock.workloads.answers.arrays import without_data
+from oneblock.workloads.answers.arrays import abstract_arrays
 
 
 @dataclass(frozen=True)
-class TuneJob(Job[Found]):
+class TuneJob(Job[TuningResult]):
     """Search for what makes a cell's program fast."""
 
     cell: Cell
     asked: Search
 
-    def do(self) -> Outcome[Found]:
+    def do(self) -> Outcome[TuningResult]:
         """What was found; kept in a folder of the user's as it is found."""
         cell = self.cell
         emit(Phase("importing"))
@@ -35,7 +35,7 @@ class TuneJob(Job[Found]):
         workload = workloads.load(cell.case.workload)
         kind = Kind.MEASURED if backend.probe(target).kind is Kind.MEASURED else Kind.MODELLED
         emit(Phase("searching", kind))
-        arrays = without_data(workload, cell.case, cell.dtype)
+        arrays = abstract_arrays(workload, cell.case, cell.dtype)
         try:
             found = backend.tune(workload, cell.case, arrays, target, self.asked, _tell)
         except SearchStopped as error:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, BinaryIO
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from oneblock.bench.worker.events import Answer, Event, Phase, Question
+from oneblock.bench.worker.events import Event, JobEnd, Phase, Question
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.compilers.api.process import resident_bytes
 
@@ -46,7 +46,7 @@ class Stopped(Exception):
 
 
 @dataclass
-class Watched:
+class WatchResult:
     """What a watch over a worker saw."""
 
     outcome: Any = None  # as it came; None: it gave no answer
@@ -83,9 +83,9 @@ class Watch:
         self.process, self.answers, self.log, self.bounds, self.listen = process, answers, log, bounds, listen
         self.stop, self.examiner, self.heard_s = stop, examiner, 0.0
         self.deadline = monotonic() + bounds.timeout_s
-        self.lines, self.seen, self.done = _Lines(), Watched(), False
+        self.lines, self.seen, self.done = _Lines(), WatchResult(), False
 
-    def until_the_end(self) -> Watched:
+    def until_the_end(self) -> WatchResult:
         """Hear the worker until it gives its answer, or ends, or goes beyond a bound; Stopped if it is to be left."""
         look_at, open_ = monotonic(), True
         with selectors.DefaultSelector() as selector:
@@ -128,7 +128,7 @@ class Watch:
         except ValidationError as error:
             self._misspoke(f"said what no worker says: {first_fault(error)}")
             return
-        if isinstance(event, Answer):
+        if isinstance(event, JobEnd):
             self.seen.outcome, self.done = event.outcome, True
             _ended(self.process, _FAREWELL_S)
             return

@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from oneblock.compilers.neuron.profiles import NotAProfile, Read, explorer, monitor
+from oneblock.compilers.neuron.profiles import NotAProfile, ProfileSummary, explorer, monitor
 
 MOST = 8  # NEFFs to profile
 TOOL_S = 600
@@ -38,8 +38,8 @@ class Collected:
         self.folder = folder
         self.tools = {"aws-neuronx-tools": said("dpkg-query", "-W", "-f", "${Version}", "aws-neuronx-tools")}
         self.tools["neuron-explorer"] = said("neuron-explorer", "--version")
-        self.watched: Read | None = None
-        self.profiles: dict[str, Read] = {}
+        self.watched: ProfileSummary | None = None
+        self.profiles: dict[str, ProfileSummary] = {}
         self.not_collected: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -84,7 +84,7 @@ class Collected:
                 except (NotAProfile, subprocess.SubprocessError, OSError) as error:
                     self.not_collected.append(f"profile of {neff.stem}: {error}")
 
-    def profile(self, neff: Path) -> Read:
+    def profile(self, neff: Path) -> ProfileSummary:
         """The summary of a NEFF's second execution, of inputs that are zeros: its times, and nothing of its answers."""
         folder = self.folder / "profiles" / neff.stem
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import PRESETS
 
 TUNED = "tvm_relax tuned"
@@ -37,14 +37,14 @@ def child(tokens: int, rounds: int, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     case, workload = Case("block", PRESETS["gpt2"], Phase.PREFILL, 1, tokens, tokens), workloads.load("block")
     weights, inputs = make_weights(workload, case, "float32", 0), make_inputs(workload, case, "float32", 1)
-    golden, made = make_golden(workload, case, "float32", weights, 1, 2), {}
+    expected, made = make_reference(workload, case, "float32", weights, 1, 2), {}
     for side in SIDES:
         name, ops_set = side.split()
         arrays = weights | inputs
         executable = backends.load(name).compile(workload, case, arrays, ops_set, Target("cpu")).executable
         assert executable is not None
         made[side] = executable, executable.put(arrays)
-        verdict = golden.check(executable.get(time_calls(*made[side])[1]), 0)
+        verdict = expected.check(executable.get(time_calls(*made[side])[1]), 0)
         if not verdict.passed:
             raise ValueError(f"{side}: {verdict.why}")
     order, seconds = random.Random(seed), {side: list[float]() for side in SIDES}

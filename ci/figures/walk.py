@@ -32,9 +32,9 @@ from time import monotonic
 from types import CodeType, FrameType
 from typing import Any
 
-VALUES = {"Wanted", "CellQuery", "Cell", "MeasureJob", "Outcome", "Measured", "Partial", "Record"}
+VALUES = {"CellQuery", "Cell", "MeasureJob", "Outcome", "Measurement", "Partial", "Record"}
 # By some of their keys: an event, a request, a job, an outcome.
-DATA = ({"event", "outcome"}, {"kind", "job"}, {"cell", "tier", "golden"}, {"status", "reason", "hint"})
+DATA = ({"event", "outcome"}, {"kind", "job"}, {"cell", "tier", "reference"}, {"status", "reason", "hint"})
 COMMAND = ("run", "norm", "--preset", "tiny", "--phase", "prefill", "-T", "8", "--backend", "reference")
 FOLDERS = ("workloads", "compilers", "backends", "bench")
 MOST = {"stops": 20, "files": 9, "climbs": 0}

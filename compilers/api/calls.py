@@ -66,9 +66,10 @@ class NeuronCall(Call):
     counted_in: ClassVar[str] = "NKI's instructions"
     on_chip: ClassVar[str] = "SBUF"
     legend: ClassVar[str] = (
-        "formula: FLOPs as a share of the workload's. DMA: bytes that the kernels move; least: as a multiple of the "
-        "compulsory (less than 1 where the host copies a cache). SBUF, PSUM: the most alive at once, of a partition "
-        "and of 8 banks. TensorE, DMA busy: of the timeline. roofline: max(FLOPs / peak, compulsory bytes / bandwidth)"
+        "FLOPs / model: as a share of the workload's. DMA: bytes that the kernels move; HBM / min: as a multiple of "
+        "the compulsory (less than 1 where the host copies a cache). SBUF, PSUM: the most alive at once, of a "
+        "partition and of 8 banks. TensorE, DMA busy: of the timeline. roofline: max(FLOPs / peak, compulsory bytes / "
+        "bandwidth)"
     )
 
     tag: Literal["neuron"] = "neuron"

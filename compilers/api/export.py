@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedModule:
     """A module in the binary form that another compiler takes, and what is in it."""
 
     encoded: bytes

@@ -14,7 +14,7 @@ class CannotRun(Exception):
 
 
 @dataclass(frozen=True)
-class Made:
+class PassTrial:
     """A program compiled with some of the passes switched off."""
 
     program: Any | None  #: the backend's executable; None: compiled for a device that is not here
@@ -29,7 +29,7 @@ class Passes(Protocol):
     counts: tuple[str, ...]  #: what `Made.counts` has; "fusions" is among them where the toolchain fuses
     how: str  #: how passes are switched off, and what is never off
 
-    def make(self, off: Sequence[str]) -> Made:
+    def make(self, off: Sequence[str]) -> PassTrial:
         """Compile with these switched off; CannotRun where that is refused."""
         ...
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 
 from oneblock.compilers.api.stages import Stage
 from oneblock.compilers.dialects import _lexer
+from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect
-from oneblock.compilers.dialects._found import Found, one
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
 from oneblock.compilers.dialects._noise import Names, Noise
 from oneblock.compilers.dialects._opcodes import first
@@ -23,7 +23,7 @@ _OPCODE = re.compile(r"=\s*([a-z_][\w-]*)")
 
 def jaxpr(name: str, text: str, context: Context) -> Lines:
     """An equation is of its scope's step or of the equation that holds it; so are the lines over which it goes on."""
-    found = Found()
+    found = LineAttribution()
     open_: list[tuple[int, Steps]] = []  # equations by their indentation, the outermost first
     region = ""  # a jaxpr that is printed once, above those that use it
     regions: list[str] = []

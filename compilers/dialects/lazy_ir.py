@@ -6,8 +6,8 @@ import re
 
 from oneblock.compilers.api.stages import Stage
 from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect
-from oneblock.compilers.dialects._found import Found, one
 from oneblock.compilers.dialects._lines import Context, Lines
 from oneblock.compilers.hlo.steps import step_in
 
@@ -17,7 +17,7 @@ _LAZY_SCOPE = re.compile(r"\bscope=([^,\s]+)")
 
 def lazy_ir(name: str, text: str, context: Context) -> Lines:
     """A node of PyTorch/XLA's graph is of the scope that it was recorded in."""
-    found = Found()
+    found = LineAttribution()
     for line in text.splitlines():
         node, scope = _LAZY.match(line), _LAZY_SCOPE.search(line)
         is_one = node is not None and node[1] not in ("xla::device_data", "prim::Constant")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from oneblock.compilers.api.stages import Stage
 from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect, File
-from oneblock.compilers.dialects._found import Found, one
 from oneblock.compilers.dialects._lines import Context, Lines
 from oneblock.compilers.dialects._noise import STRING, Names, Noise
 from oneblock.compilers.hlo.steps import step_in
@@ -46,7 +46,7 @@ class _Locations:
 
 def stablehlo(name: str, text: str, context: Context) -> Lines:
     """An operation is of its location's step, or of the step that calls its function; its region is its own."""
-    locations, found = _Locations(text, context.steps), Found()
+    locations, found = _Locations(text, context.steps), LineAttribution()
     open_: list[int] = []  # lines that opened a region which is not closed yet
     function, functions = "", list[str]()
     callers: dict[str, set[str]] = defaultdict(set)

@@ -24,7 +24,7 @@ _SLICES = ("slice", "dynamic-slice", "gather")
 _RESULT = "result of the program"
 
 
-class Moved(NamedTuple):
+class Crossing(NamedTuple):
     """A part of an array that crosses between HBM and the chip each time that an operation runs."""
 
     array: str
@@ -37,7 +37,7 @@ class Moved(NamedTuple):
 Prefetches = Mapping[str, tuple[str, bool]]  # of prefetch.py
 
 
-def moved(instruction: Instruction, computation: Computation, module: Module, known: Prefetches) -> list[Moved]:
+def moved(instruction: Instruction, computation: Computation, module: Module, known: Prefetches) -> list[Crossing]:
     """What one operation reads from HBM and writes to it. Loops, calls and branches move nothing themselves."""
     if instruction.opcode in FREE or _is_view(instruction):
         return []
@@ -52,7 +52,9 @@ def _is_view(instruction: Instruction) -> bool:
     return instruction.attributes.get("custom_call_target") == '"ConcatBitcast"'
 
 
-def _started(instruction: Instruction, computation: Computation, module: Module, known: Prefetches) -> Iterator[Moved]:
+def _started(
+    instruction: Instruction, computation: Computation, module: Module, known: Prefetches
+) -> Iterator[Crossing]:
     """One that runs beside others: what arrives is what leaves."""
     results = arrays(instruction.shape)
     if instruction.opcode == "copy-start":  # (destination, source, flag)
@@ -63,31 +65,31 @@ def _started(instruction: Instruction, computation: Computation, module: Module,
         reason, first_call_only = AHEAD if instruction.opcode == "slice-start" else "exchanged between devices", False
     taken = origin(instruction.operands[0], computation, module)
     if source.space == 0:
-        yield Moved(taken, "read", arrived.bytes, reason, first_call_only)
+        yield Crossing(taken, "read", arrived.bytes, reason, first_call_only)
     if arrived.space == 0:
         last = _is_result(instruction, computation, module)
-        yield Moved(instruction.name, "written", arrived.bytes, _RESULT if last else "moved out of VMEM")
+        yield Crossing(instruction.name, "written", arrived.bytes, _RESULT if last else "moved out of VMEM")
 
 
-def _done_at_once(instruction: Instruction, computation: Computation, module: Module) -> Iterator[Moved]:
+def _done_at_once(instruction: Instruction, computation: Computation, module: Module) -> Iterator[Crossing]:
     of, results = computation.by_name, arrays(instruction.shape)
     inside = module.computations[instruction.calls[0]] if instruction.opcode == "fusion" else None
     read = 0
     for i, name in enumerate(instruction.operands):
         whole, part = _in_hbm(arrays(of[name].shape)), _read(i, name, of, instruction, inside)
         read += part
-        yield Moved(origin(name, computation, module), "read", part, "operand" if part == whole else "slices of it")
+        yield Crossing(origin(name, computation, module), "read", part, "operand" if part == whole else "slices of it")
     updated = _updated_in_place(instruction, inside, of)
     if updated is not None:
-        yield Moved(instruction.name, "written", updated, "updated in place")
+        yield Crossing(instruction.name, "written", updated, "updated in place")
     reason = _RESULT if _is_result(instruction, computation, module) else "for operations after it"
     for i, array in enumerate(results if updated is None else ()):
         name = instruction.name if len(results) == 1 else f"{instruction.name}[{i}]"
-        yield Moved(name, "written", _in_hbm((array,)), reason)
+        yield Crossing(name, "written", _in_hbm((array,)), reason)
     if instruction.opcode == "custom-call" and read:  # a kernel may read a block more than once, and declares it
         once = sum(a.bytes for name in instruction.operands for a in arrays(of[name].shape))
         again = instruction.declared.get("bytes_accessed", 0) - once - sum(a.bytes for a in results)
-        yield Moved(f"operands of {instruction.name}", "read", max(0, again), "read again, as the kernel declares")
+        yield Crossing(f"operands of {instruction.name}", "read", max(0, again), "read again, as the kernel declares")
 
 
 def _is_result(instruction: Instruction, computation: Computation, module: Module) -> bool:

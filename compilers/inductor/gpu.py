@@ -43,7 +43,7 @@ class Launch:
 
 
 @dataclass
-class Generated:
+class GeneratedProgram:
     """What Inductor made of a program."""
 
     gpu: Gpu
@@ -63,7 +63,9 @@ def generations() -> int:
     return len(_generated)
 
 
-def generate(program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templates: Pick | None = None) -> Generated:
+def generate(
+    program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templates: Pick | None = None
+) -> GeneratedProgram:
     """Lower a program of tensors (...) by name for a GPU, perhaps on "meta". NotImplementedError: not for this GPU.
 
     With `templates`, which picks one of a template's configurations, products are Triton's and not a library's.
@@ -73,7 +75,7 @@ def generate(program: Program, args: Mapping[str, torch.Tensor], gpu: Gpu, templ
     _must_do(gpu, args, templates)
     exported, outputs = _exported(program, args)
     _onto_device(exported)
-    found = Generated(gpu, tuple(args), outputs, fx=_readable(exported))
+    found = GeneratedProgram(gpu, tuple(args), outputs, fx=_readable(exported))
     with pretended(gpu), FakeTensorMode():
         arrays = [torch.empty(a.shape, dtype=a.dtype, device=DEVICE) for a in args.values()]
     with (
@@ -153,7 +155,7 @@ def _settings(templates: Pick | None) -> Iterator[None]:
 
 
 @contextmanager
-def _caught(found: Generated) -> Iterator[None]:
+def _caught(found: GeneratedProgram) -> Iterator[None]:
     """Note down what Inductor makes on its way, and stop where it would load the module that it wrote."""
     from torch._inductor import graph, ir, scheduler
     from torch._inductor.codegen.triton import TritonScheduling

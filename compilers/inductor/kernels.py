@@ -18,7 +18,7 @@ from unittest.mock import patch
 import torch
 
 from oneblock.compilers.chips.chip import Gpu
-from oneblock.compilers.inductor.gpu import Generated
+from oneblock.compilers.inductor.gpu import GeneratedProgram
 from oneblock.compilers.inductor.pretended_gpu import pretended
 from oneblock.compilers.inductor.sdpa_on_gpu import OnCpu
 from oneblock.compilers.triton import lowering as triton_gpu
@@ -38,7 +38,7 @@ _WRITTEN = re.compile(r"^    (BLOCK_\w+) : tl\.constexpr = (\d+)$", re.MULTILINE
 
 
 @dataclass(frozen=True)
-class Way:
+class KernelConfig:
     """One of the configurations that Inductor would time on a device."""
 
     config: Any  # triton's
@@ -71,17 +71,17 @@ class Kernel:
         return self.tuner.fn
 
     @cached_property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[KernelConfig, ...]:
         """In Inductor's order."""
         return tuple(self._way(config) for config in self.tuner.configs)
 
-    def _way(self, config: Any) -> Way:
+    def _way(self, config: Any) -> KernelConfig:
         meta = self.tuner._create_compile_meta(config)
         options = self.tuner._create_compile_options(config, meta)
         written = dict(_WRITTEN.findall(self.text))
-        return Way(config, meta["constants"], meta["signature"], meta["configs"][0], options, written)
+        return KernelConfig(config, meta["constants"], meta["signature"], meta["configs"][0], options, written)
 
-    def source(self, way: Way, gpu: Gpu) -> Source:
+    def source(self, way: KernelConfig, gpu: Gpu) -> Source:
         """All that fixes its machine code at one configuration."""
         given = way.signature, way.constants, way.attrs, way.options
         return triton_gpu.specialised(self.function, *given, gpu)
@@ -93,7 +93,7 @@ class Kernel:
         names += self.tuner.inductor_meta.get("extra_launcher_args", ())
         return dict(zip(names, args, strict=True))
 
-    def grid(self, way: Way, args: Sequence[Any]) -> tuple[int, ...]:
+    def grid(self, way: KernelConfig, args: Sequence[Any]) -> tuple[int, ...]:
         """How many programs Inductor's launcher would start."""
         from torch._inductor.runtime.triton_heuristics import GridExpr
 
@@ -120,7 +120,7 @@ class Kernel:
 class Wrapper:
     """The program that Inductor wrote, on arrays of another device."""
 
-    generated: Generated
+    generated: GeneratedProgram
     kernels: Mapping[str, Kernel]
     scope: Mapping[str, Any]
 
@@ -131,7 +131,7 @@ class Wrapper:
         return dict(zip(self.generated.outputs, outputs, strict=True))
 
 
-def load(generated: Generated, device: str, carry: Callable[[Kernel, tuple[Any, ...]], None]) -> Wrapper:
+def load(generated: GeneratedProgram, device: str, carry: Callable[[Kernel, tuple[Any, ...]], None]) -> Wrapper:
     """The wrapper with its memory on `device`, and `carry` for whatever it launches."""
     kernels: dict[str, Kernel] = {}
 
@@ -166,7 +166,7 @@ def _unwritten(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype,
     return made.fill_(float("nan")) if dtype.is_floating_point and device != "meta" else made
 
 
-def recorded(generated: Generated, args: Mapping[str, Any]) -> list[tuple[Kernel, tuple[Any, ...]]]:
+def recorded(generated: GeneratedProgram, args: Mapping[str, Any]) -> list[tuple[Kernel, tuple[Any, ...]]]:
     """Every launch of a Triton kernel in one run of the wrapper, over arrays without data."""
     found: list[tuple[Kernel, tuple[Any, ...]]] = []
     wrapper = load(generated, "meta", lambda kernel, given: found.append((kernel, given)))

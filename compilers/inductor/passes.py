@@ -14,7 +14,7 @@ import torch
 from torch._inductor import config, metrics
 from torch._inductor.compiler_bisector import CompilerBisector
 
-from oneblock.compilers.api.passes import CannotRun, Made, Numbering, beside, reason, replaced
+from oneblock.compilers.api.passes import CannotRun, Numbering, PassTrial, beside, reason, replaced
 
 _NEVER_OFF = ("pre_grad_graph", "cudagraphs")  # the first is all of Inductor; the second is not on the CPU
 _DECOMPOSITION = "decomposition"
@@ -40,7 +40,7 @@ class InductorPasses:
         self.make(())
         self.names = tuple(self.asked)
 
-    def make(self, off: Sequence[str]) -> Made:
+    def make(self, off: Sequence[str]) -> PassTrial:
         """A fresh compilation: no cache of Dynamo's or Inductor's is read."""
         self.asked, named, without = [], Numbering(), set(off)
 
@@ -62,7 +62,7 @@ class InductorPasses:
         except Exception as error:
             raise CannotRun(reason(error)) from error
         written = _OF_THE_DAY.sub("", text())
-        return Made(executable, _counts(written), lambda _: written)
+        return PassTrial(executable, _counts(written), lambda _: written)
 
     def by_hand(self, off: Sequence[str]) -> str:
         """PyTorch's own switch: of one subsystem, everything after a number, which counts from 0."""

@@ -13,25 +13,25 @@ from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, S
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.dialects.launches import table
 from oneblock.compilers.inductor import traffic as inductor_traffic
-from oneblock.compilers.inductor.gpu import Generated, Launch
-from oneblock.compilers.inductor.kernels import Kernel, Way, recorded
+from oneblock.compilers.inductor.gpu import GeneratedProgram, Launch
+from oneblock.compilers.inductor.kernels import Kernel, KernelConfig, recorded
 from oneblock.compilers.triton import lowering as triton_gpu
 from oneblock.compilers.triton import mlir_dump as triton_passes
-from oneblock.compilers.triton.built import Built, disassemble
+from oneblock.compilers.triton.built import BuiltKernel, disassemble
 from oneblock.compilers.triton.lowering import CannotBuild, Source
 
 
 @dataclass(frozen=True)
-class Tried:
+class BuildAttempt:
     """A kernel at one of its configurations, built or with the reason why not."""
 
-    way: Way
+    way: KernelConfig
     source: Source
-    built: Built | CannotBuild
+    built: BuiltKernel | CannotBuild
 
 
 @dataclass(frozen=True)
-class Started:
+class LaunchStages:
     """One launch; of a library's there is nothing to build."""
 
     launch: Launch
@@ -39,38 +39,40 @@ class Started:
     args: tuple[Any, ...] = ()
 
 
-def started(generated: Generated, args: Mapping[str, Any]) -> list[Started]:
+def started(generated: GeneratedProgram, args: Mapping[str, Any]) -> list[LaunchStages]:
     """Every launch in order, those of Triton's kernels with what the wrapper gives them."""
     runs = iter(recorded(generated, args))
-    found = [Started(one) if one.library else Started(one, *next(runs)) for one in generated.launches]
+    found = [LaunchStages(one) if one.library else LaunchStages(one, *next(runs)) for one in generated.launches]
     wrong = [one.launch.name for one in found if one.kernel is not None and one.kernel.name != one.launch.name]
     if wrong or next(runs, None) is not None:
         raise RuntimeError(f"the wrapper starts other kernels than were scheduled: {wrong}")
     return found
 
 
-def build(launches: Sequence[Started], gpu: Gpu) -> dict[str, list[Tried]]:
+def build(launches: Sequence[LaunchStages], gpu: Gpu) -> dict[str, list[BuildAttempt]]:
     """Each kernel by name at every configuration of Inductor's; CannotBuild where none can be had."""
     kernels = {one.kernel.name: one.kernel for one in launches if one.kernel is not None}
     ways = [(name, way, kernel.source(way, gpu)) for name, kernel in kernels.items() for way in kernel.ways]
     built = triton_gpu.build_all(source for _, _, source in ways)
-    found: dict[str, list[Tried]] = {name: [] for name in kernels}
+    found: dict[str, list[BuildAttempt]] = {name: [] for name in kernels}
     for name, way, source in ways:
-        found[name].append(Tried(way, source, built[source.key]))
+        found[name].append(BuildAttempt(way, source, built[source.key]))
     for tried in found.values():
         _first(tried)
     return found
 
 
-def _first(tried: Sequence[Tried]) -> tuple[Tried, Built]:
+def _first(tried: Sequence[BuildAttempt]) -> tuple[BuildAttempt, BuiltKernel]:
     """The first configuration that can be built: on a device Inductor would time them all."""
     for one in tried:
-        if isinstance(one.built, Built):
+        if isinstance(one.built, BuiltKernel):
             return one, one.built
     raise CannotBuild("; ".join(dict.fromkeys(str(one.built) for one in tried)))
 
 
-def of(generated: Generated, launches: Sequence[Started], kernels: Mapping[str, Sequence[Tried]]) -> Capture:
+def of(
+    generated: GeneratedProgram, launches: Sequence[LaunchStages], kernels: Mapping[str, Sequence[BuildAttempt]]
+) -> Capture:
     """The capture; without `kernels`, of what was generated alone."""
 
     def capture(detail: Detail) -> Lowering:
@@ -89,7 +91,7 @@ def of(generated: Generated, launches: Sequence[Started], kernels: Mapping[str, 
     return capture
 
 
-def _generated(generated: Generated, detail: Detail) -> list[Artifact]:
+def _generated(generated: GeneratedProgram, detail: Detail) -> list[Artifact]:
     between = [
         Artifact(Stage.GRAPH, "fx-after", generated.fx_after),
         Artifact(Stage.LOWERED, "scheduler", generated.scheduled),
@@ -99,7 +101,7 @@ def _generated(generated: Generated, detail: Detail) -> list[Artifact]:
     return ends if detail is Detail.BRIEF else [*ends, *between]
 
 
-def _texts(kernels: Mapping[str, Sequence[Tried]], detail: Detail) -> list[Artifact]:
+def _texts(kernels: Mapping[str, Sequence[BuildAttempt]], detail: Detail) -> list[Artifact]:
     """Each kernel's stages, one stage of all kernels after another, and in full detail the passes between them."""
     found = {name: _first(tried) for name, tried in kernels.items()}
     texts = triton_gpu.artifacts({name: built for name, (_, built) in found.items()}, detail)
@@ -113,7 +115,7 @@ def _ordered(stages: Sequence[Artifact]) -> tuple[Artifact, ...]:
     return tuple(sorted(stages, key=lambda artifact: order.index(artifact.stage)))
 
 
-def _facts(one: Started, kernels: Mapping[str, Sequence[Tried]]) -> GpuKernel:
+def _facts(one: LaunchStages, kernels: Mapping[str, Sequence[BuildAttempt]]) -> GpuKernel:
     if one.kernel is None:
         return GpuKernel(name=one.launch.name, steps=steps_of(one.launch.step), kind="library")
     tried, built = _first(kernels[one.kernel.name])
@@ -122,7 +124,7 @@ def _facts(one: Started, kernels: Mapping[str, Sequence[Tried]]) -> GpuKernel:
     return replace(kernel, config=str(tried.way))
 
 
-def _launches(launches: Sequence[Started]) -> str:
+def _launches(launches: Sequence[LaunchStages]) -> str:
     lines = ["number  step                 kernel, grid and config as Inductor would first try them"]
     for number, one in enumerate(launches):
         what = f"{one.launch.name} (a library's)"
@@ -133,7 +135,7 @@ def _launches(launches: Sequence[Started]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _choices(kernels: Mapping[str, Sequence[Tried]]) -> str:
+def _choices(kernels: Mapping[str, Sequence[BuildAttempt]]) -> str:
     """What became of each configuration. Inductor times them on a device; here the first that builds stands for all."""
     lines = []
     for name, tried in kernels.items():
@@ -142,7 +144,7 @@ def _choices(kernels: Mapping[str, Sequence[Tried]]) -> str:
         for one in tried:
             mark = "*" if one is first else " "
             said = f"cannot be built: {one.built}"
-            if isinstance(one.built, Built):
+            if isinstance(one.built, BuiltKernel):
                 held = one.built
                 said = f"{held.registers} registers, {held.spill_bytes} B spilled, {held.shared_bytes} B shared"
             lines.append(f"  {mark} {one.way}: {said}")

@@ -34,7 +34,7 @@ def written() -> Iterator[None]:
     from torch._inductor.codegen.triton import TritonScheduling
     from torch._inductor.codegen.wrapper import PythonWrapperCodegen as Wrapper
 
-    told = _Told()
+    told = _StepCarrier()
     with ExitStack() as stack:
         for owner, name, wrapped in (
             (KernelGroup, "finalize_kernel", told.nest),
@@ -49,7 +49,7 @@ def written() -> Iterator[None]:
         yield
 
 
-class _Told:
+class _StepCarrier:
     """What the methods that know the nodes tell those that write the text; each method here wraps one of Inductor's."""
 
     def __init__(self) -> None:

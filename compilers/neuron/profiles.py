@@ -53,7 +53,7 @@ class NotAProfile(ValueError):
 
 
 @dataclass(frozen=True)
-class Read:
+class ProfileSummary:
     """What a tool said: numbers under our names, the largest where there are several; None where there is none."""
 
     tool: str | None  # which, and its version
@@ -73,7 +73,7 @@ class Read:
         return found + said + [f"{what}: {', '.join(names)}" for what, names in notes.items() if names]
 
 
-def explorer(path: Path, tool: str | None = None) -> Read:
+def explorer(path: Path, tool: str | None = None) -> ProfileSummary:
     """The summary of a profile, by `neuron-explorer view --output-format summary-json`."""
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
@@ -90,7 +90,7 @@ def explorer(path: Path, tool: str | None = None) -> Read:
     return _read(tool, numbers, SUMMARY, names - set(SUMMARY.values()), records=len(rows))
 
 
-def monitor(path: Path, tool: str | None = None) -> Read:
+def monitor(path: Path, tool: str | None = None) -> ProfileSummary:
     """The reports of neuron-monitor, one a line."""
     reports, malformed = [], 0
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -124,9 +124,9 @@ _ERRORS = ("neuron_runtime_data/*/error", "neuron_runtime_data/*/report/*/error"
 
 def _read(
     tool: str | None, numbers: dict[str, float | None], known: dict[str, str], unknown: set[str], **more: Any
-) -> Read:
+) -> ProfileSummary:
     missing = tuple(known[ours] for ours, value in numbers.items() if value is None)
-    return Read(tool, numbers, missing, tuple(sorted(unknown)), **more)
+    return ProfileSummary(tool, numbers, missing, tuple(sorted(unknown)), **more)
 
 
 def _rows(value: Any, depth: int = 4) -> Iterator[dict[str, Any]]:

@@ -54,7 +54,7 @@ _compilations = 0
 
 
 @dataclass(frozen=True)
-class Traced:
+class TracedModule:
     """A module compiled for a NeuronCore, from tensors of the host to tensors of the host."""
 
     module: Any
@@ -86,7 +86,7 @@ def step(name: str) -> Iterator[None]:
 
 def trace(
     module: torch.nn.Module, inputs: Sequence[torch.Tensor], target: str, *, device: bool, steps: Sequence[str]
-) -> Traced:
+) -> TracedModule:
     """Compile a module for inputs of these shapes (...); without a device, on the CPU for one that is elsewhere.
 
     Its parameters stay apart from the NEFF, so that they are copied to the device once and not with every call.
@@ -100,7 +100,9 @@ def trace(
             cpu_backend=not device,
         )  # fmt: skip
         _compilations += 1
-        return Traced(traced, (*_hlo(Path(scratch), steps), _called(flags, weights, device), _neff(Path(scratch))))
+        return TracedModule(
+            traced, (*_hlo(Path(scratch), steps), _called(flags, weights, device), _neff(Path(scratch)))
+        )
 
 
 def place(traced: Any, weights: Mapping[str, torch.Tensor]) -> None:

@@ -21,7 +21,7 @@ from oneblock.compilers.triton.machine_code import disassembled
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltKernel:
     """A kernel's stages by name (ttir, ttgir, llir, and ptx or amdgcn), and what one block of it needs."""
 
     name: str
@@ -60,7 +60,7 @@ class Built:
         return occupancy(self.of.multiprocessor, self.num_warps, self.registers, self.shared_bytes)
 
 
-def disassemble(kernels: Iterable[Built]) -> None:
+def disassemble(kernels: Iterable[BuiltKernel]) -> None:
     """Have the machine code of each at hand, made for as many at once as there are cores."""
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(_disassembled, {built.binary for built in kernels if built.binary is not None}))

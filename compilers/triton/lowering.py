@@ -33,7 +33,7 @@ from oneblock.compilers.dialects import amdgcn, sass
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.triton import machine_code as triton_code
 from oneblock.compilers.triton import text as _triton_text
-from oneblock.compilers.triton.built import Built, cores
+from oneblock.compilers.triton.built import BuiltKernel, cores
 
 _TENSOR_MEMORY_COLUMNS = 512  # of a multiprocessor of sm_100: PTX ISA, "Tensor Memory"
 STAGES = {
@@ -105,7 +105,7 @@ def specialised(
     return Source(ast, {"enable_fp_fusion": True, **options}, gpu)
 
 
-def build(source: Source) -> Built:
+def build(source: Source) -> BuiltKernel:
     """Compile to machine code; CannotBuild has the compiler's reason, or that which a launch would give.
 
     What was read of the machine code is kept in Triton's own cache beside it.
@@ -115,17 +115,17 @@ def build(source: Source) -> Built:
     if path is None:
         path = kept.put(json.dumps(_compile(source)), "oneblock.json", binary=False)
     _built.append(source.ast.name)
-    return Built(of=source.of, **json.loads(Path(path).read_text()))
+    return BuiltKernel(of=source.of, **json.loads(Path(path).read_text()))
 
 
-def build_all(sources: Iterable[Source]) -> dict[str, Built | CannotBuild]:
+def build_all(sources: Iterable[Source]) -> dict[str, BuiltKernel | CannotBuild]:
     """Each distinct one by its key, as many at once as there are cores; CannotBuild in the place of what cannot."""
     distinct = {source.key: source for source in sources}
     with ThreadPoolExecutor(cores()) as pool:
         return dict(zip(distinct, pool.map(_try, distinct.values()), strict=True))
 
 
-def _try(source: Source) -> Built | CannotBuild:
+def _try(source: Source) -> BuiltKernel | CannotBuild:
     try:
         return build(source)
     except CannotBuild as error:
@@ -152,7 +152,7 @@ def _compile(source: Source) -> dict[str, Any]:
         raise CannotBuild(f"{source.ast.name} for {source.of.architecture}: {_reason(error)}") from error
 
 
-def artifacts(kernels: Mapping[str, Built], detail: Detail) -> list[Artifact]:
+def artifacts(kernels: Mapping[str, BuiltKernel], detail: Detail) -> list[Artifact]:
     """The texts of kernels by label, one stage of all after another; in brief, what the assembler is given alone."""
     return [
         Artifact(stage, f"{name}:{label}", text)
@@ -163,7 +163,7 @@ def artifacts(kernels: Mapping[str, Built], detail: Detail) -> list[Artifact]:
     ]
 
 
-def facts(built: Built, name: str, step: str | None, kind: str, grid: tuple[int, ...] | None) -> GpuKernel:
+def facts(built: BuiltKernel, name: str, step: str | None, kind: str, grid: tuple[int, ...] | None) -> GpuKernel:
     """What the machine code says of one launch."""
     return GpuKernel(
         name=name,

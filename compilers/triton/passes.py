@@ -15,8 +15,8 @@ from typing import Any
 
 from triton._C import libtriton
 
-from oneblock.compilers.api.passes import CannotRun, Made, Numbering, beside, environment, reason, replaced
-from oneblock.compilers.triton.built import Built
+from oneblock.compilers.api.passes import CannotRun, Numbering, PassTrial, beside, environment, reason, replaced
+from oneblock.compilers.triton.built import BuiltKernel
 from oneblock.compilers.triton.lowering import CannotBuild, Source, build
 
 _PREFIX = "add_"
@@ -42,9 +42,9 @@ class TritonPasses:
         self.make(())
         self.names = tuple(self.added)
 
-    def make(self, off: Sequence[str]) -> Made:
+    def make(self, off: Sequence[str]) -> PassTrial:
         """Every kernel built anew, in an empty cache."""
-        built: list[Built] = []
+        built: list[BuiltKernel] = []
         for source in self.sources:
             added: list[str] = []
             watching = _left_out(set(off), added, self.later)
@@ -57,7 +57,7 @@ class TritonPasses:
             except Exception as error:  # a pass that expects another before it
                 raise CannotRun(reason(error)) from error
             self.added = max(self.added, added, key=len)
-        return Made(None, _counts(built), lambda _: "".join(map(_text, built)))
+        return PassTrial(None, _counts(built), lambda _: "".join(map(_text, built)))
 
     def by_hand(self, off: Sequence[str]) -> str:
         """A line for the start of a script; Triton has no flag for it, and one function adds every pass of a name."""
@@ -76,7 +76,7 @@ def _function(name: str) -> str:
     return name.partition("#")[0]
 
 
-def _counts(built: Sequence[Built]) -> dict[str, float]:
+def _counts(built: Sequence[BuiltKernel]) -> dict[str, float]:
     found = dict.fromkeys(TritonPasses.counts, 0.0)
     for one in built:
         text = _text(one)
@@ -92,7 +92,7 @@ def _counts(built: Sequence[Built]) -> dict[str, float]:
     return found
 
 
-def _text(built: Built) -> str:
+def _text(built: BuiltKernel) -> str:
     return built.texts["ttgir"]
 
 

@@ -52,7 +52,7 @@ def cuda_here() -> tuple[Any, str, str] | None:
 
 
 @dataclass(frozen=True)
-class Fused:
+class FusedModule:
     """A traced module, and what it comes to when each call is of one kernel."""
 
     traced: tvm.IRModule
@@ -68,7 +68,7 @@ class Fused:
             return list(ms.relax_integration.extract_tasks(self.module, self.target))
 
 
-def fuse(traced: tvm.IRModule, target: tvm.target.Target, steps: Sequence[str]) -> Fused:
+def fuse(traced: tvm.IRModule, target: tvm.target.Target, steps: Sequence[str]) -> FusedModule:
     """Lower and fuse; exponentials and hyperbolic tangents become polynomials, which vectorise."""
     with target:
         legal = tvm.transform.Sequential(
@@ -82,10 +82,10 @@ def fuse(traced: tvm.IRModule, target: tvm.target.Target, steps: Sequence[str]) 
         grouped = relax.transform.FuseOps()(legal)
         fused = tvm.transform.Sequential([relax.transform.FuseTIR(), relax.transform.DeadCodeElimination()])(grouped)
     calls = calls_after_fusing(_bodies(legal), _bodies(grouped), steps)
-    return Fused(traced, fused, calls, target, tuple(steps))
+    return FusedModule(traced, fused, calls, target, tuple(steps))
 
 
-def schedule(fused: Fused, tuned: Any | None = None) -> tvm.IRModule:
+def schedule(fused: FusedModule, tuned: Any | None = None) -> tvm.IRModule:
     """The functions as searches had them scheduled; without those as TVM leaves them, on a GPU by its default rules."""
     module = fused.module
     with fused.target:

@@ -29,7 +29,7 @@ _LEAST_S = 0.02  # a sample is at least so long, by repeating
 
 
 @dataclass(frozen=True)
-class Measured:
+class CandidateTimes:
     """What came of a candidate: seconds a call, one a sample; or why there are none."""
 
     seconds: tuple[float, ...] = ()
@@ -44,7 +44,9 @@ class Measurer:
         self.process: subprocess.Popen[bytes] | None = None
         self.deaths = 0  # of processes, one after another
 
-    def measure(self, module: str, arrays: Sequence[Any], target: Mapping[str, Any], best_s: float | None) -> Measured:
+    def measure(
+        self, module: str, arrays: Sequence[Any], target: Mapping[str, Any], best_s: float | None
+    ) -> CandidateTimes:
         """Build a module, given as TVM's JSON, and time it on arrays of (dtype, shape).
 
         One much slower than `best_s` is called once.
@@ -83,7 +85,7 @@ class Measurer:
             raise SearchStopped(f"the process that measures candidates does not start: {''.join(said) or 'no reason'}")
         return self.process
 
-    def _answer(self, process: subprocess.Popen[bytes]) -> Measured:
+    def _answer(self, process: subprocess.Popen[bytes]) -> CandidateTimes:
         assert process.stdout is not None
         began, used_before = monotonic(), cpu_seconds(process.pid)
         with selectors.DefaultSelector() as selector:
@@ -106,12 +108,12 @@ class Measurer:
                 f"the host at {self.rpc} is gone: {answer['host']}; what was measured is kept: start its server, and "
                 f"the same command goes on"
             )
-        return Measured(tuple(answer["seconds"]), answer["error"])
+        return CandidateTimes(tuple(answer["seconds"]), answer["error"])
 
-    def _died(self, how: str) -> Measured:
+    def _died(self, how: str) -> CandidateTimes:
         self.deaths += 1
         if self.deaths < _DEATHS:
-            return Measured(error=how)
+            return CandidateTimes(error=how)
         raise SearchStopped(
             f"of {self.deaths} candidates in a row each {how}: that is hardly theirs; what was measured is kept, and "
             f"the same command goes on"

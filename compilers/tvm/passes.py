@@ -9,7 +9,7 @@ import tvm
 from tvm import relax
 from tvm.ir.instrument import pass_instrument
 
-from oneblock.compilers.api.passes import CannotRun, Made, Numbering, beside, reason
+from oneblock.compilers.api.passes import CannotRun, Numbering, PassTrial, beside, reason
 from oneblock.compilers.tvm.lowering import build, fuse, schedule
 
 _SEQUENTIAL = "sequential"
@@ -40,7 +40,7 @@ class RelaxPasses:
         self.by_name = tuple(watch.by_name)
         self.unfused = self._compile(("FuseOps", "FuseTIR"))[1].kernels()
 
-    def make(self, off: Sequence[str]) -> Made:
+    def make(self, off: Sequence[str]) -> PassTrial:
         """Whatever TVM raises of a module that it does not expect becomes CannotRun."""
         built, watch = self._compile(off)
         try:
@@ -50,7 +50,9 @@ class RelaxPasses:
         except Exception as error:
             raise CannotRun(reason(error)) from error
         counts = {"kernels": kernels, "fusions": self.unfused - kernels}
-        return Made(executable, counts, lambda name: str(watch.after.get(name, watch.whole).script(show_meta=False)))
+        return PassTrial(
+            executable, counts, lambda name: str(watch.after.get(name, watch.whole).script(show_meta=False))
+        )
 
     def by_hand(self, off: Sequence[str]) -> str:
         """What TVM has for it: names alone, of passes in a tvm.transform.Sequential."""
@@ -68,7 +70,7 @@ class RelaxPasses:
                 raise CannotRun(reason(error)) from error
 
 
-class _Told:
+class _PassLog:
     """What the instrument saw: the module after each pass, or where it was skipped; the last of Relax and tensor IR."""
 
     def __init__(self) -> None:
@@ -102,7 +104,7 @@ def _watch(off: set[str]) -> Any:
         """Told by TVM of every pass, and asked whether it should run."""
 
         def __init__(self) -> None:
-            self.told, self.named = _Told(), Numbering()
+            self.told, self.named = _PassLog(), Numbering()
             self.running: list[str | None] = []  # None: a group
             self.called: list[str] = []  # the same, as TVM calls them
 

@@ -20,8 +20,8 @@ from tvm.s_tir import meta_schedule as ms
 
 from oneblock.compilers.api.search import Search, TaskState, Tell, Trial
 from oneblock.compilers.tvm import functions as tir_functions
-from oneblock.compilers.tvm.lowering import Fused
-from oneblock.compilers.tvm.measure import Measured, Measurer
+from oneblock.compilers.tvm.lowering import FusedModule
+from oneblock.compilers.tvm.measure import CandidateTimes, Measurer
 from oneblock.compilers.tvm.store import FAILED_S, Store, StoreError
 
 _FIRST = 4  # candidates of a function's first batch: most functions take next to no time, and need no more
@@ -44,7 +44,7 @@ def _database(store: Store) -> Any:
 class _Task:
     """One function under search."""
 
-    def __init__(self, extracted: Any, fused: Fused, asked: Search) -> None:
+    def __init__(self, extracted: Any, fused: FusedModule, asked: Search) -> None:
         self.name, self.calls, self.module = extracted.task_name, int(extracted.weight), extracted.dispatched[0]
         of = {step for call in fused.calls if call.function == self.name for step in call.steps}
         self.steps = tuple(step for step in fused.steps if step in of)
@@ -90,7 +90,7 @@ def _import_intrinsics() -> None:
         inspect.getmodule = real
 
 
-def search(fused: Fused, asked: Search, store: Store, threads: int, tell: Tell) -> list[TaskState]:
+def search(fused: FusedModule, asked: Search, store: Store, threads: int, tell: Tell) -> list[TaskState]:
     """Search until so many candidates have been measured, those in the store counted; each is kept at once."""
     _import_intrinsics()
     database = _database(store)
@@ -124,7 +124,7 @@ class _Bench:
         self.measurer, self.store, self.database, self.target = measurer, store, database, target
         self.options = {name: _plain(value) for name, value in target.export().items()}
 
-    def measure(self, task: _Task, candidate: Any) -> Measured:
+    def measure(self, task: _Task, candidate: Any) -> CandidateTimes:
         module = candidate.sch.mod
         arrays = [_plain(info.as_json())[1:] for info in candidate.args_info]
         measured = self.measurer.measure(tvm.ir.save_json(module), arrays, self.options, task.best_s)

@@ -14,11 +14,11 @@ from tvm.ir.instrument import pass_instrument
 
 from oneblock.compilers.api.stages import Artifact, Capture, Detail, Lowering, Stage
 from oneblock.compilers.tvm import functions as tir_functions
-from oneblock.compilers.tvm.lowering import Fused, build, fuse, schedule
+from oneblock.compilers.tvm.lowering import FusedModule, build, fuse, schedule
 from oneblock.compilers.tvm.step_comments import with_steps
 
 
-def captured(fused: Fused, scheduled: tvm.IRModule, built: Any, tuned: Any | None = None) -> Capture:
+def captured(fused: FusedModule, scheduled: tvm.IRModule, built: Any, tuned: Any | None = None) -> Capture:
     """The capture of what was built; `tuned` is what it was scheduled by, see `tvm_tuned.Tuned`."""
 
     def capture(detail: Detail) -> Lowering:
@@ -49,7 +49,7 @@ def captured(fused: Fused, scheduled: tvm.IRModule, built: Any, tuned: Any | Non
     return capture
 
 
-def _machine(fused: Fused, library: Any) -> tuple[list[Artifact], tuple[str, ...]]:
+def _machine(fused: FusedModule, library: Any) -> tuple[list[Artifact], tuple[str, ...]]:
     """(a GPU's own code, where LLVM or its maker's compiler writes it here; why there is none)."""
     match fused.target.kind.name:
         case "rocm":
@@ -83,7 +83,7 @@ def _ptx(source: str, target: tvm.target.Target) -> tuple[list[Artifact], tuple[
     return [Artifact(Stage.MACHINE, "ptx", bytes(ptx).decode())], ()
 
 
-def _traces(fused: Fused, tuned: Any) -> str:
+def _traces(fused: FusedModule, tuned: Any) -> str:
     """For each task the steps of its schedule, as TVM's own Python would make them."""
     parts = []
     for task in fused.tasks:
@@ -94,7 +94,7 @@ def _traces(fused: Fused, tuned: Any) -> str:
     return "\n".join(parts)
 
 
-def _passes(fused: Fused, tuned: Any | None) -> list[Artifact]:
+def _passes(fused: FusedModule, tuned: Any | None) -> list[Artifact]:
     """A table of all passes with their times, then the module after each that changed it. Builds once more."""
     rows = ["ms       changed  pass  (a time holds those of the passes within)"]
     kept: list[Artifact] = []

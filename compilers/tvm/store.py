@@ -88,7 +88,7 @@ def fingerprint() -> str:
 
 
 @dataclass
-class Kept:
+class MeasuredSchedules:
     """Functions and the schedules that were measured of them, as TVM writes both: [hash, module]; [number, record]."""
 
     folder: Path
@@ -97,28 +97,28 @@ class Kept:
     records: list[Any]
 
 
-def shipped(about: About) -> list[Kept]:
+def shipped(about: About) -> list[MeasuredSchedules]:
     """What comes with oneblock for a toolchain and the same kind of target: of each function the fastest."""
     found = []
     for path in sorted(SHIPPED.glob(f"{about.toolchain}-{about.target.partition('-')[0]}-*.json.gz")):
         raw = json.loads(gzip.decompress(path.read_bytes()))
-        found.append(Kept(path, About(**raw["about"]), raw["workloads"], raw["records"]))
+        found.append(MeasuredSchedules(path, About(**raw["about"]), raw["workloads"], raw["records"]))
     return found
 
 
-def fastest(kept: Iterable[Kept], key: str) -> tuple[Kept, Any] | None:
+def fastest(kept: Iterable[MeasuredSchedules], key: str) -> tuple[MeasuredSchedules, Any] | None:
     """(where it is from, the record) of the function with that hash that has the least sample; None if none has one."""
     rows = [(min(row[1]), one, row) for one in kept for i, row in one.records if one.workloads[i][0] == key]
     best = min(rows, key=lambda row: row[0], default=None)
     return best[1:] if best is not None and best[0] < FAILED_S / 2 else None
 
 
-def own(about: About) -> list[Kept]:
+def own(about: About) -> list[MeasuredSchedules]:
     """What searches on this machine kept for a toolchain and target; StoreError of a folder that is damaged."""
     return [Store(folder, about, write=False) for folder in folders(root(), about)]
 
 
-class Store(Kept):
+class Store(MeasuredSchedules):
     """One folder, opened by the one process that may write to it; reading needs no lock."""
 
     def __init__(self, folder: Path, about: About, *, write: bool) -> None:

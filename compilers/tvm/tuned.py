@@ -11,12 +11,12 @@ from tvm.s_tir import meta_schedule as ms
 
 from oneblock.compilers.tvm import pins as _tvm_pins
 from oneblock.compilers.tvm import store as _tuned_store
-from oneblock.compilers.tvm.lowering import Fused
+from oneblock.compilers.tvm.lowering import FusedModule
 from oneblock.compilers.tvm.store import About
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedSchedules:
     """A database of one schedule a function, and where they are from."""
 
     database: Any
@@ -25,14 +25,14 @@ class Tuned:
     caveats: tuple[str, ...]  # what of it was found for another machine
 
 
-def about(fused: Fused, machine: str) -> About:
+def about(fused: FusedModule, machine: str) -> About:
     """What a search for this program's target is of."""
     options = fused.target.export()
     parts = [str(options["kind"]), str(options.get("mcpu") or options.get("arch") or "any")]
     return About(_tvm_pins.toolchain(), "-".join([*parts, str(options.get("num-cores", 1))]), machine)
 
 
-def find(fused: Fused, about: About) -> Tuned:
+def find(fused: FusedModule, about: About) -> TunedSchedules:
     """For each function the fastest of this target's own, and only then of what comes along for others of its kind.
 
     Seconds of two machines are not compared.
@@ -64,10 +64,10 @@ def find(fused: Fused, about: About) -> Tuned:
         f"{one.machine}, and this is {about.target} on {about.machine}"
         for one in sorted(foreign, key=str)
     )
-    return Tuned(database, origins, tuple(missing), caveats)
+    return TunedSchedules(database, origins, tuple(missing), caveats)
 
 
-def spent_s(fused: Fused, about: About) -> dict[str, float]:
+def spent_s(fused: FusedModule, about: About) -> dict[str, float]:
     """The seconds of all searches here, by function."""
     stores = [store for store in _tuned_store.own(about) if isinstance(store, _tuned_store.Store)]
     keys = {task.task_name: str(tvm_ffi.structural_hash(task.dispatched[0])) for task in fused.tasks}

@@ -25,7 +25,7 @@ _KEPT = 3  # kernels whose bundles are kept unless all is asked for: each is a m
 
 
 @dataclass(frozen=True)
-class Dumped:
+class XlaDump:
     """What came of it; `why` says why there are no cycles."""
 
     passes: tuple[Artifact, ...] = ()
@@ -36,19 +36,19 @@ class Dumped:
     caveats: tuple[str, ...] = ()
 
 
-def dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> Dumped:
+def dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> XlaDump:
     """Bundles, slot use and simulated cycles from libtpu, and with `everything` each pass; without room, the reason."""
     try:
         return _dump_tpu(stablehlo, topology, counts, everything=everything)
     except OSError as error:
-        return Dumped(why=_no_room(error), caveats=(f"no bundles: {_no_room(error)}",))
+        return XlaDump(why=_no_room(error), caveats=(f"no bundles: {_no_room(error)}",))
 
 
 def _no_room(error: OSError) -> str:
     return f"the folder for dumps, in {tempfile.gettempdir()}, cannot be used: {error.strerror}; set TMPDIR to another"
 
 
-def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> Dumped:
+def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> XlaDump:
     target = ("tpu", topology.chip.architecture, "x".join(map(str, topology.shape)))
     with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
         hlo, llo = Path(scratch, "hlo"), Path(scratch, "llo")
@@ -65,33 +65,35 @@ def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything:
         kernels = _llo.kernels(llo, counts.step_of, simulated, counts.cycles_of)
         names = None if everything else [kernel.name for kernel in kernels[:_KEPT]]
         machine = tuple(Artifact(Stage.MACHINE, title, text) for title, text in _llo.texts(llo, names))
-        return Dumped(tuple(_passes(hlo)), machine, kernels, _cycles(simulated, counts), why, caveats)
+        return XlaDump(tuple(_passes(hlo)), machine, kernels, _cycles(simulated, counts), why, caveats)
 
 
-def dump_cpu(stablehlo: str, *, everything: bool) -> Dumped:
+def dump_cpu(stablehlo: str, *, everything: bool) -> XlaDump:
     """LLVM IR and assembly of each kernel from XLA:CPU, and with `everything` each pass; without room, the reason."""
     try:
         return _dump_cpu(stablehlo, everything=everything)
     except OSError as error:
-        return Dumped(caveats=(f"no LLVM IR: {_no_room(error)}",))
+        return XlaDump(caveats=(f"no LLVM IR: {_no_room(error)}",))
 
 
-def _dump_cpu(stablehlo: str, *, everything: bool) -> Dumped:
+def _dump_cpu(stablehlo: str, *, everything: bool) -> XlaDump:
     with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
         hlo = Path(scratch, "hlo")
         passes = _pass_flags(hlo) if everything else {"xla_dump_to": str(hlo)}
         ended = _child(stablehlo, ("cpu",), hlo, Path(scratch, "llo"), passes | {"xla_dump_emitter_re": ".*"}, {})
         if ended:
-            return Dumped(caveats=(f"no LLVM IR: the compiler that dumps it ended: {ended}",))
+            return XlaDump(caveats=(f"no LLVM IR: the compiler that dumps it ended: {ended}",))
         kernels = [
             Artifact(Stage.KERNEL, f"llvm:{_kernel(path)}", path.read_text(encoding="utf-8"))
             for path in sorted(hlo.glob("*.ir-with-opt.ll"))
         ]
         objects, objdump = sorted(hlo.glob("*.obj-file.*.o")), shutil.which("objdump")
         if objects and objdump is None:
-            return Dumped(tuple(_passes(hlo)), tuple(kernels), caveats=("no assembly: objdump (binutils) is not here",))
+            return XlaDump(
+                tuple(_passes(hlo)), tuple(kernels), caveats=("no assembly: objdump (binutils) is not here",)
+            )
         machine = [Artifact(Stage.MACHINE, f"asm:{_kernel(path)}", _disassemble(path)) for path in objects]
-        return Dumped(tuple(_passes(hlo)), (*kernels, *machine))
+        return XlaDump(tuple(_passes(hlo)), (*kernels, *machine))
 
 
 def _disassemble(path: Path) -> str:
@@ -123,7 +125,7 @@ def _child(
     return run_module(words, compile_only_environment(libtpu, xla))
 
 
-def _cycles(simulated: dict[str, _llo.Simulated], counts: Counts) -> float | None:
+def _cycles(simulated: dict[str, _llo.SimulatedOperation], counts: Counts) -> float | None:
     """The cycles of all operations one after the other, each as often as it runs; None if that is unknown."""
     if not simulated or None in counts.trips_of.values():
         return None

@@ -11,7 +11,7 @@ import numpy as np
 from jax._src.lib import _jax, xla_client
 from jaxlib import _hlo as jaxlib_hlo
 
-from oneblock.compilers.api.export import Exported
+from oneblock.compilers.api.export import ExportedModule
 from oneblock.compilers.hlo import parser as _hlo
 from oneblock.compilers.hlo.proto import HloProtoError, rewritten
 from oneblock.compilers.xla import lowering as xla
@@ -20,7 +20,7 @@ from oneblock.compilers.xla import lowering as xla
 _WIDE = ("s64", "u64", "f64", "c128")
 
 
-def export(program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]]) -> Exported:
+def export(program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]]) -> ExportedModule:
     """A function of named arrays as a module for arrays of these (shape, dtype); HloProtoError says what it is not.
 
     It says nothing of where arrays lie and nothing of a product's precision: that is for the options of the compiler
@@ -35,7 +35,7 @@ def export(program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ..
     computations = _hlo.parse(printed).computations
     opcodes = Counter(instruction.opcode for each in computations.values() for instruction in each.instructions)
     outputs = tuple(sorted(lowered.out_info))
-    return Exported(encoded, printed, tuple(sorted(shapes)), outputs, len(computations), dict(opcodes))
+    return ExportedModule(encoded, printed, tuple(sorted(shapes)), outputs, len(computations), dict(opcodes))
 
 
 def text(encoded: bytes) -> str:

@@ -30,7 +30,7 @@ _STAGES = re.compile(r"^// -----// IR Dump Before (\w+).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class GpuDumped:
+class XlaGpuDump:
     """What came of it; empty but for a caveat where the child ended badly."""
 
     passes: tuple[Artifact, ...] = ()
@@ -40,7 +40,7 @@ class GpuDumped:
     caveats: tuple[str, ...] = ()
 
 
-def dump(stablehlo: str, target: str, steps: Sequence[str], *, everything: bool) -> GpuDumped:
+def dump(stablehlo: str, target: str, steps: Sequence[str], *, everything: bool) -> XlaGpuDump:
     """Compile StableHLO for a target such as "cuda:sm_90:h200", and read what is left behind.
 
     With `everything` also the module after each pass, and of each Triton kernel what XLA hands to Triton: that takes a
@@ -58,7 +58,7 @@ def dump(stablehlo: str, target: str, steps: Sequence[str], *, everything: bool)
         if not ended and not list(folder.glob(f"*{_FINAL}")):
             ended = f"it left no dump in {folder.parent.parent}: is that full, or read-only?"
         if ended:
-            return GpuDumped(caveats=(f"no PTX: the compiler that dumps it ended: {ended}",))
+            return XlaGpuDump(caveats=(f"no PTX: the compiler that dumps it ended: {ended}",))
         found = _read(folder, steps)
         if unmodelled:
             why = f"XLA's cost models ended the compiler: {unmodelled}"
@@ -75,7 +75,7 @@ def _child(stablehlo: str, target: str, scratch: Path, flags: dict[str, str]) ->
     return run_module(["oneblock.compilers.xla.gpu", str(program), target], environment)
 
 
-def _read(folder: Path, steps: Sequence[str]) -> GpuDumped:
+def _read(folder: Path, steps: Sequence[str]) -> XlaGpuDump:
     (final,) = folder.glob(f"*{_FINAL}")
     prefix = final.name.split(".sm_")[0]  # module_0001.jit_block: pieces of it are modules too
     module = _hlo.parse(final.read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def _read(folder: Path, steps: Sequence[str]) -> GpuDumped:
         *(Artifact(Stage.MACHINE, f"ptx:{name}", ptx[name]) for name in entries),
     )
     estimate = _gpu_facts.estimate("xla-triton", module, "the kernels with the tiles that XLA starts from")
-    return GpuDumped(tuple(_passes(folder, prefix)), machine, kernels, estimate)
+    return XlaGpuDump(tuple(_passes(folder, prefix)), machine, kernels, estimate)
 
 
 def _all(folder: Path, pattern: str) -> list[str]:

@@ -70,7 +70,7 @@ def placeholder(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     return x
 
 
-class Recorded:
+class LazyProgram:
     """A program recorded once: a graph of lazy operations from named tensors to named tensors."""
 
     def __init__(self, program: Callable[[Any], Mapping[str, torch.Tensor]], args: Mapping[str, torch.Tensor]) -> None:

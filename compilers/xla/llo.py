@@ -15,7 +15,7 @@ _PROFILE = "_static_llo_profile.textproto"
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulatedOperation:
     """One operation of the static simulation; it stands for `equivalents` alike."""
 
     cycles: int
@@ -35,7 +35,10 @@ def flags(folder: Path, *, everything: bool, simulate: bool) -> dict[str, str]:
 
 
 def kernels(
-    folder: Path, step_of: Mapping[str, str | None], simulated: Mapping[str, Simulated], estimated: Mapping[str, int]
+    folder: Path,
+    step_of: Mapping[str, str | None],
+    simulated: Mapping[str, SimulatedOperation],
+    estimated: Mapping[str, int],
 ) -> tuple[TpuKernel, ...]:
     """The kernels that were dumped, those of most bundles first."""
     found = []
@@ -70,14 +73,16 @@ def slot_use(text: str) -> tuple[int, dict[str, float]]:
     return len(rows), {unit: n / of for unit, n, of in zip(units, used, slots, strict=True)}
 
 
-def simulation(folder: Path) -> dict[str, Simulated]:
+def simulation(folder: Path) -> dict[str, SimulatedOperation]:
     """The simulated cycles by operation; empty where the simulation did not run."""
-    found: dict[str, Simulated] = {}
+    found: dict[str, SimulatedOperation] = {}
     for path in sorted(folder.glob(f"*{_PROFILE}")):
         for entry in path.read_text(encoding="utf-8").split("hlo_op_estimate {")[1:]:
             fields = dict(line.strip().split(": ", 1) for line in entry.splitlines() if ": " in line)
             name = fields["hlo_op_name"].strip('"')
-            found[name] = Simulated(int(fields["estimated_cycles"]), int(fields.get("num_equivalent_hlos", "1")))
+            found[name] = SimulatedOperation(
+                int(fields["estimated_cycles"]), int(fields.get("num_equivalent_hlos", "1"))
+            )
     return found
 
 

@@ -140,7 +140,7 @@ def compile_and_capture(
     def capture(detail: Detail) -> Lowering:
         text = compiled.as_text() or ""
         on_cpu = next(iter(jax.tree.leaves(compiled.input_shardings)[0].device_set)).platform == "cpu"
-        dumped = _dump_job.Dumped()
+        dumped = _dump_job.XlaDump()
         if on_cpu and detail is not Detail.BRIEF:
             dumped = _dump_job.dump_cpu(before[0].text, everything=detail is Detail.ALL)
         final = Artifact(Stage.OPTIMIZED, "hlo", text)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from oneblock.compilers.api.passes import CannotRun, Made, reason
+from oneblock.compilers.api.passes import CannotRun, PassTrial, reason
 from oneblock.compilers.dialects import normalised
 from oneblock.compilers.hlo import counts as _hlo_facts
 from oneblock.compilers.hlo import parser as _hlo
@@ -31,7 +31,7 @@ class XlaPasses:
         self.lowered, self.executable, self.steps = lowered, executable, steps
         self.names = _changing(lowered)
 
-    def make(self, off: Sequence[str]) -> Made:
+    def make(self, off: Sequence[str]) -> PassTrial:
         """XLA's own refusals become CannotRun, and so does a module that cannot be read."""
         try:
             compiled = compile_without(self.lowered, off)
@@ -40,7 +40,7 @@ class XlaPasses:
         except Exception as error:  # of XLA, or of the parser: without a pass it may print what that does not know
             raise CannotRun(reason(error)) from error
         numbers = {"fusions": sum(counts.fusions.values()), "operations": sum(counts.operations.values())}
-        return Made(self.executable(compiled), numbers, lambda _: normalised("hlo", text))
+        return PassTrial(self.executable(compiled), numbers, lambda _: normalised("hlo", text))
 
     def by_hand(self, off: Sequence[str]) -> str:
         """The flag that XLA reads from the environment."""

@@ -101,9 +101,9 @@ class _Program:
 
         return capture
 
-    def _dump(self, counts: _hlo_facts.Counts, topology: Topology, detail: Detail) -> _dump_job.Dumped:
+    def _dump(self, counts: _hlo_facts.Counts, topology: Topology, detail: Detail) -> _dump_job.XlaDump:
         if detail is Detail.BRIEF:
-            return _dump_job.Dumped(why="not simulated: that takes --stages default")
+            return _dump_job.XlaDump(why="not simulated: that takes --stages default")
         if self.stablehlo is None:
-            return _dump_job.Dumped(why="not simulated: the simulation is of one device")
+            return _dump_job.XlaDump(why="not simulated: the simulation is of one device")
         return _dump_job.dump_tpu(self.stablehlo, topology, counts, everything=detail is Detail.ALL)

@@ -20,7 +20,7 @@ from oneblock.backends._torch.gpu_clock import BlockedClock, StreamNotHeldError
 from oneblock.backends._torch.gpu_crosschecks import by_graph, by_profiler
 from oneblock.backends._torch.gpu_sensors import Nvml, counted
 from oneblock.backends.api.backend import DeviceClock
-from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Energy, TimerReading, Witness
+from oneblock.backends.api.evidence import DeviceEvidence, DeviceState, Energy, Telemetry, TimerReading
 from oneblock.backends.api.target import Target
 from oneblock.backends.reference import BACKEND as REFERENCE
 from oneblock.bench.cells.cell import Cell
@@ -33,7 +33,7 @@ from oneblock.bench.records.record import SCHEMA, Launch
 from oneblock.bench.records.store import read_record, to_json
 from oneblock.bench.records.texts import StoreError
 from oneblock.bench.worker.examiner import Examiner
-from oneblock.bench.worker.timing import Asked, time_launch
+from oneblock.bench.worker.timing import TimingRequest, time_launch
 from oneblock.bench.worker.trial import Trial
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
@@ -401,7 +401,7 @@ def on_fake(cuda: FakeCuda, nvml: Callable[..., Nvml], monkeypatch: pytest.Monke
 
 def test_cold_calls_follow_a_flush_and_warm_ones_do_not(on_fake: Any, cuda: FakeCuda) -> None:
     assert isinstance(on_fake, DeviceClock)
-    assert isinstance(on_fake, Witness)
+    assert isinstance(on_fake, Telemetry)
     assert on_fake.timer == "cuda_event/blocked, perf_counter+cuda_synchronize"
     assert on_fake.device_seconds({}, 3, 2**28) == pytest.approx([5 * KERNEL_S] * 3)
     assert [name for name, _, _ in cuda.trace].count("memset") == 3
@@ -485,7 +485,7 @@ def test_a_launch_asks_for_what_its_tier_wants(
     weights = make_weights(workload, cell.case, cell.dtype, 0)
     compiled = REFERENCE.compile(workload, cell.case, {}, "plain", Target("cpu"))
     told, examiner = Told(compiled.executable), Examiner(least=1)
-    asked = Asked(cell, replace(SMOKE, energy_window_s=window_s), 0, True, 2**20, None)
+    asked = TimingRequest(cell, replace(SMOKE, energy_window_s=window_s), 0, True, 2**20, None)
     trial = Trial(
         told,
         weights,

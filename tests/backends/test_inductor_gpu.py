@@ -19,7 +19,7 @@ from oneblock.compilers.chips import load
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.dtypes import DTYPES
 from tests.conftest import REQUIRED
@@ -173,12 +173,12 @@ def answer(backend: Backend, c: Case, dtype: str, ops_set: str) -> tuple[Any, An
     """(the executable, whether an executable's answer to the first inputs passes the check)"""
     workload = workloads.load(c.workload)
     weights, inputs = make_weights(workload, c, dtype, 0), make_inputs(workload, c, dtype, 1)
-    golden = make_golden(workload, c, dtype, weights, 1, 2)
+    expected = make_reference(workload, c, dtype, weights, 1, 2)
     executable = backend.compile(workload, c, {**weights, **inputs}, ops_set, Target("cpu")).executable
     assert executable is not None
 
     def passes(one: Any) -> bool:
-        return golden.check(one.get(one.call(one.put({**weights, **inputs}))), 0).passed
+        return expected.check(one.get(one.call(one.put({**weights, **inputs}))), 0).passed
 
     return executable, passes
 
@@ -288,7 +288,7 @@ def test_the_cpus_inductor_works_afterwards(backend: Backend) -> None:
     executable = made.executable
     assert executable is not None
     out = executable.get(executable.call(executable.put({**weights, **inputs})))
-    assert make_golden(workload, c, "float32", weights, 1, 2).check(out, 0).passed
+    assert make_reference(workload, c, "float32", weights, 1, 2).check(out, 0).passed
 
 
 # ---------------------------------------------------------------- on a device

@@ -25,7 +25,7 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import driver
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.numpy_ops import NumpyOps
@@ -151,9 +151,9 @@ def test_one_head_group_of_a_real_model_passes_the_check(preset: str, dtype: str
     one = real.with_overrides({"heads": str(group), "kv_heads": "1"})
     c, workload = Case("attention", one, Phase.PREFILL, 1, 128, 128), workloads.load("attention")
     weights, inputs = make_weights(workload, c, dtype, 0), make_inputs(workload, c, dtype, 1)
-    golden = make_golden(workload, c, dtype, weights, 1, 2)
+    expected = make_reference(workload, c, dtype, weights, 1, 2)
     executable = compiled(c, dtype, target).executable
-    verdict = golden.check(executable.get(executable.call(executable.put({**weights, **inputs}))), 0)
+    verdict = expected.check(executable.get(executable.call(executable.put({**weights, **inputs}))), 0)
     assert verdict.passed, verdict.why
 
 
@@ -161,11 +161,11 @@ def answer_of(executable: Executable, c: Case, replaced: dict[str, Any]) -> Any:
     """The verdict on a block whose kernels were replaced by others."""
     workload = workloads.load(c.workload)
     weights, inputs = make_weights(workload, c, "float32", 0), make_inputs(workload, c, "float32", 1)
-    golden = make_golden(workload, c, "float32", weights, 1, 2)
+    expected = make_reference(workload, c, "float32", weights, 1, 2)
     with pytest.MonkeyPatch.context() as patch:
         for name, kernel in replaced.items():
             patch.setattr(ops, name, kernel)
-        return golden.check(executable.get(executable.call(executable.put({**weights, **inputs}))), 0)
+        return expected.check(executable.get(executable.call(executable.put({**weights, **inputs}))), 0)
 
 
 @pytest.mark.parametrize(

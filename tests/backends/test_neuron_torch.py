@@ -24,7 +24,7 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.neuron import driver, pins
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.answers.verdict import Check
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
@@ -308,7 +308,7 @@ def verdict(c: Case, dtype: str, ops_set: str) -> Check:
         out = executable.call({**placed, **executable.put(make_inputs(workload, c, dtype, 1 + i))})
         executable.wait(out)
     assert BACKEND.compilations() == before
-    return make_golden(workload, c, dtype, weights, 1, 2).check(executable.get(out), 1)
+    return make_reference(workload, c, dtype, weights, 1, 2).check(executable.get(out), 1)
 
 
 @pytest.mark.usefixtures("torch")

@@ -22,7 +22,7 @@ from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import Config
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
@@ -125,16 +125,16 @@ def test_torchaxs_own_layer_norm_is_wrong_and_so_it_is_not_used() -> None:
 
     workload, c = workloads.load("norm"), case("norm", TINY_GPT2)
     weights, inputs = make_weights(workload, c, "bfloat16", 0), make_inputs(workload, c, "bfloat16", 1)
-    golden = make_golden(workload, c, "bfloat16", weights, 1, 2)
+    expected = make_reference(workload, c, "bfloat16", weights, 1, 2)
 
     def answer() -> Any:
         made = backend.compile(workload, c, {**weights, **inputs}, "native", Target("cpu")).executable
         return made.get(made.call(made.put({**weights, **inputs})))
 
-    assert golden.check(answer(), 0).passed
+    assert expected.check(answer(), 0).passed
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_functions.TorchaxNativeOps, "layer_norm", torch_functions.TorchNativeOps.layer_norm)
-        assert not golden.check(answer(), 0).passed
+        assert not expected.check(answer(), 0).passed
 
 
 def test_torchxla_sums_a_float16_product_in_float16_and_so_declares_no_float16() -> None:
@@ -148,7 +148,7 @@ def test_torchxla_sums_a_float16_product_in_float16_and_so_declares_no_float16()
     a, b = (torch.randn(shape, generator=generator).half() for shape in ((16, 768), (768, 768)))
     exact = a.double() @ b.double()
     args = {"a": a.to(torchxla.DEVICE), "b": b.to(torchxla.DEVICE)}
-    y = torchxla.Recorded(lambda given: {"y": given["a"] @ given["b"]}, args).compile()(args)["y"].cpu()
+    y = torchxla.LazyProgram(lambda given: {"y": given["a"] @ given["b"]}, args).compile()(args)["y"].cpu()
     assert (y - exact).square().mean() > 100 * (exact.half() - exact).square().mean(), "mended: declare float16"
 
 

@@ -21,7 +21,7 @@ from oneblock import workloads  # noqa: E402
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch  # noqa: E402
 from oneblock.backends._triton import ops as triton_ops  # noqa: E402
 from oneblock.backends._triton import programs  # noqa: E402
-from oneblock.backends._triton.runners import Interpreted  # noqa: E402
+from oneblock.backends._triton.runners import InterpreterRunner  # noqa: E402
 from oneblock.backends.api.backend import Unavailable, Unsupported  # noqa: E402
 from oneblock.backends.api.target import Target  # noqa: E402
 from oneblock.backends.kernels.triton import decode_attention, flash_attention, linear_kernels, linear_tile, swiglu  # noqa: E402
@@ -30,13 +30,13 @@ from oneblock.backends.kernels.triton.launch import KernelCall  # noqa: E402
 from oneblock.compilers.triton import interpreter as triton_interpreter  # noqa: E402
 from oneblock.compilers.triton.interpreter_numerics import OutOfBounds  # noqa: E402
 from oneblock.workloads.answers.arrays import make_inputs, make_weights  # noqa: E402
-from oneblock.workloads.answers.reference import make_golden  # noqa: E402
+from oneblock.workloads.answers.reference import make_reference  # noqa: E402
 from oneblock.workloads.ops.numpy_ops import NumpyOps  # noqa: E402
 from tests.helpers.arrays import DTYPES, TOLERANCE, attention64, draw, qkv, worst  # noqa: E402
 from tests.helpers.cases import case  # noqa: E402
 
 
-class Way(Interpreted):
+class Way(InterpreterRunner):
     """Carries out each launch in the n-th of all its ways, alternatives and configurations; `ways` says how many."""
 
     def __init__(self, n: int, sms: int, *, cores: bool = True) -> None:
@@ -166,7 +166,7 @@ def test_attention_is_right_to_its_first_and_last_row(shape: tuple[int, ...], dt
 
 def test_a_thousand_positions_of_96_are_right() -> None:
     arrays = qkv(1, 1000, 1000, 1, 1, 96, "bfloat16")
-    got = triton_ops.TritonOps(Interpreted()).attention(*map(_to_torch, arrays))
+    got = triton_ops.TritonOps(InterpreterRunner()).attention(*map(_to_torch, arrays))
     assert worst(_to_numpy(got), attention64(*arrays)) < TOLERANCE["bfloat16"]
 
 
@@ -211,7 +211,7 @@ def question(module: Any, function: str, dtype: str) -> tuple[list[Any], np.ndar
     """(q, k and v, the answer to them), which the kernel as it is finds."""
     arrays = qkv(1, 1, 300, 4, 2, 24, dtype) if module is decode_attention else qkv(1, 70, 101, 4, 2, 24, dtype)
     given, want = [_to_torch(array) for array in arrays], attention64(*arrays)
-    assert worst(_to_numpy(getattr(module, function)(Interpreted(), *given)), want) < TOLERANCE[dtype]
+    assert worst(_to_numpy(getattr(module, function)(InterpreterRunner(), *given)), want) < TOLERANCE[dtype]
     return given, want
 
 
@@ -223,7 +223,7 @@ def test_wrong_attention_is_rejected(
     given, want = question(module, function, dtype)
     wrong = triton_here.altered(module, tmp_path, [change])
     try:
-        got = getattr(wrong, function)(Interpreted(), *given)
+        got = getattr(wrong, function)(InterpreterRunner(), *given)
     except OutOfBounds:
         return
     assert worst(_to_numpy(got), want) > 2 * TOLERANCE[dtype]
@@ -242,7 +242,7 @@ WRONG_PROJECTION = {
 
 def projected(given: list[Any], want: np.ndarray) -> float:
     """How far a projection with all that may follow it is off."""
-    return worst(_to_numpy(linear_module.linear(Interpreted(), *given, "gelu")), want)
+    return worst(_to_numpy(linear_module.linear(InterpreterRunner(), *given, "gelu")), want)
 
 
 @cache
@@ -274,7 +274,7 @@ def test_an_unmasked_tail_reads_outside(tmp_path: Path) -> None:
     wrong = triton_here.altered(swiglu, tmp_path, [("inside = at < n", "inside = at >= 0")])
     x = _to_torch(draw(0, (1001,)))
     with pytest.raises(OutOfBounds):
-        wrong.swiglu(Interpreted(), x, x)
+        wrong.swiglu(InterpreterRunner(), x, x)
 
 
 @pytest.mark.parametrize("mistake", ["writes nothing", "returns an earlier result"])
@@ -283,13 +283,13 @@ def test_a_program_whose_kernel_does_not_do_its_work_is_rejected(mistake: str, m
     workload = workloads.load("block")
     weights = make_weights(workload, c, "float32", 0)
     inputs = [make_inputs(workload, c, "float32", 1 + i) for i in range(2)]
-    golden = make_golden(workload, c, "float32", weights, 1, 2)
+    expected = make_reference(workload, c, "float32", weights, 1, 2)
     executable = BACKEND.compile(workload, c, {**weights, **inputs[0]}, "kernels", Target("cpu")).executable
     assert executable is not None
     put = executable.put(weights)
 
     def passed(i: int) -> bool:
-        return golden.check(executable.get(executable.call({**put, **executable.put(inputs[i])})), i).passed
+        return expected.check(executable.get(executable.call({**put, **executable.put(inputs[i])})), i).passed
 
     assert passed(0)
     assert passed(1)

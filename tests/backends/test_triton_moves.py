@@ -16,21 +16,21 @@ pytest.importorskip("triton")
 import torch
 
 from oneblock import workloads
-from oneblock.backends._torch.arrays import without_data
+from oneblock.backends._torch.arrays import abstract_arrays
 from oneblock.backends._triton import capture
 from oneblock.backends._triton.moves import ArrayNames, Move, touched_bytes
 from oneblock.backends._triton.ops import TritonOps, array
-from oneblock.backends._triton.plan import Planned
-from oneblock.backends._triton.runners import Recorder, Started
+from oneblock.backends._triton.plan import PlannedLaunch
+from oneblock.backends._triton.runners import LaunchTracer, TracedLaunch
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import PRESETS
 from tests.helpers.cases import TINY, TINY_GPT2, case
 
 
-def recorded(c: Case) -> tuple[Recorder, Mapping[str, Any]]:
+def recorded(c: Case) -> tuple[LaunchTracer, Mapping[str, Any]]:
     workload = workloads.load(c.workload)
     arrays = {name: np.zeros(spec.shape, np.float32) for name, spec in workload.specs(c).items()}
-    shapes, recorder = without_data(arrays), Recorder(108, tensor_cores=True)
+    shapes, recorder = abstract_arrays(arrays), LaunchTracer(108, tensor_cores=True)
     recorder.arrays.given(shapes)
     with torch.inference_mode(), recorder.listening():
         results = {name: array(x) for name, x in workload.program(TritonOps(recorder), c, shapes).items()}
@@ -73,8 +73,8 @@ def test_an_expanded_axis_counts_once_and_two_views_of_one_buffer_are_two() -> N
 def test_the_launches_of_pytorch_are_priced_or_there_is_no_estimate() -> None:
     """A sum without one of the launches would be of another program, and lie below what memory allows."""
     moves = (Move("k_cache", "read", 1000), Move("result of launch 0", "written", 1000))
-    priced = Planned(Started("attention", (), "aten::cat", moves, only_moves=True), torch_s=2e-9)
-    unpriced = Planned(Started("attention", (), "aten::bmm", moves))
+    priced = PlannedLaunch(TracedLaunch("attention", (), "aten::cat", moves, only_moves=True), torch_s=2e-9)
+    unpriced = PlannedLaunch(TracedLaunch("attention", (), "aten::bmm", moves))
     whole = capture._facts([priced, priced])
     assert whole.estimates[0].seconds == 4e-9
     assert whole.traffic is not None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Backend, Found, Tunable, Unavailable, Unsupported
+from oneblock.backends.api.backend import Backend, Tunable, TuningResult, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers.api.gpu_kernel import GpuKernel
@@ -36,7 +36,7 @@ def nothing(c: Case) -> Arrays:
     return {name: np.broadcast_to(zero, s.shape) for name, s in workloads.load(c.workload).specs(c).items()}
 
 
-def search(backend: Backend, c: Case, target: Target) -> tuple[Found, list[TaskState]]:
+def search(backend: Backend, c: Case, target: Target) -> tuple[TuningResult, list[TaskState]]:
     assert isinstance(backend, Tunable)
     told: list[TaskState] = []
     return backend.tune(workloads.load(c.workload), c, nothing(c), target, ASKED, told.append), told
@@ -52,7 +52,7 @@ class Tuned:
     """A search, with the program as it was compiled before it and after it."""
 
     backend: Backend
-    found: Found
+    found: TuningResult
     told: list[TaskState]
     before: Lowering
     after: Lowering
@@ -60,7 +60,7 @@ class Tuned:
 
 def tuned(backend: Backend, c: Case, target: Target) -> Tuned:
     seen: list[Lowering] = []
-    searched: list[tuple[Found, list[TaskState]]] = []
+    searched: list[tuple[TuningResult, list[TaskState]]] = []
     for _ in range(2):  # compiled by one line of this file, which the compilers' texts name
         seen.append(lowered(backend, c, target))
         searched = searched or [search(backend, c, target)]
@@ -95,7 +95,9 @@ def launches(triton: Backend) -> Tuned:
     return tuned(triton, MLP, MI300X)
 
 
-def test_every_configuration_of_every_launch_is_ranked_and_the_models_choice_is_the_best(launches: Tuned) -> None:
+def test_every_configuration_of_every_launch_is_ranked_and_the_models_choice_is_the_best(
+    launches: Tuned,
+) -> None:
     check(launches)
     assert "launch_model.py" in launches.found.how
     assert [(task.name, task.calls) for task in launches.found.tasks] == [

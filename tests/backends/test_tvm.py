@@ -16,15 +16,15 @@ from unittest.mock import patch
 import pytest
 
 from oneblock import workloads
-from oneblock.backends.api.backend import Executable, Found, Tunable, Unavailable, Unsupported
+from oneblock.backends.api.backend import Executable, Tunable, TuningResult, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
 from oneblock.compilers.api.calls import TirCall
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, SearchStopped
 from oneblock.workloads._workload import Phase
-from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.arrays import abstract_arrays, make_inputs, make_weights
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import PRESETS
 from tests.helpers import triton_here
 from tests.helpers.cases import case
@@ -46,14 +46,14 @@ from oneblock.compilers.tvm import lowering as relax  # noqa: E402
 from oneblock.compilers.tvm import measure as tvm_measure  # noqa: E402
 from oneblock.compilers.tvm import search as tvm_search  # noqa: E402
 from oneblock.compilers.tvm import stages as relax_stages  # noqa: E402
-from oneblock.compilers.tvm.measure import Measured, Measurer  # noqa: E402
+from oneblock.compilers.tvm.measure import CandidateTimes, Measurer  # noqa: E402
 
 MLP = case("mlp", n=16)
 TRIALS = 8
 
 
 def arrays(c: Any, dtype: str = "float32") -> Any:
-    return without_data(workloads.load(c.workload), c, dtype)
+    return abstract_arrays(workloads.load(c.workload), c, dtype)
 
 
 def few() -> Any:
@@ -61,7 +61,7 @@ def few() -> Any:
     return tvm.s_tir.meta_schedule.search_strategy.EvolutionarySearch(population_size=16, init_min_unmeasured=4)
 
 
-def tune(seed: int = 0, trials: int = TRIALS, rpc: str | None = None) -> Found:
+def tune(seed: int = 0, trials: int = TRIALS, rpc: str | None = None) -> TuningResult:
     assert isinstance(TVM, Tunable)
     asked = Search(trials, seed, "random", 2, rpc)
     with patch.object(tvm_search, "_strategy", few):
@@ -69,7 +69,7 @@ def tune(seed: int = 0, trials: int = TRIALS, rpc: str | None = None) -> Found:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TuningResult]:
     """A search that is done, whose schedules `tuned` takes."""
     folder = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
@@ -104,13 +104,13 @@ def test_flops_are_the_formulas_and_every_call_has_its_step(preset: str, phase: 
     assert ("proj",) in of
 
 
-def test_the_same_function_called_in_two_steps_has_each(kept: Found) -> None:
+def test_the_same_function_called_in_two_steps_has_each(kept: TuningResult) -> None:
     facts = compiled("native", c=case(n=16)).capture(Detail.BRIEF).facts
     norms = [call.steps for call in facts.of(TirCall) if call.name == "rms_norm"]
     assert norms == [("norm1",), ("norm2",)]
 
 
-def test_a_schedule_makes_loops_that_are_vectorised(kept: Found) -> None:
+def test_a_schedule_makes_loops_that_are_vectorised(kept: TuningResult) -> None:
     before, after = (compiled(ops_set).capture(Detail.DEFAULT) for ops_set in ("plain", "tuned"))
     assert all(call.vector_lanes is None for call in before.facts.of(TirCall))
     assert any((call.vector_lanes or 0) >= 4 for call in after.facts.of(TirCall))
@@ -216,7 +216,7 @@ def test_an_index_that_numpy_would_take_otherwise_is_refused() -> None:
 # ---------------------------------------------------------------- what a search finds
 
 
-def test_every_trial_is_told_and_kept(kept: Found) -> None:
+def test_every_trial_is_told_and_kept(kept: TuningResult) -> None:
     assert sum(len(task.trials) for task in kept.tasks) == TRIALS
     assert kept.kind is Kind.MEASURED
     assert all(task.best is not None for task in kept.tasks)
@@ -225,15 +225,15 @@ def test_every_trial_is_told_and_kept(kept: Found) -> None:
     assert len(records) == TRIALS
 
 
-def test_the_winner_is_right(kept: Found) -> None:
+def test_the_winner_is_right(kept: TuningResult) -> None:
     workload = workloads.load("mlp")
     weights, inputs = make_weights(workload, MLP, "float32", 0), make_inputs(workload, MLP, "float32", 1)
     executable: Executable = TVM.compile(workload, MLP, {**weights, **inputs}, "tuned", Target("cpu")).executable
     out = executable.call(executable.put({**weights, **inputs}))
-    assert make_golden(workload, MLP, "float32", weights, 1, 2).check(executable.get(out), 0).passed
+    assert make_reference(workload, MLP, "float32", weights, 1, 2).check(executable.get(out), 0).passed
 
 
-def test_a_database_replayed_gives_the_same_schedules(kept: Found) -> None:
+def test_a_database_replayed_gives_the_same_schedules(kept: TuningResult) -> None:
     """And TVM's own reader of its format reads our files."""
 
     def scheduled(database: Any) -> int:
@@ -255,7 +255,7 @@ def test_a_database_replayed_gives_the_same_schedules(kept: Found) -> None:
     assert scheduled(Theirs()) != scheduled(None)
 
 
-def test_a_search_that_is_done_measures_nothing_again(kept: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_is_done_measures_nothing_again(kept: TuningResult, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any) -> Any:
         raise AssertionError("measured again")
 
@@ -264,7 +264,7 @@ def test_a_search_that_is_done_measures_nothing_again(kept: Found, monkeypatch: 
     assert {task.name: task.best for task in again.tasks} == {task.name: task.best for task in kept.tasks}
 
 
-def test_what_no_search_has_found_is_refused_with_its_names(kept: Found) -> None:
+def test_what_no_search_has_found_is_refused_with_its_names(kept: TuningResult) -> None:
     with pytest.raises(Unavailable, match=r"no search has found a schedule for \d+ of \d+ functions") as error:
         compiled("tuned", c=case("mlp", n=17))
     assert error.value.hint.startswith("oneblock tune mlp --preset tiny --phase prefill -B 1 -T 17 --dtype float32")
@@ -274,9 +274,9 @@ def test_a_seed_proposes_the_same_again_and_another_does_not(tmp_path: Path, mon
     """Nothing is timed here: every candidate takes a second."""
     proposed: list[str] = []
 
-    def note(self: Any, module: str, *_: Any) -> Measured:
+    def note(self: Any, module: str, *_: Any) -> CandidateTimes:
         proposed.append(module)
-        return Measured((1.0,))
+        return CandidateTimes((1.0,))
 
     monkeypatch.setattr(tvm_measure.Measurer, "measure", note)
     found = []
@@ -363,9 +363,9 @@ def test_failed_candidates_are_kept_as_such_and_are_not_the_best(
     monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
     answers = iter(range(100))
 
-    def odd_ones_crash(self: Any, *_: Any) -> Measured:
+    def odd_ones_crash(self: Any, *_: Any) -> CandidateTimes:
         n = next(answers)
-        return Measured(error="killed its process by SIGSEGV") if n % 2 else Measured((1.0 + n,))
+        return CandidateTimes(error="killed its process by SIGSEGV") if n % 2 else CandidateTimes((1.0 + n,))
 
     monkeypatch.setattr(tvm_measure.Measurer, "measure", odd_ones_crash)
     trials = [trial for task in tune().tasks for trial in task.trials]
@@ -416,7 +416,9 @@ def test_a_target_that_is_not_here_is_not_searched_for() -> None:
         )
 
 
-def test_a_damaged_database_is_told_by_the_cell(kept: Found, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_damaged_database_is_told_by_the_cell(
+    kept: TuningResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import shutil
 
     root = Path(str(kept.folder)).parents[2]
@@ -483,11 +485,11 @@ def test_schedules_that_come_along_give_the_right_answer(
     monkeypatch.setenv("ONEBLOCK_TUNED", str(tmp_path))
     c, workload = case(phase=phase, n=16 if phase is Phase.PREFILL else 64), workloads.load("block")
     weights, inputs = make_weights(workload, c, "float32", 0), make_inputs(workload, c, "float32", 1)
-    golden = make_golden(workload, c, "float32", weights, 1, 2)
+    expected = make_reference(workload, c, "float32", weights, 1, 2)
     executable = TVM.compile(workload, c, {**weights, **inputs}, "tuned", Target("cpu")).executable
     out = executable.get(executable.call(executable.put({**weights, **inputs})))
-    assert not golden.check(out, 1).passed
-    assert golden.check(out, 0).passed
+    assert not expected.check(out, 1).passed
+    assert expected.check(out, 0).passed
 
 
 def test_schedules_for_the_cpu_are_not_given_to_a_gpu() -> None:

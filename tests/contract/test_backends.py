@@ -15,7 +15,7 @@ from oneblock.compilers import Detail, dialects
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import Golden, make_golden
+from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import TARGET
@@ -59,7 +59,7 @@ class Made:
         self.case, self.dtype, self.workload = c, dtype, workloads.load(c.workload)
         self.weights = make_weights(self.workload, c, dtype, 0)
         self.inputs = [make_inputs(self.workload, c, dtype, 1 + i) for i in range(2)]
-        self.golden: Golden = make_golden(self.workload, c, dtype, self.weights, 1, 2)
+        self.expected: ReferenceAnswer = make_reference(self.workload, c, dtype, self.weights, 1, 2)
 
     def compile(self, backend: Backend, ops_set: str) -> Executable:
         try:
@@ -101,7 +101,7 @@ def test_every_ops_set_gives_the_right_answer_for_inputs_old_and_new(backend: Ba
         for i in (0, 1, 0):
             out = executable.call({**weights, **executable.put(made.inputs[i])})
             executable.wait(out)
-            verdict = made.golden.check(executable.get(out), i)
+            verdict = made.expected.check(executable.get(out), i)
             assert verdict.passed, f"{ops_set}: {verdict.why}"
         assert backend.compilations() == before, f"{ops_set}: a call compiled"
 
@@ -121,7 +121,7 @@ def test_a_call_leaves_its_arguments_and_ours_alone(backend: Backend, phase: Pha
         a, b = executable.get(first), executable.get(second)
         assert all(np.array_equal(a[n], b[n]) for n in a), "two calls of the same arguments differ"
         assert all(np.array_equal(ours[n], kept[n]) for n in ours), "an array of ours was changed"
-        verdict = made.golden.check(a, 0)
+        verdict = made.expected.check(a, 0)
         assert verdict.passed, f"{ops_set}: {verdict.why}"
 
 
@@ -133,7 +133,7 @@ def test_an_output_outlives_the_next_call(backend: Backend) -> None:
     outs = [executable.call({**weights, **executable.put(inputs)}) for inputs in made.inputs]
     for i, out in enumerate(outs):
         executable.wait(out)
-        assert made.golden.check(executable.get(out), i).passed, "the output of one call was overwritten by another"
+        assert made.expected.check(executable.get(out), i).passed, "the output of one call was overwritten by another"
 
 
 def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> None:

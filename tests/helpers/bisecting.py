@@ -16,26 +16,26 @@ from oneblock.backends.api.target import Target
 from oneblock.backends.reference import Reference
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.worker import bisect_job as _bisect_job
-from oneblock.bench.worker.bisect_job import Bisected, BisectJob
-from oneblock.compilers.api.passes import CannotRun, Made, Passes
-from oneblock.workloads.answers.arrays import make_inputs, make_weights, without_data
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.bench.worker.bisect_job import BisectionResult, BisectJob
+from oneblock.compilers.api.passes import CannotRun, Passes, PassTrial
+from oneblock.workloads.answers.arrays import abstract_arrays, make_inputs, make_weights
+from oneblock.workloads.answers.reference import make_reference
 from tests.helpers.cases import case
 
 
 def search(
     patch: pytest.MonkeyPatch, folder: Path, backend: str, workload: str = "norm", *, of: str = "numbers",
     ops_set: str = "plain", target: str = "cpu", dtype: str = "float32", **more: Any,
-) -> Bisected:  # fmt: skip
+) -> BisectionResult:  # fmt: skip
     """What the worker's job finds; its progress goes nowhere."""
     patch.setattr(_bisect_job, "emit", lambda *_, **__: None)
     size = case(workload, n=16)
-    golden = None
+    reference = None
     if of == "numbers":
-        golden = str(folder / "golden.npz")
+        reference = str(folder / "reference.npz")
         program = workloads.load(workload)
-        make_golden(program, size, dtype, make_weights(program, size, dtype, 0), 1, 2).save(Path(golden))
-    job = BisectJob(Cell(size, dtype, backend, ops_set, Target.parse(target)), of, golden, **more)
+        make_reference(program, size, dtype, make_weights(program, size, dtype, 0), 1, 2).save(Path(reference))
+    job = BisectJob(Cell(size, dtype, backend, ops_set, Target.parse(target)), of, reference, **more)
     found = job.do().result
     assert found is not None
     return found
@@ -48,7 +48,7 @@ def passes(
     size, program, where = case(workload, n=16), workloads.load(workload), Target.parse(target)
     arrays = {**make_weights(program, size, dtype, 0), **make_inputs(program, size, dtype, 1)}
     if where.platform != "cpu":
-        arrays = without_data(program, size, dtype)
+        arrays = abstract_arrays(program, size, dtype)
     found: Any = backends.load(backend)
     return found.passes(program, size, arrays, ops_set, where)
 
@@ -76,14 +76,14 @@ class PlantedPasses:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
 
-    def make(self, off: Sequence[str]) -> Made:
+    def make(self, off: Sequence[str]) -> PassTrial:
         if "must" in off:
             raise CannotRun("the others expect must before them")
         if "ends" in off and len(off) > 1:
             os.abort()
         inner: Any = self.compiled.executable
         text = "\n".join(f"after {name}" for name in self.names if name not in off)
-        return Made(inner if "spoils" in off else Wrong(inner), {"fusions": 6 - len(off)}, lambda _: text)
+        return PassTrial(inner if "spoils" in off else Wrong(inner), {"fusions": 6 - len(off)}, lambda _: text)
 
     def by_hand(self, off: Sequence[str]) -> str:
         return f"--without={','.join(off)}"
@@ -109,8 +109,8 @@ class NoNumber(Planted):
         class Passes(PlantedPasses):
             names = ("fine", "infinite")
 
-            def make(self, off: Sequence[str]) -> Made:
-                return Made(inner if "infinite" in off else Wrong(inner, np.inf), {}, lambda _: "")
+            def make(self, off: Sequence[str]) -> PassTrial:
+                return PassTrial(inner if "infinite" in off else Wrong(inner, np.inf), {}, lambda _: "")
 
         return Passes(self.compile(*args))
 

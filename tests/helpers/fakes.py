@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.backends.api.backend import Compiled, Device, Executable
+from oneblock.backends.api.backend import Availability, Compiled, Executable
 from oneblock.backends.api.target import Target
 from oneblock.backends.reference import Reference
 from oneblock.compilers.api.kind import Kind
@@ -136,8 +136,8 @@ class Elsewhere(Fake):
 
     platforms = ("cuda",)
 
-    def probe(self, target: Target) -> Device:
-        return Device(Kind.COMPILED, "elsewhere")
+    def probe(self, target: Target) -> Availability:
+        return Availability(Kind.COMPILED, "elsewhere")
 
 
 def no_memory() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oneblock.backends._triton.runners import Recorder
+from oneblock.backends._triton.runners import LaunchTracer
 from oneblock.backends.kernels.triton.launch import KernelCall
 
 
-class First(Recorder):
+class First(LaunchTracer):
     """Notes each launch down with the first of its configurations alone, which fits every GPU: the others take time."""
 
     def launch(self, *alternatives: KernelCall) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.wanted import Wanted
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.commands._app import cli
 from oneblock.compilers.chips.topology import topology
 from oneblock.labs import _notebooks
@@ -63,8 +63,8 @@ def parse(line: str) -> click.Context:
     context = command.make_context(name, words)
     if name == "run":
         given = context.params
-        wanted = {field.name: given[field.name] for field in fields(Wanted) if field.name in given}
-        Wanted(given["workload"], **wanted).cells([])
+        wanted = {field.name: given[field.name] for field in fields(CellQuery) if field.name in given}
+        CellQuery(given["workload"], **wanted).cells([])
         for target in map(Target.parse, given["targets"]):
             if target.platform == "tpu" and target.architecture is not None:
                 topology(target.architecture, target.topology)

@@ -281,7 +281,7 @@ def test_a_probe_that_answers_nonsense_costs_one_row_and_one_chip(env: dict[str,
     done = oneblock(env, "doctor", *asked, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = {row["backend"]: row for row in json.loads(done.stdout)["backends"]}
-    assert "expected a Device with a name, got Device(kind='measured', name=5)" in rows["odd"]["reason"]
+    assert "expected an Availability with a name, got Availability(kind='measured', name=5)" in rows["odd"]["reason"]
     assert (rows["picky"]["reason"], rows["picky"]["hint"]) == ("no such device", "5")
     assert "cuda:sm_80" in rows["picky"]["compiles_for"]
     assert "cuda:sm_90" not in rows["picky"]["compiles_for"]

@@ -88,7 +88,7 @@ def test_a_toolchain_imported_by_name_is_seen(line: str) -> None:
 def test_listing_and_helping_import_no_toolchain_and_nothing_heavy() -> None:
     code = (
         "import sys; from oneblock import backends, workloads; backends.names(); workloads.names();"
-        "import oneblock.bench.runs.run, oneblock.bench.cells.wanted; print(*{m.split('.')[0] for m in sys.modules})"
+        "import oneblock.bench.runs.run, oneblock.bench.cells.query; print(*{m.split('.')[0] for m in sys.modules})"
     )
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -10,9 +10,9 @@ import pytest
 
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.answers import reference as _golden
+from oneblock.workloads.answers import reference as _reference
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
-from oneblock.workloads.answers.reference import Golden, make_golden
+from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.answers.verdict import BUDGET, Allowance, check
 from oneblock.workloads.ops.dtypes import DTYPES, dtype_of
 from oneblock.workloads.ops.numpy_ops import NumpyOps
@@ -32,9 +32,9 @@ ATTENTION = ("mask off by one: own key missing", "RoPE halves swapped", "attenti
 PREFILL = ("mask forgotten", "mask off by one: a key of the future")
 
 
-def golden(c: Case, dtype: str) -> Golden:
+def reference(c: Case, dtype: str) -> ReferenceAnswer:
     w = workloads.load(c.workload)
-    return make_golden(w, c, dtype, make_weights(w, c, dtype, 0), 1, 2)
+    return make_reference(w, c, dtype, make_weights(w, c, dtype, 0), 1, 2)
 
 
 def answer(c: Case, dtype: str, i: int = 0) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def answer(c: Case, dtype: str, i: int = 0) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("c", ALL, ids=name)
 def test_every_wrong_answer_is_rejected_and_the_right_one_is_not(c: Case, dtype: str) -> None:
-    g = golden(c, dtype)
+    g = reference(c, dtype)
     assert g.wrong_accepted == ()
     expected = list(GENERIC)
     if c.workload in ("block", "attention"):
@@ -61,12 +61,12 @@ def test_every_wrong_answer_is_rejected_and_the_right_one_is_not(c: Case, dtype:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_long_decodes_still_reject_a_mask_off_by_one(dtype: str) -> None:
-    assert golden(case(phase=Phase.DECODE, n=2048), dtype).wrong_accepted == ()
+    assert reference(case(phase=Phase.DECODE, n=2048), dtype).wrong_accepted == ()
 
 
 def test_an_answer_to_another_input_is_rejected() -> None:
-    assert not golden(case(), "float32").check(answer(case(), "float32", i=1)).passed
-    assert golden(case(), "float32").check(answer(case(), "float32", i=1), i=1).passed
+    assert not reference(case(), "float32").check(answer(case(), "float32", i=1)).passed
+    assert reference(case(), "float32").check(answer(case(), "float32", i=1), i=1).passed
 
 
 def test_a_sum_that_was_not_kept_in_float32_is_rejected() -> None:
@@ -82,7 +82,7 @@ def test_a_sum_that_was_not_kept_in_float32_is_rejected() -> None:
     c = case("mlp")
     w = workloads.load("mlp")
     arrays = make_weights(w, c, "bfloat16", 0) | make_inputs(w, c, "bfloat16", 1)
-    assert not golden(c, "bfloat16").check(w.program(Narrow(), c, arrays)).passed
+    assert not reference(c, "bfloat16").check(w.program(Narrow(), c, arrays)).passed
 
 
 def test_float32_that_was_computed_in_a_narrower_format_is_rejected() -> None:
@@ -97,15 +97,15 @@ def test_float32_that_was_computed_in_a_narrower_format_is_rejected() -> None:
 
     c, w = case(), workloads.load("block")
     arrays = make_weights(w, c, "float32", 0) | make_inputs(w, c, "float32", 1)
-    assert not golden(c, "float32").check(w.program(TF32(), c, arrays)).passed
+    assert not reference(c, "float32").check(w.program(TF32(), c, arrays)).passed
 
 
 def test_a_workload_whose_check_accepts_a_wrong_answer_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def generous(*args: object) -> dict[str, Allowance]:
         return {"y": Allowance(1e3, 1e3, 1e3)}
 
-    monkeypatch.setattr(_golden, "allow", generous)
-    let_pass = golden(case(), "float32").wrong_accepted
+    monkeypatch.setattr(_reference, "allow", generous)
+    let_pass = reference(case(), "float32").wrong_accepted
     assert "zeros (y)" in let_pass
     assert "mask forgotten" in let_pass
     assert "one NaN (y)" not in let_pass  # which no allowance excuses
@@ -121,7 +121,7 @@ def test_each_bound_rejects_on_its_own(bound: str) -> None:
 
 
 def test_a_failure_says_what_where_expected_and_got() -> None:
-    g, wrong = golden(case(), "float32"), answer(case(), "float32")
+    g, wrong = reference(case(), "float32"), answer(case(), "float32")
     wrong["y"][0, 4, 7] += 1
     (output,) = g.check(wrong).outputs
     assert output.worst_index == (0, 4, 7)
@@ -132,7 +132,7 @@ def test_a_failure_says_what_where_expected_and_got() -> None:
 
 
 def test_another_shape_dtype_or_name_is_never_a_right_answer() -> None:
-    g, right = golden(case(), "float32"), answer(case(), "float32")
+    g, right = reference(case(), "float32"), answer(case(), "float32")
     assert not g.check({"y": right["y"][:, :-1]}).passed
     assert not g.check({"y": right["y"].astype(np.float64)}).passed
     assert not g.check({"y": right["y"].astype(dtype_of("bfloat16"))}).passed
@@ -140,10 +140,10 @@ def test_another_shape_dtype_or_name_is_never_a_right_answer() -> None:
         g.check({"z": right["y"]})
 
 
-def test_a_golden_comes_back_as_it_was_written(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    g = golden(case(phase=Phase.DECODE), "bfloat16")
+def test_a_reference_comes_back_as_it_was_written(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    g = reference(case(phase=Phase.DECODE), "bfloat16")
     g.save(tmp_path / "g.npz")
-    back = Golden.read(tmp_path / "g.npz")
+    back = ReferenceAnswer.read(tmp_path / "g.npz")
     assert back.wrong_tried == g.wrong_tried
     assert [a.allowances for a in back.answers] == [a.allowances for a in g.answers]
     assert all(

@@ -15,12 +15,12 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker import judge_job
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.judge_job import Judged, JudgeJob
+from oneblock.bench.worker.judge_job import JudgeJob, Judgement
 from oneblock.bench.worker.trial import FIRST
 from oneblock.workloads._workload import Case
 from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
 from oneblock.workloads.answers.overflow import overflow
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.answers.verdict import allow, check
 from oneblock.workloads.models import preset
 from oneblock.workloads.ops.dtypes import dtype_of
@@ -111,18 +111,18 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_job, "emit", lambda _: None)
 
 
-def judged(tmp_path: Path, dtype: str, spoil: float, **scales: float) -> Outcome[Judged]:
+def judged(tmp_path: Path, dtype: str, spoil: float, **scales: float) -> Outcome[Judgement]:
     """The verdict on eager NumPy's answer with one element spoilt, of scaled weights."""
     cell = Cell(CASE, dtype, "reference", "plain", "cpu")
     made = weights(dtype, **scales)
     with np.errstate(all="ignore"):
         answer = BLOCK.program(NumpyOps(), CASE, made | cell.input_arrays(BLOCK))["y"]
-        make_golden(BLOCK, CASE, dtype, made, cell.input_seed, 2).save(tmp_path / "golden.npz")
+        make_reference(BLOCK, CASE, dtype, made, cell.input_seed, 2).save(tmp_path / "reference.npz")
     answer = answer.copy()
     answer[0, 0, 0] = spoil
     head = json.dumps({f"{FIRST}/y": (answer.dtype.name, answer.shape)})
     np.savez(tmp_path / "answers.npz", head=np.array(head), **{f"{FIRST}/y": answer.reshape(-1).view(np.uint8)})
-    return JudgeJob(cell, str(tmp_path / "golden.npz"), str(tmp_path / "answers.npz"), (), 0).do()
+    return JudgeJob(cell, str(tmp_path / "reference.npz"), str(tmp_path / "answers.npz"), (), 0).do()
 
 
 def test_a_backend_that_is_not_finite_where_eager_numpy_is_has_failed(tmp_path: Path) -> None:

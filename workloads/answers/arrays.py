@@ -65,7 +65,7 @@ def sha256_of(arrays: Named) -> str:
     return found.hexdigest()
 
 
-def without_data(workload: Workload, case: Case, dtype: str) -> Arrays:
+def abstract_arrays(workload: Workload, case: Case, dtype: str) -> Arrays:
     """Arrays of a workload's shapes that take no memory."""
     nothing = np.zeros((), dtype_of(dtype))
     return {name: np.broadcast_to(nothing, spec.shape) for name, spec in workload.specs(case).items()}

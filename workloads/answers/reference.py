@@ -17,7 +17,7 @@ from oneblock.workloads.ops.numpy_ops import NumpyOps
 
 
 @dataclass(frozen=True)
-class Answer:
+class InputReference:
     """The reference for one input: what is right, and what each output may err by."""
 
     reference: dict[str, np.ndarray]  # float64
@@ -25,14 +25,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Golden:
+class ReferenceAnswer:
     """The references of one case in one dtype; the inputs of answer i are those of seed `input_seed + i`."""
 
     dtype: str
     input_seed: int
-    answers: tuple[Answer, ...]
+    answers: tuple[InputReference, ...]
     wrong_tried: tuple[str, ...]  # the wrong answers shown to the check
-    wrong_accepted: tuple[str, ...]  # those it let pass: a golden with any must not be used
+    wrong_accepted: tuple[str, ...]  # those it let pass: one with any must not be used
     weights_sha256: str | None = None  # of a checkpoint's weights that the answers are of; None for seeded ones
 
     def check(self, got: Arrays, i: int = 0) -> Check:
@@ -57,19 +57,19 @@ class Golden:
         np.savez(path, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
 
     @staticmethod
-    def read(path: Path) -> Golden:
+    def read(path: Path) -> ReferenceAnswer:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             head = json.loads(str(file["head"]))
             answers = tuple(
-                Answer(
+                InputReference(
                     {name: file[f"{i}/{name}"] for name in allowances},
                     {name: Allowance(**a) for name, a in allowances.items()},
                 )
                 for i, allowances in enumerate(head["allowances"])
             )
         tried, let_pass = tuple(head["wrong_tried"]), tuple(head["wrong_accepted"])
-        return Golden(head["dtype"], head["input_seed"], answers, tried, let_pass, head["weights_sha256"])
+        return ReferenceAnswer(head["dtype"], head["input_seed"], answers, tried, let_pass, head["weights_sha256"])
 
 
 def check_weights(weights: Named, sha256: str | None) -> None:
@@ -78,7 +78,9 @@ def check_weights(weights: Named, sha256: str | None) -> None:
         raise CheckpointError("the checkpoint changed since the reference was computed: the weights are others")
 
 
-def make_golden(workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4) -> Golden:
+def make_reference(
+    workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4
+) -> ReferenceAnswer:
     """Compute the references from the rounded numbers: all take the dtype once, and float64 derives from those.
 
     An answer is thus never charged with the rounding of what it was given. `count` inputs, at least two: the second's
@@ -94,8 +96,8 @@ def make_golden(workload: Workload, case: Case, dtype: str, weights: Arrays, inp
         reference = workload.program(NumpyOps(), case, exact)
         with np.errstate(over="ignore", invalid="ignore"):  # which is diagnosed where an answer is not finite
             yardstick = workload.program(NumpyOps(), case, {**weights, **inputs})
-        answers.append(Answer(reference, allow(case, reference, yardstick, dtype)))
+        answers.append(InputReference(reference, allow(case, reference, yardstick, dtype)))
     answers.reverse()
     wrong = wrong_answers(workload, case, exact, answers[0].reference, stale=answers[1].reference)
     tried, let_pass = accepted(wrong, answers[0].reference, answers[0].allowances, dtype)
-    return Golden(dtype, input_seed, tuple(answers), tuple(tried), tuple(let_pass))
+    return ReferenceAnswer(dtype, input_seed, tuple(answers), tuple(tried), tuple(let_pass))

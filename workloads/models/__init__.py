@@ -8,7 +8,7 @@ from pathlib import Path
 from oneblock.workloads.models._config import LARGEST, Config, RopeScaling
 from oneblock.workloads.models._family import Family, Tensors
 from oneblock.workloads.ops.nearest import unknown
-from oneblock.workloads.ops.third_party import Refused, Registered, found
+from oneblock.workloads.ops.third_party import Refused, Registrations, found
 
 __all__ = [
     "FAMILIES",
@@ -40,7 +40,7 @@ def names() -> list[str]:
     return [*PRESETS, *sorted(registered().points)]
 
 
-def registered() -> Registered:
+def registered() -> Registrations:
     """What other packages registered, and what of it is refused: a name of ours, say."""
     return found(ENTRY_POINTS, PRESETS)
 

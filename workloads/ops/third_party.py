@@ -69,7 +69,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Registered:
+class Registrations:
     """What other packages registered for one group: what may be loaded by its name, and what may not."""
 
     points: dict[str, Point]
@@ -79,7 +79,7 @@ class Registered:
         return bool(self.points)
 
 
-def found(group: str, own: Collection[str]) -> Registered:
+def found(group: str, own: Collection[str]) -> Registrations:
     """The entry points of a group; a name that is ours, taken twice or no word is refused, and the rest stands."""
     points: dict[str, Point] = {}
     refused = []
@@ -97,4 +97,4 @@ def found(group: str, own: Collection[str]) -> Registered:
             )
         else:
             points[name] = point
-    return Registered(points, tuple(refused))
+    return Registrations(points, tuple(refused))

@@ -144,6 +144,6 @@ def groups_of(rows: Sequence[Row]) -> list[list[Row]]:
     for row in (row for row in rows if row.newest):
         cell, case = row.record.cell, row.record.cell.case
         size = (case.workload, case.config.width, case.config.name, case.phase, case.B, case.T, case.S, cell.dtype)
-        exactly = cell.question, repr(cell.toolchain), repr(cell.sharding)
+        exactly = cell.reference_key, repr(cell.toolchain), repr(cell.sharding)
         found.setdefault((size, row.record.tier, row.machine, exactly), []).append(row)
     return [sorted(found[key], key=lambda row: row.times.cold_s if row.times else math.inf) for key in sorted(found)]

@@ -5,30 +5,32 @@ from __future__ import annotations
 import pytest
 
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.cells.probed import Probed
-from oneblock.bench.cells.wanted import Wanted
+from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 
 HERE = [
-    Probed("measured", "cpu", "cpu", Kind.MEASURED, None, None, {"plain": ()}),
-    Probed("interpreted", "cpu", "cpu", Kind.INTERPRETED, None, None, {"kernels": ("rope",)}),
-    Probed("elsewhere", "tpu", None, None, "no TPU", "name one", {"plain": ()}, compiles_for=("tpu:v5e", "tpu:v6e")),
-    Probed(
+    PlatformProbe("measured", "cpu", "cpu", Kind.MEASURED, None, None, {"plain": ()}),
+    PlatformProbe("interpreted", "cpu", "cpu", Kind.INTERPRETED, None, None, {"kernels": ("rope",)}),
+    PlatformProbe(
+        "elsewhere", "tpu", None, None, "no TPU", "name one", {"plain": ()}, compiles_for=("tpu:v5e", "tpu:v6e")
+    ),
+    PlatformProbe(
         "absent", "cuda", None, None, "not installed", "pip install it", {"plain": (), "own": ("rope",), "tuned": ()}
     ),
-    Probed("broken", "", None, None, "it does not load", "mend it"),
+    PlatformProbe("broken", "", None, None, "it does not load", "mend it"),
 ]
 
 
 def found(backends: tuple[str, ...] = (), targets: tuple[str, ...] = (), ops_sets: tuple[str, ...] = ()) -> list[Cell]:
-    wanted = Wanted(("norm",), ("tiny",), ("prefill",), (1,), (8,), (8,), ("float32",), backends, ops_sets, targets)
+    wanted = CellQuery(("norm",), ("tiny",), ("prefill",), (1,), (8,), (8,), ("float32",), backends, ops_sets, targets)
     rows = [row for row in HERE if row.backend in backends or not backends]
     return wanted.cells(rows)
 
 
 def test_sizes_are_choices_like_the_others_and_each_phase_has_its_own() -> None:
-    wanted = Wanted(("block",), ("tiny",), (), (1, 4), (8, 16), (32,), ("float32",), ("measured",), (), ())
+    wanted = CellQuery(("block",), ("tiny",), (), (1, 4), (8, 16), (32,), ("float32",), ("measured",), (), ())
     sizes = [(cell.case.phase, cell.case.B, cell.case.T, cell.case.S) for cell in wanted.cells(HERE[:1])]
     prefill, decode = ([size for phase, *size in sizes if phase == name] for name in ("prefill", "decode"))
     assert sorted(prefill) == [[1, 8, 8], [1, 16, 16], [4, 8, 8], [4, 16, 16]]

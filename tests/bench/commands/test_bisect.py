@@ -17,9 +17,9 @@ from oneblock.bench.commands._app import cli
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs.bisection import Bisection
 from oneblock.bench.terminal.bisection import parts
-from oneblock.bench.worker.bisect_job import Bisected, BisectJob
+from oneblock.bench.worker.bisect_job import BisectionResult, BisectJob
 from oneblock.bench.worker.bisect_job import bad as by_job
-from oneblock.bench.worker.events import Seen, Tried, Trying
+from oneblock.bench.worker.events import Observation, PassesTried, Trying
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.pass_search import Change, Ends, Finding, Verdict
 from oneblock.bench.worker.pass_search import search as find
@@ -34,7 +34,7 @@ NAMES = tuple("abcdefghijk")
 CELL = Cell(case("norm", n=16), "float32", "planted", "plain", Target("cpu"))
 
 
-def check(seen: Seen, ends: Ends | None) -> bool | None:
+def check(seen: Observation, ends: Ends | None) -> bool | None:
     return not seen.passed
 
 
@@ -44,11 +44,11 @@ def run(
     """A search over NAMES, whose runs are judged by which passes are on."""
     asked: list[tuple[str, ...]] = []
 
-    def measure(what: str, off: tuple[str, ...]) -> Seen:
+    def measure(what: str, off: tuple[str, ...]) -> Observation:
         assert off not in asked, "a run is not asked for twice"
         asked.append(off)
         on = set(NAMES) - set(off)
-        return Seen(False, why="refused") if cannot(on) else Seen(True, float(wrong(on)), not wrong(on))
+        return Observation(False, why="refused") if cannot(on) else Observation(True, float(wrong(on)), not wrong(on))
 
     return find(NAMES, measure, check, **more)
 
@@ -135,41 +135,46 @@ def test_an_order_that_is_not_monotone_is_said_to_be_and_its_changes_are_listed(
 @pytest.mark.parametrize(
     ("seen", "drift", "expected"),
     [
-        (Seen(True, 1.9e-7, True), 2.0, False),
-        (Seen(True, 2.1e-7, True), 2.0, True),
-        (Seen(True, 9.9e-1, False), None, True),
-        (Seen(True, None, False, "not finite"), 2.0, True),
+        (Observation(True, 1.9e-7, True), 2.0, False),
+        (Observation(True, 2.1e-7, True), 2.0, True),
+        (Observation(True, 9.9e-1, False), None, True),
+        (Observation(True, None, False, "not finite"), 2.0, True),
     ],
 )
 def test_numbers_are_bad_by_the_check_or_by_how_much_the_error_grew(
-    seen: Seen, drift: float | None, expected: bool
+    seen: Observation, drift: float | None, expected: bool
 ) -> None:
-    ends = Seen(True, 1e-7, True), Seen(True, 9e-7, True)
-    assert by_job(BisectJob(CELL, "numbers", "golden.npz", drift), seen, ends) is expected
+    ends = Observation(True, 1e-7, True), Observation(True, 9e-7, True)
+    assert by_job(BisectJob(CELL, "numbers", "reference.npz", drift), seen, ends) is expected
 
 
 def test_an_error_that_grew_is_bad_though_with_every_pass_it_is_not_finite() -> None:
-    ends = Seen(True, 1e-7, True), Seen(True, None, False)
-    job = BisectJob(CELL, "numbers", "golden.npz", 2.0)
-    assert by_job(job, Seen(True, 9e-7, True), ends) is True
-    assert by_job(job, Seen(True, 1e-7, True), ends) is False
+    ends = Observation(True, 1e-7, True), Observation(True, None, False)
+    job = BisectJob(CELL, "numbers", "reference.npz", 2.0)
+    assert by_job(job, Observation(True, 9e-7, True), ends) is True
+    assert by_job(job, Observation(True, 1e-7, True), ends) is False
 
 
 def test_a_count_is_bad_from_half_of_the_whole_change_on() -> None:
-    job, ends = BisectJob(CELL, "fusions", None), (Seen(True, 14.0), Seen(True, 4.0))
-    assert by_job(job, Seen(True, 6.0), None) is None, "it cannot be told before both ends are known"
-    assert [by_job(job, Seen(True, count), ends) for count in (15.0, 9.0, 8.0, 4.0)] == [False, False, True, True]
+    job, ends = BisectJob(CELL, "fusions", None), (Observation(True, 14.0), Observation(True, 4.0))
+    assert by_job(job, Observation(True, 6.0), None) is None, "it cannot be told before both ends are known"
+    assert [by_job(job, Observation(True, count), ends) for count in (15.0, 9.0, 8.0, 4.0)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_worker_that_dies_of_a_try_is_one_that_cannot_run_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     jobs: list[BisectJob] = []
 
-    def launch(job: Job[Bisected], within: Bounds, listen: Listener) -> Outcome[Bisected]:
+    def launch(job: Job[BisectionResult], within: Bounds, listen: Listener) -> Outcome[BisectionResult]:
         assert isinstance(job, BisectJob)
         jobs.append(job)
         if len(jobs) > 1:
             return Outcome(Status.PASSED)
-        listen(Tried((), Seen(True, 3.0)))
+        listen(PassesTried((), Observation(True, 3.0)))
         listen(Trying("none of them", ("a", "b")))
         return Outcome(Status.CRASHED, reason="killed by SIGABRT")
 
@@ -177,7 +182,7 @@ def test_a_worker_that_dies_of_a_try_is_one_that_cannot_run_it(monkeypatch: pyte
     search = Bisection(BisectJob(CELL, "fusions", None), Bounds(1, 60.0, 2**30))
     assert search.run(tmp_path, quiet=True).status is Status.PASSED
     known = dict(jobs[1].known)
-    assert known[()] == Seen(True, 3.0)
+    assert known[()] == Observation(True, 3.0)
     assert not known["a", "b"].ran
     assert "killed by SIGABRT" in str(known["a", "b"].why)
 
@@ -185,9 +190,9 @@ def test_a_worker_that_dies_of_a_try_is_one_that_cannot_run_it(monkeypatch: pyte
 def test_a_worker_that_dies_of_something_else_is_not_asked_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    launched: list[Job[Bisected]] = []
+    launched: list[Job[BisectionResult]] = []
 
-    def launch(job: Job[Bisected], within: Bounds, listen: Listener) -> Outcome[Bisected]:
+    def launch(job: Job[BisectionResult], within: Bounds, listen: Listener) -> Outcome[BisectionResult]:
         launched.append(job)
         return Outcome(Status.CRASHED, reason="killed by SIGSEGV while importing")
 
@@ -248,9 +253,9 @@ def test_what_cannot_be_done_is_a_sentence(env: dict[str, str], words: Sequence[
 
 
 def test_a_compilers_words_are_shown_as_they_are() -> None:
-    seen = Seen(True, 1.0, False, "[red]not markup[/red]")
-    finding = find(["a[bold]"], lambda what, off: Seen(True, 0.0, True) if off else seen, check)
-    told = Bisected("numbers", finding, "how", ("+<script>[link=x]",), 3, "good", "bad")
+    seen = Observation(True, 1.0, False, "[red]not markup[/red]")
+    finding = find(["a[bold]"], lambda what, off: Observation(True, 0.0, True) if off else seen, check)
+    told = BisectionResult("numbers", finding, "how", ("+<script>[link=x]",), 3, "good", "bad")
     console = Console(width=160, record=True, file=StringIO())
     for part in parts(told):
         console.print(part)

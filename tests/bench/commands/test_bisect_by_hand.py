@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oneblock.bench.worker.events import Seen
+from oneblock.bench.worker.events import Observation
 from oneblock.bench.worker.pass_search import Ends
 from oneblock.bench.worker.pass_search import search as find
 from oneblock.compilers.api.passes import beside
@@ -12,7 +12,7 @@ from oneblock.compilers.api.passes import beside
 NAMES = tuple("abcdefghijk")
 
 
-def check(seen: Seen, ends: Ends | None) -> bool | None:
+def check(seen: Observation, ends: Ends | None) -> bool | None:
     return not seen.passed
 
 
@@ -36,10 +36,10 @@ def test_another_cause_is_looked_for_by_halves_and_not_one_after_the_other() -> 
     for two in ({"pass_10", "pass_90"}, {"pass_0", "pass_127"}):
         asked: list[str] = []
 
-        def measure(what: str, off: tuple[str, ...], two: set[str] = two, asked: list[str] = asked) -> Seen:
+        def measure(what: str, off: tuple[str, ...], two: set[str] = two, asked: list[str] = asked) -> Observation:
             asked.append(what)
             wrong = bool(two - set(off))
-            return Seen(True, float(wrong), not wrong)
+            return Observation(True, float(wrong), not wrong)
 
         found = find(names, measure, check)
         assert found.found == (min(two, key=names.index),)
@@ -50,10 +50,10 @@ def test_another_cause_is_looked_for_by_halves_and_not_one_after_the_other() -> 
 def test_what_is_no_cure_is_left_out_while_the_next_is_looked_for() -> None:
     """Two that are wrong for want of a later pass, in front of the planted one; one of them runs only with its like."""
 
-    def measure(what: str, off: tuple[str, ...]) -> Seen:
+    def measure(what: str, off: tuple[str, ...]) -> Observation:
         on = set(NAMES) - set(off)
         wrong = "h" in on or ("k" not in on and bool(on & {"b", "d"}))
-        return Seen(True, float(wrong), not wrong)
+        return Observation(True, float(wrong), not wrong)
 
     found = find(NAMES, measure, check)
     assert found.found == ("h",)

@@ -11,7 +11,7 @@ from oneblock.bench.commands import _machine
 from oneblock.bench.records.disturbance import Pace, Spread
 from oneblock.bench.records.record import Environment
 from oneblock.bench.runs import same_again
-from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.same_again import Again
 from oneblock.bench.worker.contention import Shares
 from oneblock.bench.worker.launch import Bounds
@@ -21,30 +21,30 @@ _QUIET = Shares(0.0, 0.0, 0.0)
 
 
 @pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LimitsBook:
+def ceilings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CeilingCache:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return LimitsBook(Environment({"cpu": "test"}, {}, {}), Bounds(1, 10.0, 2**30))
+    return CeilingCache(Environment({"cpu": "test"}, {}, {}), Bounds(1, 10.0, 2**30))
 
 
-def _advice(book: LimitsBook, shares: Shares | None, *again: Again, governor: str | None = None) -> str:
+def _advice(ceilings: CeilingCache, shares: Shares | None, *again: Again, governor: str | None = None) -> str:
     here = Environment({"cpu": "test"}, {}, {"cpu_governor": governor})
     busy = [{"pid": 7, "name": "compiler", "cores": 1.0}]
-    return "\n".join(_machine._advice(here, book, shares, busy, list(again)))
+    return "\n".join(_machine._advice(here, ceilings, shares, busy, list(again)))
 
 
-def test_who_disturbs_is_named_with_what_to_do(book: LimitsBook) -> None:
-    assert "compiler (pid 7, 1.0 cores)" in _advice(book, Shares(1.0, 0.0, 0.0))
-    assert "hypervisor keeps 0.5" in _advice(book, Shares(0.0, 0.5, 0.0))
-    assert "cpu.max" in _advice(book, Shares(0.0, 0.0, 0.2))
-    assert "cpupower" in _advice(book, _QUIET, governor="powersave")
-    assert "canary alone" in _advice(book, None)
-    assert "compiler" not in _advice(book, _QUIET, governor="performance")
+def test_who_disturbs_is_named_with_what_to_do(ceilings: CeilingCache) -> None:
+    assert "compiler (pid 7, 1.0 cores)" in _advice(ceilings, Shares(1.0, 0.0, 0.0))
+    assert "hypervisor keeps 0.5" in _advice(ceilings, Shares(0.0, 0.5, 0.0))
+    assert "cpu.max" in _advice(ceilings, Shares(0.0, 0.0, 0.2))
+    assert "cpupower" in _advice(ceilings, _QUIET, governor="powersave")
+    assert "canary alone" in _advice(ceilings, None)
+    assert "compiler" not in _advice(ceilings, _QUIET, governor="performance")
 
 
-def test_a_slow_machine_and_lost_rounds_are_told(book: LimitsBook) -> None:
-    book.known.pace, book.seen = Pace(1e-4, None), Pace(2e-4, None)
-    assert "2.0x slower" in _advice(book, _QUIET)
-    assert "1 of 3 measurements gave no time" in _advice(book, _QUIET, Again("reference", (1.0, 1.1), 1, "others"))
+def test_a_slow_machine_and_lost_rounds_are_told(ceilings: CeilingCache) -> None:
+    ceilings.known.pace, ceilings.seen = Pace(1e-4, None), Pace(2e-4, None)
+    assert "2.0x slower" in _advice(ceilings, _QUIET)
+    assert "1 of 3 measurements gave no time" in _advice(ceilings, _QUIET, Again("reference", (1.0, 1.1), 1, "others"))
 
 
 def test_the_answer_comes_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.commands.show import COMMAND as SHOW
-from oneblock.bench.judge.answers import Way, answer
+from oneblock.bench.judge.answers import Contender, answer
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Status
 from oneblock.bench.terminal.records import answers
@@ -52,7 +52,7 @@ def test_two_whose_intervals_overlap_are_not_ranked() -> None:
 
 def test_a_target_is_named_where_it_is_no_cpu() -> None:
     cell = replace(record().cell, target=type(record().cell.target)("cuda", "sm_90"))
-    assert Way(replace(record(), cell=cell), 1.0, (1.0, 1.0)).name == "reference plain cuda:sm_90"
+    assert Contender(replace(record(), cell=cell), 1.0, (1.0, 1.0)).name == "reference plain cuda:sm_90"
 
 
 def test_the_terminal_says_it_before_the_table_and_marks_a_doubt(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.judge.roofline import costs, reference_bytes
 from oneblock.bench.records.record import Status
-from oneblock.bench.worker.golden_job import GoldenJob
+from oneblock.bench.worker.reference_job import ReferenceJob
 from oneblock.workloads._workload import Case, Phase, Workload
 from tests.helpers.cases import ALL, TINY, case, name
 
@@ -70,12 +70,12 @@ def test_a_workload_that_attends_needs_room_for_its_scores_whatever_it_is_called
 def test_outputs_that_the_program_does_not_give_are_no_ground_for_a_number(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("oneblock.bench.worker.golden_job.emit", lambda event, **fields: None)
+    monkeypatch.setattr("oneblock.bench.worker.reference_job.emit", lambda event, **fields: None)
     wrong = replace(ROWS, outputs=NORM.outputs)
-    outcome = GoldenJob(of(wrong, monkeypatch), str(tmp_path / "golden.npz"), 2).do()
+    outcome = ReferenceJob(of(wrong, monkeypatch), str(tmp_path / "reference.npz"), 2).do()
     assert outcome.status is Status.INVALID
     assert outcome.reason is not None
     assert outcome.reason.startswith("rows states the outputs {'y': ")
-    assert not (tmp_path / "golden.npz").exists()
-    right = GoldenJob(of(ROWS, monkeypatch), str(tmp_path / "golden.npz"), 2).do()
+    assert not (tmp_path / "reference.npz").exists()
+    right = ReferenceJob(of(ROWS, monkeypatch), str(tmp_path / "reference.npz"), 2).do()
     assert right.status is Status.PASSED, right.reason

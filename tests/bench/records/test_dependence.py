@@ -153,7 +153,7 @@ def test_a_backend_depends_on_its_own_and_on_nothing_that_only_reads(backend: st
     names = {path.relative_to(TREE).as_posix() for path in sources(backend, "norm")}
     assert f"backends/{backend}.py" in names
     jobs = {f"bench/worker/{path.name}" for path in (TREE / "bench/worker").glob("*_job.py")}
-    making = {f"bench/worker/{name}_job.py" for name in ("golden", "judge", "limits", "measure")}
+    making = {f"bench/worker/{name}_job.py" for name in ("reference", "judge", "limits", "measure")}
     assert names & jobs == making, "what makes a record, its verdict and its limits, and no other job"
     assert {"bench/worker/launch.py", "bench/worker/main.py", "workloads/norm.py"} <= names
     assert not names & {"workloads/block.py", "workloads/models/llama.py", "compilers/chips/makers/amd_gpus.py"}

@@ -12,10 +12,10 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.records.disturbance import Pace
 from oneblock.bench.records.record import Environment, Limits, Status
 from oneblock.bench.runs import limits
-from oneblock.bench.runs.limits import LimitsBook, as_rows
+from oneblock.bench.runs.limits import CeilingCache, as_rows
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds
-from oneblock.bench.worker.limits_job import LimitsJob, Reached
+from oneblock.bench.worker.limits_job import LimitsJob, ReachedRates
 
 _GOOD = {"rates": {"cpu||read": 2.5e10, "cpu|reference|float32": 1.5e11, "cpu|reference|float16": None}}
 _PACE = Pace(1e-4, 1e-3)
@@ -31,15 +31,15 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def book() -> LimitsBook:
-    return LimitsBook(_HERE, Bounds(1, 10.0, 2**30))
+def ceilings() -> CeilingCache:
+    return CeilingCache(_HERE, Bounds(1, 10.0, 2**30))
 
 
 def test_what_a_run_kept_is_read_and_its_absence_is_no_remark(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert book().rates == {}
+    assert ceilings().rates == {}
     cache.write_text(json.dumps(_GOOD))
-    assert book().limits(Target("cpu"), "float32", "reference") == Limits(1.5e11, "reference", 2.5e10)
-    assert [row["rate"] for row in as_rows(book().rates)] == [None, 1.5e11, 2.5e10]
+    assert ceilings().limits(Target("cpu"), "float32", "reference") == Limits(1.5e11, "reference", 2.5e10)
+    assert [row["rate"] for row in as_rows(ceilings().rates)] == [None, 1.5e11, 2.5e10]
     assert capsys.readouterr().err == ""
 
 
@@ -61,7 +61,7 @@ def test_what_no_run_writes_is_named_and_not_believed(
     cache: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache.write_bytes(text.encode("latin-1"))
-    assert book().rates == {}
+    assert ceilings().rates == {}
     assert str(cache) in (said := capsys.readouterr().err)
     assert "measured anew" in said
     assert "\x1b" not in said
@@ -74,13 +74,13 @@ def test_what_is_no_plain_file_is_named_and_left_alone(
     other.write_text(json.dumps(_GOOD))
     for lay in (lambda: os.mkfifo(cache), cache.mkdir, lambda: cache.symlink_to(other)):
         lay()
-        assert book().rates == {}
+        assert ceilings().rates == {}
         assert str(cache) in capsys.readouterr().err
         cache.rmdir() if cache.is_dir() and not cache.is_symlink() else cache.unlink()
 
 
-def _answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str | None, Reached]) -> None:
-    def launch(job: LimitsJob, *_: object, **__: object) -> Outcome[Reached]:
+def _answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str | None, ReachedRates]) -> None:
+    def launch(job: LimitsJob, *_: object, **__: object) -> Outcome[ReachedRates]:
         return Outcome(Status.PASSED, result=answers[job.backend])
 
     monkeypatch.setattr(limits, "launch", launch)
@@ -88,13 +88,13 @@ def _answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str | None, Reache
 
 def test_a_damaged_book_is_written_over_by_what_is_measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.write_text('{"cpu||read": 1e300}')
-    product, read = Reached({"float32": 2e11}, None, False), Reached({"read": 3e10}, _PACE, False)
+    product, read = ReachedRates({"float32": 2e11}, None, False), ReachedRates({"read": 3e10}, _PACE, False)
     _answering(monkeypatch, {None: read, "reference": product})
-    book().learn([(Target("cpu"), "reference", "float32")])
+    ceilings().measure_missing([(Target("cpu"), "reference", "float32")])
     kept = json.loads(cache.read_text())
     assert kept["rates"] == {"cpu||read": 3e10, "cpu|reference|float32": 2e11}
-    assert book().known.pace == _PACE
-    assert book().limits(Target("cpu"), "float32", "reference") == Limits(2e11, "reference", 3e10)
+    assert ceilings().known.pace == _PACE
+    assert ceilings().limits(Target("cpu"), "float32", "reference") == Limits(2e11, "reference", 3e10)
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
 
 
@@ -115,27 +115,27 @@ def test_what_is_learnt_while_nobody_looks_is_not_the_machines(monkeypatch: pyte
 @pytest.mark.usefixtures("cache")
 def test_a_limit_that_others_disturbed_is_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """And asked for again by the next run; what a backend cannot do is learnt to be so."""
-    nothing = Reached({}, None, True)
+    nothing = ReachedRates({}, None, True)
     _answering(monkeypatch, {None: nothing, "reference": nothing})
-    one = book()
-    one.learn([(Target("cpu"), "reference", "float32")])
+    one = ceilings()
+    one.measure_missing([(Target("cpu"), "reference", "float32")])
     assert one.rates == {}
     assert one.limits(Target("cpu"), "float32", "reference") == Limits(None, None, None)
-    _answering(monkeypatch, {None: nothing, "reference": Reached({}, None, False)})
-    one.learn([(Target("cpu"), "reference", "float16")])
+    _answering(monkeypatch, {None: nothing, "reference": ReachedRates({}, None, False)})
+    one.measure_missing([(Target("cpu"), "reference", "float16")])
     assert one.rates == {"cpu|reference|float16": None}
 
 
 @pytest.mark.usefixtures("cache")
 def test_limits_of_a_slow_hour_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The canary is twice as quick as when they were learnt: they are learnt anew. A little quicker is chance."""
-    one = book()
+    one = ceilings()
 
     def learnt(rate: float) -> float | None:
-        """What a run finds in the book when a product at this rate is all that it could learn."""
-        found = Reached({"read": rate, "float32": rate}, Pace(2e-4, 2e-3), False)
+        """What a run finds in the ceilings when a product at this rate is all that it could learn."""
+        found = ReachedRates({"read": rate, "float32": rate}, Pace(2e-4, 2e-3), False)
         _answering(monkeypatch, {None: found, "reference": found})
-        one.learn([(Target("cpu"), "reference", "float32")])
+        one.measure_missing([(Target("cpu"), "reference", "float32")])
         return one.rates["cpu||read"]
 
     assert learnt(1e10) == 1e10
@@ -144,19 +144,19 @@ def test_limits_of_a_slow_hour_are_found_out(monkeypatch: pytest.MonkeyPatch) ->
     one.known.pace = Pace(1e-4, 1e-3)
     assert learnt(3e10) == 3e10
     assert one.known.pace == Pace(1e-4, 1e-3), "the best of each"
-    assert book().known.pace == Pace(1e-4, 1e-3), "and it is kept"
+    assert ceilings().known.pace == Pace(1e-4, 1e-3), "and it is kept"
 
 
 @pytest.mark.usefixtures("cache")
 def test_spreads_between_processes_are_pooled_and_kept() -> None:
-    one = book()
+    one = ceilings()
     assert one.spread("reference") is None
     one.learn_spread("reference", [1.0])
     assert one.spread("reference") is None, "one process tells nothing"
     one.learn_spread("reference", [1.0, 1.1, 1.0, 1.1])
     one.learn_spread("torch_eager", [1.0, 1.3])
     one.learn_spread("reference", [5.0, 5.0])
-    kept = book()
+    kept = ceilings()
     found = kept.spread("reference")
     assert found is not None
     assert found.degrees == 4

@@ -15,11 +15,11 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs import measuring
 from oneblock.bench.runs.measuring import Reference, References, measure
-from oneblock.bench.worker.golden_job import Proof
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.judge_job import JudgeJob
 from oneblock.bench.worker.launch import Bounds
-from oneblock.bench.worker.measure_job import Measured, MeasureJob
+from oneblock.bench.worker.measure_job import MeasureJob, Measurement
+from oneblock.bench.worker.reference_job import Proof
 from oneblock.compilers.api.kind import Kind
 from tests.bench.runs.test_partials import LAUNCH
 from tests.helpers.cases import case
@@ -38,13 +38,13 @@ class Launches:
 
     def __call__(self, job: Any, *_: Any, **__: Any) -> Outcome[Any]:
         if isinstance(job, JudgeJob):
-            self.judged.append(Path(job.golden).read_bytes())
+            self.judged.append(Path(job.reference).read_bytes())
             return Outcome(Status.CRASHED, reason="no verdict of this")
         self.lay(Path(job.answers).with_suffix(""))
-        return Outcome(Status.PASSED, Kind.MEASURED, "cpu", result=Measured(launch=LAUNCH))
+        return Outcome(Status.PASSED, Kind.MEASURED, "cpu", result=Measurement(launch=LAUNCH))
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, folder: Path, lay: Lay) -> tuple[Outcome[Measured], list[bytes]]:
+def measured(monkeypatch: pytest.MonkeyPatch, folder: Path, lay: Lay) -> tuple[Outcome[Measurement], list[bytes]]:
     launches = Launches(lay)
     monkeypatch.setattr(measuring, "launch", launches)
     job = MeasureJob(CELL, "smoke", str(folder / "x.npz"), 0, True, 0, None)
@@ -55,9 +55,9 @@ def measured(monkeypatch: pytest.MonkeyPatch, folder: Path, lay: Lay) -> tuple[O
 @pytest.mark.parametrize(
     "lay",
     [
-        lambda path: os.mkfifo(path.with_suffix(".golden")),
-        lambda path: path.with_suffix(".golden").symlink_to(path.with_name("precious")),
-        lambda path: path.with_suffix(".golden").write_bytes(b"the answers of its own"),
+        lambda path: os.mkfifo(path.with_suffix(".reference")),
+        lambda path: path.with_suffix(".reference").symlink_to(path.with_name("precious")),
+        lambda path: path.with_suffix(".reference").write_bytes(b"the answers of its own"),
         lambda path: path.with_suffix(".npz").mkdir(),
     ],
     ids=["a pipe", "a link", "a file", "a folder for the answers"],
@@ -70,11 +70,11 @@ def test_what_a_backend_lays_there_is_neither_waited_for_nor_written_through(
     assert outcome.status is Status.CRASHED
     assert judged == [b"the reference"]
     assert (tmp_path / "precious").read_text() == "as it was"
-    assert not (tmp_path / "x.golden").exists()
+    assert not (tmp_path / "x.reference").exists()
 
 
 def _full(path: Path) -> None:
-    path.with_suffix(".golden").mkdir()
+    path.with_suffix(".reference").mkdir()
 
 
 @pytest.mark.parametrize("lay", [_full, lambda path: path.parent.rename(path.parent.with_name("away"))])
@@ -103,4 +103,4 @@ def test_a_folder_that_cannot_be_made_is_a_reason_and_is_tried_again(
     assert (failed.status, failed.result) == (Status.CRASHED, None)
     assert str(folder) in str(failed.reason)
     folder.unlink()
-    assert references.of(CELL, folder, lambda _: None).golden == b"r"
+    assert references.of(CELL, folder, lambda _: None).content == b"r"

@@ -11,7 +11,7 @@ from oneblock.bench.records.record import Launch, Status
 from oneblock.bench.records.store import Store, to_json
 from oneblock.bench.runs.partials import Partial, partials
 from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.measure_job import Measured
+from oneblock.bench.worker.measure_job import Measurement
 from oneblock.compilers.api.kind import Kind
 
 TEXTS = {"started": "2026-01-01T00:00:00.000Z", "timer": "perf_counter", "stopped_by": "samples"}
@@ -22,7 +22,7 @@ LAUNCH = Launch(**NUMBERS | TEXTS | SERIES | {"device_s": (), "evidence": None, 
 
 def partial(index: int, launch: Launch | None = LAUNCH) -> bytes:
     launch = launch and replace(launch, index=index)
-    return to_json(Partial(Outcome(Status.PASSED, Kind.MEASURED, "cpu", result=Measured(launch=launch)), 13))
+    return to_json(Partial(Outcome(Status.PASSED, Kind.MEASURED, "cpu", result=Measurement(launch=launch)), 13))
 
 
 def test_what_was_kept_comes_back(tmp_path: Path) -> None:

@@ -16,33 +16,33 @@ from oneblock.bench.records.disturbance import Disturbance
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs import measuring
-from oneblock.bench.runs.limits import LimitsBook
+from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.run import Run
-from oneblock.bench.worker.golden_job import Proof
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import Bounds
-from oneblock.bench.worker.measure_job import Measured
+from oneblock.bench.worker.measure_job import Measurement
+from oneblock.bench.worker.reference_job import Proof
 from oneblock.compilers.api.kind import Kind
 from tests.bench.runs.test_partials import LAUNCH
 from tests.helpers.cases import case
 
 _SEEN = Disturbance("run delay and canary", 1, (0.3, 0.4), (), 1.0, 0.0, 0.0, None, None)
-_DISTURBED = Outcome(Status.DISTURBED, Kind.MEASURED, "cpu", "others had it", result=Measured(disturbance=_SEEN))
-_TIMED = Outcome(Status.PASSED, Kind.MEASURED, "cpu", result=Measured(launch=LAUNCH))
+_DISTURBED = Outcome(Status.DISTURBED, Kind.MEASURED, "cpu", "others had it", result=Measurement(disturbance=_SEEN))
+_TIMED = Outcome(Status.PASSED, Kind.MEASURED, "cpu", result=Measurement(launch=LAUNCH))
 CELLS = [Cell(case("norm"), dtype, "reference", "plain", Target("cpu")) for dtype in ("float32", "bfloat16")]
 
 
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The dtypes of the cells that were launched, in order; the machine's limits are not learnt."""
-    monkeypatch.setattr(LimitsBook, "learn", lambda *_: None)
+    monkeypatch.setattr(CeilingCache, "measure_missing", lambda *_: None)
     known = measuring.Reference(Outcome(Status.PASSED, result=Proof(1)))
     monkeypatch.setattr(measuring.References, "of", lambda *_: known)
     return []
 
 
 def go(monkeypatch: pytest.MonkeyPatch, launches: list[str], folder: Path, answers: dict[str, Iterator[Any]]) -> Run:
-    def measure(job: Any, *_: Any) -> Outcome[Measured]:
+    def measure(job: Any, *_: Any) -> Outcome[Measurement]:
         launches.append(job.cell.dtype)
         return next(answers[job.cell.dtype])
 
@@ -87,6 +87,6 @@ def test_the_next_run_tries_again(monkeypatch: pytest.MonkeyPatch, launches: lis
 def test_a_worker_that_tells_of_no_disturbance_was_not_disturbed() -> None:
     """Nor may it have a time beside it: a plug-in answers on the same line."""
     job: Any = measuring.MeasureJob(CELLS[0], "smoke", None, 0, True, 0, None)
-    assert "no account of what disturbed" in str(job.fault(replace(_DISTURBED, result=Measured())))
-    both = replace(_DISTURBED, result=Measured(disturbance=_SEEN, launch=LAUNCH))
+    assert "no account of what disturbed" in str(job.fault(replace(_DISTURBED, result=Measurement())))
+    both = replace(_DISTURBED, result=Measurement(disturbance=_SEEN, launch=LAUNCH))
     assert "disturbed, and a launch" in str(job.fault(both))

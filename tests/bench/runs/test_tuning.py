@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from oneblock.backends.api.backend import Found
+from oneblock.backends.api.backend import TuningResult
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.runs.tuning import Tuning
 from oneblock.bench.worker.watch import Bounds
@@ -21,7 +21,7 @@ UNTUNED_S = 1e-2
 def tuning(tuned: Record) -> Tuning:
     """One whose search of 60 s ended with that record of the winner."""
     plain = timed(UNTUNED_S)
-    found = {0: Found(Kind.MEASURED, "MetaSchedule", (SEARCHED,), "kept/here")}
+    found = {0: TuningResult(Kind.MEASURED, "MetaSchedule", (SEARCHED,), "kept/here")}
     asked = [Search(1, 0, "random")]
     return Tuning(plain.cell, Bounds(1, 10.0, 2**30), asked, found, timed=(plain, tuned))
 

@@ -21,20 +21,20 @@ from oneblock.bench.records.store import to_json
 from oneblock.bench.worker import trn_job
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.export_job import verdicts
-from oneblock.bench.worker.golden_job import GoldenJob, Proof
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.bench.worker.launch import read_outcome, to_data
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.bench.worker.main import read_job
-from oneblock.bench.worker.measure_job import Measured, MeasureJob
+from oneblock.bench.worker.measure_job import MeasureJob, Measurement
 from oneblock.bench.worker.probe_job import ProbeJob
+from oneblock.bench.worker.reference_job import Proof, ReferenceJob
 from oneblock.bench.worker.trn_job import TrnJob
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import sha256_of
 from oneblock.workloads.answers.checkpoint import CheckpointError
-from oneblock.workloads.answers.reference import Golden
+from oneblock.workloads.answers.reference import ReferenceAnswer
 from oneblock.workloads.answers.verdict import Allowance, Check, OutputCheck
 from oneblock.workloads.models import preset
 
@@ -60,7 +60,7 @@ def test_a_file_of_the_folder_defines_one_job_and_what_it_answers(file: str) -> 
     "job",
     [
         MeasureJob(CELL, "smoke", None, 0, True, 0, None, Detail.ALL),
-        GoldenJob(CELL, "golden.npz", 2),
+        ReferenceJob(CELL, "reference.npz", 2),
         LimitsJob(None, "cpu", ("read",), 2),
         ProbeJob(("reference",), (("xla_tpu", "tpu:v5e"),)),
     ],
@@ -70,9 +70,9 @@ def test_a_job_comes_out_of_the_pipe_as_it_went_in(job: Job[Any]) -> None:
 
 
 def test_an_outcome_comes_out_of_the_pipe_as_it_went_in() -> None:
-    job, outcome = GoldenJob(CELL, "golden.npz", 2), Outcome(Status.PASSED, result=Proof(7))
+    job, outcome = ReferenceJob(CELL, "reference.npz", 2), Outcome(Status.PASSED, result=Proof(7))
     assert read_outcome(job, through_the_pipe(outcome)) == outcome
-    measured = Outcome(Status.COMPILED, reason="no device", result=Measured(compile_s=1.5))
+    measured = Outcome(Status.COMPILED, reason="no device", result=Measurement(compile_s=1.5))
     assert read_outcome(MeasureJob(CELL, "smoke", None, 0, True, 0, None), through_the_pipe(measured)) == measured
 
 
@@ -87,9 +87,9 @@ def test_an_outcome_comes_out_of_the_pipe_as_it_went_in() -> None:
         ["passed"],
     ],
 )
-def test_what_no_golden_job_answers_is_refused(wrong: Any) -> None:
+def test_what_no_reference_job_answers_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="validation error"):
-        read_outcome(GoldenJob(CELL, "golden.npz", 2), wrong)
+        read_outcome(ReferenceJob(CELL, "reference.npz", 2), wrong)
 
 
 def a_check(*, passed: bool) -> Check:
@@ -100,20 +100,23 @@ def a_check(*, passed: bool) -> Check:
     ("outcome", "says"),
     [
         (Outcome(Status.PASSED, Kind.MEASURED, "cpu"), "passed, and no launch"),
-        (Outcome(Status.PASSED, Kind.MEASURED, result=Measured()), "passed, and no launch"),
-        (Outcome(Status.INTERPRETED, Kind.INTERPRETED, result=Measured()), "interpreted, and no answers that could be"),
+        (Outcome(Status.PASSED, Kind.MEASURED, result=Measurement()), "passed, and no launch"),
         (
-            Outcome(Status.SIMULATED, Kind.SIMULATED, result=Measured(check=a_check(passed=True))),
+            Outcome(Status.INTERPRETED, Kind.INTERPRETED, result=Measurement()),
+            "interpreted, and no answers that could be",
+        ),
+        (
+            Outcome(Status.SIMULATED, Kind.SIMULATED, result=Measurement(check=a_check(passed=True))),
             "simulated, and judged by itself",
         ),
-        (Outcome(Status.COMPILED, Kind.MEASURED, result=Measured()), "of the kind measured: expected compiled"),
+        (Outcome(Status.COMPILED, Kind.MEASURED, result=Measurement()), "of the kind measured: expected compiled"),
     ],
 )
-def test_what_does_not_go_together_is_no_measurement(outcome: Outcome[Measured], says: str) -> None:
+def test_what_does_not_go_together_is_no_measurement(outcome: Outcome[Measurement], says: str) -> None:
     job = MeasureJob(CELL, "smoke", None, 0, True, 0, None)
     assert says in str(job.fault(outcome))
     assert job.fault(Outcome(Status.CRASHED, reason="it crashed")) is None
-    assert job.fault(Outcome(Status.COMPILED, Kind.COMPILED, result=Measured())) is None
+    assert job.fault(Outcome(Status.COMPILED, Kind.COMPILED, result=Measurement())) is None
 
 
 def test_a_rate_is_a_number_of_this_world() -> None:
@@ -125,11 +128,11 @@ def test_a_rate_is_a_number_of_this_world() -> None:
 
 def test_who_measures_with_other_weights_than_the_reference_is_of_is_refused() -> None:
     weights = {"a_weight": np.ones((2, 2), np.float32)}
-    golden = Golden("float32", 1, (), (), (), sha256_of(weights))
-    golden.check_weights({"a_weight": np.ones((2, 2), np.float32)})
+    expected = ReferenceAnswer("float32", 1, (), (), (), sha256_of(weights))
+    expected.check_weights({"a_weight": np.ones((2, 2), np.float32)})
     for other in (np.full((2, 2), 2, np.float32), np.ones(4, np.float32), np.ones((2, 2), np.float16)):
         with pytest.raises(CheckpointError, match="the weights are others"):
-            golden.check_weights({"a_weight": other})
+            expected.check_weights({"a_weight": other})
 
 
 def test_an_outcome_says_how_it_ended_and_no_job_adds_to_that() -> None:
@@ -154,14 +157,14 @@ def test_what_a_backend_lacks_is_refused_with_what_it_has(wanted: dict[str, Any]
 
 def test_what_a_backend_cannot_do_beside_running_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unsupported, match="reference writes no modules for another compiler"):
-        verdicts(b"", (), (), CELL, Golden("float32", 1, (), (), ()))
+        verdicts(b"", (), (), CELL, ReferenceAnswer("float32", 1, (), (), ()))
     monkeypatch.setattr(trn_job, "emit", lambda event, **more: None)
     with pytest.raises(Unsupported, match="reference emits no source for Trainium"):
         TrnJob("reference").do()
 
 
 def test_a_job_of_no_file_or_class_is_no_job() -> None:
-    data = to_data(GoldenJob(CELL, "golden.npz", 2))
+    data = to_data(ReferenceJob(CELL, "reference.npz", 2))
     with pytest.raises(ModuleNotFoundError):
         read_job(data | {"file": "nothing_job"})
     with pytest.raises(ValueError, match="path"):

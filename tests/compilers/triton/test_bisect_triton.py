@@ -34,7 +34,7 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_planted_pass_is_found_by_a_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(programs, "Recorder", First)  # of one row a program, not 64: each of twenty runs is short
+    monkeypatch.setattr(programs, "LaunchTracer", First)  # of one row a program, not 64: each of twenty runs is short
     monkeypatch.setattr(libtriton.passes.ttgpuir, PLACE, _sanitise)
     told = search(monkeypatch, tmp_path, "triton_kernels", of="machine_instructions", **GPU)
     assert told.finding.found == ("reduce_data_duplication",)

@@ -24,8 +24,8 @@ import triton.language as tl  # noqa: E402
 from oneblock import workloads  # noqa: E402
 from oneblock.backends._triton import ops as triton_ops  # noqa: E402
 from oneblock.backends._triton import programs  # noqa: E402
-from oneblock.backends._triton.plan import Planned, plan  # noqa: E402
-from oneblock.backends._triton.runners import Recorder, Started, options  # noqa: E402
+from oneblock.backends._triton.plan import PlannedLaunch, plan  # noqa: E402
+from oneblock.backends._triton.runners import LaunchTracer, TracedLaunch, options  # noqa: E402
 from oneblock.backends.api.backend import Unsupported  # noqa: E402
 from oneblock.backends.api.target import Target  # noqa: E402
 from oneblock.backends.kernels.triton.launch import KernelCall, Work, config  # noqa: E402
@@ -38,7 +38,7 @@ from oneblock.compilers.chips.chip import Gpu  # noqa: E402
 from oneblock.compilers.dialects import ptx as _ptx  # noqa: E402
 from oneblock.compilers.triton import built as triton_built  # noqa: E402
 from oneblock.compilers.triton import lowering as triton_gpu  # noqa: E402
-from oneblock.compilers.triton.built import Built  # noqa: E402
+from oneblock.compilers.triton.built import BuiltKernel  # noqa: E402
 from oneblock.compilers.triton.lowering import CannotBuild  # noqa: E402
 from oneblock.workloads._workload import Phase  # noqa: E402
 from oneblock.workloads.models import PRESETS  # noqa: E402
@@ -54,7 +54,7 @@ def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def everything(recorder: Recorder, dtype: torch.dtype) -> None:
+def everything(recorder: LaunchTracer, dtype: torch.dtype) -> None:
     """All kernels, prefill and decode, with every epilogue, on shapes like llama-1b's."""
     ops = triton_ops.TritonOps(recorder)
 
@@ -79,7 +79,7 @@ def gpu(architecture: str) -> Gpu:
     return load(f"{'rocm' if architecture.startswith('gfx') else 'cuda'}:{architecture}", Gpu)
 
 
-def ways(one: Planned, architecture: str) -> list[tuple[KernelCall, Built]]:
+def ways(one: PlannedLaunch, architecture: str) -> list[tuple[KernelCall, BuiltKernel]]:
     """All that a launch may be, built."""
     found = []
     for number, way in one.ways:
@@ -127,7 +127,7 @@ def lowered(target: Target, detail: Detail, phase: Phase = Phase.PREFILL, **size
     workload, c = workloads.load("block"), case(phase=phase, **sizes)
     arrays = {name: np.broadcast_to(np.zeros((), ml_dtypes.bfloat16), s.shape) for name, s in workload.specs(c).items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "Recorder", First)
+        patch.setattr(programs, "LaunchTracer", First)
         compiled = BACKEND.compile(workload, c, arrays, "kernels", target)
     assert compiled.executable is None
     return compiled.capture(detail)
@@ -215,7 +215,7 @@ def meta(*shape: int, dtype: torch.dtype = torch.float16) -> torch.Tensor:
 LAUNCH = {"num_warps": 4, "num_stages": 2}
 
 
-def build(kernel: Any, args: tuple[Any, ...], architecture: str = "sm_80", **given: int) -> Built:
+def build(kernel: Any, args: tuple[Any, ...], architecture: str = "sm_80", **given: int) -> BuiltKernel:
     return triton_gpu.build(triton_gpu.as_launched(kernel, args, LAUNCH | given, gpu(architecture)))
 
 
@@ -247,7 +247,7 @@ def test_what_cannot_be_built_is_refused_in_the_compilers_own_words(
 
     call = KernelCall(kernel, (config(4, 2, **constants),), lambda _: args, lambda _: (1,), work)
     with pytest.raises(Unsupported, match=says):
-        plan([Started("mlp", (call,))], gpu("sm_80"))
+        plan([TracedLaunch("mlp", (call,))], gpu("sm_80"))
 
 
 def test_float8_is_built_where_the_gpu_has_it() -> None:

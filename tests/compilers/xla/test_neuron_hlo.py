@@ -24,7 +24,7 @@ from oneblock.compilers.neuron import operators as lists
 from oneblock.compilers.neuron.operators import Mark, OperatorsError, compile_command, operators
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
-from oneblock.workloads.answers.reference import Golden, make_golden
+from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.ops.dtypes import dtype_of
 from tests.conftest import REQUIRED
 from tests.helpers.cases import TINY, TINY_GPT2, case
@@ -258,10 +258,12 @@ def exported(c: Case, dtype: str) -> tuple[bytes, tuple[str, ...], tuple[str, ..
     return made.encoded, made.parameters, made.outputs
 
 
-def subject(c: Case, dtype: str) -> tuple[Cell, Golden]:
+def subject(c: Case, dtype: str) -> tuple[Cell, ReferenceAnswer]:
     workload = workloads.load(c.workload)
     weights = make_weights(workload, c, dtype, 0)
-    return Cell(c, dtype, "jax_xla", "plain", Target("neuron", "trn1")), make_golden(workload, c, dtype, weights, 1, 2)
+    return Cell(c, dtype, "jax_xla", "plain", Target("neuron", "trn1")), make_reference(
+        workload, c, dtype, weights, 1, 2
+    )
 
 
 @pytest.mark.usefixtures("jax_here")

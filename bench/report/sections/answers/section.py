@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.text import plain
-from oneblock.bench.judge.answers import Answer, Way
+from oneblock.bench.judge.answers import Answer, Contender
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section
 from oneblock.bench.report.study import Study
@@ -68,7 +68,7 @@ def build(study: Study) -> Answers | None:
 
 def _bars(group: Sequence[Row], backends: Sequence[str]) -> list[Bar]:
     """Of each backend the fastest, in a group whose fastest come first."""
-    ways = [(row, Way(row.record, times.cold_s, times.interval_s)) for row in group if (times := row.times)]
+    ways = [(row, Contender(row.record, times.cold_s, times.interval_s)) for row in group if (times := row.times)]
     bars: dict[str, Bar] = {}
     for place, (row, way) in enumerate(ways):
         following = ways[place + 1][1] if place + 1 < len(ways) else None

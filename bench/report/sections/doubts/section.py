@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from oneblock.bench.judge.troubles import DOUBT, Trouble, Troubled, by_cause
+from oneblock.bench.judge.troubles import DOUBT, Trouble, TroubleGroup, by_cause
 from oneblock.bench.records.record import WITHOUT_TIMES, Record
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section
@@ -19,7 +19,7 @@ Ending = tuple[Record, list[Row]]  # a record, and all rows that ended as it did
 class Cause:
     """One cause: the rows that it left without a number, and those with one that may be wrong."""
 
-    group: Troubled[Row]
+    group: TroubleGroup[Row]
     endings: list[Ending]
     doubts: list[tuple[Row, Trouble]]
 
@@ -41,7 +41,7 @@ def build(study: Study) -> Causes:
     return Causes(causes, anchors, _endings(row for row in study.rows if not row.newest and not row.without_fault))
 
 
-def _cause(group: Troubled[Row]) -> Cause:
+def _cause(group: TroubleGroup[Row]) -> Cause:
     endings = _endings(row for row, trouble in group.found if trouble.status != DOUBT)
     return Cause(group, endings, [(row, trouble) for row, trouble in group.found if trouble.status == DOUBT])
 

@@ -198,7 +198,7 @@ def _point(row: Row) -> dict[str, Any]:
         "intensity": f"{figures(flops / read)} FLOP per byte",
         "cold": f"{figures(times.cold_s, 1e3)} ms (99 %: {low} to {high})",
         "warm": f"{figures(times.warm_s, 1e3)} ms",
-        "of limit": f"{times.limit.seconds / times.cold_s:.0%} {times.limit.by}" if times.limit else "not known",
+        "% of roofline": f"{times.limit.seconds / times.cold_s:.0%} {times.limit.by}" if times.limit else "not known",
         "measured": f"{times.samples} samples",
         "doubts": "; ".join(map(str, record.doubts)) or "none",
     }

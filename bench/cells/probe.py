@@ -9,7 +9,7 @@ from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)
-class Probed:
+class PlatformProbe:
     """What one backend has for one platform."""
 
     backend: str

@@ -11,7 +11,7 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import TUNED
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Weights
-from oneblock.bench.cells.probed import Probed
+from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
@@ -22,7 +22,7 @@ from oneblock.workloads.ops.nearest import unknown
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CellQuery:
     """What was asked for; an empty tuple asks for all there is."""
 
     workloads: Sequence[str]
@@ -41,7 +41,7 @@ class Wanted:
     weight_seed: int = 0
     input_seed: int = 1
 
-    def cells(self, probed: Sequence[Probed]) -> list[Cell]:
+    def cells(self, probed: Sequence[PlatformProbe]) -> list[Cell]:
         """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
 
         `probed` is what the backends asked for have here.
@@ -71,7 +71,7 @@ class Wanted:
                 found += [Case(name, config, phase, B, T, S) for B, (T, S) in product(self.B, lengths)]
         return found
 
-    def _ways(self, probed: Sequence[Probed]) -> list[tuple[str, str, Target]]:
+    def _ways(self, probed: Sequence[PlatformProbe]) -> list[tuple[str, str, Target]]:
         """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
         known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
         if probed or not backends.registered():  # before the probes those of others are not known
@@ -116,19 +116,19 @@ def _override(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _fits(rows: Sequence[Probed], targets: Sequence[Target]) -> bool:
+def _fits(rows: Sequence[PlatformProbe], targets: Sequence[Target]) -> bool:
     """Whether a backend that nobody named has a part in the run: it is timed here, or has one of the targets."""
     if not targets:
         return rows[0].kind is Kind.MEASURED
     return any(_has(row, target) for row in rows for target in targets)
 
 
-def _has(row: Probed, target: Target) -> bool:
+def _has(row: PlatformProbe, target: Target) -> bool:
     elsewhere = f"{target.platform}:{target.architecture}" in row.elsewhere
     return row.platform == target.platform and (row.device is not None or elsewhere)
 
 
-def _default_targets(first: Probed) -> Sequence[Target]:
+def _default_targets(first: PlatformProbe) -> Sequence[Target]:
     """The backend's first platform; if no such device is here, everything of it that the backend needs none for."""
     by_itself = first.elsewhere if first.device is None and first.elsewhere else [first.platform or "cpu"]
     return [Target.parse(text) for text in by_itself]

@@ -14,7 +14,7 @@ from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import Named, sha256_of
 from oneblock.workloads.answers.checkpoint import unchanged
-from oneblock.workloads.answers.reference import make_golden
+from oneblock.workloads.answers.reference import make_reference
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class GoldenJob(Job[Proof]):
+class ReferenceJob(Job[Proof]):
     """Compute the reference of a cell's subject and prove that its check bites."""
 
     cell: Cell
@@ -39,20 +39,23 @@ class GoldenJob(Job[Proof]):
         workload = workloads.load(cell.case.workload)
         emit(Phase("computing the reference"))
         weights, sha256 = _weights(cell, workload)
-        golden = make_golden(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
-        golden = replace(golden, weights_sha256=sha256)
-        if golden.wrong_accepted:
-            lets_pass = ", ".join(golden.wrong_accepted)
+        expected = make_reference(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
+        expected = replace(expected, weights_sha256=sha256)
+        if expected.wrong_accepted:
+            lets_pass = ", ".join(expected.wrong_accepted)
             reason = (
                 f"the check of {cell.subject} accepts wrong answers ({lets_pass}), so its verdict would prove nothing"
             )
             return Outcome(Status.INVALID, reason=reason, hint="choose another size or dtype, or seeded weights")
-        gives, stated = {name: y.shape for name, y in golden.answers[0].reference.items()}, workload.outputs(cell.case)
+        gives, stated = (
+            {name: y.shape for name, y in expected.answers[0].reference.items()},
+            workload.outputs(cell.case),
+        )
         if gives != stated:
             reason = f"{workload.name} states the outputs {stated}, by which its bytes are counted, and gives {gives}"
             return Outcome(Status.INVALID, reason=reason, hint="mend the workload's `outputs`")
-        golden.save(Path(self.path))
-        return Outcome(Status.PASSED, result=Proof(len(golden.wrong_tried), sha256))
+        expected.save(Path(self.path))
+        return Outcome(Status.PASSED, result=Proof(len(expected.wrong_tried), sha256))
 
 
 def _weights(cell: Cell, workload: Workload) -> tuple[Named, str | None]:

@@ -8,7 +8,7 @@ from oneblock.compilers.dialects._lines import Lines, Steps
 
 
 @dataclass
-class Found:
+class LineAttribution:
     """What is known of a text's lines so far."""
 
     steps: list[Steps] = field(default_factory=list)
