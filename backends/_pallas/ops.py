@@ -18,7 +18,7 @@ from oneblock.workloads.ops.definitions import Array
 
 @dataclass(frozen=True)
 class DeferredRmsNorm:
-    """An RMSNorm that waits for the projections that read it, each of which does it in its own kernel."""
+    """A deferred RMSNorm, fused into the prologue of each projection that reads it."""
 
     x: Array  # (..., C)
     weight: Array  # (C,)

@@ -21,7 +21,7 @@ from oneblock.workloads.ops.definitions import Array
 
 @dataclass(frozen=True)
 class DeferredLinear:
-    """A projection that waits for what follows it: GELU and a residual addition are done in its own kernel."""
+    """A deferred linear: GELU and a residual addition that follow are fused into its kernel, as its epilogue."""
 
     ops: TritonOps
     x: Array  # (..., I)

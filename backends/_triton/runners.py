@@ -1,4 +1,4 @@
-"""Who carries our kernels' launches out: an interpreter, a recorder that only notes them down, or a device."""
+"""Runners of our kernels' launches: interpret on the CPU, trace without data, or launch on the GPU."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TracedLaunch:
 
 
 class LaunchTracer:
-    """Notes down what a program over arrays without data (device "meta") would start, in order."""
+    """Traces what a program over arrays without data (device "meta") would launch, in order."""
 
     def __init__(self, sms: int, *, tensor_cores: bool) -> None:
         self.sms, self.tensor_cores = sms, tensor_cores

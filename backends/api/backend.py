@@ -33,7 +33,7 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Availability:
-    """What a target comes to here: the best kind of evidence to be had, and from what."""
+    """How this machine serves a target: the kind of evidence that it gives at best, and the device that gives it."""
 
     kind: Kind
     name: str  #: in words: "NVIDIA H100", "cpu"
@@ -116,7 +116,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class TuningResult:
-    """What a search found."""
+    """The outcome of a search, by function or kernel."""
 
     kind: Kind  #: of its seconds: MEASURED here, or MODELLED by the formula that `how` names
     how: str

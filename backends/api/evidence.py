@@ -79,7 +79,7 @@ class DeviceEvidence:
 
 @runtime_checkable
 class Telemetry(Protocol):
-    """What an executable also has where the device tells more than a time."""
+    """Clocks, power, energy and a second timer: what an executable also has where the device tells them."""
 
     def state(self, args: Mapping[str, Any]) -> DeviceState:
         """Clocks, temperature, power and throttling, read amidst calls."""

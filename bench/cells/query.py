@@ -23,7 +23,7 @@ from oneblock.workloads.ops.nearest import unknown
 
 @dataclass(frozen=True)
 class CellQuery:
-    """What was asked for; an empty tuple asks for all there is."""
+    """A query for cells, as the command line states it; an empty tuple asks for all there is."""
 
     workloads: Sequence[str]
     presets: Sequence[str]

@@ -236,5 +236,5 @@ class Record:
         return replace(self, status=Status.CRASHED, reason=reason, hint=hint, **nothing, **emptied)
 
     def with_doubts(self, doubts: list[Doubt]) -> Record:
-        """The same record, doubting more."""
+        """A copy with more doubts."""
         return replace(self, doubts=(*self.doubts, *doubts))

@@ -40,7 +40,7 @@ _MOST_DEGREES = 200  # so that a machine may change
 
 @dataclass
 class CachedCeilings:
-    """What the file holds."""
+    """The contents of the cache file."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     rates: dict[_Key, _Rate | None] = field(default_factory=dict)

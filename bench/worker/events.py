@@ -81,7 +81,7 @@ class Trying:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one run of a search for a pass gave."""
+    """An observation of a search for a pass: what one run with some passes off gave."""
 
     ran: bool
     value: float | None = None  # the error, or the count; None where an answer is not a number

@@ -15,7 +15,7 @@ C = TypeVar("C", bound=Call)
 
 @dataclass(frozen=True)
 class StepFacts:
-    """What the operations of one step come to; `step` is None for those that no step claims."""
+    """What the operations of one step come to; `step` is None for those mapped to none."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     step: str | None
@@ -85,7 +85,7 @@ class Facts:
     operations: dict[str, int] = field(default_factory=dict)  #: scheduled, by opcode
     fusions: dict[str, int] = field(default_factory=dict)  #: by kind: {"kLoop": 12}
     custom_calls: dict[str, int] = field(default_factory=dict)  #: by target
-    attributed: float | None = None  #: share of the scheduled operations that a step claims
+    attributed: float | None = None  #: fraction of the scheduled operations mapped to a step
     attributed_by_name: float | None = None  #: the share whose own metadata says so; the rest by whose data they move
     steps: tuple[StepFacts, ...] = ()
     collectives: tuple[Collective, ...] = ()

@@ -50,7 +50,7 @@ def written() -> Iterator[None]:
 
 
 class _StepCarrier:
-    """What the methods that know the nodes tell those that write the text; each method here wraps one of Inductor's."""
+    """Carries a node's step from Inductor's scheduler to its code writers; each method here wraps one of its."""
 
     def __init__(self) -> None:
         self.now: str | None = None  # of what is being written

@@ -103,7 +103,7 @@ class Builder(interpreter.InterpreterBuilder):  # type: ignore[misc]
         return TensorHandle(src.data.astype(dtype_of(dst_type)), dst_type.scalar)
 
     def create_fp_to_fp(self, src: Any, dst_type: Any, rounding_mode: Any) -> Any:
-        """The same, and only so."""
+        """A cast between float types; only rounding to the nearest even is interpreted."""
         if rounding_mode not in (None, ir.ROUNDING_MODE.RTNE):
             raise NotImplementedError(f"rounding by {rounding_mode} is not interpreted, only to nearest even")
         return self.cast_impl(src, dst_type)

@@ -71,7 +71,7 @@ class RelaxPasses:
 
 
 class _PassLog:
-    """What the instrument saw: the module after each pass, or where it was skipped; the last of Relax and tensor IR."""
+    """The pass instrument's log: the module after each pass, or where it was skipped; the last in Relax and TIR."""
 
     def __init__(self) -> None:
         self.after: dict[str, tvm.IRModule] = {}

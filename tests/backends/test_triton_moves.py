@@ -16,7 +16,7 @@ pytest.importorskip("triton")
 import torch
 
 from oneblock import workloads
-from oneblock.backends._torch.arrays import abstract_arrays
+from oneblock.backends._torch.arrays import meta_tensors
 from oneblock.backends._triton import capture
 from oneblock.backends._triton.moves import ArrayNames, Move, touched_bytes
 from oneblock.backends._triton.ops import TritonOps, array
@@ -30,7 +30,7 @@ from tests.helpers.cases import TINY, TINY_GPT2, case
 def recorded(c: Case) -> tuple[LaunchTracer, Mapping[str, Any]]:
     workload = workloads.load(c.workload)
     arrays = {name: np.zeros(spec.shape, np.float32) for name, spec in workload.specs(c).items()}
-    shapes, recorder = abstract_arrays(arrays), LaunchTracer(108, tensor_cores=True)
+    shapes, recorder = meta_tensors(arrays), LaunchTracer(108, tensor_cores=True)
     recorder.arrays.given(shapes)
     with torch.inference_mode(), recorder.listening():
         results = {name: array(x) for name, x in workload.program(TritonOps(recorder), c, shapes).items()}

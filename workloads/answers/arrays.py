@@ -66,6 +66,6 @@ def sha256_of(arrays: Named) -> str:
 
 
 def abstract_arrays(workload: Workload, case: Case, dtype: str) -> Arrays:
-    """Arrays of a workload's shapes that take no memory."""
+    """Arrays of a workload's shapes and dtypes that take no memory: NumPy's, of zero strides."""
     nothing = np.zeros((), dtype_of(dtype))
     return {name: np.broadcast_to(nothing, spec.shape) for name, spec in workload.specs(case).items()}

@@ -26,7 +26,7 @@ class InputReference:
 
 @dataclass(frozen=True)
 class ReferenceAnswer:
-    """The references of one case in one dtype; the inputs of answer i are those of seed `input_seed + i`."""
+    """The reference answer of one case in one dtype for some inputs; those of answer i have seed `input_seed + i`."""
 
     dtype: str
     input_seed: int
