@@ -68,11 +68,27 @@ class _Directory(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Directory, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_EPILOG = (
+    "`oneblock` alone says what to do next here. A shell completes commands, options and names of records, backends, "
+    'targets and presets after  eval "$(_ONEBLOCK_COMPLETE=bash_source oneblock)"  (zsh_source, fish_source).'
+)
+
+
+@click.group(
+    cls=_Directory,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_EPILOG,
+)
 @click.version_option(package_name="oneblock")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """One transformer block, every compiler: see each stage, check the numbers, time it honestly."""
+    if ctx.invoked_subcommand is None:
+        from oneblock.bench.commands._next import tell
+
+        tell()
 
 
 def main() -> None:
@@ -97,7 +113,7 @@ def main() -> None:
 def _status(debug: bool) -> int:
     """Do what the command line says; how it ended, and a sentence wherever that was badly."""
     try:
-        return cli.main(standalone_mode=False) or 0
+        return cli.main(prog_name="oneblock", standalone_mode=False) or 0
     except SystemExit as end:
         return end.code if end.code in (1, 2, 130) and isinstance(end.code, int) else 0 if not end.code else 1
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -12,6 +12,7 @@ import psutil
 from oneblock import backends
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.target import known_targets
+from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD, Name
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.worker.watch import Bounds
@@ -24,7 +25,7 @@ class TargetOption(click.Option):
     """`--target`: its help, as it is shown, lists the targets there are; with a platform, that platform's chips."""
 
     def __init__(self, *declarations: Any, platform: str | None = None, help: str = "", **attributes: Any) -> None:
-        super().__init__(*declarations, **attributes)
+        super().__init__(*declarations, type=Name("target", lambda: known_targets(platform)), **attributes)
         self.platform, self.more = platform, help
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -39,7 +40,7 @@ class BackendOption(click.Option):
     """`--backend`: its help, as it is shown, lists the backends that declare what a command asks of one."""
 
     def __init__(self, *declarations: Any, having: type, help: str = "", **attributes: Any) -> None:
-        super().__init__(*declarations, **attributes)
+        super().__init__(*declarations, type=Name("backend", lambda: backends.having(having)), **attributes)
         self.having, self.more = having, help
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -78,13 +79,25 @@ def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Cal
 def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which workloads, of what size; those of `cells.query.CellQuery`."""
     for option in (
-        click.option("--dtype", "dtypes", multiple=True, help="float32, bfloat16, float16.  [default: float32]"),
+        click.option(
+            "--dtype",
+            "dtypes",
+            multiple=True,
+            type=DTYPE,
+            help="float32, bfloat16, float16.  [default: float32]",
+        ),
         _sizes("-S", "--cache", "S", 512, "Positions a decode attends to."),
         _sizes("-T", "--tokens", "T", 128, "Tokens a prefill reads."),
         _sizes("-B", "--batch", "B", 1, "Sequences."),
-        click.option("--phase", "phases", multiple=True, help="prefill, decode.  [default: those the workload has]"),
-        click.option("--preset", "presets", multiple=True, help=f"{PRESETS}.  [default: gpt2]"),
-        click.argument("workload", nargs=-1),
+        click.option(
+            "--phase",
+            "phases",
+            multiple=True,
+            type=PHASE,
+            help="prefill, decode.  [default: those the workload has]",
+        ),
+        click.option("--preset", "presets", multiple=True, type=PRESET, help=f"{PRESETS}.  [default: gpt2]"),
+        click.argument("workload", nargs=-1, type=WORKLOAD),
     ):
         command = option(command)
     return command

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from oneblock.bench.commands._choose import one as choose
 from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
+from oneblock.bench.commands._completion import RECORD, STEP
 from oneblock.bench.format.text import visible
 from oneblock.bench.judge.compare import software
 from oneblock.bench.judge.diff import Section, Summary, check_subject, chosen, sections, summary
 from oneblock.bench.judge.figures import Change
-from oneblock.bench.records.find import find
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import check_step, opened
 from oneblock.bench.records.store import Store
@@ -25,10 +26,10 @@ from oneblock.bench.terminal.screen import show, wants_colours
     'oneblock diff "decode plain tpu_v5e" "decode plain tpu_v6e"',
     "oneblock diff before/one.json after/one.json --stage hlo --step attention",
 )
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=RECORD)
+@click.argument("b", type=RECORD)
 @click.option("--stage", help="Compare this stage's texts: S, or SA:SB where it is not the same one in both.")
-@click.option("--step", help="Only this step of the block, e.g. attention.")
+@click.option("--step", type=STEP, help="Only this step of the block, e.g. attention.")
 @click.option("--raw", is_flag=True, help="Leave the texts as they are: numbers of names, metadata, layouts.")
 @click.option("--force", is_flag=True, help="Compare records of different workloads all the same.")
 @click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
@@ -47,7 +48,7 @@ def COMMAND(
     where all that was read is the same, and a stage was not read or only one of them has it. Of two that have no count
     and no stage in common the times are asked.
     """
-    (left, one), (right, two) = (find(name, directory, indexed=indexed) for name in (a, b))
+    (left, one), (right, two) = (choose(name, directory, indexed=indexed, ask=not as_json) for name in (a, b))
     stores = (Store(left.parent), Store(right.parent))
     if not force:
         check_subject(one, two)

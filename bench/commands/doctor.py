@@ -17,6 +17,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.commands import _machine
 from oneblock.bench.commands._command import answer, command, json_option
+from oneblock.bench.commands._completion import BACKEND
 from oneblock.bench.commands._options import bounds
 from oneblock.bench.records.environment import environment
 from oneblock.bench.records.record import Environment
@@ -35,7 +36,13 @@ from oneblock.workloads.ops.third_party import Refused
     "oneblock doctor",
     "oneblock doctor --machine",
 )
-@click.option("--backend", "chosen", multiple=True, help="Only these.  [default: all]")
+@click.option(
+    "--backend",
+    "chosen",
+    multiple=True,
+    type=BACKEND,
+    help="Only these.  [default: all]",
+)
 @click.option("--limits", is_flag=True, help="Measure the machine's limits again; takes half a minute.")
 @click.option("--machine", "can_measure", is_flag=True, help="Say whether this machine can measure now: 3 minutes.")
 @json_option

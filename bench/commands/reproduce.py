@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from oneblock.bench.cells.tiers import tier
+from oneblock.bench.commands._choose import one as choose
 from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
+from oneblock.bench.commands._completion import RECORD
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.commands._progress import go
 from oneblock.bench.format.errors import Refused
@@ -16,7 +18,6 @@ from oneblock.bench.format.out import say
 from oneblock.bench.judge.compare import compare, disagreements, software
 from oneblock.bench.judge.stats import Verdict
 from oneblock.bench.records.environment import default_threads
-from oneblock.bench.records.find import find
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
@@ -31,7 +32,7 @@ from oneblock.workloads.answers.checkpoint import fingerprint
     "reproduce",
     'oneblock reproduce "block-tiny prefill torch_eager plain"',
 )
-@click.argument("record")
+@click.argument("record", type=RECORD)
 @bounds_options
 @records_option
 @index_option
@@ -45,7 +46,7 @@ def COMMAND(
     RECORD is a file, or words that its file name contains. Exit status: 0 if status and time agree (within noise), 1 if
     they do not, 2 if the times cannot be compared.
     """
-    _, old = find(record, directory, indexed=indexed)
+    _, old = choose(record, directory, indexed=indexed, ask=not as_json)
     _check_weights(old)
     used = old.environment.machine.get("threads")
     within = bounds(threads or _same_threads(used), timeout_s, memory_gib)

@@ -13,6 +13,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
 from oneblock.bench.format.out import note
@@ -30,11 +31,18 @@ from oneblock.compilers import Detail
     "oneblock run block --preset llama-1b --dtype bfloat16 --backend xla_tpu --target tpu:v5e --target tpu:v6e",
 )
 @cases_options
-@click.option("--backend", "backends", multiple=True, help="See `oneblock doctor`.  [default: all]")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    type=BACKEND,
+    help="See `oneblock doctor`.  [default: all]",
+)
 @click.option(
     "--ops",
     "ops_sets",
     multiple=True,
+    type=OPS_SET,
     help="plain, native, kernels, tuned.  [default: all but tuned that the backend has]",
 )
 @click.option("--target", "targets", cls=TargetOption, multiple=True, help="[default: the backend's first]")
@@ -52,7 +60,7 @@ from oneblock.compilers import Detail
 @click.option("--seed", "weight_seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights.")
 @click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
 @click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
-@click.option("--tier", default="smoke", show_default=True, help="smoke, standard, publish.")
+@click.option("--tier", default="smoke", show_default=True, type=TIER, help="smoke, standard, publish.")
 @click.option(
     "--stages",
     "detail",

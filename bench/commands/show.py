@@ -10,7 +10,9 @@ import click
 from rich.text import Text
 
 from oneblock.backends.api.evidence import DeviceState, Energy
+from oneblock.bench.commands._choose import one as choose
 from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
+from oneblock.bench.commands._completion import RECORD, STEP
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.format.text import visible
@@ -18,7 +20,7 @@ from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.doubts import timers_apart
 from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.judge.troubles import by_cause
-from oneblock.bench.records.find import find, load
+from oneblock.bench.records.find import load
 from oneblock.bench.records.order import newest
 from oneblock.bench.records.record import Launch, Record
 from oneblock.bench.records.stages import check_step, named, opened, whole
@@ -37,9 +39,13 @@ from oneblock.bench.terminal.screen import coloured, console, show
     'oneblock show "llama-1b decode jax_xla native"',
     'oneblock show "decode xla_tpu v5e" --stage hlo --step attention',
 )
-@click.argument("record", required=False)
+@click.argument("record", required=False, type=RECORD)
 @click.option("--stage", help="Print this lowering stage's text: a stage or a dialect, e.g. hlo.")
-@click.option("--step", help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.")
+@click.option(
+    "--step",
+    type=STEP,
+    help="Print only the lines of this step of the block, e.g. attention; in all stages, or one.",
+)
 @click.option("--stats", is_flag=True, help="Count each stage: lines, operations by step, the share that has a step.")
 @click.option("--why", is_flag=True, help="Name every cell without a number or with a doubt, by cause, and no table.")
 @click.option("--bytes", "by_array", is_flag=True, help="List HBM traffic by array: read or written, by what, why.")
@@ -54,7 +60,7 @@ def COMMAND(
     """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
     RECORD is a file, a name, or words that one has: "llama-1b decode bfloat16 jax_xla-native". Of one cell, tier and
-    machine the newest record is meant; what several others have is refused, with the choices.
+    machine the newest record is meant. Where several others have them, a terminal is asked which, and a pipe refused.
     """
     store, of_stages = Store(directory), stage is not None or step is not None or stats
     if record is None:
@@ -68,7 +74,7 @@ def COMMAND(
         else:
             tell(listed)
         return
-    path, found = find(record, directory, indexed=indexed)
+    path, found = choose(record, directory, indexed=indexed, ask=not as_json)
     if found.cell.target.devices > 1 and not by_array and not of_stages:
         beside = [one for _, one in newest(load(Store(path.parent), indexed=indexed))]
         *_, found = beyond_chips([*beside, found])

@@ -8,6 +8,7 @@ from oneblock.bench.cells.cell import digest
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.+@,%=~-]+")
 _NUMBER = re.compile(r"Z\.(\d{6,12})(~\d+)?\.json")  # in the name of a record's file, behind its time
+_IDENTITY = re.compile(r"\.([0-9a-f]{16})(?=\.)")  # in the name of a record's file, behind the cell's
 _LONGEST = 160  # characters, of the 255 bytes that file systems have: the rest is for what stands before and behind
 
 
@@ -20,6 +21,17 @@ def file_name(text: str) -> str:
     if kept == text and text and len(text) <= _LONGEST:
         return text
     return f"{kept[:_LONGEST]}~{digest(text)}"
+
+
+def identities_in(name: str) -> list[str]:
+    """What may be the identity of a record, of the name of its file."""
+    return _IDENTITY.findall(name)
+
+
+def cell_of(name: str) -> str:
+    """The cell of a record, as the name of its file has it: what stands before the identity."""
+    found = _IDENTITY.search(name)
+    return name[: found.start()] if found else name.removesuffix(".json")
 
 
 def number_of(name: str) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,11 @@ from typing import Any
 from pydantic_core import to_json as dump
 
 from oneblock.bench.records.files import LARGEST_RECORD_BYTES, is_plain
-from oneblock.bench.records.names import file_name, number_of
+from oneblock.bench.records.names import file_name, identities_in, number_of
 from oneblock.bench.records.reading import NoRecord, made_of, without_collection
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.texts import StoreError, Texts
 from oneblock.compilers.api.files import read_plain
-
-_IDENTITY = re.compile(r"\.([0-9a-f]{16})(?=\.)")  # in the name of a record's file
 
 
 class Unreadable(StoreError):
@@ -93,7 +90,7 @@ class Store(Texts):
         with contextlib.suppress(FileNotFoundError), os.scandir(self.directory) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(".json")]
             for name in sorted(names, key=lambda name: (number_of(name), name), reverse=True):
-                for identity in _IDENTITY.findall(name):
+                for identity in identities_in(name):
                     found.setdefault(identity, []).append(self.directory / name)
         return found
 

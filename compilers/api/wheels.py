@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
 
 _EVERYTHING = {"sys_platform": "linux", "platform_machine": "x86_64"}  # there all is made
 _NAMES = {"darwin": "macOS", "linux": "Linux", "win32": "Windows"}
@@ -42,3 +42,23 @@ def left_out(extra: str, system: str | None = None, machine: str | None = None) 
             elif marker.evaluate(_EVERYTHING | {"extra": asked}):
                 lacks[name] = name.removesuffix("-cpu")
     return [name for name, plain in lacks.items() if plain not in has]
+
+
+def missing(extra: str) -> list[str]:
+    """What an extra of ours requires here and is not installed, or in another version; nothing is imported."""
+    from packaging.requirements import Requirement
+
+    lacks, todo = list[str](), [extra.replace("_", "-")]
+    for asked in todo:
+        for one in map(Requirement, requires("oneblock") or ()):
+            if one.marker is None or not one.marker.evaluate({"extra": asked}):
+                continue
+            if one.name == "oneblock":
+                todo += [more.replace("_", "-") for more in one.extras if more.replace("_", "-") not in todo]
+                continue
+            try:
+                fits = one.specifier.contains(version(one.name), prereleases=True)
+            except PackageNotFoundError:
+                fits = False
+            lacks += [] if fits else [str(one).partition(";")[0]]
+    return lacks

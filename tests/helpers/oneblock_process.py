@@ -88,12 +88,13 @@ def oneblock_here(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
-def on_a_terminal(words: Sequence[str], **env: str) -> str:
-    """What a command sends to a terminal that stands at both its ends."""
+def on_a_terminal(words: Sequence[str], typed: str = "", **env: str) -> str:
+    """What a command sends to a terminal that stands at both its ends, where somebody types."""
     master, slave = pty.openpty()
     environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | {"TERM": "xterm", "PAGER": "cat"} | env
     process = subprocess.Popen([*COMMAND, *words], stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
+    os.write(master, typed.encode())
     got = b""
     while True:
         try:

@@ -85,3 +85,23 @@ def test_the_tpus_compiler_is_not_offered_where_it_is_not_made(says: str, monkey
     reason, mend = tpu_env.missing() or ("", "")
     assert says in reason
     assert ("pip install" in mend) == (says == "is not installed")
+
+
+def test_what_an_extra_lacks_is_told_by_distributions_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ['a>=2; extra == "one"', 'b; extra == "two"', 'oneblock[two]; extra == "one"', 'c; extra == "other"',
+             'd; extra == "one" and sys_platform == "elsewhere"', "numpy"]  # fmt: skip
+    there = {"a": "1.9", "b": "1"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise wheels.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(wheels, "requires", lambda _: texts)
+    monkeypatch.setattr(wheels, "version", version)
+    assert wheels.missing("one") == ["a>=2"], "in another version"
+    there["a"] = "2.1"
+    assert wheels.missing("one") == []
+    del there["b"]
+    assert wheels.missing("one") == ["b"], "what the extra that it names requires"
+    assert wheels.missing("neither") == []
