@@ -20,7 +20,7 @@ from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
-class Name(click.ParamType):
+class Name(click.types.StringParamType):
     """A name of something, which is looked up later: whoever does that says what is near to one that is not known."""
 
     def __init__(self, name: str, known: Callable[[], Iterable[str]]) -> None:
@@ -31,7 +31,7 @@ class Name(click.ParamType):
         return [CompletionItem(str(name)) for name in self.known() if name.startswith(incomplete)]
 
 
-class RecordName(click.ParamType):
+class RecordName(click.types.StringParamType):
     """A record, by words of its cell's name or its file."""
 
     name = "record"

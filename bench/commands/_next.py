@@ -86,12 +86,12 @@ def _next(directory: Path, files: Sequence[Path], records: Sequence[Record]) -> 
 
 
 def _two(records: Sequence[Record]) -> tuple[str, str] | None:
-    """The names of the last two cells of one question that have stages or times."""
+    """The names of the last two cells of one right answer that have stages or times."""
     last: dict[str, Record] = {}
     for record in reversed(records):
         if not (record.artifacts or record.launches):
             continue
-        other = last.setdefault(record.cell.question, record)
+        other = last.setdefault(record.cell.reference_key, record)
         if other.cell.name != record.cell.name:
             return record.cell.name, other.cell.name
     return None

@@ -25,7 +25,8 @@ class TargetOption(click.Option):
     """`--target`: its help, as it is shown, lists the targets there are; with a platform, that platform's chips."""
 
     def __init__(self, *declarations: Any, platform: str | None = None, help: str = "", **attributes: Any) -> None:
-        super().__init__(*declarations, type=Name("target", lambda: known_targets(platform)), **attributes)
+        attributes["type"] = Name("target", lambda: known_targets(platform))
+        super().__init__(*declarations, **attributes)
         self.platform, self.more = platform, help
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -40,7 +41,8 @@ class BackendOption(click.Option):
     """`--backend`: its help, as it is shown, lists the backends that declare what a command asks of one."""
 
     def __init__(self, *declarations: Any, having: type, help: str = "", **attributes: Any) -> None:
-        super().__init__(*declarations, type=Name("backend", lambda: backends.having(having)), **attributes)
+        attributes["type"] = Name("backend", lambda: backends.having(having))
+        super().__init__(*declarations, **attributes)
         self.having, self.more = having, help
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
