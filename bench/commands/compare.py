@@ -6,7 +6,6 @@ from itertools import product
 from pathlib import Path
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.commands._command import answer, command, index_option, json_option
@@ -17,6 +16,7 @@ from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
 from oneblock.bench.terminal.aligned import MOST_IN_TABLES, aligned
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.screen import console
 
 

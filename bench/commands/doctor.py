@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from oneblock import backends, workloads
@@ -23,6 +22,7 @@ from oneblock.bench.records.environment import environment
 from oneblock.bench.records.record import Environment
 from oneblock.bench.runs.limits import CeilingCache, as_rows
 from oneblock.bench.runs.probes import probe
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.compilers import chips, dialects

@@ -14,7 +14,7 @@ from oneblock.bench.records.order import in_order
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
 
-_LISTED = 40  # of several that may be meant; more is given more of by nobody who reads them
+_LISTED = 100  # of several that may be meant; more is given more of by nobody who reads them
 _NEAR = 8
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.backends.api.backend import Unsupported
@@ -19,6 +18,7 @@ from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.names import file_name
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.scratch import scratch
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.worker.export_job import ExportJob, HloModule
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.launch import launch

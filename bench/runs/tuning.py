@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.backends.api.backend import TuningResult
@@ -24,6 +23,7 @@ from oneblock.bench.judge.stats import Difference, centre
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.run import Run
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase, Task
 from oneblock.bench.worker.jobs import Outcome
@@ -171,7 +171,8 @@ class _Watch:
 def tasks_table(cell: Cell, found: TuningResult) -> Table:
     """One line a function or kernel: what was tried, and the best of it."""
     title = f"{cell.subject}-{cell.backend} on {cell.target}   ({found.kind}: {found.how})"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    leaves = ("failed", "trials", "GFLOP/s", "calls", "without a search")
+    table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)
     table.add_column("step")
     table.add_column("function", overflow="fold", max_width=60)
     for column in ("calls", "trials", "failed", "best", "GFLOP/s"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.table import Table
 from rich.text import Text
 
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.worker.bisect_job import BisectionResult
 from oneblock.bench.worker.events import Observation
 from oneblock.bench.worker.pass_search import Finding, Verdict

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import CallTable, Head, kinds, lined_up, program, tables
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.records.record import Record
+from oneblock.bench.terminal.fitted import Table
 from oneblock.compilers.api.call import Call, Column
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
@@ -28,7 +28,8 @@ def _programs(subject: str, of: type[Call], rows: Sequence[tuple[Record, tuple[C
     heads, cells = lined_up([columns for _, columns in rows])
     counted = kinds(head for head in heads if head.kind is not Kind.MEASURED)
     title = f"{subject}   ({of.noun}s; times are modelled, none is measured; {counted})"
-    table = Table(title=title, title_justify="left", title_style="bold", caption=of.legend, caption_justify="left")
+    table = Table(title=title, title_justify="left", title_style="bold", caption=of.legend, caption_justify="left",
+                  leaves=reversed([head.heading for head in heads]))  # fmt: skip
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)
     _add_columns(table, heads, cells)
@@ -62,7 +63,9 @@ def calls(facts: Facts, title: str = "") -> Iterator[Table]:
 
 def _calls(made: CallTable, title: str) -> Table:
     order = "in order" if made.of.complete else f"of {len(made.calls) + made.left_out}, the first"
-    table = Table(title=f"{title}{made.of.noun}s {order}   ({made.kinds})", title_justify="left", title_style="bold")
+    title = f"{title}{made.of.noun}s {order}   ({made.kinds})"
+    leaves = reversed([head.heading for head in made.heads])
+    table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)
     table.add_column("step", overflow="fold")
     table.add_column("name", overflow="fold")
     _add_columns(table, made.heads, made.cells)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.format.units import seconds, size
@@ -15,6 +14,7 @@ from oneblock.bench.judge.estimates import Method, estimates, in_order
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal import traffic as _traffic
 from oneblock.bench.terminal.calls import programs
+from oneblock.bench.terminal.fitted import Table
 from oneblock.compilers.api.facts import Collective, Facts
 from oneblock.compilers.api.kind import Kind
 
@@ -43,7 +43,10 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
         "optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: "
         "sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
     )
-    table = Table(title=title, title_justify="left", title_style="bold", caption=Text(caption), caption_justify="left")
+    last = ("compile", "scratch", "kernels", "fusions", "attributed", "FLOPs / model", "GFLOP")
+    leaves = (*last, *reversed([method.label for method in shown]))
+    table = Table(title=title, title_justify="left", title_style="bold", caption=Text(caption), caption_justify="left",
+                  leaves=leaves)  # fmt: skip
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)
     for column in ("GFLOP", "FLOPs /\nmodel", "HBM", "HBM /\nmin", "scratch", "fusions", "kernels", "attri-\nbuted"):
@@ -92,7 +95,8 @@ def own_kernels(facts: Facts) -> int:
 
 def _exchanges(subject: str, records: Sequence[Record]) -> Table:
     """The ledger of collectives, like ones counted together."""
-    table = Table(title=f"{subject}   (what the devices exchange)", title_justify="left", title_style="bold")
+    title = f"{subject}   (what the devices exchange)"
+    table = Table(title=title, title_justify="left", title_style="bold", leaves=("dtype", "algorithm", "group"))
     for column in ("target", "backend", "ops", "step", "collective", "dtype", "group", "algorithm"):
         table.add_column(column)
     for column in ("count", "bytes each"):

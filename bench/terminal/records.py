@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.cells.cell import digest
@@ -20,6 +19,7 @@ from oneblock.bench.judge.troubles import DOUBT, by_cause
 from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
 from oneblock.bench.terminal.aligned import MOST_IN_TABLES, aligned
 from oneblock.bench.terminal.calls import programs
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.programs import compiled, split
 from oneblock.bench.terminal.screen import console
 from oneblock.compilers.api.kind import Kind
@@ -127,7 +127,7 @@ def _reported(subject: str, records: Sequence[Record]) -> list[Table]:
     """What others measured elsewhere, beside its source and beside no number of ours; no table where nothing is."""
     claims = [(record, record.reported) for record in records if record.reported is not None]
     title = f"{subject}   (reported: measured elsewhere by others; nothing of it was checked here)"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", leaves=("software", "version", "ops"))
     for column in ("backend", "ops", "target", "cold", "device", "software", "version", "source"):
         table.add_column(column, overflow="fold")
     for record, of in claims:
@@ -142,7 +142,8 @@ def _table(subject: str, records: list[Record]) -> Table:
     tier = records[0].tier
     threads = records[0].environment.machine.get("threads", "?")
     title = f"{subject}   (tier {tier}, {threads} threads; times are measured medians)"
-    table = Table(title=title, title_justify="left", title_style="bold")
+    leaves = ("rel. L2", "compile", "warm", "error budget", "% of roofline")
+    table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)
     for column in ("backend", "ops", "target", "status"):
         table.add_column(column)
     for column in _NUMBERS:

@@ -16,6 +16,7 @@ from oneblock.bench.format.text import visible
 from oneblock.compilers.dialects import lexer
 
 LARGEST_COLOURED = 2**20  # characters: beyond that, colours take longer than a person waits
+_PIPED = 180  # characters a line, where nobody said how wide
 _STYLES: dict[str, dict[str, Any]] = {
     "comment": {"fg": "bright_black"}, "string": {"fg": "yellow"}, "type": {"fg": "cyan"},
     "keyword": {"fg": "bright_blue"}, "operation": {"fg": "bright_green"}, "variable": {"fg": "bright_red"},
@@ -40,9 +41,13 @@ class Screen(Console):
 
 
 def console(*, stderr: bool = False, quiet: bool = False) -> Screen:
-    """Standard output, as wide as a table needs where it is no terminal, so that nothing is cut; or standard error."""
+    """Standard output, where it is no terminal as wide as COLUMNS says, else as most tables need; or standard error."""
     out = Screen(stderr=stderr, quiet=quiet)
-    return out if stderr or out.is_terminal else Screen(width=180, highlight=False, quiet=quiet)
+    if stderr or out.is_terminal:
+        return out
+    said = os.environ.get("COLUMNS", "")
+    width = int(said) if said.isascii() and said.isdecimal() and int(said) > 0 else _PIPED
+    return Screen(width=width, highlight=False, quiet=quiet)
 
 
 def wants_colours() -> bool:

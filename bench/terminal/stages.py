@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.format.text import visible
 from oneblock.bench.records.stages import StageText
+from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.screen import coloured
 from oneblock.compilers.dialects import Lines, refused
 

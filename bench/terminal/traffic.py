@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from oneblock.bench.format.units import size
 from oneblock.bench.judge.traffic import against_least, listed
 from oneblock.bench.records.record import Record
+from oneblock.bench.terminal.fitted import Table
 from oneblock.compilers.api.traffic import by_array
 
 
