@@ -13,44 +13,38 @@ from oneblock.workloads.ops.third_party import Refused, Registrations, found
 ENTRY_POINTS = "oneblock.backends"
 
 
-def _own() -> set[str]:
+def own() -> set[str]:
+    """The names of the files of this folder."""
     return {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
 
 
 def names() -> list[str]:
     """Every backend there is: the files of this folder without a leading underscore, and what others registered."""
-    return sorted(_own() | registered().points.keys())
+    return sorted(own() | registered().points.keys())
 
 
 def registered() -> Registrations:
     """What other packages registered, and what of it is refused: a name of ours, say."""
-    return found(ENTRY_POINTS, _own())
+    return found(ENTRY_POINTS, own())
 
 
 def ops_sets() -> list[str]:
     """Every ops set that a backend of this folder declares, in the order in which they are compared."""
-    return list(dict.fromkeys(ops_set for name in sorted(_own()) for ops_set in load(name).ops_sets))
+    return list(dict.fromkeys(ops_set for name in sorted(own()) for ops_set in load(name).ops_sets))
 
 
 def having(capability: type) -> list[str]:
-    """The names of the backends that also have a capability of the seam: ours first, then those of others that load."""
-    own = _own()
-    return [name for name in sorted(names(), key=lambda name: name not in own) if _has(name, capability)]
-
-
-def _has(name: str, capability: type) -> bool:
-    try:
-        return isinstance(load(name), capability)
-    except Unavailable:
-        return False  # somebody else's, which says why when it is asked for by its name
+    """The names of our backends that also have a capability of the seam."""
+    return [name for name in sorted(own()) if isinstance(load(name), capability)]
 
 
 def load(name: str) -> Backend:
     """The backend of that name, which says what it offers; its toolchain is imported when it is asked for more.
 
+    A third party's is imported here: what may end this process, or change it, is loaded in one that may end.
     LookupError offers the nearest names; Unavailable says what is wrong with one that somebody else registered.
     """
-    if name in _own():
+    if name in own():
         backend: Backend = importlib.import_module(f"oneblock.backends.{name}").BACKEND
         return backend
     points = registered().points

@@ -1,11 +1,29 @@
-"""What one backend has for one platform."""
+"""What a backend declares, and what it has for a platform."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from oneblock.backends.api.backend import Bisectable, Tunable
+from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
+from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.compilers.api.kind import Kind
+
+CAPABILITIES = (Tunable, Bisectable, ScriptRunner, Exporter, ModuleTaker, TrnEmitter)  # what a command may ask for
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a third party's backend declares, told by a process of its own: the command never imports it."""
+
+    backend: str
+    reason: str | None = None  # why it declares nothing
+    hint: str | None = None
+    ops_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # each with the operations that it replaces
+    capabilities: tuple[str, ...] = ()  # those of CAPABILITIES that it has, by name
+    # Of each ops set what its outcomes depend on beside versions, as `Fingerprinted` has it.
+    fingerprints: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import click
 import psutil
 
 from oneblock import backends
-from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.target import known_targets
 from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD, Name
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
+from oneblock.bench.runs.probes import declared, having
 from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads import models
+from oneblock.workloads.ops.nearest import unknown
 
 PRESETS = ", ".join(models.PRESETS)  # for the help; those that others registered are looked up when they are named
 
@@ -47,22 +48,25 @@ class BackendOption(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """What click prints of it."""
-        self.help = f"{', '.join(backends.having(self.having))}.  {self.more}".rstrip()
+        self.help = f"{', '.join(having(self.having))}.  {self.more}".rstrip()
         return super().get_help_record(ctx)
 
 
-def capable(capability: type, does: str, name: str | None = None) -> Any:
-    """The backend of that name, or else the first that declares a capability; Refused where it does not, or none."""
-    offered = backends.having(capability)
+def capable(capability: type, does: str, name: str | None = None) -> str:
+    """That name, or else of the first backend that declares a capability; Refused where it does not, or none."""
+    offered = having(capability)
     if name is None and not offered:
         raise Refused(f"there is no backend that {does}")
-    try:
-        backend = backends.load(offered[0] if name is None else name)
-    except Unavailable as error:
-        raise Refused(f"{error}; {error.hint}") from error
-    if not isinstance(backend, capability):
+    if name is None:
+        return offered[0]
+    if name not in backends.names():
+        raise LookupError(unknown("backend", name, backends.names()))
+    if name not in offered:
+        refused = None if name in backends.own() else declared(name)
+        if refused is not None and refused.reason is not None:
+            raise Refused(f"{refused.reason}; {refused.hint}")
         raise Refused(f"backend {name}: expected one that {does}: {', '.join(offered) or 'there is none'}")
-    return backend
+    return name
 
 
 def bounds_options(command: Callable[..., Any], timeout_s: float = 600.0) -> Callable[..., Any]:

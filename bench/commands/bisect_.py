@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 
 from oneblock import backends
-from oneblock.backends.api.backend import Bisectable, Unavailable
+from oneblock.backends.api.backend import Bisectable
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.commands._command import answer, command, json_option
@@ -23,6 +23,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.bisection import Bisection
+from oneblock.bench.runs.probes import declared
 from oneblock.bench.terminal.bisection import parts
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.bisect_job import BisectionResult, BisectJob
@@ -115,7 +116,6 @@ def _cell(
 
 
 def _ops_sets(backend: str) -> Mapping[str, tuple[str, ...]]:
-    try:
+    if backend in backends.own():
         return backends.load(backend).ops_sets
-    except Unavailable:
-        return {"plain": ()}  # nothing is run of it: the search's process says what it lacks
+    return declared(backend).ops_sets or {"plain": ()}  # nothing is run of it: the search's process says what it lacks

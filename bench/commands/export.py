@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from oneblock import backends
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
 from oneblock.backends.api.target import Target, known_targets
@@ -74,7 +75,7 @@ def COMMAND(
             good = _page(directory, within, as_json)
         else:
             cells = _cells(workload or ("block",), targets, writer, **wanted)
-            good = _modules(cells, capable(ModuleTaker, _TAKES, taker), directory, within, as_json)
+            good = _modules(cells, _taker(taker), directory, within, as_json)
     except KeyboardInterrupt:
         raise Refused("interrupted: what was handed over before is whole", 130) from None
     raise SystemExit(0 if good else 1)
@@ -87,6 +88,16 @@ def _make(directory: Path) -> None:
         tempfile.TemporaryFile(dir=directory).close()
     except OSError as error:
         raise Refused(f"{directory}: cannot be written: {error.strerror}; give another folder with -o") from error
+
+
+def _taker(name: str | None) -> ModuleTaker:
+    """Who takes the modules, which answers in this process: a third party's is imported here as it is asked for."""
+    try:
+        taker = backends.load(capable(ModuleTaker, _TAKES, name))
+    except Unavailable as error:
+        raise Refused(f"{error}; {error.hint}") from error
+    assert isinstance(taker, ModuleTaker)  # it has said so
+    return taker
 
 
 def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, as_json: bool) -> bool:
@@ -118,7 +129,7 @@ def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within:
 
 def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
     _make(directory)
-    outcome = launch(TrnJob(capable(TrnEmitter, "emits source for Trainium").name), within)
+    outcome = launch(TrnJob(capable(TrnEmitter, "emits source for Trainium")), within)
     path = None if outcome.result is None else write(outcome.result, directory)
     if as_json:
         where = None if path is None else str(path)
@@ -141,6 +152,6 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], writer: str | No
             raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
     wanted["presets"] = wanted["presets"] or ("gpt2",)
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    name = capable(Exporter, "writes modules for another compiler", writer).name
+    name = capable(Exporter, "writes modules for another compiler", writer)
     asked = CellQuery(workloads=workload, backends=(name,), ops_sets=("plain",), targets=targets, **wanted)
     return asked.cells([PlatformProbe(name, "", None, None, None, None)])

@@ -42,7 +42,7 @@ def COMMAND(
     Exit status: 0 if it ran, 1 if a kernel broke a rule of the hardware or the language or the script failed, 2 for a
     mistake or where the script says so, 130 if interrupted. Without AWS's own nki only.
     """
-    runner = capable(ScriptRunner, "interprets a script's kernels", backend).name
+    runner = capable(ScriptRunner, "interprets a script's kernels", backend)
     tell = [what for what, wanted in (("lines", lines), ("traces", perfetto is not None)) if wanted]
     ran = run_script(runner, script, arguments, Target.parse(target), tell=tell, quiet=as_json)
     if ran.exit_status == 130:

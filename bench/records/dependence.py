@@ -10,17 +10,18 @@ import ast
 import hashlib
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Fingerprinted, Unavailable
+from oneblock.backends.api.backend import Fingerprinted
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, digest
-from oneblock.workloads.ops.third_party import Point, stays_here
+from oneblock.workloads.ops.third_party import Point
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # What a number may depend on, of what a toolchain requires; what it requires beside them changes no program.
@@ -45,33 +46,31 @@ _REQUIRED = re.compile(r"([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
-def software(cell: Cell) -> dict[str, str | None]:
-    """What a cell's outcome depends on but the cell and its machine, by name: versions, and a hash of our source."""
+def software(cell: Cell, stated: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
+    """What a cell's outcome depends on but the cell and its machine, by name: versions, and a hash of our source.
+
+    `stated` is what the backend of a third party says besides: its code is not for this process.
+    """
     backend, workload = cell.backend, cell.case.workload
     family = None if cell.weights is None else cell.case.config.family
     found: dict[str, str | None] = {"python": platform.python_version()}
     found["source_sha256"] = source_hash(backend, workload, family)
-    return found | versions(backend, cell.ops_set, workload) | _stated(cell.target)
+    return {**found, **versions(backend, cell.ops_set, workload), **stated, **_of_chip(cell.target)}
 
 
-def _stated(target: Target) -> dict[str, str | None]:
+def _of_chip(target: Target) -> dict[str, str | None]:
     """A hash of what is stated of the chip that a target names; nothing where it names none."""
     return {} if target.chip is None else {"chip_sha256": digest(repr(target.chip))}
 
 
 @cache
 def versions(backend: str, ops_set: str, workload: str) -> dict[str, str | None]:
-    """Those of the distributions that make an outcome, and what else a backend says that its outcomes depend on."""
-    found = installed(_ALWAYS)
+    """Those of the distributions that make an outcome, and what else a backend of ours says that it depends on."""
+    found = installed(_ALWAYS) | installed(_distributions("backends", backend))
     if _point("workloads", workload) is not None:
         found |= installed(_distributions("workloads", workload))
-    try:
-        loaded = backends.load(backend)
-    except (LookupError, Unavailable):  # its record says so, and depends on no toolchain
-        return found
-    found |= installed(_distributions("backends", backend))
-    with stays_here():
-        return found | (loaded.fingerprint(ops_set) if isinstance(loaded, Fingerprinted) else {})
+    ours = backends.load(backend) if backend in backends.own() else None
+    return found | (ours.fingerprint(ops_set) if isinstance(ours, Fingerprinted) else {})
 
 
 def installed(distributions: Iterable[str]) -> dict[str, str | None]:

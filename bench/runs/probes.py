@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.probe import PlatformProbe
-from oneblock.bench.worker.events import Event, ProbeRow, Probing
+from oneblock.bench.cells.probe import Declared, PlatformProbe
+from oneblock.bench.worker.events import Declaration, Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.probe_job import ProbeJob
 from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.ops.nearest import unknown
 
+_FEW = Bounds(threads=1, timeout_s=60, memory_bytes=2**33)  # to say what it offers a backend imports no toolchain
+_BY_HAND = "import its toolchain by hand"
+_declared: dict[str, Declared] = {}  # of this process's: what is installed does not change meanwhile
+
 
 def not_run_here(wanted: Iterable[tuple[str, Target]], bounds: Bounds) -> set[tuple[str, Target]]:
     """The (backend, target) that run nothing: compiled for a device that is elsewhere, or refused."""
     pairs = [pair for pair in dict.fromkeys(wanted) if pair[1] != "cpu"]
     by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
-    found = [row for asked in by_backend.values() for row in _probe_together([], bounds, asked)[0]]
+    found = [row for asked in by_backend.values() for row in _ask(ProbeJob(pairs=tuple(asked)), bounds)[0]]
     runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}
     return set(pairs) - runs
 
@@ -31,34 +35,58 @@ def probe(names: list[str], bounds: Bounds) -> list[PlatformProbe]:
         if name not in known:
             raise LookupError(unknown("backend", name, known))
     found: list[PlatformProbe] = []
-    left = list(names)
-    while left:
-        said, culprit, why = _probe_together(left, bounds)
+    for said, culprit, why in _each(names, lambda left: ProbeJob(tuple(left)), bounds):
         found += said
-        if culprit is None:
-            break
-        found.append(
-            PlatformProbe(culprit, "", None, None, f"its probe ended badly: {why}", "import its toolchain by hand")
-        )
-        left = left[left.index(culprit) + 1 :]
+        if culprit is not None:
+            found.append(PlatformProbe(culprit, "", None, None, f"its probe ended badly: {why}", _BY_HAND))
     return found
 
 
-def _probe_together(
-    names: list[str], bounds: Bounds, pairs: Sequence[tuple[str, Target]] = ()
-) -> tuple[list[PlatformProbe], str | None, str]:
-    """(what was found, the backend at which the process died if it did, how)."""
+def declared(name: str, bounds: Bounds = _FEW) -> Declared:
+    """What a third party's backend declares; found once, by a process of its own unless its probe has told."""
+    if name not in _declared:
+        _declare([name], bounds)
+    return _declared[name]
+
+
+def having(capability: type, bounds: Bounds = _FEW) -> list[str]:
+    """The backends that also have a capability of the seam: ours first, then those of others that say so."""
+    others = sorted(backends.registered().points)
+    _declare([name for name in others if name not in _declared], bounds)
+    return backends.having(capability) + [one for one in others if capability.__name__ in _declared[one].capabilities]
+
+
+def _declare(names: list[str], bounds: Bounds) -> None:
+    for _, culprit, why in _each(names, lambda left: ProbeJob(declaring=tuple(left)), bounds):
+        if culprit is not None:
+            _declared[culprit] = Declared(culprit, f"it does not say what it offers: {why}", _BY_HAND)
+
+
+def _each(
+    names: list[str], job: Callable[[list[str]], ProbeJob], bounds: Bounds
+) -> Iterator[tuple[list[PlatformProbe], str | None, str]]:
+    """What `_ask` has of a job for these names, then for those after the one that ended it, and so on."""
+    left = names
+    while left:
+        said, culprit, why = _ask(job(left), bounds)
+        yield said, culprit, why
+        left = [] if culprit is None else left[left.index(culprit) + 1 :]
+
+
+def _ask(job: ProbeJob, bounds: Bounds) -> tuple[list[PlatformProbe], str | None, str]:
+    """(what was found, the backend at which the process died if it did, how). What is declared is kept."""
     found: list[PlatformProbe] = []
-    probing: list[str] = []
+    probing = [*job.declaring, *job.backends, *(backend for backend, _ in job.pairs)][:1]
 
     def listen(event: Event) -> None:
         if isinstance(event, Probing):
             probing.append(event.backend)
+        elif isinstance(event, Declaration):
+            _declared[event.declared.backend] = event.declared
         elif isinstance(event, ProbeRow):
             found.append(event.row)
 
-    outcome = launch(ProbeJob(tuple(names), tuple(pairs)), bounds, listen=listen)
+    outcome = launch(job, bounds, listen=listen)
     if outcome.reason is None:
         return found, None, ""
-    culprit = probing[-1] if probing else [*names, *(backend for backend, _ in pairs)][0]
-    return [row for row in found if row.backend != culprit], culprit, outcome.reason
+    return [row for row in found if row.backend != probing[-1]], probing[-1], outcome.reason

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
@@ -26,7 +27,7 @@ from oneblock.bench.records.store import Store, Unreadable, to_json
 from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.measuring import Measuring
 from oneblock.bench.runs.partials import Partial, partials
-from oneblock.bench.runs.probes import not_run_here
+from oneblock.bench.runs.probes import declared, not_run_here
 from oneblock.bench.runs.quiet import Quiet
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
@@ -121,7 +122,12 @@ class Run:
             yield from ((index, cell) for cell in cells)
 
     def _identity(self, cell: Cell) -> str:
-        return cell.identity(self.tier.name, self.environment.facts(), software(cell))
+        return cell.identity(self.tier.name, self.environment.facts(), self._software(cell))
+
+    def _software(self, cell: Cell) -> dict[str, str | None]:
+        """What a cell's outcome depends on; of a third party's backend also what that says in a process of its own."""
+        stated = {} if cell.backend in backends.own() else declared(cell.backend, self.bounds).fingerprints
+        return software(cell, stated.get(cell.ops_set, {}))
 
     def _already_done(self, cell: Cell, named: Mapping[str, Sequence[Path]] | None = None) -> bool:
         """Whether an earlier or another run has the answer, in the files that were listed, or in those of now."""
@@ -181,7 +187,7 @@ class Run:
             launches=launches,
             doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=measured.artifacts,
-            environment=replace(self.environment, software=software(cell)),
+            environment=replace(self.environment, software=self._software(cell)),
             order_seed=self.seed,
             compile_s=measured.compile_s,
             facts=measured.facts,

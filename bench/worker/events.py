@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.probe import Declared, PlatformProbe
 from oneblock.compilers.api.kind import Kind
 
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
@@ -43,6 +43,15 @@ class Probing:
     __pydantic_config__: ClassVar[Any] = _STRICT
     backend: Words
     event: Literal["probing"] = "probing"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a third party's backend declares."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    declared: Declared
+    event: Literal["declaration"] = "declaration"
 
 
 @dataclass(frozen=True)
@@ -136,4 +145,4 @@ class JobEnd:
 
 
 Question = NextInput | Held | Window  # to which the parent answers with a line of JSON
-Event = Phase | Probing | ProbeRow | Task | Trying | PassesTried | Question | JobEnd
+Event = Phase | Probing | Declaration | ProbeRow | Task | Trying | PassesTried | Question | JobEnd

@@ -6,33 +6,58 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneblock import backends
-from oneblock.backends.api.backend import Availability, Backend, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Backend, Fingerprinted, Unavailable, Unsupported
 from oneblock.backends.api.target import Target, architectures
-from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.probe import CAPABILITIES, Declared, PlatformProbe
 from oneblock.bench.records.record import Status
 from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
-from oneblock.bench.worker.events import ProbeRow, Probing
+from oneblock.bench.worker.events import Declaration, ProbeRow, Probing
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.kind import Kind
+from oneblock.workloads.ops.third_party import told
 
 
 @dataclass(frozen=True)
 class ProbeJob(Job[int]):
-    """Say of each backend and each of its platforms what there is; and of pairs (backend, target)."""
+    """Say of each backend and each of its platforms what there is; and of pairs (backend, target).
 
-    backends: tuple[str, ...]
+    Of a third party's also what it declares; of `declaring` that alone.
+    """
+
+    backends: tuple[str, ...] = ()
     pairs: tuple[tuple[str, Target], ...] = ()
+    declaring: tuple[str, ...] = ()
 
     def do(self) -> Outcome[int]:
         """How many rows there are, each said as it is found: a probe that kills the process is then known by name."""
         rows, asked = 0, [*((name, None) for name in self.backends), *self.pairs]
+        others = backends.registered().points
+        for name in self.declaring:
+            emit(Probing(name))
+            emit(Declaration(_declared(name)))
         for name, target in asked:
             emit(Probing(name))
+            if name in others and target is None:
+                emit(Declaration(_declared(name)))
             for found in _probe_one(name, target):
                 emit(ProbeRow(PlatformProbe(**found)))
                 rows += 1
         return Outcome(Status.PASSED, result=rows)
+
+
+def _declared(name: str) -> Declared:
+    try:
+        backend = backends.load(name)
+        has = tuple(one.__name__ for one in CAPABILITIES if isinstance(backend, one))
+        stated = (
+            {one: backend.fingerprint(one) for one in backend.ops_sets} if isinstance(backend, Fingerprinted) else {}
+        )
+    except Unavailable as error:
+        return Declared(name, error.reason, error.hint)
+    except Exception as error:  # noqa: BLE001  a stranger's fingerprint may fail in any way
+        return Declared(name, f"its declaration fails: {told(error)}", "mend or uninstall it")
+    return Declared(name, ops_sets=backend.ops_sets, capabilities=has, fingerprints=stated)
 
 
 def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from oneblock import backends
 from oneblock.backends.api.backend import Bisectable, Tunable
 from oneblock.backends.api.export import Exporter
 from oneblock.backends.api.scripts import ScriptRunner
@@ -15,6 +14,7 @@ from oneblock.bench.commands.bisect_ import _cell
 from oneblock.bench.commands.export import COMMAND as EXPORT
 from oneblock.bench.commands.kernel import COMMAND as KERNEL
 from oneblock.bench.commands.tune import COMMAND as TUNE
+from oneblock.bench.runs.probes import having
 from tests.helpers.stage_records import run
 
 SOURCE = """
@@ -43,12 +43,16 @@ a_mine = Mine()
 
 @pytest.fixture(autouse=True)
 def another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One whose backend declares capabilities, and comes before ours by the alphabet; and one that does not load."""
+    """One whose backend declares capabilities, and comes before ours by the alphabet; and two that do not load.
+
+    The second of these kills the process that imports it, which therefore must not be this one.
+    """
     (tmp_path / "a_mine_package.py").write_text(SOURCE)
+    (tmp_path / "killer.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
     info = tmp_path / "a_mine_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-mine-package\nVersion: 1.0\n")
-    points = "a_mine = a_mine_package:a_mine\nbroken = a_mine_package:nothing\n"
+    points = "a_mine = a_mine_package:a_mine\nbroken = a_mine_package:nothing\nkills = killer:x\n"
     (info / "entry_points.txt").write_text(f"[oneblock.backends]\n{points}")
     (tmp_path / "script.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
@@ -57,18 +61,18 @@ def another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("capability", [Bisectable, Tunable, ScriptRunner])
 def test_a_backend_that_declares_a_capability_is_among_those_that_have_it_after_ours(capability: type) -> None:
-    *ours, last = backends.having(capability)
+    *ours, last = having(capability)
     assert last == "a_mine"
     assert ours == sorted(ours)
     assert ours
-    assert "a_mine" not in backends.having(Exporter)
+    assert "a_mine" not in having(Exporter)
 
 
 @pytest.mark.parametrize(("command", "capability"), [(BISECT, Bisectable), (TUNE, Tunable), (KERNEL, ScriptRunner)])
 def test_the_help_lists_those_that_have_it_and_no_other(command: object, capability: type) -> None:
     _, said = run(command, "--help")
     listed = " ".join(said.split())
-    assert f"{', '.join(backends.having(capability))}." in listed
+    assert f"{', '.join(having(capability))}." in listed
 
 
 def test_a_search_for_a_pass_begins_with_the_ops_set_that_the_backend_has_first() -> None:
@@ -88,6 +92,7 @@ def test_a_script_is_run_by_the_backend_that_is_named(tmp_path: Path, capfd: pyt
         (KERNEL, ("--backend", "reference"), "backend reference: expected one that interprets a script's kernels: n"),
         (KERNEL, ("--backend", "neuron_nky"), "did you mean 'neuron_nki'"),
         (KERNEL, ("--backend", "broken"), "does not load: AttributeError"),
+        (KERNEL, ("--backend", "kills"), "it does not say what it offers: killed by SIGKILL"),
         (EXPORT, ("--backend", "a_mine"), "backend a_mine: expected one that writes modules for another compiler: jax"),
         (EXPORT, ("--for", "jax_xla"), "backend jax_xla: expected one that has a compiler that takes modules"),
         (EXPORT, ("--tvm-trn", "--for", "neuron_torch"), "--tvm-trn writes one page of its own"),
