@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+import pytest
+
+from oneblock.backends._triton import programs
 from oneblock.backends._triton.runners import LaunchTracer
 from oneblock.backends.kernels.triton.launch import KernelCall
 
@@ -13,3 +18,11 @@ class First(LaunchTracer):
 
     def launch(self, *alternatives: KernelCall) -> None:
         super().launch(*(replace(call, configs=call.configs[:1]) for call in alternatives))
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """Whole programs are traced so, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "LaunchTracer", First)
+        yield

@@ -206,7 +206,9 @@ def test_our_kernels_tell_the_step_of_each_operation(
     backend: Any = triton_here.load("triton_kernels")
     workload = workloads.load(c.workload)
     arrays = {name: np.empty(spec.shape, DTYPES["bfloat16"]) for name, spec in workload.specs(c).items()}
-    with triton_here.cache_of_this_run(tmp_path_factory):
+    from tests.helpers.triton_first import first_alone  # where Triton is
+
+    with triton_here.cache_of_this_run(tmp_path_factory), first_alone():
         lowering = backend.compile(workload, c, arrays, "kernels", Target.parse(target)).capture(Detail.DEFAULT)
     found = shares(lowering)
     machine = {"amdgcn"} if target.startswith("rocm") else {"ptx", "sass"}
