@@ -12,7 +12,7 @@ import nox
 sys.path.append(str(Path(__file__).parent))  # nox loads this file by its path
 
 from ci.sessions.contract import COMPILED_FOR, CONTRACT, test_files
-from ci.sessions.installing import CUDA_JAX, EXTRAS, OWN, PYPROJECT, group, install, locked, needs
+from ci.sessions.installing import BACKENDS, CUDA_JAX, EXTRAS, OWN, PYPROJECT, group, install, locked, needs
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"  # with pip: other installers take torch builds with gigabytes of CUDA
@@ -67,8 +67,18 @@ def page(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Build the site of docs/, with a reference of what every `api` folder says, into docs/_build/html."""
+    """Build the site of docs/, with a reference of what every `api` folder says, into docs/_build/html.
+
+    `-- outputs` prints anew before that what the shown commands print, but for those that need a quiet machine or a
+    device; words after it are pages.
+    """
     install(session, *group("docs"))
+    if "outputs" in session.posargs:
+        extras = ("study", "triton_kernels")
+        locked(session, *needs(*extras))
+        here = ",".join((*extras, *(name for name in BACKENDS if set(needs(name)) <= set(needs(*extras))), "minutes"))
+        words = [word for word in session.posargs if word != "outputs"]
+        session.run("python", "ci/shown.py", "--with", here, *words)
     session.run("sphinx-build", "-qW", "--keep-going", "docs", "docs/_build/html")
 
 

@@ -57,6 +57,7 @@ def xla(session: nox.Session) -> None:
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
     files = test_files(*names)
     session.run("pytest", "-nauto", *files, "-k", "not torchxla", *session.posargs, env=env)
+    session.run("pytest", *test_files("shown"), "-k", "what_a_page_shows", *session.posargs, env=env)
 
 
 @nox.session(default=False)
