@@ -66,6 +66,17 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def screenshots(session: nox.Session) -> None:
+    """Write the README's pictures of the study page anew, light and dark, by Debian's chromium."""
+    install(session, *needs("jax_xla", "xla_tpu"), *group("browser"))
+    records, page = Path(session.create_tmp(), "records"), Path(session.create_tmp(), "page.html")
+    cells = ["block", "--preset=gpt2", "--phase=decode", "--dtype=bfloat16", "--backend=jax_xla", "--backend=xla_tpu"]
+    session.run("oneblock", "run", *cells, "--ops=plain", "-o", str(records), success_codes=[0, 1])  # or disturbed
+    session.run("oneblock", "report", "-o", str(records), "--to", str(page))
+    session.run("python", "ci/screenshots.py", str(page), "docs")
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the site of docs/, with a reference of what every `api` folder says, into docs/_build/html.
 

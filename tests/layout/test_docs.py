@@ -38,6 +38,15 @@ def test_each_command_that_a_page_shows_takes_what_it_is_given(page: Path) -> No
         assert set(options) <= known | {"--help"}, f"{page.name} shows `oneblock {name}` with {options}"
 
 
+def test_the_pictures_of_the_page_are_small_and_alike() -> None:
+    named = re.findall(r'(?:src|srcset)="([^"]+)"', (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {Path(name).stem for name in named} == {"page-light", "page-dark"}
+    heads = [(ROOT / name).read_bytes()[:24] for name in named]
+    assert all(head[:8] == b"\x89PNG\r\n\x1a\n" for head in heads)
+    assert len({head[16:24] for head in heads}) == 1, "one size in both schemes"
+    assert all((ROOT / name).stat().st_size < 250_000 for name in named)
+
+
 def test_commands_are_found_on_the_pages() -> None:
     """Else the test above would hold of nothing."""
     assert ("run", ["--preset", "-o"]) in shown(ROOT / "README.md")
