@@ -6,49 +6,84 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.text import Text
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.format.units import duration, seconds
+from oneblock.bench.judge.stats import centre
+from oneblock.bench.records.record import Record, Status
 from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
+from oneblock.bench.terminal.going import Heartbeat, going_on
 from oneblock.bench.terminal.records import tell
-from oneblock.bench.terminal.screen import console
+from oneblock.bench.terminal.screen import Screen, console
 from oneblock.bench.worker.watch import Bounds
+from oneblock.compilers.api.kind import Kind
+
+_REASON = 120  # characters of a reason that a line has: the whole stands below all
 
 
 def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
     """For each cell the largest of its kind that fits its target, and the next, which does not."""
     found: dict[Cell, None] = {}
-    with console(stderr=True, quiet=quiet).status("looking for the largest that fits") as status:
+    with going_on("looking for the largest that fits", quiet=quiet) as tell:
         for cell in chosen:
-            result = fit(cell, axis, within, lambda one, doing: status.update(Text(f"{one.name}  {doing}")))
+            result = fit(cell, axis, within, lambda one, doing: tell(f"{one.name}  {doing}"))
             found |= dict.fromkeys(result.cells)
     return list(found)
 
 
 def go(run: Run, *, quiet: bool) -> list[Any]:
-    """Run with live progress on standard error; an interruption says how to go on."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
-    told = TextColumn("{task.description}", markup=False)
-    with Progress(*columns, told, console=console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("starting", total=run.progress.planned)
-
-        def tell(doing: str) -> None:
-            bar.update(task, completed=run.progress.launches, description=doing)
-
-        try:
-            records = run.go(tell)
-        except KeyboardInterrupt:
-            done = f"{len(run.finished)} of {len(run.cells)} cells are done"
-            raise Refused(f"interrupted: {done}; the same command goes on from here", 130) from None
-        bar.update(task, completed=run.progress.planned, description="done")
+    """Run with progress on standard error, a bar or lines; an interruption says how to go on."""
+    out = console(stderr=True)
+    try:
+        records = run.go(lambda _: None) if quiet else _drawn(run, out) if out.is_terminal else _logged(run)
+    except KeyboardInterrupt:
+        done = f"{len(run.finished)} of {len(run.cells)} cells are done"
+        raise Refused(f"interrupted: {done}; the same command goes on from here", 130) from None
     if run.skipped:
         note(f"{len(run.skipped)} of {len(run.cells)} cells had a record already and were not measured (--again does)")
     for path in run.lost():
         note(f"oneblock: {path}: was written, and it or a text of its stages is gone; the same command makes it anew")
     return records
+
+
+def _drawn(run: Run, out: Screen) -> list[Record]:
+    """With a bar that is redrawn."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.description}", markup=False), console=out) as bar:
+        task = bar.add_task("starting", total=run.progress.planned)
+
+        def tell(doing: str) -> None:
+            bar.update(task, total=run.progress.planned, completed=run.progress.launches, description=doing)
+
+        records = run.go(tell)
+        bar.update(task, completed=run.progress.planned, description="done")
+    return records
+
+
+def _logged(run: Run) -> list[Record]:
+    """With a line for each cell that is finished, and what is being done where that takes long."""
+    with Heartbeat(lambda: "starting") as log:
+
+        def finished(record: Record) -> None:
+            log.line(finished_line(run, record, log.clock() - log.began))
+
+        return run.go(log.now, finished)
+
+
+def finished_line(run: Run, record: Record, took_s: float) -> str:
+    """A cell that is finished: the how many-th of how many, how it ended, how long it will still take."""
+    of, done = len(run.cells) - len(run.skipped), len(run.finished) - len(run.skipped)
+    said = f"[{done} of {of}] {record.cell.name}: {record.status}"
+    if record.status is Status.PASSED and record.kind is Kind.MEASURED:
+        said += f", {seconds(centre(record.samples()))} cold"
+    elif record.reason:
+        said += f", {record.reason.splitlines()[0][:_REASON]}"
+    planned, launches = run.progress.planned, run.progress.launches
+    left = f", about {duration(took_s / launches * (planned - launches))} left" if done < of and launches else ""
+    return f"{said} ({duration(took_s)} so far{left})"
 
 
 def show(records: list[Any], directory: Path, lost: int) -> None:

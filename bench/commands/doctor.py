@@ -23,6 +23,7 @@ from oneblock.bench.records.record import Environment
 from oneblock.bench.runs.limits import CeilingCache, as_rows
 from oneblock.bench.runs.probes import probe
 from oneblock.bench.terminal.fitted import Table
+from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.limits_job import LimitsJob
 from oneblock.compilers import chips, dialects
@@ -56,14 +57,17 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, can_measure: bool, as_json: b
     """
     within = bounds(None, 120.0, None)
     names = list(chosen) or backends.names()
-    with ThreadPoolExecutor(1) as beside:  # reading the CPU's name takes a second, and waiting for probes several
-        reading = beside.submit(environment, within.threads)
-        found, here = probe(names, within), reading.result()
-    ceilings = CeilingCache(here, within)
-    if limits:
-        _measure(ceilings, found)
-    if can_measure:
-        said = _machine.machine(found, here, ceilings)
+    with going_on("asking each toolchain what works here", quiet=as_json) as tell:
+        with ThreadPoolExecutor(1) as beside:  # reading the CPU's name takes a second, and waiting for probes several
+            reading = beside.submit(environment, within.threads)
+            found, here = probe(names, within), reading.result()
+        ceilings = CeilingCache(here, within)
+        if limits:
+            tell("measuring the machine's limits")
+            _measure(ceilings, found)
+        tell("measuring the same several times")
+        said = _machine.machine(found, here, ceilings) if can_measure else None
+    if said is not None:
         answer(said) if as_json else _machine.show(said)
         return
     if as_json:

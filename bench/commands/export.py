@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.text import Text
 
 from oneblock import backends
 from oneblock.backends.api.backend import Unavailable
@@ -23,6 +22,7 @@ from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.runs.export import export_program, parts, result
+from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.launch import launch
@@ -110,11 +110,11 @@ def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within:
     for cell in cells:
         by_subject.setdefault(cell.subject, []).append(cell)
     handed, out = [], console()
-    with console(stderr=True, quiet=as_json).status("starting") as status:
+    with going_on("starting", quiet=as_json) as tell:
 
         def listen(event: Event) -> None:
             if isinstance(event, Phase):
-                status.update(Text(f"{several[0].subject}  {event.name}"))
+                tell(f"{several[0].subject}  {event.name}")
 
         for several in by_subject.values():
             handed.append(export_program(several, taker, directory, within, listen))

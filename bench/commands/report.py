@@ -23,6 +23,7 @@ from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.exports.tables import ExportSummary, export
 from oneblock.bench.report.page import render
 from oneblock.bench.report.study import Study
+from oneblock.bench.terminal.going import going_on
 
 
 @command(
@@ -53,7 +54,8 @@ def COMMAND(
     """
     directories = [source if source.is_dir() else unpack(source) for source in sources] or [directory]
     path = target or directories[0] / "report.html"
-    found = write(directories, path, title, against, folder, indexed=indexed)
+    with going_on("reading records and drawing the page", quiet=as_json):
+        found = write(directories, path, title, against, folder, indexed=indexed)
     if as_json:
         optional = {"exported": found.exported, "against": found.against}
         answer({"path": str(path), **found.counts, **{name: one for name, one in optional.items() if one is not None}})

@@ -21,6 +21,7 @@ from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.probes import probe
 from oneblock.bench.runs.run import Run
+from oneblock.bench.terminal.going import going_on
 from oneblock.compilers import Detail
 
 
@@ -98,7 +99,9 @@ def COMMAND(
     asked = CellQuery(workloads=workload or ("block",), **wanted)
     found_tier = find_tier(tier)
     asked.cells([])  # a mistake is told before anything is started
-    chosen = asked.cells(probe(list(asked.backends) or backends.names(), within))
+    with going_on("asking which backends work here", quiet=as_json):
+        rows = probe(list(asked.backends) or backends.names(), within)
+    chosen = asked.cells(rows)
     _tell_left_out(chosen, asked.backends)
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)
@@ -109,7 +112,9 @@ def COMMAND(
     if report:
         from oneblock.bench.commands.report import write  # and with it all that draws a page
 
-        note(write([directory], directory / "report.html", "oneblock study").sentence)
+        with going_on("drawing the page", quiet=as_json):
+            said = write([directory], directory / "report.html", "oneblock study").sentence
+        note(said)
     if as_json:
         answer(records)
     good = (Status.PASSED, *WITHOUT_TIMES)

@@ -17,3 +17,13 @@ def size(nbytes: float) -> str:
         if nbytes >= scale:
             return f"{nbytes / scale:.3g} {unit}" if nbytes / scale < 999.5 else f"{nbytes / scale:.0f} {unit}"
     return f"{nbytes:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """How long people wait: "41 s", "2 min 05 s", "3 h 20 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

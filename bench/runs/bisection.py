@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.text import Text
-
 from oneblock.bench.records.record import Status
-from oneblock.bench.terminal.screen import console
+from oneblock.bench.terminal.going import going_on
 from oneblock.bench.worker.bisect_job import BisectionResult, BisectJob
 from oneblock.bench.worker.events import Event, Observation, PassesTried, Phase, Trying
 from oneblock.bench.worker.jobs import Outcome
@@ -30,13 +28,13 @@ class Bisection:
 
     def run(self, folder: Path, *, quiet: bool) -> Outcome[BisectionResult]:
         """How it ended; numbers are checked against a reference that is computed first."""
-        with console(stderr=True, quiet=quiet).status("starting") as status:
+        with going_on("starting", quiet=quiet) as tell:
 
             def listen(event: Event) -> None:
                 self.hear(event)
                 if isinstance(event, Phase | Trying):
                     about = event.name if isinstance(event, Phase) else f"try {len(self.known) + 1}: {event.what}"
-                    status.update(Text(f"{self.job.cell.name}  {about}"))
+                    tell(f"{self.job.cell.name}  {about}")
 
             if self.job.of == "numbers":
                 reference = ReferenceJob(self.job.cell, str(folder / "reference.npz"), 2)

@@ -36,6 +36,7 @@ from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
 Tell = Callable[[str], None]  # what is being done, for people
+Finished = Callable[[Record], None]
 _WHOLE = "the time must hold all the work: mend the backend, or measure again where nothing else runs"
 
 
@@ -65,8 +66,11 @@ class Run:
         self._put_off: set[Cell] = set()  # to the end of the round, once: it may be quiet by then
         self._elsewhere: set[tuple[str, Target]] = set()  # (backend, target) that run nothing here
 
-    def go(self, tell: Tell) -> list[Record]:
-        """Measure every cell that has no record yet; the records of all of them, in the order of the cells."""
+    def go(self, tell: Tell, finished: Finished = lambda _: None) -> list[Record]:
+        """Measure every cell that has no record yet; the records of all of them, in the order of the cells.
+
+        `finished` hears each record that is made, as soon as it is.
+        """
         self.store.check_writable()
         with scratch("run") as folder:
             ceilings = CeilingCache(self.environment, self.bounds)
@@ -74,18 +78,25 @@ class Run:
             named = self.store.named()  # once: a listing for each cell would be cells x records
             with without_collection():
                 todo = [cell for cell in self.cells if not self._already_done(cell, named)]
+            self.progress.planned = len(todo) * self.tier.launches
+            tell("asking what is here")
             self._elsewhere = not_run_here(((cell.backend, cell.target) for cell in todo), self.bounds)
-            self._compile_all([cell for cell in todo if self._is_elsewhere(cell)], measuring, ceilings, tell)
+            elsewhere = [cell for cell in todo if self._is_elsewhere(cell)]
+            self._compile_all(elsewhere, measuring, ceilings, tell, finished)
             todo = [cell for cell in todo if cell not in self.finished]
             with alone(self.bounds.timeout_s):
                 needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
                 ceilings.measure_missing(needed, lambda _: tell("measuring the machine's limits"))
             again = False
             while len(self.finished) < len(self.cells):  # another run took a launch and lost it, or it was put off
-                for index, cell in [one for one in self._order() if not again or one[1] not in self.finished]:
-                    if cell not in self.finished:
+                left = {cell for cell in todo if cell not in self.finished} if again else {*todo}
+                for index, cell in [one for one in self._order() if one[1] in left]:
+                    was = cell in self.finished
+                    if not was:
                         self._once(index, cell, measuring, ceilings, tell)
                     self.progress.launches = min(self.progress.launches + 1, self.progress.planned)
+                    if not was and cell in self.finished and cell not in self.skipped:
+                        finished(self.finished[cell])
                 again = True
         return [self.finished[cell] for cell in self.cells]
 
@@ -96,13 +107,16 @@ class Run:
     def _is_elsewhere(self, cell: Cell) -> bool:
         return (cell.backend, cell.target) in self._elsewhere
 
-    def _compile_all(self, cells: list[Cell], measuring: Measuring, ceilings: CeilingCache, tell: Tell) -> None:
+    def _compile_all(
+        self, cells: list[Cell], measuring: Measuring, ceilings: CeilingCache, tell: Tell, finished: Finished
+    ) -> None:
         """Nothing of these is timed: as many at once as there are threads, and one process each."""
 
         def compile_one(cell: Cell) -> None:
             launched = measuring.launch(cell, 0, here=False, best=None, listen=_phases(cell.name, tell))
             self._finish(cell, [launched], ceilings)
             self.progress.launches += self.tier.launches
+            finished(self.finished[cell])
 
         pool = ThreadPoolExecutor(self.bounds.threads)
         try:

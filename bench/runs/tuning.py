@@ -10,7 +10,6 @@ from statistics import median
 from time import monotonic
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -24,6 +23,7 @@ from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.fitted import Table
+from oneblock.bench.terminal.going import Heartbeat, going_on
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase, Task
 from oneblock.bench.worker.jobs import Outcome
@@ -32,8 +32,6 @@ from oneblock.bench.worker.tune_job import TuneJob
 from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, TaskState
-
-_EVERY_S = 30.0  # between two lines on how far a search is, where there is no terminal to redraw a table on
 
 
 @dataclass
@@ -57,9 +55,9 @@ class Tuning:
         """Every seed in turn; what does not end well ends it all."""
         for asked in self.asked:
             out = console(stderr=True, quiet=quiet)
-            watch = _Watch(self.cell, asked, out)
-            shown = Live(console=out, get_renderable=watch.table, refresh_per_second=2, transient=True)
-            with shown if out.is_terminal else nullcontext():
+            watch = _Watch(self.cell, asked)
+            drawn = Live(console=out, get_renderable=watch.table, refresh_per_second=2, transient=True)
+            with drawn if out.is_terminal else nullcontext() if quiet else Heartbeat(watch.title):
                 outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
             if outcome.status is not Status.PASSED or outcome.result is None:
                 self.ended.append(outcome)
@@ -73,9 +71,9 @@ class Tuning:
         if self.ended or any(one.folder is None for one in self.found.values()) or self.asked[0].rpc is not None:
             return
         cells = [replace(self.cell, ops_set=ops_set) for ops_set in ("plain", "tuned")]
-        with console(stderr=True, quiet=quiet).status("checking and timing the winner") as status:
+        with going_on("checking and timing the winner", quiet=quiet) as tell:
             run = Run(cells, by, Store(folder), self.within)
-            plain, tuned = run.go(lambda doing: status.update(Text(f"the winner, measured anew: {doing}")))
+            plain, tuned = run.go(lambda doing: tell(f"the winner, measured anew: {doing}"))
             self.timed = plain, tuned
 
     def result(self) -> dict[str, Any]:
@@ -117,9 +115,8 @@ class Tuning:
 class _Watch:
     """The live table of one search."""
 
-    def __init__(self, cell: Cell, asked: Search, console: Console) -> None:
-        self.cell, self.asked, self.console = cell, asked, console
-        self.told = monotonic()
+    def __init__(self, cell: Cell, asked: Search) -> None:
+        self.cell, self.asked = cell, asked
         self.began, self.phase, self.kind = monotonic(), "starting", ""
         self.tasks: dict[str, Task] = {}
         self.before = 0  # trials of earlier runs: those that a task has when it is told of first
@@ -134,13 +131,10 @@ class _Watch:
             if event.name not in self.tasks:
                 self.before += event.trials
             self.tasks[event.name], self.ranked = event, event.ranked
-        if not self.console.is_terminal and monotonic() - self.told > _EVERY_S:
-            self.told = monotonic()
-            self.console.print(self._title(), highlight=False)
 
     def table(self) -> Table:
         """The tasks by what they cost, and how long it will still take."""
-        table = Table(title=self._title(), title_justify="left")
+        table = Table(title=self.title(), title_justify="left")
         table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=48)
         for column in ("calls", "trials", "failed", f"best {self.kind}", "GFLOP/s", "of the program"):
             table.add_column(column, justify="right")
@@ -153,7 +147,8 @@ class _Watch:
             table.add_row(Text(task.name), *counts, "" if best is None else spoken(best), rate, share)
         return table
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """What it is at, and how far."""
         done = sum(task.trials for task in self.tasks.values())
         what = f"{self.cell.subject}-{self.cell.backend}, seed {self.asked.seed}"
         return f"{what}: {self.phase}, {done} trials{self._left(done)}"
