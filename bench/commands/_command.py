@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from oneblock.bench.format.out import say_json
+from oneblock.bench.format.out import say, say_json
 
 
 class Command(click.Command):
@@ -61,6 +61,24 @@ def index_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--no-index", "indexed", flag_value=False, default=True, type=bool,
         help="Read every record, also those that are in the index of the folder and are as they were.",
+    )(command)  # fmt: skip
+
+
+def explain_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of commands that print tables: what a column means, and nothing else is done."""
+
+    def tell(ctx: click.Context, parameter: click.Parameter, column: str | None) -> None:
+        if column is None or ctx.resilient_parsing:
+            return
+        from oneblock.bench.terminal.explain import explain
+
+        for one in explain(column):
+            say(f"{one.name}: {one.of}: {one.words}")
+        ctx.exit()
+
+    return click.option(
+        "--explain", metavar="COLUMN", callback=tell, is_eager=True, expose_value=False,
+        help="Say what a column of the tables means, and do nothing else.",
     )(command)  # fmt: skip
 
 

@@ -47,6 +47,12 @@ class RecordName(click.types.StringParamType):
         return [CompletionItem(name) for name in first or found if all(word in name for word in words)]
 
 
+def _terms() -> list[str]:
+    from oneblock.bench.terminal.explain import names  # with all tables, which no other name needs
+
+    return names()
+
+
 BACKEND = Name("backend", backends.names)
 DTYPE = Name("dtype", lambda: DTYPES)
 OPS_SET = Name("ops", backends.ops_sets)
@@ -54,5 +60,6 @@ PHASE = Name("phase", lambda: Phase)
 PRESET = Name("preset", models.names)
 RECORD = RecordName()
 STEP = Name("step", lambda: STEPS)
+TERM = Name("term", _terms)
 TIER = Name("tier", lambda: TIERS)
 WORKLOAD = Name("workload", workloads.names)

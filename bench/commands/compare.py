@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from oneblock.bench.commands._command import answer, command, index_option, json_option
+from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, in_words, pair
@@ -29,6 +29,7 @@ from oneblock.bench.terminal.screen import console
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--across", is_flag=True, help="Compare across machines, threads and tiers: a ratio, and no verdict.")
 @index_option
+@explain_option
 @json_option
 def COMMAND(a: Path, b: Path, across: bool, indexed: bool, as_json: bool) -> None:
     """Say of each cell whether B is the SAME as A, FASTER, SLOWER, or whether it is AMBIGUOUS.

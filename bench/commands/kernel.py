@@ -9,7 +9,7 @@ import click
 
 from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.backends.api.target import Target
-from oneblock.bench.commands._command import answer, command, json_option
+from oneblock.bench.commands._command import answer, command, explain_option, json_option
 from oneblock.bench.commands._options import BackendOption, TargetOption, capable
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
@@ -32,6 +32,7 @@ from oneblock.bench.worker.script import ScriptAnswer
 @click.option("--backend", cls=BackendOption, having=ScriptRunner, help="The first by default.")
 @click.option("--lines", is_flag=True, help="Show each call's instructions by source line.")
 @click.option("--perfetto", type=click.Path(path_type=Path), help="Write each call's modelled timeline to this folder.")
+@explain_option
 @json_option
 def COMMAND(
     script: Path, arguments: tuple[str, ...], target: str, backend: str | None, lines: bool, perfetto: Path | None,

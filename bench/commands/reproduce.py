@@ -9,7 +9,7 @@ import click
 
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.commands._choose import one as choose
-from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import RECORD
 from oneblock.bench.commands._options import bounds, bounds_options
 from oneblock.bench.commands._progress import go
@@ -36,6 +36,7 @@ from oneblock.workloads.answers.checkpoint import fingerprint
 @bounds_options
 @records_option
 @index_option
+@explain_option
 @json_option
 def COMMAND(
     record: str, directory: Path, threads: int | None, timeout_s: float, memory_gib: float | None, indexed: bool,

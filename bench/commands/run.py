@@ -12,7 +12,7 @@ from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier as find_tier
-from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.commands._command import answer, command, explain_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import fitted, go, show
@@ -80,6 +80,7 @@ from oneblock.compilers import Detail
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
 @records_option
+@explain_option
 @json_option
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,

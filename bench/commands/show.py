@@ -11,7 +11,7 @@ from rich.text import Text
 
 from oneblock.backends.api.evidence import DeviceState, Energy
 from oneblock.bench.commands._choose import one as choose
-from oneblock.bench.commands._command import answer, command, index_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import RECORD, STEP
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
@@ -52,6 +52,7 @@ from oneblock.bench.terminal.screen import coloured, console, show
 @click.option("--no-pager", is_flag=True, help="Print at once what a terminal would page through.")
 @records_option
 @index_option
+@explain_option
 @json_option
 def COMMAND(
     record: str | None, stage: str | None, step: str | None, stats: bool, by_array: bool, why: bool, no_pager: bool,

@@ -14,7 +14,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier
-from oneblock.bench.commands._command import answer, command, json_option
+from oneblock.bench.commands._command import answer, command, explain_option, json_option
 from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD
 from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
 from oneblock.bench.format.errors import Refused
@@ -68,6 +68,7 @@ from oneblock.workloads.ops.nearest import unknown
     help="How the winner, and what runs without a search, are measured: smoke, standard or publish.",
 )
 @partial(bounds_options, timeout_s=36000.0)
+@explain_option
 @json_option
 def COMMAND(
     workload: str, as_json: bool, trials: int, seed: int, seeds: int, cost_model: str, rpc: str | None, tier_name: str,

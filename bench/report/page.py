@@ -20,16 +20,8 @@ from oneblock.bench.report.page_assets import has_script, own_script, own_style,
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section
 from oneblock.bench.report.study import Study
+from oneblock.bench.terminal.explain import hovers
 from oneblock.compilers.api.kind import Kind
-
-KINDS = {
-    Kind.MEASURED: "timed on the device named, in processes of its own",
-    Kind.COMPILED: "read off a compiler's output, for a device that is not here; it was not run",
-    Kind.INTERPRETED: "run by an interpreter of kernels: says whether the answer is right, never how fast it is",
-    Kind.SIMULATED: "run by the vendor's simulator of the device",
-    Kind.MODELLED: "computed by a formula from the shapes",
-    Kind.REPORTED: "measured elsewhere by others, on the device and with the software that its source names",
-}
 
 
 @dataclass(frozen=True)
@@ -101,6 +93,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         finalize=plain,
     )
+    made.globals["says"] = hovers()
     made.filters |= {"figures": figures, "quoted": lambda path: shlex.quote(str(path)), "policy_hash": policy_hash}
     return made
 
@@ -123,4 +116,4 @@ def _packed(texts: Iterable[str]) -> Iterator[bytes]:
 
 def _kinds(rows: Sequence[Row]) -> dict[str, str]:
     seen = {row.record.kind for row in rows} | {row.record.costs.kind for row in rows}
-    return {kind.value: words for kind, words in KINDS.items() if kind in seen}
+    return {kind.value: kind.words for kind in Kind if kind in seen}

@@ -15,6 +15,8 @@ from oneblock.compilers.api.call import Call, Column
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
 
+EXPLAINS = "`oneblock explain COLUMN` says what one means."
+
 
 def programs(subject: str, records: Sequence[Record]) -> Iterator[Table]:
     """A table for each sort of call, with a line for each program of such calls: the extremes and sums over them."""
@@ -28,7 +30,7 @@ def _programs(subject: str, of: type[Call], rows: Sequence[tuple[Record, tuple[C
     heads, cells = lined_up([columns for _, columns in rows])
     counted = kinds(head for head in heads if head.kind is not Kind.MEASURED)
     title = f"{subject}   ({of.noun}s; times are modelled, none is measured; {counted})"
-    table = Table(title=title, title_justify="left", title_style="bold", caption=of.legend, caption_justify="left",
+    table = Table(title=title, title_justify="left", title_style="bold", caption=EXPLAINS, caption_justify="left",
                   leaves=reversed([head.heading for head in heads]))  # fmt: skip
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)

@@ -13,10 +13,24 @@ from oneblock.bench.judge.calls import Head, kinds, program
 from oneblock.bench.judge.estimates import Method, estimates, in_order
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal import traffic as _traffic
-from oneblock.bench.terminal.calls import programs
+from oneblock.bench.terminal.calls import EXPLAINS, programs
 from oneblock.bench.terminal.fitted import Table
 from oneblock.compilers.api.facts import Collective, Facts
 from oneblock.compilers.api.kind import Kind
+
+COLUMNS = {  # of counts, each with what it means
+    "GFLOP": "floating-point operations in the compiler's output, loops multiplied by their trips, in 10^9",
+    "FLOPs / model": "those of all devices as a share of what the workload's formula needs: more is work done twice",
+    "HBM": "bytes that a call reads and writes in device memory, in the steady state; `oneblock show RECORD --bytes` "
+    "lists them by array, and the first call's",
+    "HBM / min": "the same as a multiple of the compulsory: every input and weight read once, every output written "
+    "once",
+    "scratch": "temporaries in device memory",
+    "fusions": "operations that the compiler joined into one, of all kinds",
+    "kernels": "what the program launches; where that is not known, kernels that the compiler did not write",
+    "attributed": "the share of scheduled operations that is mapped to a step of the block",
+}
+_STACKED = {"FLOPs / model": "FLOPs /\nmodel", "HBM / min": "HBM /\nmin", "attributed": "attri-\nbuted"}
 
 
 def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
@@ -36,12 +50,8 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
     shown = in_order(method for record in records for method in estimates(record))
     title = f"{subject}   ({kind}, not run: counts of the compiler's output, and estimates of time, none measured)"
     caption = (
-        "+: kernels of one's own count as they declare. FLOPs / model: as a share of the formula's. HBM: of a call in "
-        "the steady state (`show --bytes` has the first call's too); HBM / min: as a multiple of the compulsory. "
-        "attributed: the fraction of operations mapped to a step. Estimates "
-        f"({kinds(Head(method.name, 's', method.kind) for method in shown)}): roofline of the specification; xla: "
-        "optimal_seconds, repaired; hlo: its cycles; llo: simulated cycles against HBM time; xla-triton, xla-cublas: "
-        "sums of XLA's models of its own kernels' untuned tiles, and of cuBLAS's"
+        "+: kernels of one's own count as they declare. Estimates are "
+        f"{kinds(Head(method.name, 's', method.kind) for method in shown)}. {EXPLAINS}"
     )
     last = ("compile", "scratch", "kernels", "fusions", "attributed", "FLOPs / model", "GFLOP")
     leaves = (*last, *reversed([method.label for method in shown]))
@@ -49,8 +59,8 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
                   leaves=leaves)  # fmt: skip
     for column in ("target", "backend", "ops"):
         table.add_column(column, no_wrap=True)
-    for column in ("GFLOP", "FLOPs /\nmodel", "HBM", "HBM /\nmin", "scratch", "fusions", "kernels", "attri-\nbuted"):
-        table.add_column(column, justify="right", no_wrap=True)
+    for column in COLUMNS:
+        table.add_column(_STACKED.get(column, column), justify="right", no_wrap=True)
     for method in shown:
         table.add_column(Text(method.label.replace(" (", "\n(")), justify="right", style="italic", no_wrap=True)
     table.add_column("compile", justify="right", no_wrap=True)

@@ -28,7 +28,18 @@ _GOOD = dict.fromkeys((Status.PASSED, *WITHOUT_TIMES), "green")
 
 
 _SENTENCES = 3  # of one cause are read; more are counted
-_NUMBERS = ("cold", "warm", "% of roofline", "compile", "error budget", "rel. L2")
+COLUMNS = {  # of numbers, each with what it means
+    "cold": "the median time of a call that finds the caches flushed and an input never seen before, over all "
+    "processes",
+    "warm": "the median time of the same call again and again, each sample the mean of many calls",
+    "% of roofline": "the least time that this machine's measured ceilings allow (its best read bandwidth and product "
+    "ever seen), over the cold time; and which of memory and compute it is",
+    "compile": "what compiling took with empty caches; a dash where nothing was compiled",
+    "error budget": "the error against float64 as a share of what is allowed: 100 % is three times that of eager "
+    "NumPy in the same dtype",
+    "rel. L2": "the norm of the error over the norm of the right answer, which is computed in float64; of the worst "
+    "output",
+}
 
 
 def roofline_share(record: Record) -> str | None:
@@ -66,7 +77,7 @@ def _are_many(records: Sequence[Record]) -> bool:
 def _lines(records: Sequence[Record]) -> list[str]:
     """A line for each record, with the columns of the tables one under another."""
     several = len({record.where for record in records}) > 1
-    rows = [["record", "status", *_NUMBERS, *["where"] * several]]
+    rows = [["record", "status", *COLUMNS, *["where"] * several]]
     for record in sorted(records, key=lambda record: record.cell.name):
         row = [str(one) for one in _row(record)[3:]]
         rows.append([record.cell.name, *row, *[record.where] * several])
@@ -146,7 +157,7 @@ def _table(subject: str, records: list[Record]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)
     for column in ("backend", "ops", "target", "status"):
         table.add_column(column)
-    for column in _NUMBERS:
+    for column in COLUMNS:
         table.add_column(column, justify="right")
     for record in sorted(records, key=_order):
         table.add_row(*_row(record))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -31,7 +31,14 @@ class Call:
     counted_in: ClassVar[str] = "HLO"  #: in which text FLOPs and bytes are counted: counts of two are not subtracted
     on_chip: ClassVar[str] = "shared memory"  #: what `on_chip_bytes` are of
     complete: ClassVar[bool] = True  #: whether a program's calls are all that it starts
-    legend: ClassVar[str] = ""  #: what the columns of a program mean
+    says: ClassVar[Mapping[str, str]] = {  #: what the columns mean that are of it and of no sort above it
+        "FLOPs / model": "FLOPs of the calls as a share of what the workload's formula needs",
+        "HBM / min": "bytes that the calls move as a multiple of the compulsory; less than 1 where the host copies "
+        "some",
+        "roofline": "the larger of FLOPs / peak and compulsory bytes / bandwidth, of the chip's specification",
+        "compile": "what compiling took",
+        "analytical": "the time by a model that has no name of its own",
+    }
 
     name: str
     steps: tuple[str, ...] = ()  #: what is fused serves several

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
@@ -18,6 +18,12 @@ class TpuKernel(Call):
     """One generated kernel: a fusion's instructions for the machine, not weighted by how often its loops run."""
 
     complete: ClassVar[bool] = False  #: libtpu writes down those of which it has bundles, and not in their order
+    says: ClassVar[Mapping[str, str]] = {
+        "bundles": "VLIW instructions: what each unit of the TPU begins in one cycle",
+        "slots filled": "the share of each unit's slots in the bundles that is filled, loops not weighted",
+        "static cycles": "of a static simulation of the bundles",
+        "estimated cycles": "of the cost model by which XLA chose",
+    }
 
     tag: Literal["tpu"] = "tpu"
     bundles: int  #: VLIW instructions
@@ -42,6 +48,12 @@ class TirCall(Call):
     noun: ClassVar[str] = "TIR function call"
     operation: ClassVar[str] = "TIR call"
     counted_in: ClassVar[str] = "TIR"
+    says: ClassVar[Mapping[str, str]] = {
+        "MFLOP": "floating-point operations by TVM's own count, before the function is scheduled, in 10^6",
+        "loops": "of the scheduled function, by kind",
+        "lanes": "elements of its longest vectorised loop",
+        "instructions by class": "of its assembly, each once",
+    }
 
     tag: Literal["tir"] = "tir"
     loops: dict[str, int]  #: as scheduled, by kind: {"serial": 5, "parallel": 1, "vectorized": 2, "unrolled": 3}
@@ -65,12 +77,22 @@ class NeuronCall(Call):
     operation: ClassVar[str] = "instruction"
     counted_in: ClassVar[str] = "NKI's instructions"
     on_chip: ClassVar[str] = "SBUF"
-    legend: ClassVar[str] = (
-        "FLOPs / model: as a share of the workload's. DMA: bytes that the kernels move; HBM / min: as a multiple of "
-        "the compulsory (less than 1 where the host copies a cache). SBUF, PSUM: the most alive at once, of a "
-        "partition and of 8 banks. TensorE, DMA busy: of the timeline. roofline: max(FLOPs / peak, compulsory bytes / "
-        "bandwidth)"
-    )
+    says: ClassVar[Mapping[str, str]] = {
+        "arrays": "dtype and shape of its arguments",
+        "instructions by engine": "how many each engine of a NeuronCore is issued, as the interpreter ran them",
+        "instructions": "of all engines",
+        "calls": "of NKI kernels",
+        "MFLOP": "floating-point operations of its products and its vector instructions, in 10^6",
+        "GFLOP": "the same of the program, in 10^9",
+        "DMA": "bytes that its transfers between HBM and SBUF move",
+        "a piece": "bytes of a contiguous piece of its transfers, on average: small ones are slow",
+        "SBUF": "the most bytes of a partition that are alive at once",
+        "PSUM": "the most banks, of 8, that are alive at once",
+        "busiest": "the share of the timeline in which its busiest engine works, and which that is",
+        "TensorE busy": "the share of the timeline in which the matrix engine works",
+        "DMA busy": "the share of the timeline in which transfers run",
+        "timeline": "the modelled time from the first instruction to the last result",
+    }
 
     tag: Literal["neuron"] = "neuron"
     shapes: tuple[str, ...]  #: of its arrays: "bfloat16[128, 2048]"

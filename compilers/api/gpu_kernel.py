@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -28,11 +28,22 @@ class Occupancy:
 class GpuKernel(Call):
     """One launch. Instructions are as written, each once; FLOPs and bytes are what the kernel itself declares."""
 
-    legend: ClassVar[str] = (
-        "registers, spills, shared: the most that a kernel needs. occupancy: the least, what limits it and its kernel. "
-        "matrix: the instructions of tensor (matrix) cores. roofline: of the specification. static: the sum of the "
-        "model that ranks configurations, and of what PyTorch's own launches move"
-    )
+    says: ClassVar[Mapping[str, str]] = {
+        "config": "how it was built: block sizes, warps, stages; or what wrote it",
+        "grid": "how many blocks it is launched with, along each axis",
+        "launches": "how many kernels a call starts, those of libraries among them",
+        "threads": "of a block",
+        "registers": "of a thread; of a program the most that a kernel needs",
+        "spills": "bytes of a thread's registers that are kept in memory; of a program the most",
+        "stack": "bytes of a thread's local memory",
+        "shared": "shared memory of a block; of a program the most that a kernel needs",
+        "instructions by class": "as written in the kernel, each once, whatever its loops do",
+        "occupancy": "the share of a multiprocessor's warps that its blocks fill, how many blocks, and what limits "
+        "them (registers, shared memory, warps); of a program the least, and its kernel",
+        "matrix": "the instructions of tensor (matrix) cores that its kernels use",
+        "static": "the time by the formula that ranks our kernels' configurations, and by what PyTorch's own launches "
+        "move",
+    }
 
     tag: Literal["gpu"] = "gpu"
     kind: str  #: "triton gemm", "triton", "loop", "input"; "library __cublas$lt$matmul"; "Copy"

@@ -21,6 +21,21 @@ class Kind(StrEnum):
     MODELLED = "modelled"  #: a formula
     REPORTED = "reported"  #: measured elsewhere by others; what it is worth is its source's word
 
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Kind.MEASURED: "timed on the device named, in processes of its own",
+    Kind.COMPILED: "read off a compiler's output, for a device that is not here; it was not run",
+    Kind.INTERPRETED: "run by an interpreter of kernels: says whether the answer is right, never how fast it is",
+    Kind.SIMULATED: "run by the vendor's simulator of the device",
+    Kind.MODELLED: "computed by a formula from the shapes",
+    Kind.REPORTED: "measured elsewhere by others, on the device and with the software that its source names",
+}
+
 
 @dataclass(frozen=True)
 class Reported:

@@ -22,6 +22,7 @@ class PageHead:
     kind: str
     text: bool  # set to the left
     edge: bool
+    words: str  # what it means; "" where its toolchain does not say
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,14 @@ def _page_calls(made: CallTable) -> PageCalls:
     scales = [_scale(head, column) for head, column in zip(made.heads, columns, strict=True)]
     edges = [n == 0 or head.kind is not made.heads[n - 1].kind for n, head in enumerate(made.heads)]
     heads = tuple(
-        PageHead(head.heading, unit, head.kind.value, any(one and isinstance(one.value, str) for one in column), edge)
+        PageHead(
+            head.heading,
+            unit,
+            head.kind.value,
+            any(one and isinstance(one.value, str) for one in column),
+            edge,
+            made.of.says.get(head.heading, Call.says.get(head.heading, "")),
+        )
         for head, column, (unit, _), edge in zip(made.heads, columns, scales, edges, strict=True)
     )
     rows = tuple(tuple(_cell(one, by) for one, (_, by) in zip(row, scales, strict=True)) for row in made.cells)
