@@ -73,8 +73,8 @@ class CellQuery:
 
     def _ways(self, probed: Sequence[PlatformProbe]) -> list[tuple[str, str, Target]]:
         """(backend, ops set, target). What is not said is taken from each backend; what is said is never changed."""
-        known = list(dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)]))
-        if probed or not backends.registered():  # before the probes those of others are not known
+        if self.ops_sets and (probed or not backends.registered()):  # before the probes those of others are not known
+            known = [*dict.fromkeys([*backends.ops_sets(), *(ops_set for row in probed for ops_set in row.ops_sets)])]
             for ops_set in self.ops_sets:
                 if ops_set not in known:
                     raise LookupError(unknown("ops set", ops_set, known))

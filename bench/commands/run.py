@@ -19,7 +19,7 @@ from oneblock.bench.commands._progress import fitted, go, show
 from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
-from oneblock.bench.runs.probes import probe
+from oneblock.bench.runs.probes import rows
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.going import going_on
 from oneblock.compilers import Detail
@@ -101,8 +101,8 @@ def COMMAND(
     found_tier = find_tier(tier)
     asked.cells([])  # a mistake is told before anything is started
     with going_on("asking which backends work here", quiet=as_json):
-        rows = probe(list(asked.backends) or backends.names(), within)
-    chosen = asked.cells(rows)
+        found = rows(asked.backends, bool(asked.targets), within)
+    chosen = asked.cells(found)
     _tell_left_out(chosen, asked.backends)
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)

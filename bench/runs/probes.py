@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from oneblock import backends
 from oneblock.backends.api.target import Target
@@ -26,6 +26,28 @@ def not_run_here(wanted: Iterable[tuple[str, Target]], bounds: Bounds) -> set[tu
     found = [row for asked in by_backend.values() for row in _ask(ProbeJob(pairs=tuple(asked)), bounds)[0]]
     runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}
     return set(pairs) - runs
+
+
+def rows(named: Sequence[str], targeted: bool, bounds: Bounds) -> list[PlatformProbe]:
+    """What a run must know of the backends that it names, or of all if it names none.
+
+    What one of ours declares is enough where a target is named as well, or the first that it has is this machine's
+    processor: whether its toolchain is here, the cell's own process says.
+    """
+    if not named:
+        return probe(backends.names(), bounds)
+    found: dict[str, list[PlatformProbe]] = {}
+    for name in backends.own().intersection(named):
+        declares = backends.load(name)
+        if targeted or declares.platforms[0] == "cpu":
+            stated = PlatformProbe(
+                name, declares.platforms[0], None, None, None, None, declares.ops_sets, declares.dtypes
+            )
+            found[name] = [stated]
+    left = [name for name in dict.fromkeys(named) if name not in found]
+    for row in probe(left, bounds):
+        found.setdefault(row.backend, []).append(row)
+    return [row for name in dict.fromkeys(named) for row in found.get(name, [])]
 
 
 def probe(names: list[str], bounds: Bounds) -> list[PlatformProbe]:

@@ -84,9 +84,10 @@ class Run:
             elsewhere = [cell for cell in todo if self._is_elsewhere(cell)]
             self._compile_all(elsewhere, measuring, ceilings, tell, finished)
             todo = [cell for cell in todo if cell not in self.finished]
-            with alone(self.bounds.timeout_s):
-                needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
-                ceilings.measure_missing(needed, lambda _: tell("measuring the machine's limits"))
+            if todo:
+                with alone(self.bounds.timeout_s):
+                    needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
+                    ceilings.measure_missing(needed, lambda _: tell("measuring the machine's limits"))
             again = False
             while len(self.finished) < len(self.cells):  # another run took a launch and lost it, or it was put off
                 left = {cell for cell in todo if cell not in self.finished} if again else {*todo}

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.text import plain
 from oneblock.compilers.api.files import read_plain
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _POLL_S = 0.02
 _QUIET_S = 1.0  # two runs that take turns pass launches of less to each other: nobody need be told
@@ -33,6 +35,8 @@ def alone(timeout_s: float) -> Iterator[None]:
     A holder has it for one launch, which may take `timeout_s`: another run waits for as long, a minute at the least,
     and Refused then says who has it. The pause afterwards is longer than a poll, so that two runs take turns.
     """
+    from filelock import FileLock  # and with it asyncio, which a run that measures nothing need not wait for
+
     folder = _own_folder()
     holder = folder / "holder.json"
     lock = FileLock(folder / "measuring.lock", poll_interval=_POLL_S)
@@ -50,6 +54,8 @@ def alone(timeout_s: float) -> Iterator[None]:
 
 
 def _wait(lock: FileLock, holder: Path, most_s: float) -> None:
+    from filelock import Timeout
+
     end = monotonic() + most_s
     with suppress(Timeout):
         lock.acquire(timeout=min(_QUIET_S, most_s))
