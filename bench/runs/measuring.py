@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.cells.tiers import tier as find_tier
@@ -108,7 +109,7 @@ class Measuring:
             answers=str(self.folder / f"{cell.key}.answers.npz") if here else None,
             index=index,
             cold_compile=cold or not caches.exists(),
-            flush_bytes=max(256 * 2**20, 2 * last_level_cache_bytes()),
+            flush_bytes=flush_bytes(cell.target),
             records=str(self.records.resolve()) if index == 0 else None,
             detail=self.detail,
             weights_sha256=reference.weights_sha256,
@@ -119,6 +120,15 @@ class Measuring:
         else:
             outcome = launch(job, self.bounds, caches, listen, self.stop)
         return Partial(outcome, reference.outcome.result.wrong_tried)
+
+
+def flush_bytes(target: Target) -> int:
+    """What is written to evict caches: twice what this machine's last holds, as flashinfer does of a GPU's.
+
+    Of a device, and where the system does not say, at least what `triton.testing.do_bench` writes: 256 MiB.
+    """
+    own = 2 * last_level_cache_bytes()
+    return own if own and target.platform == "cpu" else max(256 * 2**20, own)
 
 
 def measure(

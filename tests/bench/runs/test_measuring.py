@@ -104,3 +104,13 @@ def test_a_folder_that_cannot_be_made_is_a_reason_and_is_tried_again(
     assert str(folder) in str(failed.reason)
     folder.unlink()
     assert references.of(CELL, folder, lambda _: None).content == b"r"
+
+
+@pytest.mark.parametrize(
+    ("target", "cache_mib", "written_mib"), [("cpu", 48, 96), ("cpu", 0, 256), ("cuda", 48, 256), ("cuda", 512, 1024)]
+)
+def test_twice_a_known_cache_is_written_to_evict_it_and_of_a_device_never_less(
+    target: str, cache_mib: int, written_mib: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "last_level_cache_bytes", lambda: cache_mib * 2**20)
+    assert measuring.flush_bytes(Target(target)) == written_mib * 2**20
