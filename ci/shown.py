@@ -165,8 +165,8 @@ def kept(lines: Sequence[str], keep: str | None) -> list[str]:
 
 def masked(lines: Sequence[str]) -> list[str]:
     """Lines without what differs between runs: hashes, numbers with their units, padding, the rules of tables."""
-    varying = r"\b[0-9a-f]{16,}\b|[\d.,]*\d(e[-+]\d+)?( ?[µmn]s\b| s\b| [KMG]iB\b| B\b|%)?"
-    words = (re.sub(varying, "#", line) for line in lines)
+    number = r"[\d.,]*\d(e[-+]\d+)?( ?[µmn]s\b| s\b| [KMG]iB\b| B\b|%)?"  # which a dot before a hash would begin
+    words = (re.sub(number, "#", re.sub(r"\b[0-9a-f]{16,}\b", "#", line)) for line in lines)
     plain = (re.sub(r"[\s┃│┏┳┓┡╇┩└┴┘━─*]+", " ", line).strip() for line in words)
     return [line for line in plain if line]
 

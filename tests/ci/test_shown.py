@@ -142,3 +142,12 @@ def test_an_unmarked_block_that_cannot_run_here_and_an_output_that_is_typed_are_
     assert shown.masked(printed) == shown.masked(echo.commands[0].output), "a time may differ"
     assert shown.masked(printed) != shown.masked(["gamma 12 ms"])
     assert shown.rewritten(page, {echo.commands[0].line: printed}).count("beta 12 ms") == 2
+
+
+def test_two_records_of_one_cell_have_one_name_but_for_their_hashes_and_times() -> None:
+    names = [
+        f"norm-T16.{identity}.20261129T043052.108Z.00000{n}.json"
+        for n, identity in enumerate(("19ed35f02c4e894d", "8cd1deb77b00ffe3"))
+    ]
+    assert shown.masked(names[:1]) == shown.masked(names[1:])
+    assert shown.masked(names[:1]) != shown.masked([names[0].replace("norm", "mlp")])
