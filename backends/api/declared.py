@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from oneblock.backends.api.target import platforms
@@ -25,6 +26,8 @@ def wrong(backend: Any, name: str) -> str | None:
 def _faults(backend: Any, name: str) -> Iterator[str]:
     if isinstance(backend, type):
         yield f"names the class {backend.__name__}: expected a backend, {backend.__name__}() say"
+    if isinstance(backend, ModuleType):
+        yield f"names a module: expected the backend in it, as in {backend.__name__}:BACKEND"
     lacks = [member for member in _DECLARED if not hasattr(backend, member)]
     lacks += [method for method in _METHODS if not callable(getattr(backend, method, None))]
     if lacks:

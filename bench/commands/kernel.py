@@ -50,7 +50,7 @@ def COMMAND(
         raise Refused("interrupted", 130)
     if ran.error is not None:
         note(ran.error)
-    if perfetto is not None:
+    if perfetto is not None and ran.kernels:
         _write(perfetto, ran)
     if as_json:
         answer(ran.facts)

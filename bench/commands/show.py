@@ -175,8 +175,7 @@ def _details(record: Record) -> Iterator[str]:
     for step in record.costs.steps:
         yield f"  {step.step:<10} {step.flops:>14,} FLOPs {step.bytes:>14,} bytes"
     yield from details(record)
-    for ref in record.artifacts:
-        yield f"stage {ref.stage}: {ref.dialect}, {size(ref.bytes)} (oneblock show ... --stage {ref.dialect})"
+    yield from shown.listed_stages(record)
     for line in record.log_tail:
         yield f"log: {line}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,6 +95,8 @@ class Tuning:
             out.print(_spread(self.found))
         for said in [*map(_ending, self.ended), *(f"{r.cell.name}: {_ending(r)}" for r in self._without_time())]:
             out.print(Text(said, style="red"))
+        for sentence in self._without_best():
+            out.print(Text(sentence, style="red"))
         if self.asked[0].rpc is not None and self.found:
             out.print(
                 Text("not timed anew: the winner is for another host, and only its functions were measured there")
@@ -103,6 +105,17 @@ class Tuning:
         if told is not None and self.timed is not None:
             for line in _verdict(*self.timed, told, self.found):
                 out.print(Text(line))
+
+    def _without_best(self) -> Iterator[str]:
+        """Of each seed the functions for which nothing that was tried could be used: why the command says no."""
+        for seed, one in self.found.items():
+            lacking = [task for task in one.tasks if task.best is None]
+            if lacking:
+                tried = sum(len(task.trials) for task in lacking)
+                yield (
+                    f"seed {seed}: {len(lacking)} of {len(one.tasks)} functions have no best: of {tried} candidates for "
+                    "them none could be used; more --trials try more"
+                )
 
     def _without_time(self) -> list[Record]:
         return [one for one in self.timed or () if one.status is not Status.PASSED]

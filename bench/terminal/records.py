@@ -152,15 +152,19 @@ def _reported(subject: str, records: Sequence[Record]) -> list[Table]:
 def _table(subject: str, records: list[Record]) -> Table:
     tier = records[0].tier
     threads = records[0].environment.machine.get("threads", "?")
-    title = f"{subject}   (tier {tier}, {threads} threads; times are measured medians)"
+    rows = [_row(record) for record in sorted(records, key=_order)]
+    filled = [n for n in range(4, 4 + len(COLUMNS)) if any(str(row[n]) for row in rows)]  # of an interpreter no times
+    times = "; times are measured medians" if 4 in filled else ""
+    title = f"{subject}   (tier {tier}, {threads} threads{times})"
     leaves = ("rel. L2", "compile", "warm", "error budget", "% of roofline")
     table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)
     for column in ("backend", "ops", "target", "status"):
         table.add_column(column)
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for record in sorted(records, key=_order):
-        table.add_row(*_row(record))
+    for number, column in enumerate(COLUMNS, 4):
+        if number in filled:
+            table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row[:4], *(row[number] for number in filled))
     return table
 
 

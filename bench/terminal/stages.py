@@ -9,6 +9,8 @@ from typing import Any
 from rich.text import Text
 
 from oneblock.bench.format.text import visible
+from oneblock.bench.format.units import size
+from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import StageText
 from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.screen import coloured
@@ -16,7 +18,23 @@ from oneblock.compilers.dialects import Lines, refused
 
 UNREAD = "no step attribution for this dialect"
 NAMELESS = "no operation of this text names a step: a record from before; `oneblock run --again` makes it anew"
+_FEW = 3  # texts of one dialect that have a line each
+_SHOW = "oneblock show ... --stage"
 _MOST = 5  # of the operations that are named, the most frequent
+
+
+def listed_stages(record: Record) -> Iterator[str]:
+    """A line for each stage that a record has; of many texts of one dialect one for them all."""
+    families: dict[tuple[str, str], list[ArtifactRef]] = {}
+    for ref in record.artifacts:
+        families.setdefault((ref.stage, ref.dialect.partition(":")[0]), []).append(ref)
+    for (stage, family), refs in families.items():
+        total = size(sum(ref.bytes for ref in refs))
+        if len(refs) <= _FEW:
+            yield from (f"stage {stage}: {ref.dialect}, {size(ref.bytes)} ({_SHOW} {ref.dialect})" for ref in refs)
+            continue
+        some = ", ".join(ref.dialect.partition(":")[2] for ref in refs[:_FEW])
+        yield f"stage {stage}: {family}, {len(refs)} texts, {total}: {some}, ... ({_SHOW} {family}:NAME)"
 
 
 def step_lines(stages: Sequence[StageText], step: str) -> Iterator[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from oneblock.backends import reference
+from oneblock.backends.api.declared import wrong
 from tests.helpers.oneblock_process import cache_folder, oneblock
 
 SOURCE = """
@@ -295,3 +297,10 @@ def test_helping_loads_nothing_of_theirs(env: dict[str, str], tmp_path: Path) ->
     )
     done = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "False False\n")
+
+
+def test_an_entry_point_that_names_a_module_is_told_which_object_to_name() -> None:
+    """What "an entry point of your package" suggests, and the first that a person tries."""
+    said = wrong(reference, "mine") or ""
+    assert said == "names a module: expected the backend in it, as in oneblock.backends.reference:BACKEND"
+    assert wrong(reference.BACKEND, "reference") is None

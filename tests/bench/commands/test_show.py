@@ -15,6 +15,7 @@ from oneblock.bench.records.record import Status
 from oneblock.bench.terminal import screen as _terminal
 from oneblock.bench.terminal.screen import coloured
 from oneblock.compilers.api.calls import NeuronCall
+from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.dialects import opcode
 from tests.bench.report.test_report import record
 from tests.helpers.oneblock_process import on_a_terminal
@@ -122,6 +123,29 @@ def test_an_operation_without_a_step_is_counted_as_such(tmp_path: Path) -> None:
     (hlo,) = json.loads(run(SHOW, store(tmp_path, hlo=bare), "--stats", "--json")[1])
     assert (hlo["attributed"], hlo["by_step"]) == (0.0, {"": 1})
     assert "(none) 1" in run(SHOW, next(tmp_path.glob("*.json")), "--stats")[1]
+
+
+def test_many_texts_of_one_dialect_have_one_line(tmp_path: Path) -> None:
+    many = {f"ptx:k{n}": f"// {n}" for n in range(40)}
+    path = store(tmp_path, hlo=HLO, **many)
+    said = [line for line in run(SHOW, path)[1].splitlines() if line.startswith("stage ")]
+    assert len(said) == 2, "not 41"
+    assert said[0].startswith("stage optimized: hlo, ")
+    assert said[0].endswith("(oneblock show ... --stage hlo)")
+    assert said[1].startswith("stage machine: ptx, 40 texts, ")
+    assert said[1].endswith(": k0, k1, k2, ... (oneblock show ... --stage ptx:NAME)")
+    assert run(SHOW, path, "--stage", "ptx:k39") == (0, "// 39\n"), "each of which is there"
+
+
+def test_of_what_an_interpreter_ran_no_table_speaks_of_times(tmp_path: Path) -> None:
+    made = replace(record("neuron_nki", "kernels"), status=Status.INTERPRETED, kind=Kind.INTERPRETED, launches=())
+    _, said = run(SHOW, store(tmp_path / "a", replace(made, reason="no device")))
+    assert "times are measured" not in said
+    assert "cold" not in said.split("error budget")[0], "and no column is empty"
+    assert "interpreted" in said
+    _, said = run(SHOW, store(tmp_path / "b", record()))
+    assert "times are measured medians" in said
+    assert "cold" in said
 
 
 def test_json_has_a_step_s_lines(tmp_path: Path) -> None:

@@ -56,3 +56,19 @@ def test_a_winner_without_a_time_is_no_success_and_has_no_ratio(capsys: pytest.C
     assert "break-even" not in said
     assert not made.good
     assert made.result()["difference"] is None
+
+
+def test_functions_without_a_best_are_why_it_says_no(capsys: pytest.CaptureFixture[str]) -> None:
+    made = tuning(timed(UNTUNED_S / 10))
+    lost = TaskState("fused_norm", ("norm1",), 1, 1e6, (Trial(None, why_not="it does not build"),))
+    made.found[0] = replace(made.found[0], tasks=(SEARCHED, lost))
+    made.show()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "seed 0: 1 of 2 functions have no best: of 1 candidates for them none could be used" in said
+    assert not made.good
+    assert "have no best" not in _shown(tuning(timed(UNTUNED_S / 10)), capsys)
+
+
+def _shown(made: Tuning, capsys: pytest.CaptureFixture[str]) -> str:
+    made.show()
+    return capsys.readouterr().out
