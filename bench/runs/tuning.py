@@ -113,8 +113,8 @@ class Tuning:
             if lacking:
                 tried = sum(len(task.trials) for task in lacking)
                 yield (
-                    f"seed {seed}: {len(lacking)} of {len(one.tasks)} functions have no best: of {tried} candidates for "
-                    "them none could be used; more --trials try more"
+                    f"seed {seed}: {len(lacking)} of {len(one.tasks)} functions have no best: of {tried} candidates "
+                    "for them none could be used; more --trials try more"
                 )
 
     def _without_time(self) -> list[Record]:
