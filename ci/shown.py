@@ -1,7 +1,8 @@
 """The commands that README and docs show, and what they print: found, run, and written anew.
 
-A fenced block of `sh` or `console` is run, page by page in a copy of the folder that the README's first commands leave.
-It is what the light environment can run, with NumPy alone, unless it says behind its language what it needs:
+A fenced block of `sh` or `console` is run, page by page: in a copy of the folder that the README's first commands
+leave, or in an empty one if all of a page's blocks need more. It is what NumPy alone is enough for, unless
+it says behind its language what it needs:
 
     ```console needs=xla_tpu,minutes keep=^block|[┃│]
 
@@ -129,6 +130,11 @@ def runs(block: Block, having: Collection[str]) -> bool:
     return set(block.needs) <= set(having)
 
 
+def follows_the_readme(page: Path) -> bool:
+    """Whether a page goes on from the README's first commands: if anything on it is for who has installed nothing."""
+    return page != README and any(not block.needs for block in blocks(page))
+
+
 def run(block: Block, folder: Path, env: dict[str, str]) -> list[list[str]]:
     """What each command of a block printed, as the page shows it; RuntimeError if one ends otherwise than marked."""
     for name in ("ci", "labs"):
@@ -190,10 +196,13 @@ def main() -> None:
     args = parser.parse_args()
     having = [name for name in args.having.split(",") if name]
     with tempfile.TemporaryDirectory() as scratch:
-        begun = Path(scratch, "README")
-        begun.mkdir()
-        for page in dict.fromkeys([README, *(page.resolve() for page in args.pages or pages())]):
-            folder = begun if page == README else Path(shutil.copytree(begun, Path(scratch, page.stem), symlinks=True))
+        asked = [page.resolve() for page in args.pages or pages()]
+        first = [README] if any(map(follows_the_readme, asked)) else []
+        for page in dict.fromkeys([*first, *asked]):
+            folder = Path(scratch, page.stem)
+            if follows_the_readme(page):
+                shutil.copytree(Path(scratch, README.stem), folder, symlinks=True)
+            folder.mkdir(exist_ok=True)
             made: dict[int, list[str]] = {}
             for block in blocks(page):
                 if runs(block, having):

@@ -93,9 +93,14 @@ PAGES = [page for page in shown.pages()[1:] if is_run(page)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_shows_runs_and_prints_what_it_says(page: Path, begun: Path, tmp_path: Path) -> None:
+def test_what_a_page_shows_runs_and_prints_what_it_says(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Of the light environment what needs nothing more; in a toolchain's session, what needs that toolchain, too."""
-    folder = Path(shutil.copytree(begun, tmp_path / "page", symlinks=True))
+    folder = tmp_path / "page"
+    if shown.follows_the_readme(page):
+        shutil.copytree(request.getfixturevalue("begun"), folder, symlinks=True)
+    folder.mkdir(exist_ok=True)
     for block in shown.blocks(page):
         if shown.runs(block, REQUIRED):
             for one, printed in zip(block.commands, shown.run(block, folder, ENV), strict=True):
