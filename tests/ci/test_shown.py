@@ -69,6 +69,12 @@ def test_each_command_is_one_and_each_mark_is_known(block: shown.Block) -> None:
     assert not faults(block)
 
 
+@pytest.mark.parametrize("page", shown.pages(), ids=lambda page: page.name)
+def test_each_session_that_a_page_names_is_there(page: Path) -> None:
+    named = set(re.findall(r"nox -s \"?(\w+)", page.read_text(encoding="utf-8")))
+    assert named <= SESSIONS, f"{page.name} names {named - SESSIONS}"
+
+
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the README's first commands have been run."""
