@@ -11,6 +11,8 @@ COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "ne
 FEW = "(few or not right_answer)"
 # Where a program takes seconds to compile, of the parts of a block those in bfloat16, whose errors show most.
 FEWER = "(few and (block or bfloat16) or not right_answer)"
+# And where it takes ten: whole blocks in bfloat16, which have each family and each phase once.
+FEWEST = "(few and block and bfloat16 or not right_answer)"
 
 
 def test_files(*names: str) -> list[str]:

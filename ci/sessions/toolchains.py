@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-from ci.sessions.contract import COMPILED_FOR, CONTRACT, FEW, FEWER, test_files
+from ci.sessions.contract import COMPILED_FOR, CONTRACT, FEW, FEWER, FEWEST, test_files
 from ci.sessions.installing import BACKENDS, EXTRAS, group, install, locked, needs
 
 
@@ -38,7 +38,7 @@ def torch(session: nox.Session) -> None:
     names = ("torch_eager", "torch_inductor")
     install(session, *needs(*names), *group("test"), *group("authority"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    session.run("pytest", CONTRACT, "-k", f"torch_eager or torch_inductor and {FEWER}", *session.posargs, env=env)
+    session.run("pytest", CONTRACT, "-k", f"torch_eager or torch_inductor and {FEWEST}", *session.posargs, env=env)
     files = test_files("authority", "neuron_torch", "bisect_inductor")
     session.run("pytest", *files, *session.posargs, env=env)
 
@@ -51,7 +51,7 @@ def xla(session: nox.Session) -> None:
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
     contract = (CONTRACT, "-nauto", "-k")
     # All compile for the CPU with one XLA. Pallas has no float16, and so of the few not each case.
-    few = f"jax_xla and {FEW} or torch_tpu and {FEWER} or pallas_tpu and (block and float32 or {FEWER})"
+    few = f"jax_xla and {FEWER} or torch_tpu and {FEWER} or pallas_tpu and (block and float32 or {FEWER})"
     session.run("pytest", *contract, few, *session.posargs, env=env)
     session.run("pytest", *contract, "xla_tpu", *session.posargs, env=env | {"ONEBLOCK_TARGET": "tpu:v5e"})
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
@@ -91,7 +91,10 @@ def tvm(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def torchxla(session: nox.Session) -> None:
-    """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`."""
+    """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`.
+
+    A few of its answers, unless `-- all`.
+    """
     wheels = [requirement for requirement in EXTRAS["torchxla"] if requirement.startswith("torch")]
     install(session, *needs("xla_tpu"), *group("test"))
     if "full" in session.posargs:
@@ -99,7 +102,7 @@ def torchxla(session: nox.Session) -> None:
     else:
         locked(session, "--no-deps", *wheels)
         session.run("python", "ci/light_torchxla.py")
-    words = [word for word in session.posargs if word != "full"]
+    words = [word for word in session.posargs if word not in ("full", "all")]
     files = (CONTRACT, "tests/backends/test_torch_ways.py")
-    few = f"torchxla and {FEW}"
-    session.run("pytest", "-nauto", *files, "-k", few, *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
+    which = "torchxla" if "all" in session.posargs else f"torchxla and {FEW}"
+    session.run("pytest", "-nauto", *files, "-k", which, *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
