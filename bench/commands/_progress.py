@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -10,15 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
-from oneblock.bench.format.units import duration, seconds
+from oneblock.bench.format.units import duration, seconds, size
 from oneblock.bench.judge.stats import centre
+from oneblock.bench.records.index import briefs
 from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.store import Store
 from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.going import Heartbeat, going_on
 from oneblock.bench.terminal.records import tell
 from oneblock.bench.terminal.screen import Screen, console
 from oneblock.bench.worker.watch import Bounds
+from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 
 _REASON = 120  # characters of a reason that a line has: the whole stands below all
@@ -32,6 +38,23 @@ def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> lis
             result = fit(cell, axis, within, lambda one, doing: tell(f"{one.name}  {doing}"))
             found |= dict.fromkeys(result.cells)
     return list(found)
+
+
+def cost_of_all(cells: Sequence[Cell], store: Store) -> str:
+    """What keeping every pass will take: by the records of the folder that have them, else in orders of magnitude."""
+    records = briefs(store)[0] if store.directory.is_dir() else []
+    before: dict[str, list[int]] = {}
+    for _, record in records:
+        if record.detail is Detail.ALL and record.artifacts:
+            before.setdefault(record.cell.backend, []).append(sum(ref.bytes for ref in record.artifacts))
+    known = [median(before[cell.backend]) for cell in cells if cell.backend in before]
+    there = next(path for path in (store.directory, *store.directory.absolute().parents) if path.is_dir())
+    free = f"{size(shutil.disk_usage(there).free)} are free there"
+    if not known:
+        return f"--stages all keeps every pass: hundreds of MB and minutes for each cell of a TPU's compiler; {free}"
+    new = f", and of {len(cells) - len(known)} cells nothing is known" if len(known) < len(cells) else ""
+    by = f"as it came to in {store.directory} for the same backends"
+    return f"--stages all keeps every pass: about {size(sum(known))} for {len(known)} cells, {by}{new}; {free}"
 
 
 def go(run: Run, *, quiet: bool) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from oneblock.bench.commands._command import answer, command, index_option, json
 from oneblock.bench.commands._completion import RECORD, STEP
 from oneblock.bench.format.text import visible
 from oneblock.bench.judge.compare import software
-from oneblock.bench.judge.diff import Section, Summary, check_subject, chosen, sections, summary
+from oneblock.bench.judge.diff import Summary, check_subject, chosen, summary
 from oneblock.bench.judge.figures import Change
+from oneblock.bench.judge.stage_diff import Section, sections
 from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import check_step, opened
 from oneblock.bench.records.store import Store
 from oneblock.bench.terminal.screen import show, wants_colours
+
+_STAGES = 40  # of more, as of every pass of a compiler, only those that differ are named
 
 
 @command(
@@ -101,14 +105,21 @@ def _summary(found: Summary) -> Iterator[str]:
             else f"not compared: {refused}"
         )
         yield visible(f"cold time (measured): {said}")
+    many = len(found.stages) > _STAGES
     for stage in found.stages:
+        if many and stage.same is not False:
+            continue
         state = {True: "the same", False: "differs", None: "not read"}[stage.same]
         lines = f", {stage.lines[0]} -> {stage.lines[1]} lines" if stage.lines and not stage.same else ""
         why = "" if stage.same else f", {stage.why}" if stage.why else ""
         yield visible(f"stage {stage.dialect}: {state}{lines}{why}")
+    if many:
+        counts = Counter(stage.same for stage in found.stages)
+        yield f"{counts[True]} stages have the same text, {counts[None]} were not read (--stage NAME reads one)"
     for name, alone in zip("AB", found.alone, strict=True):
         if alone:
-            yield visible(f"stages not read, as only {name} has them: {', '.join(alone)}")
+            more = f" and {len(alone) - _STAGES} more" if len(alone) > _STAGES else ""
+            yield visible(f"stages not read, as only {name} has them: {', '.join(alone[:_STAGES])}{more}")
     yield from found.notes
 
 

@@ -15,7 +15,7 @@ from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.commands._command import answer, command, explain_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
-from oneblock.bench.commands._progress import fitted, go, show
+from oneblock.bench.commands._progress import cost_of_all, fitted, go, show
 from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
@@ -106,6 +106,8 @@ def COMMAND(
     _tell_left_out(chosen, asked.backends)
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)
+    if detail == Detail.ALL and not as_json:
+        note(cost_of_all(chosen, Store(directory)))
     run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
     records = go(run, quiet=as_json)
     if not as_json:

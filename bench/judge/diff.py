@@ -3,73 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.compare import Comparison, two_ways
 from oneblock.bench.judge.figures import Change, agree, changes, of_steps, whole
 from oneblock.bench.judge.measured import measured
+from oneblock.bench.judge.stage_diff import StageDifference, stage_differences
 from oneblock.bench.judge.stats import Verdict
 from oneblock.bench.records.record import ArtifactRef, Record
-from oneblock.bench.records.stages import StageText, in_order, named, normal, opened
+from oneblock.bench.records.stages import named
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import StoreError
 from oneblock.compilers.dialects import find, schedule
 from oneblock.workloads.ops.definitions import STEPS
 
 WHOLE = "whole"
-LARGEST = 2**18  # bytes of a text that a summary reads: what is larger is compared when it is asked for
 _SUBJECT = ("case.", "dtype")  # of a cell's keys: what is computed; the rest is where, and with which seeds
-
-
-@dataclass(frozen=True)
-class Section:
-    """The lines of one step in two texts, and how often each operation stands in them."""
-
-    step: str  # "" of no step
-    before: list[str]
-    after: list[str]
-    operations: tuple[Counter[str], Counter[str]]
-
-    @property
-    def same(self) -> bool:
-        """Whether the lines are equal; cheaper than asking for what differs."""
-        return self.before == self.after
-
-    @cached_property
-    def hunks(self) -> list[str]:
-        """A unified diff, without its two heading lines."""
-        return [] if self.same else [*difflib.unified_diff(self.before, self.after, lineterm="")][2:]
-
-    @property
-    def removed(self) -> int:
-        """Lines of the first text alone."""
-        return sum(line.startswith("-") for line in self.hunks)
-
-    @property
-    def added(self) -> int:
-        """Lines of the second alone."""
-        return sum(line.startswith("+") for line in self.hunks)
-
-    def moved(self) -> dict[str, tuple[int, int]]:
-        """(times in the first, times in the second) of each operation whose number differs."""
-        first, second = self.operations
-        return {name: (first[name], second[name]) for name in first | second if first[name] != second[name]}
-
-
-@dataclass(frozen=True)
-class StageDifference:
-    """A stage of two records in short; `same` is None where the texts were not read, for the reason in `why`."""
-
-    dialect: str
-    same: bool | None
-    lines: tuple[int, int] | None
-    why: str
 
 
 @dataclass(frozen=True)
@@ -118,8 +71,7 @@ def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None,
     steps = {} if step else {WHOLE: changes(whole(a), whole(b))}
     steps |= {name: changes(left[name], right[name]) for name in left if name in right and step in (None, name)}
     steps = {name: found for name, found in steps.items() if found}
-    pairs = [(one, two) for one in a.artifacts for two in b.artifacts if one.dialect == two.dialect]
-    stages = [] if step else [_in_short(one, two, (a, b), stores, raw) for one, two in pairs]
+    stages = [] if step else stage_differences(a, b, stores, raw)
     left, right = ({}, {}) if step else (measured(a), measured(b))
     beside = {name: found for name in left if (found := changes(left[name], right[name]))}
     if not steps and not stages and not beside:
@@ -134,9 +86,8 @@ def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None,
 
 def _alone(a: Record, b: Record) -> tuple[str, ...]:
     """The stages that only `a` has."""
-    return tuple(
-        dict.fromkeys(ref.dialect for ref in a.artifacts if ref.dialect not in {r.dialect for r in b.artifacts})
-    )
+    others = {ref.dialect for ref in b.artifacts}
+    return tuple(dict.fromkeys(ref.dialect for ref in a.artifacts if ref.dialect not in others))
 
 
 _Pieces = Mapping[str, Counter[str]]
@@ -172,26 +123,6 @@ def _pieces(record: Record, store: Store) -> _Pieces:
     return {}
 
 
-def _in_short(
-    one: ArtifactRef, two: ArtifactRef, records: tuple[Record, Record], stores: tuple[Store, Store], raw: bool
-) -> StageDifference:
-    if one.sha256 == two.sha256:
-        return StageDifference(one.dialect, True, None, "the same text")
-    if max(one.bytes, two.bytes) > LARGEST:
-        return StageDifference(one.dialect, None, None, f"over {LARGEST >> 10} KiB: --stage {one.dialect} reads it")
-    try:
-        (left,), (right,) = (
-            opened(record, [ref], store) for record, ref, store in zip(records, (one, two), stores, strict=True)
-        )
-    except StoreError:
-        return StageDifference(one.dialect, None, None, "the text is gone, or not the one of its record")
-    found = sections(left, right, None, raw)
-    lines = (len(left.rows), len(right.rows))
-    apart = [section.step or "no step" for section in found if not section.same]
-    by = f"in {', '.join(apart)}" if left.lines and right.lines else ""
-    return StageDifference(one.dialect, not apart, lines, by if apart else "the same but for names and numbers")
-
-
 def chosen(a: Record, b: Record, stage: str) -> tuple[ArtifactRef, ArtifactRef]:
     """The stages that "S" or "SA:SB" names; dialects have colons themselves, so that each is tried."""
     splits = [index for index, character in enumerate(stage) if character == ":"]
@@ -205,28 +136,3 @@ def chosen(a: Record, b: Record, stage: str) -> tuple[ArtifactRef, ArtifactRef]:
     named(a, stage.partition(":")[0])  # says which of the two is not known, and what is near
     named(b, stage.rpartition(":")[2])
     raise LookupError(f"{stage!r}: expected a stage of both records, or SA:SB, one of each; `oneblock show` lists them")
-
-
-def sections(a: StageText, b: StageText, step: str | None, raw: bool) -> list[Section]:
-    """The texts step by step, normalised unless `raw`; whole without step attribution.
-
-    A line of several steps stands in the section of each.
-    """
-    if a.lines is None or b.lines is None:
-        unread = (a if a.lines is None else b).dialect
-        if step is not None:
-            raise Refused(f"no step attribution for {unread}: leave --step out")
-        return [_section("", a, b, range(len(a.rows)), range(len(b.rows)), raw)]
-    known = {name for steps in (*a.lines.steps, *b.lines.steps) for name in steps or ("",)}
-    steps = [step] if step else in_order(known)
-    return [_section(name, a, b, a.of(name), b.of(name), raw) for name in steps]
-
-
-def _section(step: str, a: StageText, b: StageText, left: Sequence[int], right: Sequence[int], raw: bool) -> Section:
-    before, after = _rows(a, left, raw), _rows(b, right, raw)
-    return Section(step, before, after, (a.operations(left), b.operations(right)))
-
-
-def _rows(stage: StageText, numbers: Sequence[int], raw: bool) -> list[str]:
-    rows = [stage.rows[number] for number in numbers]
-    return rows if raw else normal(stage.dialect, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import ArtifactRef, Record
@@ -33,7 +34,7 @@ class StageText:
         """The dialect without the kernel, call or pass that the text is of."""
         return StageName.parse(self.dialect).family
 
-    @property
+    @cached_property
     def rows(self) -> list[str]:
         """The lines of the text."""
         return self.text.splitlines()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from oneblock.bench.commands.diff import COMMAND as DIFF
-from oneblock.bench.judge.diff import LARGEST
+from oneblock.bench.judge import stage_diff
 from oneblock.bench.judge.figures import Change, Figure, changes, of_steps, whole
+from oneblock.bench.judge.stage_diff import LARGEST
 from oneblock.bench.records.record import Status
 from oneblock.compilers.api.calls import NeuronCall
 from oneblock.compilers.api.gpu_kernel import GpuKernel
@@ -268,3 +270,26 @@ def test_sequences_for_a_terminal_are_shown_as_text(tmp_path: Path) -> None:
         _, said = run(DIFF, a, b, *words)
         assert "\x1b" not in said
     assert "␛[31m<script>" in said
+
+
+def test_of_the_passes_of_a_compiler_some_are_read_and_the_final_stages_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = replace(record("jax_xla"), facts=facts())
+    passes = {f"hlo:pass{n:04}": f"{HLO}// {n}" for n in range(60)}
+    a = store(tmp_path / "a", made, **passes, hlo=HLO)
+    b = store(tmp_path / "b", made, **{name: f"{text} other" for name, text in passes.items()}, hlo=PLANTED)
+    monkeypatch.setattr(stage_diff, "READ", 10 * len(HLO))
+    code, said = run(DIFF, a, b)
+    assert code == 1
+    assert "stage hlo: differs" in said, "though it comes last"
+    assert len([line for line in said.splitlines() if line.startswith("stage ")]) < 6
+    assert re.search(r"0 stages have the same text, 5\d were not read \(--stage NAME reads one\)", said)
+    assert json.loads(run(DIFF, a, b, "--json")[1])["stages"][30]["same"] is None
+    same = store(tmp_path / "c", made, **passes, hlo=HLO)
+    code, said = run(DIFF, a, same)
+    assert (code, "61 stages have the same text, 0 were not read" in said) == (0, True), (
+        "a text that is alike is not read"
+    )
+    monkeypatch.setattr(stage_diff, "READ", 0)
+    assert run(DIFF, a, b)[0] == 2, "what was not read is not taken for the same"

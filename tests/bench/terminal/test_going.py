@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal import going
 from oneblock.bench.terminal.going import EVERY_S, Heartbeat, going_on
 from oneblock.bench.worker.watch import Bounds
+from oneblock.compilers import Detail
 from tests.bench.report.test_report import ended, record
 from tests.helpers.oneblock_process import oneblock_here
+from tests.helpers.stage_records import store
 
 FOLDER = Path(bench.__file__).parent
 
@@ -163,3 +166,17 @@ def test_whatever_takes_long_tells_it_by_one_way() -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_keeping_every_pass_is_said_with_what_it_takes(tmp_path: Path) -> None:
+    folder = Store(tmp_path / "records")
+    cells = [record("jax_xla").cell, record("jax_xla", T=32).cell, record("torch_eager").cell]
+    assert "hundreds of MB and minutes for each cell" in _progress.cost_of_all(cells, folder)
+    assert "are free there" in _progress.cost_of_all(cells, folder)
+    assert not folder.directory.exists()
+    store(folder.directory, replace(record("jax_xla"), detail=Detail.DEFAULT), hlo="x" * 9000)
+    assert "hundreds of MB" in _progress.cost_of_all(cells, folder), "of fewer stages nothing follows"
+    store(folder.directory, replace(record("jax_xla"), detail=Detail.ALL), hlo="x" * 2**20, passes="y" * 2**20)
+    said = _progress.cost_of_all(cells, folder)
+    assert "about 4 MiB for 2 cells, as it came to in " in said
+    assert "and of 1 cells nothing is known" in said
