@@ -49,10 +49,8 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
     records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
     shown = in_order(method for record in records for method in estimates(record))
     title = f"{subject}   ({kind}, not run: counts of the compiler's output, and estimates of time, none measured)"
-    caption = (
-        "+: kernels of one's own count as they declare. Estimates are "
-        f"{kinds(Head(method.name, 's', method.kind) for method in shown)}. {EXPLAINS}"
-    )
+    of_kinds = kinds(Head(method.name, "s", method.kind) for method in shown)
+    caption = f"+: kernels of one's own count as they declare. Estimates ({of_kinds}). {EXPLAINS}"
     last = ("compile", "scratch", "kernels", "fusions", "attributed", "FLOPs / model", "GFLOP")
     leaves = (*last, *reversed([method.label for method in shown]))
     table = Table(title=title, title_justify="left", title_style="bold", caption=Text(caption), caption_justify="left",
