@@ -99,7 +99,5 @@ def without_best(found: dict[int, TuningResult]) -> Iterator[str]:
         lacking = [task for task in one.tasks if task.best is None]
         if lacking:
             tried = sum(len(task.trials) for task in lacking)
-            yield (
-                f"seed {seed}: {len(lacking)} of {len(one.tasks)} functions have no best: of {tried} candidates "
-                "for them none could be used; more --trials try more"
-            )
+            why = f"of {tried} candidates for them none could be used" if tried else "none was tried for them"
+            yield f"seed {seed}: {len(lacking)} of {len(one.tasks)} functions have no best: {why}; give more --trials"

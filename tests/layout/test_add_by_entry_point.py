@@ -17,7 +17,7 @@ from tests.helpers.oneblock_process import cache_folder, oneblock
 
 SOURCE = """
 from dataclasses import replace
-from oneblock.backends.api.backend import Compiled, Device, Unavailable, no_lowering
+from oneblock.backends.api.backend import Compiled, Availability, Unavailable, no_lowering
 from oneblock.backends.api.host import NumpyExecutable
 from oneblock.backends.reference import Reference
 from oneblock.compilers.api.kind import Kind
@@ -65,7 +65,7 @@ class Shy(Mine):
 
 class Odd(Mine):
     def probe(self, target):
-        return Device("measured", 5) if target.architecture is None else None
+        return Availability("measured", 5) if target.architecture is None else None
 
 
 class Picky(Mine):
@@ -74,7 +74,7 @@ class Picky(Mine):
             raise RuntimeError("that chip")
         if target.architecture is None:
             raise Unavailable("no such device", 5)
-        return Device(Kind.COMPILED, "a compiler")
+        return Availability(Kind.COMPILED, "a compiler")
 
 
 shy, odd, picky = Shy("shy"), Odd("odd"), Picky("picky", platforms=("cuda",))
