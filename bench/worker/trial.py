@@ -148,7 +148,9 @@ class Trial:
         named = {f"{of}/{name}": y for of, answer in self.answers.items() for name, y in answer.items()}
         head = json.dumps({key: (y.dtype.name, y.shape) for key, y in named.items()})
         raw = {key: y.reshape(-1).view(np.uint8) for key, y in named.items()}
-        np.savez(path, allow_pickle=False, head=np.array(head), **raw)
+        path.unlink(missing_ok=True)  # a link perhaps, which the backend laid: nothing is written through it
+        with path.open("xb") as file:
+            np.savez(file, allow_pickle=False, head=np.array(head), **raw)
 
 
 def read_answers(path: Path) -> dict[str, Named]:

@@ -292,6 +292,7 @@ METHODS = ("probe", "compile", "compilations", "fingerprint", "ops_sets", "dtype
 VERBS = ("put", "call", "wait", "get", "flush", "timer", "capture", "device_seconds")
 RETURNS = (*METHODS, *VERBS)
 _ACT, _, _MOMENT = os.environ.get("ONEBLOCK_FAULT", "@").partition("@")
+_METHOD = _MOMENT.removesuffix("=") if _MOMENT.endswith("=") else ""  # which answers one of VALUES
 
 
 def _at(moment: str) -> None:
@@ -320,8 +321,8 @@ class Hostile(Reference):
             inner.timer = VALUES[_ACT]()
         elif _MOMENT == "capture=":
             made = replace(made, capture=lambda detail: VALUES[_ACT]())
-        elif _MOMENT.removesuffix("=") in VERBS:
-            setattr(inner, _MOMENT.removesuffix("="), lambda *args: VALUES[_ACT]())
+        elif _METHOD in VERBS:
+            setattr(inner, _METHOD, lambda *args: VALUES[_ACT]())
         return made
 
 
@@ -333,10 +334,10 @@ def _then(moment: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return acting
 
 
-if _MOMENT.removesuffix("=") in METHODS:
+if _METHOD in METHODS:
     _answer = VALUES[_ACT]()
-    _is_method = _MOMENT.removesuffix("=") in ("probe", "compile", "compilations", "fingerprint")
-    setattr(Hostile, _MOMENT.removesuffix("="), (lambda *args: _answer) if _is_method else _answer)
+    _is_method = _METHOD in ("probe", "compile", "compilations", "fingerprint")
+    setattr(Hostile, _METHOD, (lambda *args: _answer) if _is_method else _answer)
 
 
 class Slow(Reference):

@@ -23,7 +23,8 @@ def test_a_hostile_backend_costs_its_own_cell(scene: Scene, fault: str) -> None:
     hold(found.get("reference") == ["passed"], "records lost", found)
     hold(len(found.get("hostile", [])) == 1, "records lost", found)
     scene.swept()
-    if act in HANGS:
-        hold(found["hostile"] == ["timed_out"], "records wrong", found)
+    if act in HANGS:  # one that floods the pipe comes to the bound of its bytes before that of time, or after
+        ends = [["timed_out"], ["crashed"]] if "flood" in act else [["timed_out"]]
+        hold(found["hostile"] in ends, "records wrong", found)
     if act.startswith("outcome_"):
         hold(found["hostile"] != ["passed"], "records wrong", "its word is believed")

@@ -54,7 +54,9 @@ class ReferenceAnswer:
             "allowances": [{name: asdict(a) for name, a in answer.allowances.items()} for answer in self.answers],
         }
         arrays = {f"{i}/{name}": y for i, answer in enumerate(self.answers) for name, y in answer.reference.items()}
-        np.savez(path, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
+        path.unlink(missing_ok=True)  # a link perhaps: nothing is written through it
+        with path.open("xb") as file:
+            np.savez(file, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
 
     @staticmethod
     def read(path: Path) -> ReferenceAnswer:
