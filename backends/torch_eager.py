@@ -1,4 +1,4 @@
-"""PyTorch, operation by operation, on the CPU or a CUDA device."""
+"""PyTorch, operation by operation, on the CPU, a CUDA device or the GPU of an Apple-silicon Mac."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TorchEager(Deferred):
         "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
     }
     dtypes = tuple(DTYPES)
-    platforms = ("cpu", "cuda")
+    platforms = ("cpu", "cuda", "mps")
 
     def family(self) -> Any:
         from oneblock.backends._torch.eager import Eager

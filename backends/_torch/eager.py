@@ -1,4 +1,4 @@
-"""PyTorch, operation by operation, on the CPU or a CUDA device."""
+"""PyTorch, operation by operation, on the CPU, a CUDA device or the GPU of an Apple-silicon Mac."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class Eager:
     def probe(self, target: Target) -> Availability:
         if target.platform == "cpu":
             return Availability(Kind.MEASURED, "cpu")
+        if target.platform == "mps":
+            if not torch.backends.mps.is_available():
+                raise Unavailable("no Apple GPU is visible to PyTorch", "run on a Mac with Apple silicon")
+            return Availability(Kind.MEASURED, "Apple GPU")
         if not torch.cuda.is_available():
             raise Unavailable("no CUDA device is visible to PyTorch", "run on a machine with an NVIDIA GPU and driver")
         major, minor = torch.cuda.get_device_capability()

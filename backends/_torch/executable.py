@@ -43,6 +43,8 @@ class TorchExecutable:
     def wait(self, out: Outputs) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
     def get(self, out: Outputs) -> dict[str, np.ndarray]:
         return {name: _to_numpy(x) for name, x in out.items()}
@@ -51,8 +53,7 @@ class TorchExecutable:
         if self.device.type == "cpu":
             self.cache.flush(nbytes)
         else:
-            torch.empty(nbytes, dtype=torch.uint8, device=self.device).zero_()
-            torch.cuda.synchronize(self.device)
+            self.wait({"": torch.empty(nbytes, dtype=torch.uint8, device=self.device).zero_()})
 
     def peak_bytes(self) -> int | None:
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None

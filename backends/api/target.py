@@ -11,7 +11,8 @@ from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Chip, Tpu
 from oneblock.workloads.ops.nearest import unknown
 
-_WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu")  # compiled for as such; a CPU's figures are measured
+# Compiled for as such; a CPU's figures are measured. "metal" is written for by a compiler, "mps" is PyTorch's own way.
+_WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu", "mps")
 _PART = re.compile(r"[\w.-]+", re.ASCII)
 _DEVICES = re.compile(r"[1-9][0-9]{0,5}")  # of one axis
 _TOPOLOGY = re.compile(r"[0-9]{1,5}(x[0-9]{1,5}){1,3}")  # whether a generation has it is for its compiler to say

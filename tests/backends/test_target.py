@@ -25,6 +25,7 @@ PARTS = {
     "cuda:sm_90:h200": ("cuda", "sm_90", "h200", None, {}),
     "tpu:v5e:2x4@dp2,tp4": ("tpu", "v5e", "2x4", "dp2,tp4", {"dp": 2, "tp": 4}),
     "cpu@tp8": ("cpu", None, None, "tp8", {"tp": 8}),
+    "mps": ("mps", None, None, None, {}),
 }
 
 
