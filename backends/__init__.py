@@ -30,23 +30,30 @@ def registered() -> Registrations:
 
 def ops_sets() -> list[str]:
     """Every ops set that a backend of this folder declares, in the order in which they are compared."""
-    return list(dict.fromkeys(ops_set for name in sorted(own()) for ops_set in load(name).ops_sets))
+    return list(dict.fromkeys(ops_set for name in sorted(own()) for ops_set in ours(name).ops_sets))
 
 
 def having(capability: type) -> list[str]:
     """The names of our backends that also have a capability of the seam."""
-    return [name for name in sorted(own()) if isinstance(load(name), capability)]
+    return [name for name in sorted(own()) if isinstance(ours(name), capability)]
+
+
+def ours(name: str) -> Backend:
+    """The backend of a file of this folder, which says what it offers without its toolchain; LookupError otherwise."""
+    if name not in own():
+        raise LookupError(unknown("backend", name, sorted(own())))
+    backend: Backend = importlib.import_module(f"oneblock.backends.{name}").BACKEND
+    return backend
 
 
 def load(name: str) -> Backend:
-    """The backend of that name, which says what it offers; its toolchain is imported when it is asked for more.
+    """The backend of that name, ours or a third party's, which is imported here: in a process that may end of it.
 
-    A third party's is imported here: what may end this process, or change it, is loaded in one that may end.
+    Its toolchain is imported when it is asked for more than what it offers.
     LookupError offers the nearest names; Unavailable says what is wrong with one that somebody else registered.
     """
     if name in own():
-        backend: Backend = importlib.import_module(f"oneblock.backends.{name}").BACKEND
-        return backend
+        return ours(name)
     points = registered().points
     if name not in points:
         raise LookupError(unknown("backend", name, names()))

@@ -9,7 +9,6 @@ from pathlib import Path
 from textwrap import fill
 
 from oneblock import backends
-from oneblock.backends.api.backend import Unavailable
 from oneblock.bench.format.out import say
 from oneblock.bench.judge.troubles import by_cause
 from oneblock.bench.records.order import newest
@@ -42,13 +41,7 @@ def tell(directory: Path = Path("records")) -> None:
 
 def _installed() -> list[str]:
     """The backends whose toolchains are installed, as far as their distributions tell; doctor tries them."""
-    found, theirs = [], backends.registered().points
-    for name in backends.names():
-        with suppress(Unavailable):
-            backends.load(name)
-            if name in theirs or not missing(name):
-                found.append(name)
-    return found
+    return [name for name in backends.names() if name not in backends.own() or not missing(name)]
 
 
 def _files(directory: Path) -> list[Path]:

@@ -117,5 +117,5 @@ def _cell(
 
 def _ops_sets(backend: str) -> Mapping[str, tuple[str, ...]]:
     if backend in backends.own():
-        return backends.load(backend).ops_sets
+        return backends.ours(backend).ops_sets
     return declared(backend).ops_sets or {"plain": ()}  # nothing is run of it: the search's process says what it lacks

@@ -69,8 +69,8 @@ def versions(backend: str, ops_set: str, workload: str) -> dict[str, str | None]
     found = installed(_ALWAYS) | installed(_distributions("backends", backend))
     if _point("workloads", workload) is not None:
         found |= installed(_distributions("workloads", workload))
-    ours = backends.load(backend) if backend in backends.own() else None
-    return found | (ours.fingerprint(ops_set) if isinstance(ours, Fingerprinted) else {})
+    own = backends.ours(backend) if backend in backends.own() else None
+    return found | (own.fingerprint(ops_set) if isinstance(own, Fingerprinted) else {})
 
 
 def installed(distributions: Iterable[str]) -> dict[str, str | None]:

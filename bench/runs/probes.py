@@ -38,7 +38,7 @@ def rows(named: Sequence[str], targeted: bool, bounds: Bounds) -> list[PlatformP
         return probe(backends.names(), bounds)
     found: dict[str, list[PlatformProbe]] = {}
     for name in backends.own().intersection(named):
-        declares = backends.load(name)
+        declares = backends.ours(name)
         if targeted or declares.platforms[0] == "cpu":
             stated = PlatformProbe(
                 name, declares.platforms[0], None, None, None, None, declares.ops_sets, declares.dtypes

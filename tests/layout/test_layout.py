@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -102,6 +103,15 @@ def test_listing_and_helping_import_no_toolchain_and_nothing_heavy() -> None:
     heavy = TOOLCHAINS | {"numpy", "scipy", "pydantic", "altair", "rich", "psutil", "jinja2"}
     assert set(done.stderr.split()).isdisjoint(heavy), "oneblock --help must stay instant"
     assert "doctor" in done.stdout
+
+
+def test_a_command_imports_no_backend_of_others() -> None:
+    """What may end the process is loaded by workers; by `export --for` alone, which is told whom to ask."""
+    loads = re.compile(r"backends\.load\(|from oneblock\.backends import .*\bload\b")
+    found = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "bench").rglob("*.py") if loads.search(path.read_text())
+    }
+    assert {path for path in found if not path.startswith("bench/worker/")} == {"bench/commands/export.py"}
 
 
 def test_every_backend_has_an_extra_of_its_name_and_every_extra_a_backend() -> None:
