@@ -505,7 +505,7 @@ WORDS = ("tune", "mlp", "--preset", "tiny", "-T", "16", "--threads", "1", "--tie
 
 def test_the_command_keeps_what_it_found_and_measures_the_program_with_it(tmp_path: Path) -> None:
     env = install(tmp_path) | {"ONEBLOCK_TUNED": str(tmp_path / "tuned")}
-    done = oneblock(env, *WORDS, "--trials", "4", "--seeds", "2", "--json", timeout=600)
+    done = oneblock(env, *WORDS, "--trials", "12", "--seeds", "2", "--json", timeout=600)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert set(said["found"]) == {"0", "1"}
