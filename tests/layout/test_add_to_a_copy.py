@@ -89,7 +89,7 @@ def test_what_a_backend_never_had_is_refused_for_that_and_not_for_its_toolchain(
     asked = ("--target", "tpu:v5e", "--target", "cpu", "--ops", "plain", "--ops", "kernels")
     records = json.loads(command(tree, "run", *cells, *asked, "-o", "records").stdout)
     found = {(r["cell"]["target"], r["cell"]["ops_set"]): (r["status"], r["reason"]) for r in records}
-    no_target = ("unsupported", "torch_eager has no target tpu (it has cpu, cuda)")
+    no_target = ("unsupported", "torch_eager has no target tpu (it has cpu, cuda, mps)")
     assert found == {
         ("tpu:v5e", "plain"): no_target,
         ("tpu:v5e", "kernels"): no_target,
