@@ -22,6 +22,8 @@ def backend(session: nox.Session, backend: str) -> None:
     install(session, *needs(backend), *group("test"), *authority)
     own = Path("tests", "backends", f"test_{backend}.py")
     files = [*(test_files("authority") if authority else []), *([str(own)] if own.exists() else [])]
+    if backend == "xla_tpu":
+        files += test_files("shown")  # what pages show of it, which takes minutes
     if backend == "torch_inductor":
         files += test_files("bisect_inductor")
     if backend == "torch_eager":
@@ -57,7 +59,6 @@ def xla(session: nox.Session) -> None:
     names = ("xla_tpu", "pallas", "tune_kernels", "torch_ways", "neuron_hlo", "lines_xla", "bisect_xla")
     files = test_files(*names)
     session.run("pytest", "-nauto", *files, "-k", "not torchxla", *session.posargs, env=env)
-    session.run("pytest", *test_files("shown"), "-k", "what_a_page_shows", *session.posargs, env=env)
 
 
 @nox.session(default=False)
