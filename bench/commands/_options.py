@@ -109,6 +109,31 @@ def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def case_options(preset: str, T: int, S: int) -> Callable[..., Any]:
+    """The argument and options of a command that takes one case, with what they are where nothing is said."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option(
+                "--dtype", default="float32", type=DTYPE, show_default=True, help="float32, bfloat16, float16."
+            ),
+            _size("-S", "--cache", "S", S, "Positions a decode attends to."),
+            _size("-T", "--tokens", "T", T, "Tokens a prefill reads."),
+            _size("-B", "--batch", "B", 1, "Sequences."),
+            click.option("--phase", default="prefill", type=PHASE, show_default=True, help="prefill or decode."),
+            click.option("--preset", default=preset, type=PRESET, show_default=True, help=f"{PRESETS}."),
+            click.argument("workload", default="block", type=WORKLOAD),
+        ):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+def _size(short: str, long: str, axis: str, default: int, help: str) -> Callable[..., Any]:
+    return click.option(short, long, axis, type=int, default=default, show_default=True, help=help)
+
+
 def _sizes(short: str, long: str, axis: str, default: int, help: str) -> Callable[..., Any]:
     return click.option(short, long, axis, type=int, multiple=True, default=(default,), show_default=True, help=help)
 

@@ -17,8 +17,7 @@ from oneblock.backends.api.backend import Bisectable
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.commands._command import answer, command, json_option
-from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD
-from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
+from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, case_options
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.records.scratch import scratch
@@ -36,19 +35,7 @@ from oneblock.workloads.ops.nearest import unknown
     "oneblock bisect block --backend jax_xla --dtype bfloat16 --drift 1.01",
     "oneblock bisect block --backend jax_xla --of fusions",
 )
-@click.argument("workload", default="block", type=WORKLOAD)
-@click.option("--preset", default="tiny", type=PRESET, show_default=True, help=f"{PRESETS}.")
-@click.option("--phase", default="prefill", type=PHASE, show_default=True, help="prefill or decode.")
-@click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
-@click.option("-T", "--tokens", "T", type=int, default=16, show_default=True, help="Tokens a prefill reads.")
-@click.option("-S", "--cache", "S", type=int, default=64, show_default=True, help="Positions a decode attends to.")
-@click.option(
-    "--dtype",
-    default="float32",
-    type=DTYPE,
-    show_default=True,
-    help="float32, bfloat16, float16.",
-)
+@case_options(preset="tiny", T=16, S=64)
 @click.option("--backend", cls=BackendOption, having=Bisectable, required=True)
 @click.option("--ops", "ops_set", help="plain, native or kernels; by default the backend's first.")
 @click.option("--target", cls=TargetOption, default="cpu", show_default=True)

@@ -15,8 +15,7 @@ from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.commands._command import answer, command, explain_option, json_option
-from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD
-from oneblock.bench.commands._options import PRESETS, BackendOption, TargetOption, bounds, bounds_options
+from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, case_options
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.tuning import Tuning
@@ -28,19 +27,7 @@ from oneblock.workloads.ops.nearest import unknown
     "tune",
     "oneblock tune block --preset tiny -T 16 --trials 64 --seeds 1",
 )
-@click.argument("workload", default="block", type=WORKLOAD)
-@click.option("--preset", default="gpt2", type=PRESET, show_default=True, help=f"{PRESETS}.")
-@click.option("--phase", default="prefill", type=PHASE, show_default=True, help="prefill or decode.")
-@click.option("-B", "--batch", "B", type=int, default=1, show_default=True, help="Sequences.")
-@click.option("-T", "--tokens", "T", type=int, default=128, show_default=True, help="Tokens a prefill reads.")
-@click.option("-S", "--cache", "S", type=int, default=512, show_default=True, help="Positions a decode attends to.")
-@click.option(
-    "--dtype",
-    default="float32",
-    type=DTYPE,
-    show_default=True,
-    help="float32, bfloat16, float16.",
-)
+@case_options(preset="gpt2", T=128, S=512)
 @click.option("--backend", cls=BackendOption, having=Tunable, default="tvm_relax", show_default=True)
 @click.option("--target", cls=TargetOption, default="cpu", show_default=True)
 @click.option(

@@ -39,7 +39,7 @@ class Launch:
 
     name: str  # "triton_poi_fused_mul_0", "aten.mm.out"
     step: str | None  # several are joined by "+", in the program's order
-    library: bool  # not compiled by Inductor
+    of_library: bool  # not compiled by Inductor
 
 
 @dataclass
@@ -165,12 +165,12 @@ def _caught(found: GeneratedProgram) -> Iterator[None]:
 
     def define_kernel(self: Any, source: str, nodes: Any, kernel: Any) -> str:
         name: str = define(self, source, nodes, kernel)
-        found.launches.append(Launch(name, inductor_steps.steps(nodes), library=False))
+        found.launches.append(Launch(name, inductor_steps.steps(nodes), of_library=False))
         return name
 
     def codegen_extern_call(self: Any, node: Any) -> None:
         if not isinstance(node.node, ir.MultiOutput):  # which only names one of several answers
-            found.launches.append(Launch(_operation(node.node), inductor_steps.steps([node]), library=True))
+            found.launches.append(Launch(_operation(node.node), inductor_steps.steps([node]), of_library=True))
         extern(self, node)
 
     def fuse_nodes(self: Any, nodes: Any) -> Any:

@@ -42,7 +42,7 @@ class LaunchStages:
 def started(generated: GeneratedProgram, args: Mapping[str, Any]) -> list[LaunchStages]:
     """Every launch in order, those of Triton's kernels with what the wrapper gives them."""
     runs = iter(recorded(generated, args))
-    found = [LaunchStages(one) if one.library else LaunchStages(one, *next(runs)) for one in generated.launches]
+    found = [LaunchStages(one) if one.of_library else LaunchStages(one, *next(runs)) for one in generated.launches]
     wrong = [one.launch.name for one in found if one.kernel is not None and one.kernel.name != one.launch.name]
     if wrong or next(runs, None) is not None:
         raise RuntimeError(f"the wrapper starts other kernels than were scheduled: {wrong}")
