@@ -117,7 +117,7 @@ def test_a_compiled_cell_is_no_failure_and_has_no_place_among_measured_times() -
     assert "1 cell compiled for a device that is not here" in measured
     overview = section(text, "matrix")
     assert re.findall(r'<a class="count" href="#compiled-1">(.*?)</a>', overview) == ["6.50"], "a count, in MB"
-    assert len(re.findall("<caption>", overview)) == 2, "in a table of its own: kinds share no column"
+    assert overview.count("<table") == 2, "in a table of its own: kinds share no column"
     assert "not counted" in section(page_of(compiled(hbm_bytes=None)), "matrix")
     assert "not counted" not in overview
 
@@ -135,6 +135,20 @@ def test_a_program_without_a_count_is_told_from_one_without_traffic() -> None:
     plot = next(spec for spec in specs(page_of(compiled(), *bare)) if "HBM" in spec["description"])
     words = {value["row"]: value["words"] for value in values(plot) if "words" in value}
     assert words == {"tpu:v5p": "not counted", "tpu:v6e": "none", "tpu:v7x": "not counted by step"}
+
+
+def test_step_rooflines_are_folded_by_subject_and_not_by_target() -> None:
+    targets = ("tpu:v4", "tpu:v5e", "tpu:v6e")
+    text = section(page_of(*(compiled(target, T=T) for target in targets for T in (16, 32, 64, 128))), "roofline")
+    assert text.count('<details class="subject"') == 4, "and twelve plots in them"
+    assert text.count("<figcaption>Roof, modelled") == 12
+    assert re.findall(r"<small>(tpu.*?)</small></summary>", text) == [", ".join(targets)] * 4
+
+
+def test_ceilings_have_no_column_of_what_is_not_known() -> None:
+    assert "stated by the makers" in section(page_of(compiled()), "roofline")
+    assert "measured here" not in section(page_of(compiled()), "roofline")
+    assert "measured here" in section(page_of(record(), compiled()), "roofline")
 
 
 def test_bars_add_up_to_the_steps_and_the_line_is_the_compulsory_traffic() -> None:

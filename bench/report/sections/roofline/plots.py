@@ -55,21 +55,20 @@ def _of_one(plots: Plots, rows: list[Row]) -> Roofline:
     return Roofline(tuple(rows), newest, len({row.record.limits for row in rows}), plot)
 
 
-def step_rooflines(plots: Plots, groups: Sequence[Sequence[Row]]) -> list[StepRoofline]:
-    """One a subject and target of which some compiler counted the FLOPs and bytes of steps."""
+def step_rooflines(plots: Plots, group: Sequence[Row]) -> list[StepRoofline]:
+    """Of one subject: one a target for which some compiler counted the FLOPs and bytes of steps."""
     made = []
-    for group in groups:
-        for target in sorted({row.record.cell.target for row in group if "@" not in row.record.cell.target}):
-            rows = [row for row in group if row.record.cell.target == target]
-            limits = next((r.record.limits for r in rows if _known(r.record.limits)), None)
-            points = [point for row in rows for point in _counted(row)]
-            if limits is None or not points:
-                continue
-            ridge = limits.flops_per_s / limits.read_bytes_per_s  # type: ignore[operator]
-            points = [*_formula(rows[0]), *points]
-            words = plain(f"Steps of {rows[0].record.cell.subject} on {target}: what the roof allows, by intensity")
-            plot = plots.add(_chart(points, limits, ridge), words)
-            made.append(StepRoofline(rows[0], limits, ridge, plot, _undrawn(rows)))
+    for target in sorted({row.record.cell.target for row in group if "@" not in row.record.cell.target}):
+        rows = [row for row in group if row.record.cell.target == target]
+        limits = next((r.record.limits for r in rows if _known(r.record.limits)), None)
+        points = [point for row in rows for point in _counted(row)]
+        if limits is None or not points:
+            continue
+        ridge = limits.flops_per_s / limits.read_bytes_per_s  # type: ignore[operator]
+        points = [*_formula(rows[0]), *points]
+        words = plain(f"Steps of {rows[0].record.cell.subject} on {target}: what the roof allows, by intensity")
+        plot = plots.add(_chart(points, limits, ridge), words)
+        made.append(StepRoofline(rows[0], limits, ridge, plot, _undrawn(rows)))
     return made
 
 

@@ -31,12 +31,12 @@ class Rooflines:
     """Of cells, of steps, and the ceilings."""
 
     rooflines: list[Roofline]
-    steps: list[StepRoofline]
+    steps: list[list[StepRoofline]]  # by subject, one a target
     ceilings: list[Ceiling]
 
     @property
     def open(self) -> bool:
-        """Whether the rooflines of steps are so few that none is folded."""
+        """Whether the subjects with rooflines of steps are so few that none is folded."""
         return len(self.steps) <= OPEN
 
 
@@ -45,7 +45,8 @@ def build(study: Study) -> Rooflines | None:
     if not study.rows:
         return None
     measured = rooflines(study.plots, [row for group in study.groups for row in group if row.times])
-    return Rooflines(measured, step_rooflines(study.plots, study.groups), ceilings(study.newest))
+    steps = [found for group in study.groups if (found := step_rooflines(study.plots, group))]
+    return Rooflines(measured, steps, ceilings(study.newest))
 
 
 def ceilings(rows: Sequence[Row]) -> list[Ceiling]:
