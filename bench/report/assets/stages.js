@@ -50,3 +50,4 @@ const strip = (steps) => steps.length < 2 ? stepColour(steps[0]) :
 const size = (bytes) => bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 const percent = (share) => share === null || share === undefined ? "not known" : `${(100 * share).toFixed(share === 1 ? 0 : 1)} %`;
 const byKernel = (stage) => stage.by === "kernel" ? " (by kernel)" : ""; // its lines have the steps of the kernel's calls
+const named = (cell) => `${cell.size} · ${cell.label}`;

@@ -14,10 +14,11 @@ function numbers(cell, stage, step) {
     return el("tr", { class: step && name.split(" + ").includes(step) ? "on" : "", "data-step": name }, el("th", { scope: "row" }, chip(name), name),
       ...[...stage ? counts[name] ?? [null, null] : [], ...facts].map((value) => el("td", {}, number(value))));
   });
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Figures by step: ${cell.label}` },
+  const said = [table ? `${stage ? "Right of this stage's own counts: the" : "The"} whole program, ${kind}.` : "", table?.how.length ? ` Cycles and times are of ${table.how.join(", ")}; none is measured.` : ""];
+  return el("div", {}, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Figures by step: ${named(cell)}` },
     el("table", { class: "numbers" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "step"),
-      ...heads.map(([name, unit, of]) => el("th", { scope: "col" }, unit ? `${name}, ${unit}` : name, el("br"), el("small", {}, of))))), el("tbody", {}, ...body)),
-    el("p", { class: "soft" }, [table ? `${stage ? "Right of this stage's own counts: the" : "The"} whole program, ${kind}.` : "", table?.how.length ? ` Cycles and times are of ${table.how.join(", ")}; none is measured.` : ""].join("")));
+      ...heads.map(([name, unit, of]) => el("th", { scope: "col" }, unit ? `${name}, ${unit}` : name, el("br"), el("small", {}, of))))), el("tbody", {}, ...body))),
+  el("p", { class: "soft" }, said.join("")));
 }
 
 function chip(step) {

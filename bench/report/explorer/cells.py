@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from oneblock.bench.judge.steps import StepTable
+from oneblock.bench.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +49,29 @@ class ExplorerCell:
     name: str
     subject: str
     label: str
-    phase: str  # with its length, which the label lacks: "decode S512"
+    size: str  # what the label lacks: see sizes()
     path: str
     status: str
     kind: str | None
     table: StepTable | None
     stages: list[StageText] = field(default_factory=list)
     passes: list[StageText] = field(default_factory=list)
+
+
+def sizes(records: Sequence[Record]) -> list[str]:
+    """Of each record the phase with its length, "decode S512", and what else it is of where they differ in that.
+
+    A list shows the one that is chosen without the heading above it: only its name tells it from the others.
+    """
+    parts = [_parts(record) for record in records]
+    told = {name for name in parts[0] if len({one[name] for one in parts}) > 1} | {"phase", "length"} if parts else ()
+    return [" ".join(text for name, text in one.items() if name in told and text) for one in parts]
+
+
+def _parts(record: Record) -> dict[str, str]:
+    cell, case = record.cell, record.cell.case
+    return {
+        "workload": case.workload, "preset": case.config.name, "phase": case.phase.value, "B": f"B{case.B}",
+        "length": f"T{case.T}" if case.T == case.S else f"S{case.S}", "dtype": cell.dtype, "tier": record.tier,
+        "otherwise": ", ".join(cell.otherwise),
+    }  # fmt: skip

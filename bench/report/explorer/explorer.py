@@ -22,7 +22,7 @@ from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import StoreError
-from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText
+from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText, sizes
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares
 from oneblock.compilers import Stage
@@ -85,10 +85,11 @@ def explore(records: Sequence[tuple[Path, Record]], folder: str = "stages", budg
     """The Explorer of records with stages; `folder` is the name of the one beside the page."""
     made = Explorer()
     jobs: list[_Job] = []
-    for path, record in sorted(records, key=lambda entry: (entry[1].cell.name, entry[1].tier)):
-        if record.artifacts:
-            made.cells.append(_cell(len(made.cells), path, record))
-            jobs += _jobs(made.cells[-1], path, record)
+    having = [(path, record) for path, record in records if record.artifacts]
+    having.sort(key=lambda entry: (entry[1].cell.name, entry[1].tier))
+    for (path, record), size in zip(having, sizes([record for _, record in having]), strict=True):
+        made.cells.append(_cell(len(made.cells), path, record, size))
+        jobs += _jobs(made.cells[-1], path, record)
     writer = _Writer(made, folder, budget)
     for job in sorted(jobs, key=lambda one: one.rank):
         writer.add(job)
@@ -98,14 +99,14 @@ def explore(records: Sequence[tuple[Path, Record]], folder: str = "stages", budg
     return made
 
 
-def _cell(number: int, path: Path, record: Record) -> ExplorerCell:
+def _cell(number: int, path: Path, record: Record, size: str) -> ExplorerCell:
     cell, facts = record.cell, record.facts
     return ExplorerCell(
         id=number,
         name=plain(cell.name),
         subject=plain(cell.subject),
         label=plain(f"{cell.backend} · {cell.ops_set} · {cell.target}"),
-        phase=plain(f"{cell.case.phase} " + (f"T{cell.case.T}" if cell.case.S == cell.case.T else f"S{cell.case.S}")),
+        size=plain(size),
         path=plain(path.name),
         status=record.status.value,
         kind=record.kind.value if record.kind else None,

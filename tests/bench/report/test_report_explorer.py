@@ -21,7 +21,7 @@ from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
 from oneblock.bench.report.explorer import explorer as _explorer
-from oneblock.bench.report.explorer.cells import StageText
+from oneblock.bench.report.explorer.cells import StageText, sizes
 from oneblock.bench.report.explorer.explorer import Explorer, explore
 from oneblock.bench.report.explorer.files import write_beside
 from oneblock.bench.report.study import Study
@@ -30,6 +30,8 @@ from oneblock.compilers.api.calls import NeuronCall, TirCall
 from oneblock.compilers.api.facts import StepFacts
 from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.dialects import read
+from oneblock.workloads._workload import Phase
+from oneblock.workloads.models import preset
 from tests.bench.report.test_report import HOSTILE, Page, drawn, page_of, record
 from tests.bench.report.test_report_compiled import FACTS, compiled, section
 
@@ -91,6 +93,19 @@ def test_a_long_text_is_cut_at_a_line_and_lies_whole_beside(tmp_path: Path, monk
     assert stage.shown == len(shown.split("\n")) < stage.lines
     write_beside(found.beside, tmp_path / "page-stages")
     assert (tmp_path / stage.beside).read_text() == FX
+
+
+def test_a_name_says_in_what_the_cells_of_the_page_differ_and_nothing_else() -> None:
+    prefill, long = record("jax_xla"), record("jax_xla", T=32)
+    case = long.cell.case
+    decode = replace(long, cell=replace(long.cell, case=replace(case, phase=Phase.DECODE, B=4, T=1, S=512)))
+    assert sizes([]) == []
+    assert sizes([prefill, replace(prefill, cell=replace(prefill.cell, backend="torch_eager"))]) == ["prefill T16"] * 2
+    assert sizes([prefill, long, decode]) == ["prefill B1 T16", "prefill B1 T32", "decode B4 S512"]
+    other = replace(
+        decode, cell=replace(decode.cell, dtype="bfloat16", case=replace(decode.cell.case, config=preset("gpt2")))
+    )
+    assert sizes([decode, other]) == ["tiny decode S512 float32", "gpt2 decode S512 bfloat16"]
 
 
 def test_texts_stay_within_the_budget_and_small_ones_still_find_room(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Side {
     const read = stage.counts ? [el("b", {}, `${percent(stage.share)}${byKernel(stage)}`), ` of ${stage.operations} operations attributed to a step`] : ["no step attribution for this dialect"];
     const kind = cell.kind ? `; the record is ${cell.kind}` : "";
     const cut = stage.shown ? [el("strong", { class: "odd" }, ` Cut at line ${stage.shown.toLocaleString("en")}: the whole text is in `), el("a", { href: stage.beside }, stage.beside), "."] : [];
-    this.meta.replaceChildren(el("b", { class: "printed" }, `${cell.label}, ${stage.stage}: ${stage.dialect}. `), ...stage.absent ? [el("strong", { class: "odd" }, `Not shown: ${stage.absent}.`), ...stage.counts ? [" ", ...read, "."] : []] : [`${counts}; `, ...read, kind, ".", ...cut]);
+    this.meta.replaceChildren(el("b", { class: "printed" }, `${named(cell)}, ${stage.stage}: ${stage.dialect}. `), ...stage.absent ? [el("strong", { class: "odd" }, `Not shown: ${stage.absent}.`), ...stage.counts ? [" ", ...read, "."] : []] : [`${counts}; `, ...read, kind, ".", ...cut]);
     this.below.replaceChildren(numbers(cell, this.counted, this.step));
   }
 
@@ -226,7 +226,7 @@ const chunked = (numbers) => { const most = []; for (let at = 0; at < numbers.le
 function groupedCells() {
   const groups = new Map();
   for (const cell of STUDY.cells) groups.set(cell.subject, [...(groups.get(cell.subject) ?? []), cell]);
-  return [...groups].map(([subject, cells]) => el("optgroup", { label: subject }, ...cells.map((cell) => el("option", { value: cell.id }, `${cell.phase} · ${cell.label}${cell.kind ? ` (${cell.kind})` : ""}`))));
+  return [...groups].map(([subject, cells]) => el("optgroup", { label: subject }, ...cells.map((cell) => el("option", { value: cell.id }, `${named(cell)}${cell.kind ? ` (${cell.kind})` : ""}`))));
 }
 
 function explorer() {
