@@ -57,6 +57,6 @@ places.forEach((place) => {
 });
 document.addEventListener("filtered", () => places.filter((place) => place.dataset.drawn).forEach(drawn));
 addEventListener("beforeprint", () => {
-  for (const one of document.querySelectorAll("details.subject")) one.open = true;
+  for (const one of document.querySelectorAll("details.subject, details.part")) one.open = true;
   places.filter((place) => !place.dataset.drawn).forEach(drawn);
 });

@@ -300,7 +300,8 @@ def test_filters_hide_rows_and_never_failures(tab: Tab) -> None:
     page.select_option("#filters [name=backend]", "jax_xla")
     assert 0 < rows.count() < before
     assert page.locator("section[aria-labelledby=matrix] thead th:visible").count() == 2
-    assert page.locator("section[aria-labelledby=matrix] caption:visible").all_inner_texts() == ["cpu cold median, ms"]
+    parts = page.locator("section[aria-labelledby=matrix] .part > summary:visible").all_inner_texts()
+    assert parts == ["cpu cold median, ms 1 subject"]
     assert "f.backend=jax_xla" in page.url
     assert page.locator("section[aria-labelledby=doubts]").is_visible()
     page.click("text=show all")

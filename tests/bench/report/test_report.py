@@ -214,7 +214,7 @@ def test_what_is_wrong_is_told_by_cause_with_how_many_cells_it_is_of() -> None:
     doubted = [replace(record(f"d{n}"), doubts=(load, Doubt(Cause.SAMPLES_SPREAD, "spread 12%"))) for n in range(3)]
     text = page_of(*doubted, ended(Status.DISTURBED, "x"), ended(Status.CRASHED, "c"))
     summaries = [" ".join(re.sub("<.*?>", "", one).split()) for one in re.findall(r"<summary>(.*?)</summary>", text)]
-    assert summaries[1:4] == [
+    assert summaries[2:5] == [
         "4 cells: other work shared the cores 1 disturbed, 3 in doubt",
         "1 cell: the process ended by itself 1 crashed",
         "3 cells: the samples of one process spread widely 3 in doubt",
@@ -280,8 +280,22 @@ def test_what_was_not_asked_for_makes_no_column_of_another_platform() -> None:
     tpu = replace(tpu, cell=replace(tpu.cell, target=Target("tpu", "v5e"), dtype="bfloat16"))
     text = page_of(record(), record("torch_eager", T=32), tpu)
     part = text[text.index('<h2 id="matrix">') : text.index('<h2 id="doubts">')]
-    assert re.findall(r"<caption><b>(\w+)</b>", part) == ["cpu", "tpu"]
+    assert re.findall(r'<details class="part"( open)?><summary><b>(\w+)</b>', part) == [(" open", "cpu"), ("", "tpu")]
     assert part.count('title="not run"') == 2, "of two subjects on the CPU, one way each"
+
+
+def test_a_table_without_a_number_comes_last_and_a_long_one_is_folded() -> None:
+    """So that neither a grid of "unsupported" nor hundreds of rows stand before what one came for."""
+    on = {name: ended(Status.UNSUPPORTED, "a", launches=(), check=None) for name in ("cuda", "opencl")}
+    words = [replace(one, cell=replace(one.cell, target=Target(name))) for name, one in on.items()]
+    few, many = (page_of(*words, *(record(T=n + 1) for n in range(count))) for count in (12, 13))
+    tables = r'<details class="part"( open)?><summary><b>(\w+)</b> (.*?) <small>(.*?)</small>'
+    no_number = "no number, but how each cell ended"
+    assert re.findall(tables, few) == [
+        (" open", "cpu", "cold median, ms", "12 subjects"),
+        ("", "cuda", no_number, "1 subject"), ("", "opencl", no_number, "1 subject"),
+    ]  # fmt: skip
+    assert re.findall(tables, many)[0] == ("", "cpu", "cold median, ms", "13 subjects")
 
 
 def test_many_subjects_are_folded_and_few_are_not() -> None:

@@ -12,6 +12,7 @@ from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
 
 Labels = tuple[str, str, str]  # backend, ops set, target
+ROWS_OPEN = 12  # of one table: a longer one is folded, so that the Explorer below does not come last
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,24 @@ class Part:
     columns: list[Labels]
     groups: list[tuple[int, list[Row], dict[Labels, Row]]]  # (number on the page, a group of rows, by column)
 
+    @property
+    def figure(self) -> str:
+        """What its numbers are; "" where each cell is a word for how it ended."""
+        if self.counted:
+            return "compiled, not run: HBM traffic, MB"
+        return "cold median, ms" if any(row.times for _, rows, _ in self.groups for row in rows) else ""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is so short, and has a number, that it is not folded."""
+        return bool(self.figure) and len(self.groups) <= ROWS_OPEN
+
 
 def build(study: Study) -> list[Part] | None:
-    """The tables, those of what ran first; None without records."""
+    """The tables, those of what ran first and those without a number last; None without records."""
     keys = {(row.counted, row.record.cell.target.platform) for group in study.groups for row in group}
-    return [_part(study.groups, platform, counted=counted) for counted, platform in sorted(keys)] or None
+    parts = [_part(study.groups, platform, counted=counted) for counted, platform in sorted(keys)]
+    return sorted(parts, key=lambda part: not part.figure) or None
 
 
 def _part(groups: Sequence[Sequence[Row]], platform: str, *, counted: bool) -> Part:
