@@ -8,7 +8,7 @@ const options = {
     axis: {
       labelColor: "var(--soft)", titleColor: "var(--soft)", gridColor: "var(--rule)", domainColor: "var(--faint)",
       tickColor: "var(--faint)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", titlePadding: 10,
-      labelLimit: innerWidth < 600 ? 120 : 260, gridOpacity: 0.7,
+      labelLimit: innerWidth < 600 ? 140 : 260, gridOpacity: 0.7,
     },
     axisY: { domain: false, ticks: false, labelPadding: 8 },
     legend: {

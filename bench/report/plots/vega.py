@@ -11,6 +11,10 @@ from typing import Any
 Spec = dict[str, Any]
 
 INK = "var(--ink)"  # colours are the page's variables: dark, light and print need no second drawing
+# What a label is on its axis, for Vega: its words below each other; or in a narrow window the first above the others.
+EACH_WORD = "split(datum.label, ' ')"
+FIRST_WORD = "width < 400 ? split(replace(datum.label, ' ', '\\n'), '\\n') : datum.label"
+FIRST_PART = "width < 400 ? split(datum.label, ':') : datum.label"  # of a target, "tpu:v5e"
 
 
 def quantity(field: str, **more: Any) -> Spec:

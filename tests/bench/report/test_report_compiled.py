@@ -160,6 +160,15 @@ def test_bars_add_up_to_the_steps_and_the_line_is_the_compulsory_traffic() -> No
     assert lines == pytest.approx([made.costs.compulsory_bytes / 1e6])
 
 
+def test_bars_of_a_program_whose_steps_are_told_by_its_launches() -> None:
+    """A GPU's program is counted a launch, and no row of it may read as zero beside a TPU's."""
+    of_none = replace(COPY, steps=(), hbm_bytes=5e5)
+    calls = (*(replace(LAUNCH, hbm_bytes=one) for one in (1e6, 2e6)), of_none)
+    plot = next(one for one in specs(page_of(compiled(steps=(), calls=calls))) if "HBM bytes" in one["description"])
+    assert {bar["step"]: bar["MB"] for bar in values(plot) if "step" in bar} == {"qkv": 3.0, "(none)": 0.5}
+    assert not [value for value in values(plot) if "words" in value]
+
+
 def test_slots_are_of_the_longest_kernels() -> None:
     kernels = tuple(tpu_kernel(f"fusion.{n}", {"MXU": 0.5, "VALU": n / 20}, float(n)) for n in range(20))
     plot = next(spec for spec in specs(page_of(compiled(calls=kernels))) if "slots filled" in spec["description"])
@@ -222,6 +231,9 @@ def test_a_launch_has_what_its_kernel_needs_and_how_many_fit() -> None:
     assert cells[len(heads)] == "torch"
     plot = next(spec for spec in specs(page_of(compiled(calls=(LAUNCH, COPY)))) if "occup" in spec["description"])
     assert [(square["kernel"], square["share"]) for square in values(plot)] == [("qkv: linear_grouped", 0.25)]
+    plot = next(spec for spec in specs(page_of(compiled(calls=(LAUNCH, LAUNCH)))) if "occup" in spec["description"])
+    names = [square["kernel"] for square in values(plot)]
+    assert names == ["qkv: linear_grouped", "qkv: linear_grouped (2)"], "two figures in one place cannot be read"
 
 
 def test_the_terminal_tells_the_extremes_of_a_program_and_each_launch() -> None:
@@ -294,7 +306,7 @@ def test_every_plot_can_be_drawn() -> None:
     kernels = (tpu_kernel("fusion.1", {"MXU": 0.97, "VSTORE:SPILL": 0.25}, 100.0),)
     text = page_of(*(compiled(target, calls=kernels) for target in ("tpu:v5e", "tpu:v6e")), hostile())
     drawn = [vl_convert.vegalite_to_svg(spec, vl_version="6.1") for spec in specs(text)]
-    assert any(">tpu:v6e<" in svg and "estimated time, ms (log)" in svg for svg in drawn)
+    assert any(">v6e<" in svg and "estimated time, ms (log)" in svg for svg in drawn)
     assert any("HBM traffic of one device" in svg and ">mlp<" in svg for svg in drawn)
     assert any(">VSTORE:SPILL<" in svg and ">97<" in svg for svg in drawn)
     (spec,) = (one for one in specs(page_of(compiled(calls=(LAUNCH,)))) if "occup" in one["description"])

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from oneblock.bench.format.text import figures, plain
 from oneblock.bench.judge.estimates import Method
+from oneblock.bench.judge.steps import by_step
 from oneblock.bench.report.plots.plots import Plot, Plots
-from oneblock.bench.report.plots.vega import INK, digits, heat, layer, log, mark, name, quantity
+from oneblock.bench.report.plots.vega import (
+    EACH_WORD,
+    FIRST_PART,
+    FIRST_WORD,
+    INK,
+    digits,
+    heat,
+    layer,
+    log,
+    mark,
+    name,
+    quantity,
+)
 from oneblock.bench.report.rows.programs import Entry
 from oneblock.compilers.api.call import Call
 from oneblock.compilers.api.calls import TpuKernel
+from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.gpu_kernel import GpuKernel
 
 KERNELS_SHOWN = 8  # of each program: the rest are short
@@ -36,7 +51,11 @@ def times(plots: Plots, entries: Sequence[Entry], methods: Sequence[Method]) -> 
     chart = layer(
         points,
         mark("point", filled=True, size=80, opacity=0.9),
-        x=name("target", title=None, axis={"labelAngle": 0, "labelOverlap": False, "labelLimit": 110}),
+        x=name(
+            "target",
+            title=None,
+            axis={"labelAngle": 0, "labelOverlap": False, "labelLimit": 110, "labelExpr": FIRST_PART},
+        ),
         y=quantity(
             "ms",
             title="estimated time, ms (log)",
@@ -62,20 +81,20 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     bars: list[dict[str, Any]] = [
         {
             "row": entry.label,
-            "step": plain(one.step) or UNCLAIMED,
+            "step": plain(one.name) if one.steps else UNCLAIMED,
             "MB": one.hbm_bytes / 1e6,
-            "operations": one.operations,
+            "operations": "–" if one.operations is None else str(one.operations),
             "facets": entry.row.own_facets,
         }
         for entry in entries
-        for one in entry.facts.steps
-        if 0 < one.hbm_bytes < math.inf
+        for one in by_step(entry.facts)
+        if one.hbm_bytes is not None and 0 < one.hbm_bytes < math.inf
     ]
     if not bars:
         return None
     steps += [*sorted({bar["step"] for bar in bars} - {*steps, UNCLAIMED}), UNCLAIMED]
     bars = [bar | {"place": steps.index(bar["step"])} for bar in bars]
-    y = name("row", title=None, sort=[entry.label for entry in entries])
+    y = name("row", title=None, sort=[entry.label for entry in entries], axis={"labelExpr": FIRST_WORD})
     present = [step for step in steps if any(bar["step"] == step for bar in bars)]
     stacks = layer(
         bars,
@@ -84,7 +103,7 @@ def traffic(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
         y=y,
         color=name("step", sort=present, scale={"domain": steps}, legend={"values": present}),
         order=quantity("place"),
-        tooltip=[name("row"), name("step"), digits("MB"), quantity("operations")],
+        tooltip=[name("row"), name("step"), digits("MB"), name("operations")],
     )
     layers = [stacks]
     least = [
@@ -140,17 +159,19 @@ def occupancies(plots: Plots, entries: Sequence[Entry]) -> Plot | None:
     """How full each GPU kernel leaves a multiprocessor, one column a program; None where no kernel says so."""
     squares = [
         {
-            "program": entry.label, "kernel": f"{_steps(k)}: {plain(k.name)}",
+            "program": entry.label, "kernel": kernel,
             "share": k.occupancy.share, "blocks": k.occupancy.blocks, "limited by": plain(k.occupancy.limited_by),
             "facets": entry.row.own_facets, "config": plain(k.config), "registers": k.registers, "place": number,
         }
         for entry in entries
-        for number, k in enumerate(entry.facts.of(GpuKernel))
+        for number, (kernel, k) in enumerate(_launches(entry.facts))
         if k.occupancy is not None and math.isfinite(k.occupancy.share)
     ]  # fmt: skip
     if not squares:
         return None
+    lines = max(len(square["program"].split()) for square in squares)
     axis = {"orient": "top", "labelAngle": 0, "domain": False, "ticks": False, "labelLimit": 140}
+    axis |= {"labelExpr": EACH_WORD, "labelPadding": 4 + 13 * (lines - 1)}  # they grow downwards
     tips = [*map(name, ("program", "kernel", "config")), quantity("blocks"), name("limited by"), quantity("registers")]
     at = {
         "x": name("program", title=None, sort=[entry.label for entry in entries], axis=axis),
@@ -166,6 +187,15 @@ def _words(entry: Entry, **others: str) -> dict[str, Any]:
     backend, ops_set, target = entry.row.labels
     said = {"target": target, "program": f"{backend} {ops_set}", **others}
     return {name: plain(text) for name, text in said.items()}
+
+
+def _launches(facts: Facts) -> Iterator[tuple[str, GpuKernel]]:
+    """Each launch with a name of its own: a second of one kernel in a step is numbered."""
+    seen = Counter[str]()
+    for one in facts.of(GpuKernel):
+        name = f"{_steps(one)}: {plain(one.name)}"
+        seen[name] += 1
+        yield f"{name} ({seen[name]})" if seen[name] > 1 else name, one
 
 
 def _steps(call: Call) -> str:
