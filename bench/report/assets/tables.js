@@ -35,6 +35,17 @@ function unfold(id) {
 document.addEventListener("click", (event) => unfold(event.target.closest?.("a[href^='#']")?.hash.slice(1)));
 unfold(location.hash.slice(1));
 
+// The index says where one is, and that stands in sight where the index is wider than the window.
+const index = document.querySelector(".index"), links = [...index?.querySelectorAll("a") ?? []];
+function here() {
+  const at = links.findLast((link) => document.getElementById(link.hash.slice(1)).getBoundingClientRect().top < innerHeight / 3);
+  if (at?.ariaCurrent || !index) return;
+  for (const link of links) link.ariaCurrent = link === at ? "true" : null;
+  index.scrollTo({ left: (at?.offsetLeft ?? 0) - index.clientWidth / 3 });
+}
+addEventListener("scroll", here, { passive: true });
+here();
+
 const FACETS = ["workload", "preset", "phase", "dtype", "backend", "kind"];
 
 function filters() {

@@ -21,7 +21,7 @@ from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
-from oneblock.compilers import dialects
+from oneblock.compilers import Artifact, Stage, dialects
 from oneblock.compilers.dialects import Lines, read
 from tests.bench.report.test_report import record
 from tests.bench.report.test_report_compiled import compiled, tpu_kernel
@@ -345,20 +345,36 @@ def test_the_index_stays_in_sight_and_the_explorer_comes_before_the_tables(tab: 
     box = page.locator("nav.index").bounding_box()
     assert box is not None
     assert 0 <= box["y"] < 5
+    assert page.locator("nav.index [aria-current]").all_inner_texts() == ["Environment"], "where one is"
+    page.click("nav a[href='#subjects']")
+    until(page, "document.querySelector('nav.index [aria-current]').hash === '#subjects'")
 
 
-def test_the_explorer_begins_with_one_step_before_and_after_one_compiler(tab: Tab, study: Path) -> None:
+ONE_STEP = 'HloModule m\n%e = f32[4]{0} exponential(%x), metadata={op_name="jit(block)/attention/exp"}\n'
+
+
+def test_the_explorer_begins_with_one_step_before_and_after_one_compiler(browser: Any, tmp_path: Path) -> None:
+    """Not with the first cell, whose texts are of that step alone, as those of a kernel are: all would be marked."""
+    shutil.copytree(FIXTURE, tmp_path / "records")
+    kept = Store(tmp_path / "records")
+    texts = [Artifact(stage, "hlo", ONE_STEP) for stage in (Stage.LOWERED, Stage.OPTIMIZED)]
+    kept.add(replace(record("a_kernel"), artifacts=tuple(map(kept.add_artifact, texts))))
+    write([kept.directory], tmp_path / "page.html", "A kernel first")
+    assert cells(tmp_path / "page.html")[0]["label"].startswith("a_kernel")
+    tab = Tab(browser, tmp_path / "page.html")
     page = tab.open()
     left, right = (
         page.locator(f"[aria-label='{side}: cell'] option:checked").inner_text() for side in ("left", "right")
     )
     assert left == right
-    assert left.startswith("prefill T16 · "), "a name tells the phase, which is no longer under a heading once chosen"
+    assert left.startswith("prefill T16 · jax_xla"), "a name tells the phase: once chosen it is under no heading"
     stages = [page.locator(f"[aria-label='{side}: stage'] option:checked").inner_text() for side in ("left", "right")]
     assert stages[0].startswith("lowered")
     assert stages[1].startswith("optimized")
     assert any(in_sight(page, "l").values())
     assert any(in_sight(page, "r").values())
+    tab.quiet()
+    tab.context.close()
 
 
 def test_a_search_scrolls_to_its_hit_in_a_long_line(browser: Any, tmp_path: Path) -> None:
@@ -445,8 +461,6 @@ def test_hostile_and_long_texts_are_text_and_few_elements(browser: Any, tmp_path
     long = "\n".join(["HloModule m", hostile, *(f"a{n}" for n in range(20_000))])
     path = next(store.directory.glob("*jax_xla*.json"))
     record = json.loads(path.read_text())
-    from oneblock.compilers import Artifact, Stage
-
     ref = store.add_artifact(Artifact(Stage.OPTIMIZED, "hlo", long))
     record["artifacts"] = [{"stage": ref.stage, "dialect": "hlo", "sha256": ref.sha256, "bytes": ref.bytes}]
     path.write_text(json.dumps(record))

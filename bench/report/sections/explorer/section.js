@@ -210,15 +210,16 @@ function telling(cell, step) {
 }
 
 // Two stages to begin with, [cell, dialect] each: one step before and after one compiler, of the first cell that has it
-// in both; else two cells, of the same subject if there are such, each with what tells most.
+// in both, among other steps if there is such, for in a text of one kernel all is marked; else two cells, of the same
+// subject if there are such, each with what tells most.
 function beginning(step) {
+  const among = ({ counts }) => Object.keys(counts).some((name) => name !== step && name !== "none");
   const having = (cell, kinds) => kinds.map((kind) => cell.stages.find((stage) => stage.stage === kind && stage.text !== undefined && stage.counts?.[step])).find(Boolean);
-  for (const cell of STUDY.cells) {
-    const before = having(cell, ["lowered", "graph"]), after = having(cell, ["optimized", "kernel", "machine"]);
-    if (before && after) return [[cell, before.dialect], [cell, after.dialect]];
-  }
-  const [first] = STUDY.cells, others = STUDY.cells.filter((cell) => cell !== first);
-  return [[first], [others.find((cell) => cell.subject === first.subject) ?? others[0] ?? first]];
+  const pairs = STUDY.cells.map((cell) => [cell, having(cell, ["lowered", "graph"]), having(cell, ["optimized", "kernel", "machine"])]).filter(([, before, after]) => before && after);
+  const [cell, before, after] = pairs.find(([, ...both]) => both.every(among)) ?? pairs[0] ?? [];
+  if (cell) return [[cell, before.dialect], [cell, after.dialect]];
+  const [first] = STUDY.cells, others = STUDY.cells.filter((one) => one !== first);
+  return [[first], [others.find((one) => one.subject === first.subject) ?? others[0] ?? first]];
 }
 
 const chunked = (numbers) => { const most = []; for (let at = 0; at < numbers.length; at += 5000) most.push(Math.max(...numbers.slice(at, at + 5000))); return most; };
