@@ -108,9 +108,9 @@ def _drawn(environment: Environment, study: Study, name: str, section: Section) 
 
 
 def _packed(texts: Iterable[str]) -> Iterator[bytes]:
-    """Texts as compressed pieces, of some 100 kB or more before that."""
+    """Texts as compressed pieces, of some 10 kB to 1 MB before that: one is whole in memory when it is written."""
     texts = iter(texts)
-    while some := list(islice(texts, 20_000)):
+    while some := list(islice(texts, 2_000)):
         yield zlib.compress("".join(some).encode(errors="surrogatepass"), 1)
 
 
