@@ -122,6 +122,13 @@ def test_a_compiled_cell_is_no_failure_and_has_no_place_among_measured_times() -
     assert "not counted" not in overview
 
 
+def test_subjects_of_which_nothing_ran_are_one_line_of_the_comparison() -> None:
+    text = section(page_of(compiled(), record(T=32), *(compiled(T=T) for T in (32, 64))), "subjects")
+    before, after = text.split("2 subjects of which no cell ran here")
+    assert re.findall('id="subject-(.)"', before) == ["2"]
+    assert re.findall('id="subject-(.)"', after) == ["1", "3"], "links find them"
+
+
 def test_a_plot_of_estimates_holds_no_measured_time() -> None:
     plots = [spec for spec in specs(page_of(record("jax_xla"), compiled())) if "stimated" in spec["description"]]
     assert [point["ms"] for point in values(plots[0])][1:] == pytest.approx([3.21, 6.54])
