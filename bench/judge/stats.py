@@ -7,11 +7,12 @@ import statistics
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from oneblock.bench.judge import student
 from oneblock.bench.records.disturbance import Spread
 
 Launches = Sequence[Sequence[float]]  # raw seconds, one sequence a process
@@ -55,7 +56,13 @@ class Difference:
 
 def centre(launches: Launches) -> float:
     """The median over processes of the median over samples: no single process or sample moves it far."""
-    return float(statistics.median(statistics.median(samples) for samples in launches))
+    return _middle([_middle(samples) for samples in launches])
+
+
+def _middle(values: Sequence[float]) -> float:
+    """The median, in a third of the time that `statistics.median` takes of a few: a page asks for tens of thousands."""
+    ranked, half = sorted(values), len(values) // 2
+    return float(ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2)
 
 
 def interval(launches: Launches, between: Spread | None = None) -> tuple[float, float]:
@@ -157,13 +164,11 @@ class Chance:
 
     def half(self, confidence: float) -> float:
         """Half an interval of that confidence, by Student's t."""
-        return _quantile(self.degrees, (1 + confidence) / 2) * self.error
+        return student.quantile(self.degrees, (1 + confidence) / 2) * self.error
 
     def p(self) -> float:
         """How often chance alone gives such a ratio, or one further from 1."""
-        from scipy.special import stdtr
-
-        return 2 * float(stdtr(self.degrees, -abs(self.middle) / self.error))
+        return student.beyond(self.degrees, self.middle / self.error)
 
     def around(self, shown: float, low: float, high: float, more: float = 0.0) -> tuple[float, float]:
         """The interval around a centre or ratio that is shown; the bootstrap's too where samples are all there is."""
@@ -173,21 +178,13 @@ class Chance:
         return min(bounds), max(bounds)
 
 
-@cache
-def _quantile(degrees: int, probability: float) -> float:
-    """Of Student's t: thousands of pairs ask the same few."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, probability))
-
-
 def _chance(sides: Sequence[Launches], between: Spread | None) -> Chance:
     """Samples within a process share its luck, so chance is judged between processes: by their medians.
 
     By these processes' own where there are enough of them, and never by less than this machine's were seen to differ;
     where it never was learnt by how much, it is assumed.
     """
-    logs = [[math.log(statistics.median(samples)) for samples in side] for side in sides]
+    logs = [[math.log(_middle(samples)) for samples in side] for side in sides]
     means = [statistics.fmean(one) for one in logs]
     middle, degrees = means[-1] - (means[0] if len(logs) > 1 else 0.0), sum(map(len, logs)) - len(logs)
     apart = sum((log - mean) ** 2 for one, mean in zip(logs, means, strict=True) for log in one)
