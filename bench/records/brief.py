@@ -43,7 +43,7 @@ def names(record: Record) -> Names:
 def remember(record: Record, told: Names) -> None:
     """Take for `names` of a record what they were when the very same was read before."""
     vars(record)["_identity"], vars(record)["_place"], *of_cell = told
-    vars(record.cell).update(zip(("key", "question", "name"), of_cell, strict=True))
+    vars(record.cell).update(zip(("key", "reference_key", "name"), of_cell, strict=True))
 
 
 @dataclass

@@ -8,6 +8,7 @@ before all others.
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -32,9 +33,9 @@ def next_number(directory: Path) -> int:
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
     """Records of any folders, the last made last."""
-    folders: dict[Path, list[Entry]] = {}
+    folders: dict[str, list[Entry]] = {}
     for entry in sorted(entries, key=_made):
-        folders.setdefault(entry[0].parent, []).append(entry)
+        folders.setdefault(os.path.dirname(entry[0]), []).append(entry)  # `parent` makes a path of each
     return list(heapq.merge(*folders.values(), key=lambda entry: entry[1].created))
 
 

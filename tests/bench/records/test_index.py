@@ -13,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from oneblock.bench.cells import cell
 from oneblock.bench.commands.compare import COMMAND as COMPARE
 from oneblock.bench.commands.diff import COMMAND as DIFF
 from oneblock.bench.commands.report import COMMAND as REPORT
@@ -281,6 +282,19 @@ def test_what_an_index_tells_of_a_record_is_what_it_says_itself(folder: Path) ->
     assert len({names(one) for one in whole.values()}) > 5
     changed = replace(found[0][1], tier="publish")
     assert names(changed) == names(replace(whole[found[0][0]], tier="publish")) != names(found[0][1])
+
+
+def test_the_names_of_a_record_that_is_in_the_index_are_not_made_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a hash of dozens of fields, which thousands of records would wait for."""
+    made = {path: names(one) for path, one in index.briefs(Store(folder))[0]}
+    monkeypatch.setattr(index, "_save", lambda *_: None)  # as where nearly all are in it
+    found, _ = index.briefs(Store(folder))
+    monkeypatch.setattr(cell, "digest", lambda value: pytest.fail(f"hashed again: {value!r}"))
+    told = {path: names(one) for path, one in found if path.name not in NEVER_KEPT}
+    assert told.items() <= made.items()
+    assert len(told) > 5
 
 
 def test_what_records_have_alike_is_held_once(folder: Path) -> None:
