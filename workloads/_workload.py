@@ -24,7 +24,7 @@ class Phase(StrEnum):
     DECODE = "decode"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """A workload at one configuration, phase and size: everything that fixes its shapes.
 
@@ -72,7 +72,7 @@ class Spec:
     split: Split = ()  #: empty: whole on every device
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepCost:
     """What one step must do at the least: FLOPs, and bytes if its operations were one kernel."""
 

@@ -12,7 +12,7 @@ from oneblock.compilers.api.kind import STRICT
 KERNELS = "profiler/kernels"  # the one timer that leaves out what passes between two kernels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TimerReading:
     """One timer's raw seconds of single calls with warm caches; no samples: it gave none, for the reason in `note`."""
 
@@ -27,7 +27,7 @@ class TimerReading:
         return median(self.samples_s) if self.samples_s else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DeviceState:
     """What the device's sensors said while it worked."""
 
@@ -41,7 +41,7 @@ class DeviceState:
     notes: tuple[str, ...] = ()  #: why something is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Energy:
     """What the device's energy counter advanced by over a window of repeated calls, and what it draws without work."""
 
@@ -66,7 +66,7 @@ class Energy:
         return (self.joules - self.idle_w * self.seconds) / self.calls
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DeviceEvidence:
     """Everything one process learnt of the device beside the series."""
 

@@ -21,7 +21,7 @@ def ignored() -> bool:
     return os.environ.get("ONEBLOCK_DISTURBANCE") == "ignore"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pace:
     """How long the canary takes: a fixed product that stays in a core's caches, and a fixed read of memory."""
 
@@ -30,7 +30,7 @@ class Pace:
     read_s: Seconds | None  # None where caches were not flushed before it, as beside a GPU
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spread:
     """By how much the medians of processes that time the same differ on a machine, learnt by timing the same again."""
 
@@ -39,7 +39,7 @@ class Spread:
     degrees: Annotated[int, Field(ge=1)]  # of freedom, with which it is known
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Disturbance:
     """Of one process: which samples count, which do not and why, and who had the machine meanwhile."""
 

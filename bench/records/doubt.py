@@ -49,7 +49,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Doubt:
     """One reason not to trust a cell's numbers."""
 

@@ -15,7 +15,7 @@ ROUNDS = 3  # that had them at least, or nothing is told
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Around:
     """Raw seconds around one call."""
 
@@ -32,7 +32,7 @@ class Around:
         return _had_cores(self.waited_s, self.put_s + call_s + self.get_s)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InHand:
     """What one process saw around its calls."""
 

@@ -62,7 +62,7 @@ ANSWERS = frozenset(Status) - {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Launch:
     """What one process measured. Raw seconds; statistics are computed when asked for, never stored."""
 
@@ -92,7 +92,7 @@ class Launch:
     disturbance: Disturbance | None = None  # what else had the machine; None where nobody looked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ArtifactRef:
     """One lowering stage, kept as a file beside the records under its hash."""
 
@@ -103,7 +103,7 @@ class ArtifactRef:
     bytes: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Costs:
     """What the workload must do at the least, by formula."""
 
@@ -114,7 +114,7 @@ class Costs:
     kind: Kind = Kind.MODELLED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What this machine was seen to reach at best, or what a maker states; None where that is not known."""
 

@@ -31,7 +31,7 @@ from oneblock.workloads.ops.dtypes import dtype_of, spacing, unit_roundoff
 BUDGET = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Allowance:
     """What one output may err by: the yardstick's two errors, and the limit on relative L2."""
 
@@ -41,7 +41,7 @@ class Allowance:
     eager_finite: bool = True  # False: eager NumPy left the dtype's range, and is no yardstick
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OutputCheck:
     """How far one output is from the reference; an error is None where an answer is not finite or misshapen."""
 
@@ -59,7 +59,7 @@ class OutputCheck:
     worst_got: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """The verdict on one answer: it passed if each output did."""
 
