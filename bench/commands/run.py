@@ -108,7 +108,10 @@ def COMMAND(
         chosen = fitted(chosen, axis, within, quiet=as_json)
     if detail == Detail.ALL and not as_json:
         note(cost_of_all(chosen, Store(directory)))
-    run = Run(chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail))
+    run = Run(
+        chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail),
+        indexed=not as_json,
+    )  # fmt: skip
     records = go(run, quiet=as_json)
     if not as_json:
         show(records, directory, len(run.lost()))

@@ -19,7 +19,6 @@ from oneblock.workloads.models import Config
 Names = tuple[str, str, str, str, str]
 Parts = tuple[list[Environment], list[Limits | None], list[Config]]
 Numbers = tuple[Count, Count, Count]  # of one of each
-Packed = tuple[Names, Numbers, dict[str, Any]]  # of a record, the last in JSON
 
 
 def brief(record: Record) -> Record:
@@ -42,8 +41,8 @@ def names(record: Record) -> Names:
 
 def remember(record: Record, told: Names) -> None:
     """Take for `names` of a record what they were when the very same was read before."""
-    vars(record)["_identity"], vars(record)["_place"], *of_cell = told
-    vars(record.cell).update(zip(("key", "reference_key", "name"), of_cell, strict=True))
+    vars(record)["_identity"], vars(record)["_place"], key, reference_key, name = told
+    vars(record.cell).update(key=key, reference_key=reference_key, name=name)
 
 
 @dataclass
@@ -96,12 +95,12 @@ def packed(record: Record, alike: Alike) -> tuple[Names, tuple[int, ...], Record
     return names(record), alike.numbers(record), _with(record, None, None, None)
 
 
-def unpacked(line: Packed, parts: Parts) -> Record:
-    """The record that was packed; ValueError or LookupError of what none was."""
-    told, (environment, limits, config), fields = line
-    fields["environment"], fields["limits"] = parts[0][environment], parts[1][limits]
-    fields["cell"]["case"]["config"] = parts[2][config]
-    record = adapter().validate_python(fields)
+def unpacked(told: Names, numbers: Numbers, left: Any, parts: Parts) -> Record:
+    """The record that was packed; ValueError, LookupError or TypeError of what none was."""
+    environment, limits, config = numbers
+    left["environment"], left["limits"] = parts[0][environment], parts[1][limits]
+    left["cell"]["case"]["config"] = parts[2][config]
+    record = adapter().validate_python(left)
     assert isinstance(record, Record)
     remember(record, told)
     return record

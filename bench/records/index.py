@@ -14,14 +14,14 @@ import os
 import platform
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import pydantic_core
 
-from oneblock.bench.records.brief import Alike, Packed, Parts, brief, packed, to_json, unpacked
+from oneblock.bench.records.brief import Alike, Names, Numbers, Parts, brief, packed, to_json, unpacked
 from oneblock.bench.records.files import write_whole
 from oneblock.bench.records.reading import adapter, without_collection
 from oneblock.bench.records.record import Record
@@ -34,13 +34,12 @@ FEWEST = 100  # records of a folder that has an index: fewer are read as quickly
 LARGEST_BYTES = 2**29
 _SETTLED_NS = 2 * 10**9  # a file that was touched later may change again within one tick of its file system's clock
 _KEPT_DAYS = 60  # an index that nobody wrote anew in so long may be of a folder that is gone
+_DIGITS = 64  # of the SHA-256 that stands before an index
 _PACKAGE = Path(__file__).resolve().parent.parent.parent
 
 Mark = tuple[int, int, int, int]  # of a file: bytes, ns of its last change of contents and of anything, inode
-
-
 Entries = dict[str, tuple[Mark, Record]]  # by the names of files
-Line = tuple[str, Mark, Packed]  # of one file
+Head = tuple[str, Mark, Names, Numbers]  # of one file: what is known of its record before that is read
 
 
 def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Record]], list[Problem]]:
@@ -54,6 +53,21 @@ def briefs(store: Store, *, indexed: bool = True) -> tuple[list[tuple[Path, Reco
         found = _by_index(paths, store.directory, place)
         gc.freeze()  # so many objects that live to the end of the command are not looked through again and again
     return found
+
+
+def reader(store: Store) -> Callable[[Path], Record]:
+    """What reads a file of the store in brief: from the index where that has it of the very file. It writes none."""
+    place = _place(store.directory)
+    kept = None if place is None else _opened(place, store.directory)
+
+    def read(path: Path) -> Record:
+        mark = None if kept is None else kept.mark(path.name)
+        if kept is not None and mark is not None and mark == _mark(path):
+            with contextlib.suppress(ValueError, LookupError, TypeError):
+                return kept.record(path.name)
+        return read_record(path)
+
+    return read
 
 
 def _by_index(paths: list[Path], directory: Path, place: Path) -> tuple[list[tuple[Path, Record]], list[Problem]]:
@@ -117,18 +131,52 @@ def _by() -> str:
     return hashlib.sha256(repr((versions, sources)).encode()).hexdigest()
 
 
-def _load(place: Path, directory: Path) -> Entries:
-    """The entries of an index; none where it is absent, damaged, somebody else's, or of another folder or oneblock."""
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+class _Kept:
+    """An index as it stands in its file: the marks of all, and of each record its text until it is asked for."""
+
+    def __init__(self, raw: bytes, start: int) -> None:
+        """ValueError of what is no index."""
+        parts, table, *records = _lines(raw, start)
+        self.raw = raw
+        self.parts = adapter(Parts).validate_python(pydantic_core.from_json(raw[parts]))
+        heads = adapter(list[Head]).validate_python(pydantic_core.from_json(raw[table]))
+        self.heads = {head[0]: (head, text) for head, text in zip(heads, records, strict=True)}
+
+    def mark(self, name: str) -> Mark | None:
+        """That of the file of a name as its record was read; None where it has none."""
+        found = self.heads.get(name)
+        return None if found is None else found[0][1]
+
+    def record(self, name: str) -> Record:
+        """The record of a name; ValueError, LookupError or TypeError of what is none."""
+        (_, _, told, numbers), text = self.heads[name]
+        return unpacked(told, numbers, pydantic_core.from_json(self.raw[text]), self.parts)
+
+
+def _lines(raw: bytes, start: int) -> Iterator[slice]:
+    """Where each line stands, from a place on: a copy of them all would be as large as the file."""
+    while (end := raw.find(b"\n", start)) >= 0:
+        yield slice(start, end)
+        start = end + 1
+    yield slice(start, len(raw))
+
+
+def _opened(place: Path, directory: Path) -> _Kept | None:
+    """An index; None where it is absent, damaged, somebody else's, or of another folder or oneblock."""
+    with contextlib.suppress(OSError, ValueError):
         if place.lstat().st_uid == os.geteuid():
-            digest, head, *lines = read_plain(place, LARGEST_BYTES).split(b"\n")
-            if (digest, head) == (_digest([head, *lines]), _head(directory)):
-                parts = adapter(Parts).validate_python(pydantic_core.from_json(lines.pop(0)))
-                entries: Entries = {}
-                while lines:  # each is let go of once it is read
-                    name, mark, one = adapter(Line).validate_python(pydantic_core.from_json(lines.pop()))
-                    entries[name] = mark, unpacked(one, parts)
-                return entries
+            raw = read_plain(place, LARGEST_BYTES)
+            head = b"\n".join([_digest(memoryview(raw)[_DIGITS + 1 :]), _head(directory), b""])
+            if raw.startswith(head):
+                return _Kept(raw, len(head))
+    return None
+
+
+def _load(place: Path, directory: Path) -> Entries:
+    """All entries of an index; none where one of them is odd."""
+    kept = _opened(place, directory)
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        return {} if kept is None else {name: (head[1], kept.record(name)) for name, (head, _) in kept.heads.items()}
     return {}
 
 
@@ -136,23 +184,24 @@ def _save(place: Path, directory: Path, entries: Entries) -> None:
     """Write an index, and sweep old ones; where that cannot be, the next command reads the records."""
     with contextlib.suppress(OSError, ValueError):
         alike = Alike()
-        lines = [to_json((name, mark, packed(record, alike))) for name, (mark, record) in entries.items()]
+        heads: list[tuple[str, Mark, Names, tuple[int, ...]]] = []
+        lines: list[bytes] = []
+        for name, (mark, record) in entries.items():
+            told, numbers, left = packed(record, alike)
+            heads.append((name, mark, told, numbers))
+            lines.append(to_json(left))
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in place.parent.glob("*.jsonl"):
             if time.time() - other.lstat().st_mtime > _KEPT_DAYS * 86400:
                 other.unlink()
         if sum(map(len, lines)) < LARGEST_BYTES // 2:
-            whole = [_head(directory), to_json(alike.parts()), *lines]
-            write_whole(place, b"\n".join([_digest(whole), *whole]), 0o600)
+            whole = b"\n".join([_head(directory), to_json(alike.parts()), to_json(heads), *lines])
+            write_whole(place, [_digest(whole), b"\n", whole], 0o600)
 
 
 def _head(directory: Path) -> bytes:
     return pydantic_core.to_json({"by": _by(), "folder": str(directory.resolve())})
 
 
-def _digest(lines: Iterable[bytes]) -> bytes:
-    total = hashlib.sha256()
-    for line in lines:
-        total.update(line)
-        total.update(b"\n")
-    return total.hexdigest().encode()
+def _digest(text: bytes | memoryview) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode()

@@ -94,11 +94,14 @@ class Store(Texts):
                     found.setdefault(identity, []).append(self.directory / name)
         return found
 
-    def done(self, identity: str, named: Mapping[str, Sequence[Path]] | None = None) -> Record | None:
+    def done(
+        self, identity: str, named: Mapping[str, Sequence[Path]] | None = None,
+        read: Callable[[Path], Record] = read_record,
+    ) -> Record | None:  # fmt: skip
         """The newest record of that identity that can be read, of the files listed by `named`; by default of all."""
         for path in (self.named() if named is None else named).get(identity, ()):
             with contextlib.suppress(StoreError):
-                record = read_record(path)
+                record = read(path)
                 if record.identity() == identity:
                     return record
         return None

@@ -19,11 +19,12 @@ from oneblock.bench.judge.plausible import below_roofline, too_fast
 from oneblock.bench.judge.roofline import costs, stated_limits
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, now
+from oneblock.bench.records.index import FEWEST, reader
 from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import without_collection
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
-from oneblock.bench.records.store import Store, Unreadable, to_json
+from oneblock.bench.records.store import Store, Unreadable, read_record, to_json
 from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.measuring import Measuring
 from oneblock.bench.runs.partials import Partial, partials
@@ -37,6 +38,7 @@ from oneblock.compilers import Detail
 
 Tell = Callable[[str], None]  # what is being done, for people
 Finished = Callable[[Record], None]
+Read = Callable[[Path], Record]
 _WHOLE = "the time must hold all the work: mend the backend, or measure again where nothing else runs"
 
 
@@ -53,10 +55,11 @@ class Run:
 
     def __init__(
         self, cells: list[Cell], tier: Tier, store: Store, bounds: Bounds, *, seed: int = 0, again: bool = False,
-        detail: Detail = Detail.DEFAULT,
+        detail: Detail = Detail.DEFAULT, indexed: bool = False,
     ) -> None:  # fmt: skip
+        """With an index, records that were there before may come in brief."""
         self.cells, self.tier, self.store, self.bounds, self.seed, self.again = cells, tier, store, bounds, seed, again
-        self.detail = detail
+        self.detail, self.indexed = detail, indexed
         self.environment: Environment = environment(bounds.threads)
         self.finished: dict[Cell, Record] = {}
         self.written: dict[Path, Record] = {}
@@ -75,9 +78,7 @@ class Run:
         with scratch("run") as folder:
             ceilings = CeilingCache(self.environment, self.bounds)
             measuring = Measuring(self.tier, self.bounds, self.store.directory, folder, self.detail)
-            named = self.store.named()  # once: a listing for each cell would be cells x records
-            with without_collection():
-                todo = [cell for cell in self.cells if not self._already_done(cell, named)]
+            todo = self._todo()
             self.progress.planned = len(todo) * self.tier.launches
             tell("asking what is here")
             self._elsewhere = not_run_here(((cell.backend, cell.target) for cell in todo), self.bounds)
@@ -100,6 +101,13 @@ class Run:
                         finished(self.finished[cell])
                 again = True
         return [self.finished[cell] for cell in self.cells]
+
+    def _todo(self) -> list[Cell]:
+        """The cells that have no record yet."""
+        named = self.store.named()  # once: a listing for each cell would be cells x records
+        read = reader(self.store) if self.indexed and len(self.cells) >= FEWEST else read_record
+        with without_collection():
+            return [cell for cell in self.cells if not self._already_done(cell, named, read)]
 
     def lost(self) -> list[Path]:
         """The records that this run wrote and that are not there any more, whole and with all their stages' texts."""
@@ -144,11 +152,13 @@ class Run:
         stated = {} if cell.backend in backends.own() else declared(cell.backend, self.bounds).fingerprints
         return software(cell, stated.get(cell.ops_set, {}))
 
-    def _already_done(self, cell: Cell, named: Mapping[str, Sequence[Path]] | None = None) -> bool:
+    def _already_done(
+        self, cell: Cell, named: Mapping[str, Sequence[Path]] | None = None, read: Read = read_record
+    ) -> bool:
         """Whether an earlier or another run has the answer, in the files that were listed, or in those of now."""
         if self.again:
             return False
-        record = self.store.done(self._identity(cell), named)
+        record = self.store.done(self._identity(cell), named, read)
         if record is None or record.status not in ANSWERS:
             return False
         self.finished[cell] = record

@@ -165,6 +165,22 @@ def test_a_file_that_is_not_as_it_was_is_read(folder: Path, change: Callable[[Pa
     agrees(folder)
 
 
+@pytest.mark.parametrize("change", [rewritten, exchanged, grown, cut, swapped, linked, Path.unlink, Path.touch])
+def test_what_is_done_is_told_by_the_index_of_the_very_file_alone(
+    folder: Path, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` asks for one record after another, by names that may be of any file by now."""
+    identity = read_record(folder / NAME).identity()
+    named = {identity: [folder / NAME]}
+    index.briefs(Store(folder))
+    with monkeypatch.context() as patched:
+        patched.setattr(index, "read_record", lambda path: pytest.fail(f"{path} was read"))
+        assert Store(folder).done(identity, named, index.reader(Store(folder))) == brief(read_record(folder / NAME))
+    change(folder / NAME)
+    told, said = Store(folder).done(identity, named, index.reader(Store(folder))), Store(folder).done(identity, named)
+    assert told == said
+
+
 def test_a_file_that_may_still_change_unseen_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "_SETTLED_NS", 3600 * 10**9)
     index.briefs(Store(folder))
@@ -196,7 +212,7 @@ def as_other(old: bytes, new: bytes) -> Callable[[Path], None]:
 
 
 def hashed(rest: bytes) -> bytes:
-    return index._digest(rest.split(b"\n")) + b"\n" + rest
+    return index._digest(rest) + b"\n" + rest
 
 
 def another_line(line: bytes) -> Callable[[Path], None]:
@@ -239,8 +255,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "another oneblock": as_other(b'"by":"', b'"by":"0'),
     "another folder": as_other(b'"folder":"', b'"folder":"/else'),
     "another schema": as_other(b'"schema":', b'"schema":1'),
-    "a part that is not there": as_other(b'],{"schema":', b'9],{"schema":'),
-    "a part before the first": as_other(b",[0,", b",[-1,"),
+    "a part that is not there": as_other(b'"],[0,', b'"],[99,'),
+    "a part before the first": as_other(b'"],[0,', b'"],[-1,'),
     "a name less": as_other(b'[["', b'[[["'),
     "a name that is a number": as_other(b'[["', b'[[1,"'),
     "no cell": as_other(b'"cell":{', b'"cell":7,"sell":{'),
@@ -266,6 +282,15 @@ def test_an_index_that_is_odd_in_any_way_says_nothing(
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent / "cache"))
     monkeypatch.setattr(index, "FEWEST", 1)
     agrees(folder)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_done_is_told_by_no_index_that_is_odd(folder: Path, damage: str) -> None:
+    index.briefs(Store(folder))
+    DAMAGES[damage](kept(folder))
+    read = index.reader(Store(folder))
+    for path in (folder / NAME, folder / "crashed.json"):
+        assert brief(read(path)) == brief(read_record(path))
 
 
 def test_what_an_index_tells_of_a_record_is_what_it_says_itself(folder: Path) -> None:
