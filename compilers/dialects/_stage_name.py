@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PASS = re.compile(r"(?:([^:]+):)?(\d{3,4})\.(?:.*\.)?(?:after[._])?(.*)")
+_PASS = re.compile(r"(?:([^:]+):)?(\d{3,4})\.(?:.*\.)?(?:after[._])?((?!before_).*?)(?:\.before_.*)?")
 _CALL = re.compile(r"(\d+)-")
 
 
@@ -18,6 +18,7 @@ class StageName:
     perfetto:07-linear           family "perfetto", of "07-linear", number 7
     tvm:003.after.FuseOps        family "tvm", number 3, after_pass "FuseOps"
     mlir:norm:012.after.CSE      family "mlir", of "norm", number 12, after_pass "CSE"
+    hlo:0016.PIPELINE.after_dce.before_cse       family "hlo", number 16, after_pass "dce"
     """
 
     family: str  # a name of a Dialect

@@ -6,6 +6,7 @@ DMA). Then it is asked again without the simulation, and the estimate is None wi
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -63,8 +64,9 @@ def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything:
             simulated, why = {}, f"the static simulation counts no cycles for TPU {topology.chip.architecture}"
         caveats = (f"no bundles: the compiler that dumps them ended: {ended}",) if ended else ()
         kernels = _llo.kernels(llo, counts.step_of, simulated, counts.cycles_of)
-        names = None if everything else [kernel.name for kernel in kernels[:_KEPT]]
-        machine = tuple(Artifact(Stage.MACHINE, title, text) for title, text in _llo.texts(llo, names))
+        names = [kernel.name for kernel in (kernels if everything else kernels[:_KEPT])]
+        texts = _llo.texts(llo, names, everything=everything)
+        machine = tuple(Artifact(Stage.MACHINE, title, text) for title, text in texts)
         return XlaDump(tuple(_passes(hlo)), machine, kernels, _cycles(simulated, counts), why, caveats)
 
 
@@ -133,7 +135,10 @@ def _cycles(simulated: dict[str, _llo.SimulatedOperation], counts: Counts) -> fl
 
 
 def _passes(folder: Path) -> Iterator[Artifact]:
-    """The module after each pass, in order, of files `module_0001.jit_block.0012.PIPELINE.after_PASS...txt`."""
+    """The module after each pass, in order, of files `module_0001.jit_block.0012.PIPELINE.after_PASS...txt`.
+
+    libtpu has the number of its build, "cl_933746096.", before that of the pass: no part of what the text is.
+    """
     for path in sorted(folder.glob("*.after_*.txt")):
-        title = path.name.split(".", 2)[-1].removesuffix(".txt")
+        title = re.sub(r"^cl_\d+\.", "", path.name.split(".", 2)[-1].removesuffix(".txt"))
         yield Artifact(Stage.OPTIMIZED, f"hlo:{title}", path.read_text(encoding="utf-8"))

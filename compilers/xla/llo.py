@@ -86,22 +86,17 @@ def simulation(folder: Path) -> dict[str, SimulatedOperation]:
     return found
 
 
-def texts(folder: Path, names: list[str] | None) -> Iterator[tuple[str, str]]:
-    """(title, text) of the dumps: VMEM's tenants and the bundles of some kernels, or with None every file."""
-    if names is None:
-        for path in sorted(folder.iterdir()):
-            if path.is_file():
-                yield _unstamped(path.name), path.read_text(encoding="utf-8", errors="replace")
-        return
-    for path in sorted(folder.glob("*-memory-space-assignment-*.txt")):
-        what = path.stem.rpartition("-")[2]  # "bufferinfo", "allocinfo", "scheduleinfo": who is in VMEM, where and when
-        yield f"vmem-{what}", path.read_text(encoding="utf-8", errors="replace")
+def texts(folder: Path, names: list[str], *, everything: bool) -> Iterator[tuple[str, str]]:
+    """(title, text) of the dumps: VMEM's tenants and the bundles of these kernels, or with them every other file."""
+    vmem = sorted(folder.glob("*-memory-space-assignment-*.txt"))
+    titles = {path: f"vmem-{path.stem.rpartition('-')[2]}" for path in vmem}  # who is in VMEM, where and when
     bundles = {
         _operation(path, _BUNDLES): path for path in folder.glob(f"*{_BUNDLES}") if "schedule-analysis" not in path.name
     }
-    for name in names:
-        if name in bundles:
-            yield f"bundles:{name}", bundles[name].read_text(encoding="utf-8", errors="replace")
+    titles |= {bundles[name]: f"bundles:{name}" for name in names if name in bundles}
+    for path in sorted(folder.iterdir()) if everything else titles:
+        if path.is_file():
+            yield titles.get(path) or _unstamped(path.name), path.read_text(encoding="utf-8", errors="replace")
 
 
 def _operation(path: Path, ending: str) -> str:

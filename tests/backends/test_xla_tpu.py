@@ -21,6 +21,7 @@ from oneblock.compilers import Detail, Lowering, Stage
 from oneblock.compilers.api.calls import TpuKernel
 from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.dialects import StageName
 from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import PRESETS, Config
@@ -167,6 +168,10 @@ def test_everything_on_request_is_each_pass_in_order(tpu: Backend) -> None:
     passes = [a.dialect for a in made.artifacts if a.dialect.startswith("hlo:")]
     assert len(passes) > 20
     assert len(set(passes)) == len(passes)
+    numbered = [one for one in map(StageName.parse, passes) if one.is_pass]
+    assert len(numbered) > 20, "read as passes, though libtpu has the number of its build before theirs"
+    assert sorted(numbers := [one.number or 0 for one in numbered]) == numbers
+    assert any(a.dialect.startswith("bundles:") for a in made.artifacts), "what is kept by default is there by its name"
     stages = list(Stage)
     order = [stages.index(a.stage) for a in made.artifacts]
     assert order == sorted(order)
