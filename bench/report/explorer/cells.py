@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from oneblock.bench.judge.steps import StepTable
-from oneblock.bench.records.record import Record
+from oneblock.bench.records.record import ArtifactRef, Record
+from oneblock.compilers import Stage
+from oneblock.compilers.dialects import StageName, find
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class StageText(Content):
     lexer: int  # among those of the page
     of: str | None = None  # of a pass: the program or the pipeline
     after: str | None = None  # of a pass: its number and name
+    other: bool | None = None  # whether it is a file of the compiler in no dialect that is known
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,11 @@ def _parts(record: Record) -> dict[str, str]:
         "length": f"T{case.T}" if case.T == case.S else f"S{case.S}", "dtype": cell.dtype, "tier": record.tier,
         "otherwise": ", ".join(cell.otherwise),
     }  # fmt: skip
+
+
+def turn(ref: ArtifactRef, name: StageName) -> int:
+    """Which texts ask for room before which: whole programs by stage, parts such as kernels, passes, other files."""
+    stages = list(Stage)
+    if find(ref.dialect) is None or name.is_pass:
+        return 2 * len(stages) + (not name.is_pass)
+    return stages.index(ref.stage) + len(stages) * bool(name.of)

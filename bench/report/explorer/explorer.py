@@ -1,7 +1,8 @@
 """The data of the report's Explorer: each record's stages as text, and of which step of the block each line is.
 
-Texts travel in the page compressed, the earlier stages first, until the page's budget is used. A text that is too long
-is cut at a line, and then lies whole in a folder beside the page; texts over the budget are named by path.
+Texts travel in the page compressed, until its budget is used: whole programs first, the earlier stages before the
+later, then their parts, passes, and a compiler's other files. A text that is too long is cut at a line, and then lies
+whole in a folder beside the page; texts over the budget are named by path.
 """
 
 from __future__ import annotations
@@ -22,10 +23,9 @@ from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import StoreError
-from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText, sizes
+from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText, sizes, turn
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares
-from oneblock.compilers import Stage
 from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, find, lexer, read, refused
 from oneblock.workloads.ops.definitions import STEPS
 
@@ -94,7 +94,7 @@ def explore(records: Sequence[tuple[Path, Record]], folder: str = "stages", budg
     for job in sorted(jobs, key=lambda one: one.rank):
         writer.add(job)
     for cell in made.cells:
-        cell.stages.sort(key=lambda stage: stage.n)
+        cell.stages.sort(key=lambda stage: (stage.other or False, stage.n))
         cell.passes.sort(key=lambda stage: stage.n)
     return made
 
@@ -115,13 +115,12 @@ def _cell(number: int, path: Path, record: Record, size: str) -> ExplorerCell:
 
 
 def _jobs(cell: ExplorerCell, path: Path, record: Record) -> Iterator[_Job]:
-    store, stages = Store(path.parent), list(Stage)
+    store = Store(path.parent)
     context = context_of(record, store)
     known = str(sorted(context.kernels.items()))
     for number, ref in enumerate(record.artifacts):
         name = StageName.parse(ref.dialect)
-        rank = len(stages) if name.is_pass else stages.index(ref.stage)
-        yield _Job((rank, number, cell.id), cell, context, known, ref, name, store)
+        yield _Job((turn(ref, name), number, cell.id), cell, context, known, ref, name, store)
 
 
 class _Writer:
@@ -148,6 +147,7 @@ class _Writer:
             bytes=ref.bytes,
             sha=ref.sha256[:16],
             lexer=self._lexer(ref.dialect),
+            other=None if find(ref.dialect) else True,
             of=plain(name.of) if name.is_pass else None,
             after=plain(f"{name.number:03d} {name.after_pass}") if name.is_pass else None,
             **vars(self.kept[key]),

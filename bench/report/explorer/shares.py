@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from oneblock.bench.report.explorer.cells import StageText
 
+OTHERS = "other files"
+
 
 @dataclass(frozen=True)
 class Share:
@@ -31,10 +33,10 @@ class Attribution:
 
 
 def shares(stages: Sequence[StageText]) -> dict[str, list[Share]]:
-    """By the name of the stage, in the order in which its families come."""
+    """By the name of the stage, in the order in which its families come; files in no dialect, together."""
     found: dict[tuple[str, str], list[StageText]] = {}
     for stage in stages:
-        found.setdefault((stage.stage, stage.family), []).append(stage)
+        found.setdefault((stage.stage, OTHERS if stage.other else stage.family), []).append(stage)
     told: dict[str, list[Share]] = {}
     for (name, family), of in found.items():
         told.setdefault(name, []).append(_share(family, of))

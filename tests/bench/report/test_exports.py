@@ -208,7 +208,7 @@ def test_sections_export_the_tables_that_the_page_shows(tmp_path: Path) -> None:
     assert ceilings["tpu:v5e"]["stated_flops_per_s"] == pytest.approx(197e12 / 6), "float32 takes six passes"
     hlo, unread = found["attribution"]
     assert (hlo["dialect"], hlo["attributed_fraction"], hlo["attributed_by"]) == ("hlo", 1.0, "operation")
-    assert (unread["dialect"], unread["attributed_fraction"]) == ("nobody-reads-it", None)
+    assert (unread["dialect"], unread["attributed_fraction"]) == ("other files", None)
     for name in ("memory", "ceilings", "attribution", "moved"):
         with (out / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

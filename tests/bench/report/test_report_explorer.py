@@ -134,11 +134,25 @@ def test_what_finds_no_room_is_named_and_a_text_that_is_gone_too(tmp_path: Path)
 
 
 def test_texts_of_passes_are_a_list_of_their_own(tmp_path: Path) -> None:
-    names = ("tvm:000.after.A", "mlir:k:003.after.B", "hlo:0012.x.after_y", "hlo", "mlir")
-    path, made = kept(tmp_path, *((name, f"text of {name}") for name in names))
+    names = ("tvm:000.after.A", "mlir:k:003.after.B", "hlo:0012.x.after_y", "hlo:0016.p.after_dce.before_cse")
+    stages = ("hlo", "mlir")
+    path, made = kept(tmp_path, *((name, f"text of {name}") for name in (*names, *stages)))
     (cell,) = explore([(path, made)]).cells
-    assert [one.dialect for one in cell.passes] == list(names[:3])
-    assert [one.dialect for one in cell.stages] == list(names[3:])
+    assert [one.dialect for one in cell.passes] == list(names)
+    assert [one.after for one in cell.passes][2:] == ["012 y", "016 dce"]
+    assert [one.dialect for one in cell.stages] == list(stages)
+
+
+def test_a_final_stage_finds_room_before_the_passes_and_the_other_files_that_led_to_it(tmp_path: Path) -> None:
+    def noise(seed: int) -> str:
+        return "\n".join(str(hash((n, seed))) for n in range(200))
+
+    names = ("TLP-01-post-CP.txt", "hlo:0001.p.after_a.before_b", "hlo:after_codegen", "hlo")
+    path, made = kept(tmp_path, *((name, noise(seed)) for seed, name in enumerate(names)))
+    (cell,) = explore([(path, made)], budget=5000).cells
+    having = [(one.dialect, one.text is not None) for one in cell.stages]
+    assert having == [(names[2], False), ("hlo", True), (names[0], False)]
+    assert [one.text for one in cell.passes] == [None]
 
 
 def test_hostile_text_is_no_markup_and_no_terminal_code(tmp_path: Path) -> None:

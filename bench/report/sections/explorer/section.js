@@ -27,8 +27,10 @@ class Side {
   fill(dialect) {
     const { cell } = this;
     this.back = null; // the stage that lent its place to a graph
-    this.stages.replaceChildren(...cell.stages.map((stage, n) => el("option", { value: n },
-      `${stage.stage} · ${stage.dialect}${stage.share === undefined || stage.share === null ? "" : ` · ${percent(stage.share)}${byKernel(stage)}`}${stage.text === undefined ? " · not in the page" : ""}`)));
+    const options = cell.stages.map((stage, n) => el("option", { value: n },
+      `${stage.stage} · ${stage.dialect}${stage.share === undefined || stage.share === null ? "" : ` · ${percent(stage.share)}${byKernel(stage)}`}${stage.text === undefined ? " · not in the page" : ""}`));
+    const others = options.filter((_, n) => cell.stages[n].other); // the last
+    this.stages.replaceChildren(...options.slice(0, options.length - others.length), ...others.length ? [el("optgroup", { label: `the compiler's other files (${others.length})` }, ...others)] : []);
     const at = cell.stages.findIndex((stage) => stage.dialect === dialect);
     const usual = this.view === "graph" ? cell.stages.findIndex((stage) => stage.stage === "graph" && stage.text !== undefined) : telling(cell, this.step);
     this.stages.value = String(at >= 0 ? at : Math.max(0, usual));
@@ -214,7 +216,10 @@ function telling(cell, step) {
 // subject if there are such, each with what tells most.
 function beginning(step) {
   const among = ({ counts }) => Object.keys(counts).some((name) => name !== step && name !== "none");
-  const having = (cell, kinds) => kinds.map((kind) => cell.stages.find((stage) => stage.stage === kind && stage.text !== undefined && stage.counts?.[step])).find(Boolean);
+  const having = (cell, kinds) => kinds.map((kind) => {
+    const ones = cell.stages.filter((stage) => stage.stage === kind && stage.text !== undefined && stage.counts?.[step]);
+    return ones.find((stage) => !stage.dialect.includes(":")) ?? ones[0]; // the program, rather than one of its parts or moments
+  }).find(Boolean);
   const pairs = STUDY.cells.map((cell) => [cell, having(cell, ["lowered", "graph"]), having(cell, ["optimized", "kernel", "machine"])]).filter(([, before, after]) => before && after);
   const [cell, before, after] = pairs.find(([, ...both]) => both.every(among)) ?? pairs[0] ?? [];
   if (cell) return [[cell, before.dialect], [cell, after.dialect]];
