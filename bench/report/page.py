@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import shlex
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import islice
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined
 
-from oneblock.bench.format.text import figures, plain
+from oneblock.bench.format.text import figures
 from oneblock.bench.records.store import Problem
 from oneblock.bench.report import sections
+from oneblock.bench.report.packed import Packed
 from oneblock.bench.report.page_assets import has_script, own_script, own_style, policy_hash, vega
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section
 from oneblock.bench.report.study import Study
+from oneblock.bench.report.templates import Templates
 from oneblock.bench.terminal.explain import hovers
 from oneblock.compilers.api.kind import Kind
 
@@ -47,11 +47,7 @@ class _Part:
 
     name: str
     section: Section
-    packed: list[bytes]  # its HTML, which repeats itself: a tenth of what it is as text
-
-    def pieces(self) -> Iterator[str]:
-        """Its HTML, in order."""
-        return (zlib.decompress(piece).decode(errors="surrogatepass") for piece in self.packed)
+    pieces: Packed  # its HTML
 
 
 def render(study: Study) -> Page:
@@ -75,43 +71,35 @@ def render(study: Study) -> Page:
         left_out=refused,
         kinds=_kinds(study.rows),
         record_kinds=Counter(row.record.kind.value if row.record.kind else "no evidence" for row in study.rows),
-        bundle=vega() if study.plots.specs else "",
+        bundle=vega() if study.plots.count else "",
         own=own_script(names),
         style=own_style(names),
-        scripted=bool(study.plots.specs) or len(study.rows) > 1 or has_script(names),
+        scripted=study.plots.count > 0 or len(study.rows) > 1 or has_script(names),
     )
     return Page(html, tuple(refused))
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> Templates:
     """What the templates are read by; each is compiled once a process."""
-    made = Environment(
+    made = Templates(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        finalize=plain,
     )
     made.globals["says"] = hovers()
     made.filters |= {"figures": figures, "quoted": lambda path: shlex.quote(str(path)), "policy_hash": policy_hash}
     return made
 
 
-def _drawn(environment: Environment, study: Study, name: str, section: Section) -> list[_Part]:
+def _drawn(environment: Templates, study: Study, name: str, section: Section) -> list[_Part]:
     """The section as a part of the page; none where it has nothing to show of this study."""
     data = section.build(study)
     if data is None:
         return []
     template = environment.get_template(f"sections/{name}/section.html")
-    return [_Part(name, section, [*_packed(template.generate(study=study, section=section, data=data))])]
-
-
-def _packed(texts: Iterable[str]) -> Iterator[bytes]:
-    """Texts as compressed pieces, of some 10 kB to 1 MB before that: one is whole in memory when it is written."""
-    texts = iter(texts)
-    while some := list(islice(texts, 2_000)):
-        yield zlib.compress("".join(some).encode(errors="surrogatepass"), 1)
+    return [_Part(name, section, Packed(template.generate(study=study, section=section, data=data)))]
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, str]:

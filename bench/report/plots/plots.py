@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.text import plain
+from oneblock.bench.report.packed import Packed
 from oneblock.bench.report.plots.vega import Spec
 from oneblock.bench.report.rows.rows import Row
 
@@ -31,10 +32,12 @@ class Plots:
         self.backends = sorted({plain(row.record.cell.backend) for row in rows})
         launches = sum(len(row.record.launches) for row in rows)
         self.most_samples = max(10, min(100, SAMPLES_SHOWN // max(1, launches)))
-        self.specs: list[str] = []  # as JSON, a tenth of what they are as objects
+        self.specs, self.count = Packed(), 0  # JSON, with commas between
 
     def add(self, chart: Spec, words: str) -> Plot:
         """Put a chart on the page, as wide as its place."""
         text = json.dumps({**chart, "width": "container", "description": words}, separators=(",", ":"), allow_nan=False)
-        self.specs.append(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-        return Plot(len(self.specs) - 1, words)
+        text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        self.specs.add(f",{text}" if self.count else text)
+        self.count += 1
+        return Plot(self.count - 1, words)
