@@ -16,6 +16,7 @@ from oneblock.bench.records.store import Problem
 from oneblock.bench.report import sections
 from oneblock.bench.report.packed import Packed
 from oneblock.bench.report.page_assets import has_script, own_script, own_style, policy_hash, vega
+from oneblock.bench.report.phrases import PHRASES
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section
 from oneblock.bench.report.study import Study
@@ -88,7 +89,7 @@ def _environment() -> Templates:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    made.globals["says"] = hovers()
+    made.globals |= {"says": hovers(), **PHRASES}
     made.filters |= {"figures": figures, "quoted": lambda path: shlex.quote(str(path)), "policy_hash": policy_hash}
     return made
 

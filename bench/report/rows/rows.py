@@ -52,6 +52,11 @@ class Row:
         ran = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED)
         return self.record.check if self.record.status in ran else None
 
+    def worst(self, error: str) -> float | None:
+        """The largest of an error ("relative_l2") over the outputs; None where none is a number."""
+        outputs = self.check.outputs if self.check is not None else ()
+        return max((one for output in outputs if (one := getattr(output, error)) is not None), default=None)
+
     @property
     def counted(self) -> bool:
         """Whether it was compiled for a device that is elsewhere, and its program counted: no failure, and no time."""
