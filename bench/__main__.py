@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+_ALLOCATED = 100_000  # objects, as many as the imports make: few are garbage, and 700 are looked through at a time else
 
 
 def main() -> None:
@@ -12,6 +15,7 @@ def main() -> None:
         os.write(2, b"oneblock: Windows is served by its Linux: `wsl --install`, then the same commands in there\n")
         sys.exit(2)
     _leave_out_the_working_folder()
+    gc.set_threshold(_ALLOCATED)
     try:
         from oneblock.bench.commands._app import main as command
     except KeyboardInterrupt:
