@@ -92,14 +92,16 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
     Across machines there is a ratio and no verdict: what made the difference is not known. Records without times by
     their nature are compared by what was counted, which no machine changes.
     """
-    refused = [_refusal(a, b, across) for a, b in pairs]
+    differ = [disagreements(a, b) for a, b in pairs]
+    refused = [_refusal(a, b, of_two, across) for (a, b), of_two in zip(pairs, differ, strict=True)]
     timed = [
         _times(a, b, 0.0 if across else paces_apart(a, b))
         for (a, b), why in zip(pairs, refused, strict=True)
         if why is None and not _counted(a, b)
     ]
     found = iter(differences(timed))
-    return [_compared(a, b, why, found) for (a, b), why in zip(pairs, refused, strict=True)]
+    judged = zip(pairs, refused, differ, strict=True)
+    return [_compared(a, b, why, tuple(in_words(of_two)), found) for (a, b), why, of_two in judged]
 
 
 def two_ways(a: Record, b: Record) -> Comparison:
@@ -136,10 +138,9 @@ def paces_apart(a: Record, b: Record) -> float:
     return abs(math.log(median(paces[0]) / median(paces[1]))) if all(paces) else 0.0
 
 
-def _compared(a: Record, b: Record, why: str | None, found: Iterator[Difference]) -> Comparison:
+def _compared(a: Record, b: Record, why: str | None, where: tuple[str, ...], found: Iterator[Difference]) -> Comparison:
     if why is not None:
         return Comparison(a.cell.name, None, why, software(a, b))
-    where = tuple(in_words(disagreements(a, b)))
     if _counted(a, b):
         counts = tuple(changes(whole(a), whole(b)))
         return Comparison(a.cell.name, None, None, software(a, b), where, counts)
@@ -163,9 +164,8 @@ def _counted(a: Record, b: Record) -> bool:
     return a.status is b.status and a.status in WITHOUT_TIMES and None not in (a.facts, b.facts)
 
 
-def _refusal(a: Record, b: Record, across: bool) -> str | None:
-    """Why two records must not be compared; None if they may."""
-    differ = disagreements(a, b)
+def _refusal(a: Record, b: Record, differ: Mapping[str, tuple[Any, Any]], across: bool) -> str | None:
+    """Why two records, which differ so, must not be compared; None if they may."""
     where = {key: both for key, both in differ.items() if key.startswith(_WHERE)}
     if len(where) < len(differ):
         return f"not the same thing: {'; '.join(in_words(differ))}"

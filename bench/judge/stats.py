@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,7 +55,12 @@ class Difference:
 
 def centre(launches: Launches) -> float:
     """The median over processes of the median over samples: no single process or sample moves it far."""
-    return _middle([_middle(samples) for samples in launches])
+    return _middle(_middles(launches))
+
+
+def _middles(launches: Launches) -> list[float]:
+    """The median of each process."""
+    return [_middle(samples) for samples in launches]
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -68,7 +72,8 @@ def _middle(values: Sequence[float]) -> float:
 def interval(launches: Launches, between: Spread | None = None) -> tuple[float, float]:
     """The 99 % interval of `centre`: bootstrapped over processes and samples, and no narrower than processes differ."""
     low, high = intervals([launches])[0]
-    return (low, high) if between is None else _chance([launches], between).around(centre(launches), low, high)
+    middles = _middles(launches)
+    return (low, high) if between is None else _chance([middles], between).around(_middle(middles), low, high)
 
 
 def intervals(sets: Sequence[Launches]) -> list[tuple[float, float]]:
@@ -128,11 +133,8 @@ def _of_one_shape(pairs: Sequence[Pair]) -> Iterator[Difference]:
 
 
 def _verdict(pair: Pair, low: float, high: float) -> Difference:
-    ratio, min_effect, chance = (
-        centre(pair.b) / centre(pair.a),
-        pair.min_effect,
-        _chance([pair.a, pair.b], pair.between),
-    )
+    a, b, min_effect = _middles(pair.a), _middles(pair.b), pair.min_effect
+    ratio, chance = _middle(b) / _middle(a), _chance([a, b], pair.between)
     low, high = chance.around(ratio, low, high, pair.paces_apart)
     least = chance.half(_CERTAIN) + pair.paces_apart
     matters = abs(ratio - 1) >= min_effect
@@ -178,14 +180,14 @@ class Chance:
         return min(bounds), max(bounds)
 
 
-def _chance(sides: Sequence[Launches], between: Spread | None) -> Chance:
+def _chance(sides: Sequence[Sequence[float]], between: Spread | None) -> Chance:
     """Samples within a process share its luck, so chance is judged between processes: by their medians.
 
     By these processes' own where there are enough of them, and never by less than this machine's were seen to differ;
     where it never was learnt by how much, it is assumed.
     """
-    logs = [[math.log(_middle(samples)) for samples in side] for side in sides]
-    means = [statistics.fmean(one) for one in logs]
+    logs = [[math.log(middle) for middle in side] for side in sides]
+    means = [math.fsum(one) / len(one) for one in logs]
     middle, degrees = means[-1] - (means[0] if len(logs) > 1 else 0.0), sum(map(len, logs)) - len(logs)
     apart = sum((log - mean) ** 2 for one, mean in zip(logs, means, strict=True) for log in one)
     own = math.sqrt(apart / degrees) if degrees else 0.0
@@ -220,7 +222,7 @@ def _bootstrap(processes: list[np.ndarray], seed: int = _SEED) -> np.ndarray:
     for number, samples in enumerate(processes):
         thinned = _thinned(samples)
         low, high = _median_ranks(thinned.shape[1], number, seed)
-        within.append((thinned[:, low] + thinned[:, high]) / 2)
+        within.append(thinned[:, low] if low is high else (thinned[:, low] + thinned[:, high]) / 2)
     if len(within) == 1:
         return np.asarray(within[0])
     medians = np.stack(within, axis=2).reshape(len(within[0]), -1)
@@ -243,4 +245,4 @@ def _median_ranks(samples: int, process: int, seed: int) -> tuple[np.ndarray, np
     ranks = np.random.default_rng((seed, process)).integers(samples, size=(_RESAMPLES, samples))
     middle = [(samples - 1) // 2, samples // 2]
     low, high = np.partition(ranks, middle, axis=1)[:, middle].T
-    return low, high
+    return low, low if samples % 2 else high
