@@ -25,9 +25,11 @@ def _environment() -> Iterator[None]:
     before = dict(os.environ)
     os.environ["PJRT_DEVICE"] = "CPU"
     os.environ["XLA_HLO_DEBUG"] = "1"  # names of scopes, which are our steps, in the metadata of HLO
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        yield
+    finally:  # where it is not here, too
+        os.environ.clear()
+        os.environ.update(before)
 
 
 with _environment():
