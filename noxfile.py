@@ -11,7 +11,7 @@ import nox
 
 sys.path.append(str(Path(__file__).parent))  # nox loads this file by its path
 
-from ci.sessions.contract import COMPILED_FOR, CONTRACT, test_files
+from ci.sessions.contract import FEW, QUICK, SLOW, test_files
 from ci.sessions.installing import BACKENDS, CUDA_JAX, EXTRAS, OWN, PYPROJECT, group, install, locked, needs
 
 nox.needs_version = ">=2025.2.9"
@@ -19,6 +19,8 @@ nox.options.default_venv_backend = "virtualenv"  # with pip: other installers ta
 nox.options.sessions = ["lint", "types", "tests"]
 
 TOOLS = ("build", "nox", "uv", "virtualenv")
+# The backends of the study's environment.
+HERE = ("reference", "torch_eager", "torch_inductor", "jax_xla", "xla_tpu", "pallas_tpu", "tvm_relax", "neuron_nki")
 
 
 @nox.session
@@ -48,13 +50,32 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests without any toolchain: what needs one skips, saying why; `backend(NAME)` forbids that."""
+    """Run the tests in the study's environment, and transformers', where none of these backends may skip.
+
+    What takes a compiler long is left to `slow`, and other environments to the session of each toolchain.
+    """
+    install(session, *needs(*HERE), *group("test"), *group("authority"))
+    session.run("pytest", "-nauto", *QUICK, *session.posargs, env={"ONEBLOCK_REQUIRE": ",".join(HERE)})
+
+
+@nox.session(default=False)
+def slow(session: nox.Session) -> None:
+    """Run what `tests` leaves out since each takes a compiler or an interpreter long, skipping forbidden likewise."""
+    # Triton's wheel has what TVM links AMD's code with.
+    install(session, *needs(*HERE, "torch_tpu"), "triton", *group("test"))
+    env = {"ONEBLOCK_REQUIRE": ",".join(HERE)}
+    session.run("pytest", "-nauto", *SLOW, *session.posargs, env=env)
+    few = ("pytest", "-nauto", *FEW, *session.posargs, "tests/contract", "-k")
+    session.run(*few, "tvm_relax", env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
+    session.run(*few, "torch_tpu", *test_files("torch_ways"), env={"ONEBLOCK_REQUIRE": "torch_tpu"})
+
+
+@nox.session(default=False, name="tests(light)")
+def light(session: nox.Session) -> None:
+    """Run the tests that need no toolchain, which is the quick loop: what needs one skips, saying why."""
     install(session, *group("test"))
-    # What needs NumPy alone is here always: of those backends nothing may skip.
-    session.run("pytest", *session.posargs, env={"ONEBLOCK_REQUIRE": "reference"})
-    if not session.posargs:
-        env = {"ONEBLOCK_REQUIRE": "neuron_nki", "ONEBLOCK_TARGET": COMPILED_FOR["neuron_nki"]}
-        session.run("pytest", CONTRACT, "-k", "neuron_nki", env=env)
+    env = {"ONEBLOCK_REQUIRE": "reference,neuron_nki"}  # what needs NumPy alone is here always
+    session.run("pytest", "-nauto", *QUICK, *session.posargs, env=env)
 
 
 @nox.session(default=False)
@@ -78,12 +99,12 @@ def screenshots(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Build the site of docs/, with a reference of what every `api` folder says, into docs/_build/html.
+    """Build the site of docs/, with a reference of what every `api` folder says, and run what its pages show.
 
-    `-- outputs` prints anew before that what the shown commands print, but for those that need a quiet machine or a
-    device; words after it are pages.
+    The site is docs/_build/html. `-- outputs` prints anew before that what the shown commands print, but for those that
+    need a quiet machine or a device; words after it are pages.
     """
-    install(session, *group("docs"))
+    install(session, *group("docs"), *group("test"))
     if "outputs" in session.posargs:
         extras = ("study", "triton_kernels")
         locked(session, *needs(*extras))
@@ -91,6 +112,8 @@ def docs(session: nox.Session) -> None:
         words = [word for word in session.posargs if word != "outputs"]
         session.run("python", "ci/shown.py", "--with", here, *words)
     session.run("sphinx-build", "-qW", "--keep-going", "docs", "docs/_build/html")
+    if "outputs" not in session.posargs:
+        session.run("pytest", "-nauto", *test_files("shown"))
 
 
 @nox.session(default=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections import Counter
+from functools import cache
 from types import ModuleType
 
 import pytest
@@ -13,30 +15,70 @@ from oneblock.backends.api.backend import Backend, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 
 REQUIRED = {name for name in os.environ.get("ONEBLOCK_REQUIRE", "").split(",") if name}
-TARGET = Target.parse(os.environ.get("ONEBLOCK_TARGET", "cpu"))
+DEVICE = os.environ.get("ONEBLOCK_TARGET")  # what all backends are tried on, where it is set
+# What stands for a device where there is none, of backends that have no CPU.
+COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1", "neuron_torch": "neuron"}
+
+
+def target_of(backend: str) -> Target:
+    """What a backend is tried on: ONEBLOCK_TARGET, else the CPU, else what it compiles for where there is none."""
+    return Target.parse(DEVICE or COMPILED_FOR.get(backend, "cpu"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("ONEBLOCK_DISTURBANCE", "ignore")  # tests share their machine; those of disturbance do not
+    os.environ.pop("COLUMNS", None)  # that of a terminal, which readline gives to xdist's workers
     unknown = REQUIRED - set(backends.names())
     if unknown:
         raise pytest.UsageError(f"ONEBLOCK_REQUIRE names no backend: {sorted(unknown)} (there are {backends.names()})")
 
 
-@pytest.fixture(params=backends.names())
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each backend of the directory on ONEBLOCK_TARGET (the CPU); absent ones skip and say why, required ones fail."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each reason of skipping, with how many tests have it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        ran = sum(len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error"))
+        terminalreporter.section(f"skipped {len(skipped)} of {len(skipped) + ran}")
+        for reason, count in reasons.most_common():
+            terminalreporter.write_line(f"{count:5} {reason}")
+
+
+# torchax registers a device of its own with PyTorch, for which Inductor then fails in the same process.
+ALONE = {"torch_tpu"}
+APART = "torchax is tried in a process of its own: `nox -s slow`, or ONEBLOCK_REQUIRE=torch_tpu"
+
+
+@cache
+def look(name: str, target: Target) -> Backend | Exception:
+    """A backend of the directory, or why it is not here on a target."""
+    if name in ALONE - REQUIRED:
+        return Unavailable(APART, "")
     try:
-        loaded = backends.load(request.param)
-        if TARGET.platform not in loaded.platforms:
-            raise Unsupported(f"{request.param} has no target {TARGET}")
-        loaded.probe(TARGET)
+        loaded = backends.load(name)
+        if target.platform not in loaded.platforms:
+            raise Unsupported(f"{name} has no target {target}")
+        loaded.probe(target)
     except (Unavailable, Unsupported) as error:
-        sentence = f"{request.param}: {error}; {getattr(error, 'hint', '')}"
-        if request.param in REQUIRED:
+        return error
+    return loaded
+
+
+def load(name: str, target: str = "cpu") -> Backend:
+    """A backend on a target; an absent one skips and says why, a required one fails."""
+    found = look(name, Target.parse(target))
+    if isinstance(found, Exception):
+        sentence = "; ".join(filter(None, (f"{name}: {found}", getattr(found, "hint", ""))))
+        if name in REQUIRED:
             pytest.fail(f"required, and not here: {sentence}")
         pytest.skip(sentence)
-    return loaded
+    return found
+
+
+@pytest.fixture(params=backends.names())
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend of the directory on its target."""
+    return load(request.param, str(target_of(request.param)))
 
 
 @pytest.fixture

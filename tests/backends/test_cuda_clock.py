@@ -39,7 +39,7 @@ from oneblock.compilers.api.facts import Facts
 from oneblock.compilers.api.gpu_kernel import GpuKernel, Occupancy
 from oneblock.workloads.answers.arrays import make_weights
 from tests.bench.report.test_report import ENVIRONMENT, launch, record
-from tests.conftest import REQUIRED, TARGET
+from tests.conftest import DEVICE, REQUIRED
 from tests.helpers.cases import case
 
 KERNEL_S = 10e-6
@@ -506,7 +506,7 @@ def test_energy_is_for_tiers_that_take_their_time() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(TARGET.platform != "cuda", reason="asks a real device: ONEBLOCK_TARGET=cuda")
+@pytest.mark.skipif((DEVICE or "").partition(":")[0] != "cuda", reason="asks a real device: ONEBLOCK_TARGET=cuda")
 def test_on_a_real_device_the_hold_holds_and_the_timers_agree() -> None:
     import torch
 

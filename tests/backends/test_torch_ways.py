@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oneblock import backends, workloads
+from oneblock import workloads
 from oneblock.backends.api.backend import Backend, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
@@ -25,21 +25,10 @@ from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import Config
 from oneblock.workloads.ops.definitions import STEPS
-from tests.conftest import REQUIRED
+from tests.conftest import load
 from tests.helpers.cases import TINY, TINY_GPT2, case
 
 WAYS = ("torch_tpu", "torchxla")
-
-
-def load(name: str, target: str) -> Backend:
-    try:
-        loaded = backends.load(name)
-        loaded.probe(Target.parse(target))
-    except Unavailable as error:
-        if name in REQUIRED:
-            pytest.fail(f"required, and not here: {error}; {error.hint}")
-        pytest.skip(f"{name}: {error}; {error.hint}")
-    return loaded
 
 
 def compiled(backend: Backend, c: Case, target: str, ops_set: str = "plain") -> Compiled:

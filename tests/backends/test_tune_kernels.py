@@ -196,6 +196,7 @@ def blocks(tpu: Backend) -> Tuned:
     return tuned(tpu, BLOCK, V5E)
 
 
+@pytest.mark.slow
 def test_every_kernel_that_the_program_calls_is_a_task(blocks: Tuned) -> None:
     check(blocks)
     assert "static simulation" in blocks.found.how

@@ -104,6 +104,7 @@ def test_flops_are_the_formulas_and_every_call_has_its_step(preset: str, phase: 
     assert ("proj",) in of
 
 
+@pytest.mark.slow
 def test_the_same_function_called_in_two_steps_has_each(kept: TuningResult) -> None:
     facts = compiled("native", c=case(n=16)).capture(Detail.BRIEF).facts
     norms = [call.steps for call in facts.of(TirCall) if call.name == "rms_norm"]
@@ -374,6 +375,7 @@ def test_failed_candidates_are_kept_as_such_and_are_not_the_best(
     assert sorted(recalled, key=str) == sorted((trial.seconds for trial in trials), key=str)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     env = os.environ | {"ONEBLOCK_TUNED": str(tmp_path)}
     program = "from tests.backends import test_tvm; test_tvm.tune(trials=400)"
@@ -431,6 +433,7 @@ def test_a_damaged_database_is_told_by_the_cell(
         compiled("tuned")
 
 
+@pytest.mark.slow
 def test_a_search_measures_on_another_host_by_tvms_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other host is this one: a tracker and a server on the loopback."""
     from tvm.rpc.server import Server
@@ -503,6 +506,7 @@ def test_schedules_for_the_cpu_are_not_given_to_a_gpu() -> None:
 WORDS = ("tune", "mlp", "--preset", "tiny", "-T", "16", "--threads", "1", "--tier", "smoke")
 
 
+@pytest.mark.slow
 def test_the_command_keeps_what_it_found_and_measures_the_program_with_it(tmp_path: Path) -> None:
     env = install(tmp_path) | {"ONEBLOCK_TUNED": str(tmp_path / "tuned")}
     done = oneblock(env, *WORDS, "--trials", "12", "--seeds", "2", "--json", timeout=600)
@@ -515,6 +519,7 @@ def test_the_command_keeps_what_it_found_and_measures_the_program_with_it(tmp_pa
     assert len(list((tmp_path / "tuned").rglob("database_tuning_record.json"))) == 2
 
 
+@pytest.mark.slow
 def test_the_command_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     env = install(tmp_path) | {"ONEBLOCK_TUNED": str(tmp_path / "tuned")}
     process = start(env, (*WORDS, "--trials", "4000"), tmp_path)

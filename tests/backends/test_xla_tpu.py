@@ -279,6 +279,7 @@ def test_a_flag_that_the_compiler_does_not_know_is_told_and_the_run_goes_on(tpu:
     assert by["reference", "tpu:v5e"]["limits"] is None, "nobody measures a TPU's limits with NumPy"
 
 
+@pytest.mark.slow
 def test_a_compiled_cell_reproduces_to_the_letter_and_another_text_does_not_pass_for_it(
     tpu: Backend, tmp_path: Path
 ) -> None:
@@ -295,6 +296,7 @@ def test_a_compiled_cell_reproduces_to_the_letter_and_another_text_does_not_pass
     assert "the texts of hlo differ" in altered.stdout
 
 
+@pytest.mark.slow
 def test_the_largest_that_fits_is_found_and_the_next_does_not_and_a_refused_target_stops_no_search(
     tpu: Backend, tmp_path: Path
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
 import shutil
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
@@ -86,29 +88,38 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ENV = {**os.environ, "XDG_CACHE_HOME": cache_folder(), "ONEBLOCK_DISTURBANCE": "ignore"}
-# A toolchain's session runs the pages that need it; the light one those that need nothing.
-TOOLCHAINS = {name for block in BLOCKS for name in block.needs} & REQUIRED
+LIGHT: tuple[str, ...] = ()  # what needs nothing more than the light environment
 
 
-def is_run(page: Path) -> bool:
-    ours = [block for block in shown.blocks(page) if shown.runs(block, REQUIRED)]
-    return any(TOOLCHAINS & set(block.needs) for block in ours) if TOOLCHAINS else bool(ours)
+def with_blocks(having: Collection[str]) -> list[Path]:
+    """The pages with something that is run by who has these extras, and not without."""
+    return [
+        page
+        for page in shown.pages()[1:]
+        if any(shown.runs(one, having) and bool(one.needs) == bool(having) for one in shown.blocks(page))
+    ]
 
 
-PAGES = [page for page in shown.pages()[1:] if is_run(page)]
+PAGES = [pytest.param(page, LIGHT, id=page.name) for page in with_blocks(LIGHT)]
+# A compiler takes minutes for what pages show of it.
+PAGES += [
+    pytest.param(page, REQUIRED, id=f"{page.name}-whole", marks=pytest.mark.whole) for page in with_blocks(REQUIRED)
+]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(("page", "having"), PAGES)
 def test_what_a_page_shows_runs_and_prints_what_it_says(
-    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+    page: Path, having: Collection[str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Of the light environment what needs nothing more; in a toolchain's session, what needs that toolchain, too."""
+    """In the light environment what needs nothing more; in a toolchain's session, what needs that toolchain, too."""
+    if not having and (here := [name for name in ("torch", "jax", "tvm") if importlib.util.find_spec(name)]):
+        pytest.skip(f"pages show what NumPy alone does, and {', '.join(here)} is here: `nox -s docs`")
     folder = tmp_path / "page"
     if shown.follows_the_readme(page):
         shutil.copytree(request.getfixturevalue("begun"), folder, symlinks=True)
     folder.mkdir(exist_ok=True)
     for block in shown.blocks(page):
-        if shown.runs(block, REQUIRED):
+        if shown.runs(block, having):
             for one, printed in zip(block.commands, shown.run(block, folder, ENV), strict=True):
                 if one.output:
                     assert shown.masked(printed) == shown.masked(one.output), f"{block.where}: python ci/shown.py"

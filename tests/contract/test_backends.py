@@ -18,7 +18,7 @@ from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
-from tests.conftest import TARGET
+from tests.conftest import target_of
 from tests.helpers.cases import ALL, RAGGED, TINY_QWEN2, case, cover, name
 
 CASES = [
@@ -71,7 +71,9 @@ class Made:
 
 
 def compile_anew(made: Made, backend: Backend, ops_set: str) -> Compiled:
-    return backend.compile(made.workload, made.case, {**made.weights, **made.inputs[0]}, ops_set, TARGET)
+    return backend.compile(
+        made.workload, made.case, {**made.weights, **made.inputs[0]}, ops_set, target_of(backend.name)
+    )
 
 
 once = cache(compile_anew)  # for all the tests that ask of the same program
@@ -79,8 +81,9 @@ once = cache(compile_anew)  # for all the tests that ask of the same program
 
 def must_run(backend: Backend) -> None:
     """Skip what is asked of answers where a backend gives none."""
-    if backend.probe(TARGET).kind is Kind.COMPILED:
-        pytest.skip(f"{backend.name} only compiles for {TARGET}")
+    target = target_of(backend.name)
+    if backend.probe(target).kind is Kind.COMPILED:
+        pytest.skip(f"{backend.name} only compiles for {target}")
 
 
 @pytest.mark.parametrize(("c", "dtype"), answers(), ids=name)

@@ -15,7 +15,9 @@ from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
 from oneblock.backends.api.scripts import ScriptRunner
 from oneblock.workloads.ops.definitions import OPS, Ops
 from oneblock.workloads.ops.numpy_ops import NumpyOps
-from tests.conftest import REQUIRED
+from tests.conftest import ALONE, APART, REQUIRED
+from tests.contract.conftest import STAND_FOR_ALL
+from tests.contract.test_backends import answers
 from tests.layout.test_layout import TOOLCHAINS
 
 OWN = sorted(path.stem for path in (Path(backends.__file__).parent).glob("[!_]*.py"))
@@ -26,6 +28,8 @@ def classes(name: str) -> dict[str, type[Ops]]:
     """The class of operations of each ops set, imported with its toolchain; a skip where that is not here."""
     if name == "reference":
         return {"plain": NumpyOps}
+    if name in ALONE - REQUIRED:
+        pytest.skip(APART)
     backend: Any = backends.load(name)
     try:
         return dict(backend.loaded.OPS)
@@ -94,3 +98,11 @@ def test_a_set_that_says_too_much_or_too_little_is_found_out() -> None:
 
     assert replaced(Half, NumpyOps) == {"rope"}
     assert replaced(NumpyOps, NumpyOps) == set()
+
+
+@pytest.mark.parametrize("name", STAND_FOR_ALL)
+def test_some_answers_stand_for_all_and_are_in_each_session(name: str) -> None:
+    assert name in OWN
+    asked = [STAND_FOR_ALL[name](bool(one.marks), *one.values) for one in answers()]
+    assert any(asked), "else the session of CI that has this backend asks for no answer"
+    assert not all(asked), "it needs no line here"

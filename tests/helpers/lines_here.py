@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import pytest
 
-from oneblock import backends, workloads
-from oneblock.backends.api.backend import Unavailable, Unsupported
+from oneblock import workloads
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering, dialects
 from oneblock.compilers.dialects import Context, Lines, Steps
 from oneblock.compilers.dialects.hlo import kernels as kernels_of
 from oneblock.workloads.ops.definitions import STEPS
-from tests.conftest import REQUIRED
+from tests.conftest import load
 
 
 def lines(dialect: str, text: str, kernels: Mapping[str, Steps] | None = None) -> Lines:
@@ -38,19 +36,6 @@ def of(dialect: str, text: str, words: str, kernels: Mapping[str, Steps] | None 
     found = lines(dialect, text, kernels)
     (number,) = [number for number, line in enumerate(text.splitlines()) if words in line]
     return found.steps[number], found.operations[number]
-
-
-def load(name: str, target: str = "cpu") -> Any:
-    """A backend that is here, or a skip that says why it is not."""
-    try:
-        loaded = backends.load(name)
-        loaded.probe(Target.parse(target))
-    except (Unavailable, Unsupported) as error:
-        sentence = f"{name}: {error}; {getattr(error, 'hint', '')}"
-        if name in REQUIRED:
-            pytest.fail(f"required, and not here: {sentence}")
-        pytest.skip(sentence)
-    return loaded
 
 
 def captured(name: str, case: Any, ops_set: str, target: str = "cpu", detail: Detail = Detail.DEFAULT) -> Lowering:

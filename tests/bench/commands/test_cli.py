@@ -93,6 +93,7 @@ def test_a_target_that_the_backend_has_not_is_unsupported(env: dict[str, str], t
     assert "it has cpu" in record["reason"]
 
 
+@pytest.mark.slow
 def test_every_command_answers_in_json(env: dict[str, str], study: Path) -> None:
     read = (
         "show --json",

@@ -67,6 +67,7 @@ def test_a_tier_of_more_processes_finds_less() -> None:
     assert _machine.least_found(restless, "standard") < _machine.least_found(restless, "smoke")
 
 
+@pytest.mark.slow
 def test_the_command_learns_how_processes_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", cache_folder())  # where other tests have learnt the limits
     monkeypatch.setattr(same_again, "_ROUNDS", 2)

@@ -248,6 +248,7 @@ def test_a_third_partys_workload_depends_on_its_package(tmp_path: Path, monkeypa
     forget()
 
 
+@pytest.mark.slow
 def test_a_run_finds_its_records_done_until_what_they_depend_on_changes(tmp_path: Path) -> None:
     tree, env = copied_whole(tmp_path), environment(tmp_path)
     made = oneblock(env, *RUN, cwd=tmp_path)

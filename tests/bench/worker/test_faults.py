@@ -22,6 +22,7 @@ from tests.helpers.oneblock_process import marked, oneblock, oneblock_here, orph
 NORM = ["run", "norm", "--preset", "tiny", "-T", "8", "--ops", "plain", "-o", "records"]
 
 
+@pytest.mark.slow
 def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp_path: Path) -> None:
     expected = {
         "crash_segv": (Status.CRASHED, "SIGSEGV while compiling"),
@@ -61,6 +62,7 @@ def test_every_fault_has_its_status_and_the_run_goes_on(env: dict[str, str], tmp
     assert orphans(env) == []
 
 
+@pytest.mark.slow
 def test_a_hang_is_timed_out_and_its_children_die_with_it(env: dict[str, str], tmp_path: Path) -> None:
     chosen = ["--backend", "hang", "--backend", "hang_locked", "--backend", "reference", "--timeout", "6"]
     oneblock(env, *NORM, *chosen, cwd=tmp_path)
@@ -96,6 +98,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_parent_loses_no_finished_cell_and_leaves_nothing_running(
     env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -119,6 +122,7 @@ def test_kill_9_of_the_parent_loses_no_finished_cell_and_leaves_nothing_running(
         assert f"{len(kept)} of 6 cells had a record already" in done.stderr
 
 
+@pytest.mark.slow
 def test_kill_9_of_a_worker_costs_its_own_cell_only(env: dict[str, str], tmp_path: Path) -> None:
     process = start(env, SLOW, tmp_path)
     end = time.monotonic() + 60
@@ -141,6 +145,7 @@ def test_kill_9_of_a_worker_costs_its_own_cell_only(env: dict[str, str], tmp_pat
     assert oneblock(env, *SLOW, cwd=tmp_path).returncode == 0, "what crashed is tried again"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_the_work(env: dict[str, str], tmp_path: Path) -> None:
     both = [start(env, SLOW, tmp_path) for _ in range(2)]
     for process in both:

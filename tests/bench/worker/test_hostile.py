@@ -35,6 +35,7 @@ def expect(env: dict[str, str], folder: Path, expected: dict[str, tuple[Status, 
     assert orphans(env) == []
 
 
+@pytest.mark.slow
 def test_what_comes_through_the_pipe_is_heard_as_a_strangers(env: dict[str, str], tmp_path: Path) -> None:
     expected = {
         "flood_endless": (Status.CRASHED, "wrote more than 64 MiB to the pipe of its answers while compiling"),
@@ -46,6 +47,7 @@ def test_what_comes_through_the_pipe_is_heard_as_a_strangers(env: dict[str, str]
     expect(env, tmp_path, expected)
 
 
+@pytest.mark.slow
 def test_an_answer_is_validated_as_a_strangers(env: dict[str, str], tmp_path: Path) -> None:
     expected = {
         "answers_nothing": (Status.CRASHED, "outcome.outcome: Field required"),
@@ -138,6 +140,7 @@ def test_a_child_ends_with_its_worker_however_it_left_it(env: dict[str, str], tm
     expect(env, tmp_path, expected)
 
 
+@pytest.mark.slow
 def test_time_is_over_for_one_that_closed_the_pipe_and_says_nothing(env: dict[str, str], tmp_path: Path) -> None:
     expect(env, tmp_path, {"hang_silent": (Status.TIMED_OUT, "still compiling after 30 s")}, "--timeout", "30")
 

@@ -263,6 +263,7 @@ def captured(backend: Any, ops_set: str, target: str, c: Case) -> Lowering:
     [("plain", case(config=TINY)), ("native", case(config=TINY_GPT2, phase=Phase.DECODE))],
     ids=["plain-tiny-prefill", "native-gpt2-decode"],
 )
+@pytest.mark.slow
 def test_inductor_on_the_cpu_tells_the_step_of_each_operation(
     ops_set: str, c: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def _planted(old: str, new: str) -> Any:
     return spoil
 
 
+@pytest.mark.slow
 def test_a_planted_pass_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     planted = _planted("T.float32(1.0)", "T.float32(1.5)")  # of 1 / (1 + exp(-x))
     monkeypatch.setattr(relax.transform, "DeadCodeElimination", lambda: planted)
