@@ -7,6 +7,7 @@ what there is to read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -95,15 +96,30 @@ def packed(record: Record, alike: Alike) -> tuple[Names, tuple[int, ...], Record
     return names(record), alike.numbers(record), _with(record, None, None, None)
 
 
-def unpacked(told: Names, numbers: Numbers, left: Any, parts: Parts) -> Record:
-    """The record that was packed; ValueError, LookupError or TypeError of what none was."""
+def unpacked(told: Names, numbers: Numbers, text: bytes, parts: Parts) -> Record:
+    """The record that was packed, of what is left of it in JSON; ValueError or LookupError of what none was."""
     environment, limits, config = numbers
-    left["environment"], left["limits"] = parts[0][environment], parts[1][limits]
-    left["cell"]["case"]["config"] = parts[2][config]
-    record = adapter().validate_python(left)
+    record = _left().validate_json(text)
     assert isinstance(record, Record)
+    object.__setattr__(record.cell.case, "config", parts[2][config])
+    vars(record).update(environment=parts[0][environment], limits=parts[1][limits])
     remember(record, told)
     return record
+
+
+@cache
+def _left() -> pydantic_core.SchemaValidator:
+    """What reads a record in which none stands for what it has alike: at once, and not by way of a dict of it."""
+    return pydantic_core.SchemaValidator(_without(adapter().core_schema, (Environment, Config)))
+
+
+def _without(schema: Any, classes: tuple[type, ...]) -> Any:
+    """A schema of pydantic's with none where these classes are."""
+    if isinstance(schema, dict):
+        if schema.get("cls") in classes:
+            return {"type": "none"}
+        return {name: _without(of, classes) for name, of in schema.items()}
+    return [_without(one, classes) for one in schema] if isinstance(schema, list) else schema
 
 
 def to_json(value: Any) -> bytes:

@@ -63,7 +63,7 @@ def reader(store: Store) -> Callable[[Path], Record]:
     def read(path: Path) -> Record:
         mark = None if kept is None else kept.mark(path.name)
         if kept is not None and mark is not None and mark == _mark(path):
-            with contextlib.suppress(ValueError, LookupError, TypeError):
+            with contextlib.suppress(ValueError, LookupError):
                 return kept.record(path.name)
         return read_record(path)
 
@@ -148,9 +148,9 @@ class _Kept:
         return None if found is None else found[0][1]
 
     def record(self, name: str) -> Record:
-        """The record of a name; ValueError, LookupError or TypeError of what is none."""
+        """The record of a name; ValueError or LookupError of what is none."""
         (_, _, told, numbers), text = self.heads[name]
-        return unpacked(told, numbers, pydantic_core.from_json(self.raw[text]), self.parts)
+        return unpacked(told, numbers, self.raw[text], self.parts)
 
 
 def _lines(raw: bytes, start: int) -> Iterator[slice]:
@@ -175,7 +175,7 @@ def _opened(place: Path, directory: Path) -> _Kept | None:
 def _load(place: Path, directory: Path) -> Entries:
     """All entries of an index; none where one of them is odd."""
     kept = _opened(place, directory)
-    with contextlib.suppress(ValueError, LookupError, TypeError):
+    with contextlib.suppress(ValueError, LookupError):
         return {} if kept is None else {name: (head[1], kept.record(name)) for name, (head, _) in kept.heads.items()}
     return {}
 
