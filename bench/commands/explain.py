@@ -7,7 +7,8 @@ import click
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import TERM
 from oneblock.bench.format.out import say
-from oneblock.bench.terminal.explain import explain, names
+from oneblock.bench.terminal.explain import explain, listed, names
+from oneblock.bench.terminal.screen import console
 
 
 @command("explain", 'oneblock explain "error budget"', "oneblock explain VMEM", "oneblock explain")
@@ -19,7 +20,7 @@ def COMMAND(term: tuple[str, ...], as_json: bool) -> None:
     The same stands over the columns of the page, and is what --explain of other commands says.
     """
     if not term:
-        answer(names()) if as_json else say("\n".join(names()))
+        answer(names()) if as_json else console().print(*listed())
         return
     found = explain(" ".join(term))
     if as_json:

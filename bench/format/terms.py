@@ -4,22 +4,39 @@ from __future__ import annotations
 
 TERMS = {
     # of the study
+    "workload": "a computation with its arrays, its reference and its check: block, attention, mlp, norm",
+    "program": "the one text of a workload, over the operations",
+    "preset": "a configuration, the dimensions of a model's block, that has a name: gpt2, llama-1b",
     "backend": "one way to compile and run a workload: a file of backends/; `oneblock doctor` lists them",
     "cell": "one point of the study: workload, model's dimensions, phase, sizes, dtype, backend, ops set, target",
     "record": "the outcome of one cell, a JSON file that is never changed; it counts while nothing that its outcome "
     "depends on has changed",
+    "subject": "the cells that have one right answer: all but backend, ops set, target and toolchain agree",
+    "toolchain": "whose compiler a backend uses, in which versions",
     "ops set": "which operations of the program a backend replaces: plain none, native by its own fused ones, kernels "
     "by kernels of ours, tuned by what a search found",
     "phase": "prefill reads a prompt of T tokens; decode reads one more token and attends to S positions of a cache",
     "stage": "one text of the lowering: graph, lowered, optimized, kernel, machine; each toolchain calls its own "
     "otherwise",
+    "dialect": "what a toolchain calls the language of a stage: hlo, ttgir, llvm",
+    "pass": "one rewriting within a compiler, which `oneblock bisect` switches off",
+    "artifact": "a stage as text, for reading and never for loading back",
+    "call": "what a program starts as a whole: a launch, a thunk, an NKI kernel",
+    "kind": "what sort of evidence a number is; kinds never share a column",
     "step": "a named part of the block (norm1, qkv, rope, attention, proj, norm2, mlp); lines of stages, FLOPs and "
     "bytes are told by it",
     "target": "what is compiled for: cpu, cuda:sm_90, tpu:v5e:2x4@tp8; it need not be here",
+    "device": "what is here to run on",
     "tier": "how much is measured: smoke in minutes, standard for comparisons, publish for numbers that others read",
     "variant": "a compression of the weights, and nothing else",
     "doubt": "a sentence why a number may be wrong though the answer is right: a * in tables, read by `oneblock show "
     "--why`",
+    "reference": "the right answer, computed in float64",
+    "yardstick": "eager NumPy in the same dtype: three times its error is the error budget of a cell",
+    "check": "the comparison of an answer with the reference, and its verdict",
+    "sample": "one timed call; a warmup is one before those that count",
+    "ceiling": "the best rate that this machine reached, of products or of memory",
+    "limit": "the shortest time that the machine's ceilings allow a cell",
     "compulsory": "the bytes that must cross memory at the least, by the shapes alone: every input and weight read "
     "once, every output written once",
     "ridge": "the FLOPs per byte at which peak and bandwidth allow the same time; below it a program is bound by "
@@ -58,6 +75,7 @@ TERMS = {
     "TTIR": "Triton's first language, the same for every GPU; TTGIR, the next, has layouts, and what each generation "
     "can",
     "spill": "registers of a thread that are kept in memory, as there are too few",
+    "occupancy": "the share of a multiprocessor's warps that a kernel's registers and shared memory leave room for",
     "wgmma": "the matrix instruction of Hopper (sm_90), issued by four warps; mma.sync is that of earlier GPUs",
     # NeuronCores
     "SBUF": "a NeuronCore's memory on the chip, in 128 partitions, from which its engines work",

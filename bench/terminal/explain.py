@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
+from rich.table import Table
+
 from oneblock.bench.format.terms import TERMS
 from oneblock.bench.judge.estimates import METHODS
 from oneblock.bench.terminal.programs import COLUMNS as COMPILED
@@ -43,6 +45,16 @@ def explanations() -> Iterator[Explanation]:
 def names() -> list[str]:
     """Every name that has an explanation, once."""
     return list(dict.fromkeys(one.name for one in explanations()))
+
+
+def listed() -> list[Table]:
+    """All of them, a table for what they are names of."""
+    tables: dict[str, Table] = {}
+    for one in explanations():
+        table = tables.setdefault(one.of, Table.grid(padding=(0, 2)))
+        table.title, table.title_justify, table.title_style = f"\nEach is {one.of}", "left", "bold"
+        table.add_row(f"  {one.name}", one.words)
+    return [*tables.values()]
 
 
 def explain(name: str) -> list[Explanation]:
