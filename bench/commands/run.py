@@ -12,7 +12,7 @@ from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier as find_tier
-from oneblock.bench.commands._command import answer, command, explain_option, json_option, records_option
+from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import cost_of_all, fitted, go, show
@@ -80,11 +80,13 @@ from oneblock.compilers import Detail
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
 @records_option
+@index_option
 @explain_option
 @json_option
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
-    axis: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+    axis: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None, indexed: bool,
+    **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
@@ -110,7 +112,7 @@ def COMMAND(
         note(cost_of_all(chosen, Store(directory)))
     run = Run(
         chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail),
-        indexed=not as_json,
+        indexed=indexed and not as_json,
     )  # fmt: skip
     records = go(run, quiet=as_json)
     if not as_json:
@@ -119,7 +121,7 @@ def COMMAND(
         from oneblock.bench.commands.report import write  # and with it all that draws a page
 
         with going_on("drawing the page", quiet=as_json):
-            said = write([directory], directory / "report.html", "oneblock study").sentence
+            said = write([directory], directory / "report.html", "oneblock study", indexed=indexed).sentence
         note(said)
     if as_json:
         answer(records)

@@ -152,7 +152,7 @@ def main() -> None:
         for name, words in commands(folder).items():
             if args.only and name not in args.only:
                 continue
-            took_s, peak_mb, used_s = run(*words, *["--no-index"] * (args.no_index and name != "run"))
+            took_s, peak_mb, used_s = run(*words, *["--no-index"] * args.no_index)
             found[name] = took_s, peak_mb
             most_s, most_mb = BARS[name]
             bar = f"{most_s:g} s" + ("" if most_mb is None else f", {most_mb} MB")
