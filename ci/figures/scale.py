@@ -3,8 +3,8 @@
 The records are a few that `oneblock run` makes here with `reference`, under 10,000 cells, identities and names, with
 the times of each scaled by a factor of its own. 1,008 of them are the cells of one command, which finds all done; the
 others differ in size, each a question of its own, which makes the most tables (--ways has several backends answer one).
-Each command is a fresh process. `show` is run once before, which reads all and makes the folder's index; --no-index
-leaves that out, and the index alone in all of them.
+Each command is a fresh process that finds Python's bytecode, as after an installation. `show` is run once before, which
+reads all and makes the folder's index; --no-index leaves that out, and the index alone in all of them.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--only", choices=BARS, action="append", help="this command alone")
     args = parser.parse_args()
     conditions, found = Conditions(), {}
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the first command keeps the bytecode for the others
     with tempfile.TemporaryDirectory(prefix="oneblock-scale-") as scratch:
         folder = (args.keep or Path(scratch)) / "records"
         if not folder.exists():
