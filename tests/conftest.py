@@ -34,14 +34,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A line for each reason of skipping, with how many tests have it."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    """A line for each reason of skipping, with how many tests have it; to a file, where one is named, which ran."""
+    stats = terminalreporter.stats
+    ran = [report.nodeid for outcome in ("passed", "failed", "error") for report in stats.get(outcome, [])]
+    skipped = [(one.nodeid, one.longrepr[2].removeprefix("Skipped: ")) for one in stats.get("skipped", [])]
+    reasons = Counter(reason for _, reason in skipped)
     if reasons:
-        ran = sum(len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error"))
-        terminalreporter.section(f"skipped {len(skipped)} of {len(skipped) + ran}")
+        terminalreporter.section(f"skipped {len(skipped)} of {len(skipped) + len(ran)}")
         for reason, count in reasons.most_common():
             terminalreporter.write_line(f"{count:5} {reason}")
+    if path := os.environ.get("ONEBLOCK_RAN"):  # ci/never_ran.py reads it
+        with open(path, "a", encoding="utf-8") as file:
+            file.writelines(f"{test}\t{reason}\n" for test, reason in [*((test, "") for test in ran), *skipped])
 
 
 # torchax registers a device of its own with PyTorch, for which Inductor then fails in the same process.

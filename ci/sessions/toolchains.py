@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-from ci.sessions.contract import CONTRACT, FEW, test_files
+from ci.sessions.contract import CONTRACT, FEW, QUICK, test_files
 from ci.sessions.installing import BACKENDS, EXTRAS, group, install, locked, needs
 
 
@@ -43,9 +43,10 @@ def triton(session: nox.Session) -> None:
     contract = ("pytest", "-nauto", CONTRACT, "-k", " or ".join(names), *FEW, *session.posargs)
     session.run(*contract, env=env)
     session.run(*contract, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
-    names = ("triton_interpreter", "triton_kernels", "triton_gpu", "inductor_gpu", "cuda_clock", "tune_kernels")
-    names += ("lines_triton", "lines_torch", "bisect_triton")
-    session.run("pytest", "-nauto", *test_files(*names), *session.posargs, env=env)
+    names = ("triton_interpreter", "triton_kernels", "triton_gpu", "triton_moves", "inductor_gpu", "inductor_traffic",
+        "tune_kernels", "lines_triton", "lines_torch", "bisect_triton")  # fmt: skip
+    of_others = "not torch_inductor and not inductors_own"  # which `tests` has
+    session.run("pytest", "-nauto", *test_files(*names), *QUICK, "-k", of_others, *session.posargs, env=env)
 
 
 @nox.session(default=False)
