@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from oneblock.bench.format.terms import TERMS
 from oneblock.bench.judge.estimates import METHODS
+from oneblock.bench.terminal.fitted import glossary
 from oneblock.bench.terminal.programs import COLUMNS as COMPILED
 from oneblock.bench.terminal.records import COLUMNS as MEASURED
 from oneblock.compilers.api.call import Call
@@ -47,14 +48,12 @@ def names() -> list[str]:
     return list(dict.fromkeys(one.name for one in explanations()))
 
 
-def listed() -> list[Table]:
-    """All of them, a table for what they are names of."""
-    tables: dict[str, Table] = {}
+def listed() -> list[RenderableType]:
+    """All of them, those together that are names of the same."""
+    by_kind: dict[str, list[tuple[str, str]]] = {}
     for one in explanations():
-        table = tables.setdefault(one.of, Table.grid(padding=(0, 2)))
-        table.title, table.title_justify, table.title_style = f"\nEach is {one.of}", "left", "bold"
-        table.add_row(f"  {one.name}", one.words)
-    return [*tables.values()]
+        by_kind.setdefault(one.of, []).append((one.name, one.words))
+    return [glossary(f"\nEach is {of}", meanings) for of, meanings in by_kind.items()]
 
 
 def explain(name: str) -> list[Explanation]:

@@ -67,6 +67,15 @@ class Table(_rich.Table):
         return table
 
 
+def glossary(title: str, meanings: Iterable[tuple[str, str]]) -> _rich.Table:
+    """Words with what they mean, which folds: without a frame, as nothing is compared."""
+    table = _rich.Table.grid(padding=(0, 2))
+    table.title, table.title_justify, table.title_style = title, "left", "bold"
+    for word, meaning in meanings:
+        table.add_row(f"  {word}", meaning)
+    return table
+
+
 class _Measured:
     """A column, how wide it is, and what it says if that is the same in every row."""
 
