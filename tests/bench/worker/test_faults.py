@@ -83,19 +83,7 @@ def test_memory_beyond_the_bound_is_a_status(env: dict[str, str], tmp_path: Path
     assert found["reference"].status is Status.PASSED
 
 
-SLOW = [
-    *NORM,
-    "--backend",
-    "slow",
-    "--backend",
-    "reference",
-    "--dtype",
-    "float32",
-    "--dtype",
-    "bfloat16",
-    "--dtype",
-    "float16",
-]
+SLOW = [*NORM, "--backend", "slow", "--backend", "reference", "--dtype", "float32", "--dtype", "bfloat16"]  # 4 cells
 
 
 @pytest.mark.slow
@@ -116,10 +104,10 @@ def test_kill_9_of_the_parent_loses_no_finished_cell_and_leaves_nothing_running(
     done = oneblock(env, *SLOW, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found, problems = Store(tmp_path / "records").records()
-    assert (len(found), problems) == (6, [])
+    assert (len(found), problems) == (4, [])
     assert kept.keys() <= {path.name for path, _ in found}
     if kept:
-        assert f"{len(kept)} of 6 cells had a record already" in done.stderr
+        assert f"{len(kept)} of 4 cells had a record already" in done.stderr
 
 
 @pytest.mark.slow
@@ -137,8 +125,8 @@ def test_kill_9_of_a_worker_costs_its_own_cell_only(env: dict[str, str], tmp_pat
     process.communicate(timeout=120)
     found, _ = Store(tmp_path / "records").records()
     statuses = sorted(record.status for _, record in found)
-    assert len(statuses) == 6
-    assert statuses.count(Status.PASSED) >= 4  # a reference shared by two cells may have been hit
+    assert len(statuses) == 4
+    assert statuses.count(Status.PASSED) >= 2  # a reference shared by two cells may have been hit
     crashed = [record for _, record in found if record.status is Status.CRASHED]
     assert crashed
     assert all("SIGKILL" in str(record.reason) for record in crashed)
@@ -153,7 +141,7 @@ def test_two_runs_at_once_share_the_work(env: dict[str, str], tmp_path: Path) ->
         assert process.returncode == 0, out + err
     found, problems = Store(tmp_path / "records").records()
     assert problems == []
-    assert len({record.identity() for _, record in found}) == len(found) == 6
+    assert len({record.identity() for _, record in found}) == len(found) == 4
 
 
 def test_an_interruption_says_how_to_go_on(env: dict[str, str], tmp_path: Path) -> None:
