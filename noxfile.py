@@ -61,13 +61,10 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def slow(session: nox.Session) -> None:
     """Run what `tests` leaves out since each takes a compiler or an interpreter long, skipping forbidden likewise."""
-    # Triton's wheel has what TVM links AMD's code with.
-    install(session, *needs(*HERE, "torch_tpu"), "triton", *group("test"))
-    env = {"ONEBLOCK_REQUIRE": ",".join(HERE)}
-    session.run("pytest", "-nauto", *SLOW, *session.posargs, env=env)
-    few = ("pytest", "-nauto", *FEW, *session.posargs, "tests/contract", "-k")
-    session.run(*few, "tvm_relax", env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
-    session.run(*few, "torch_tpu", *test_files("torch_ways"), env={"ONEBLOCK_REQUIRE": "torch_tpu"})
+    install(session, *needs(*HERE, "torch_tpu"), *group("test"))
+    session.run("pytest", "-nauto", *SLOW, *session.posargs, env={"ONEBLOCK_REQUIRE": ",".join(HERE)})
+    apart = ("tests/contract", *test_files("torch_ways"), "-k", "torch_tpu", *FEW)
+    session.run("pytest", "-nauto", *apart, *session.posargs, env={"ONEBLOCK_REQUIRE": "torch_tpu"})
 
 
 @nox.session(default=False, name="tests(light)")

@@ -36,13 +36,16 @@ def backend(session: nox.Session, backend: str) -> None:
 
 @nox.session(default=False)
 def triton(session: nox.Session) -> None:
-    """Run all that reaches Triton, its interpreter and its compilers, without a GPU, skipping forbidden."""
+    """Run all that compiles for GPUs without one, by Triton and its interpreter, or by TVM, skipping forbidden."""
     names = ("triton_kernels", "inductor_gpu")
-    install(session, *needs(*names), *group("test"))
+    install(session, *needs(*names, "tvm_relax"), *group("test"))
     env = {"ONEBLOCK_REQUIRE": ",".join(names)}
-    contract = ("pytest", "-nauto", CONTRACT, "-k", " or ".join(names), *FEW, *session.posargs)
-    session.run(*contract, env=env)
-    session.run(*contract, env=env | {"ONEBLOCK_TARGET": "cuda:sm_90"})
+    contract = ("pytest", "-nauto", CONTRACT, *FEW, *session.posargs, "-k")
+    session.run(*contract, " or ".join(names), env=env)
+    gpu = {"ONEBLOCK_REQUIRE": ",".join((*names, "tvm_relax")), "ONEBLOCK_TARGET": "cuda:sm_90"}
+    session.run(*contract, " or ".join((*names, "tvm_relax")), env=gpu)
+    # Triton's wheel has what TVM links AMD's code with.
+    session.run("pytest", *test_files("tvm"), "-k", "rocm", *session.posargs, env={"ONEBLOCK_REQUIRE": "tvm_relax"})
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "triton_moves", "inductor_gpu", "inductor_traffic",
         "tune_kernels", "lines_triton", "lines_torch", "bisect_triton")  # fmt: skip
     of_others = "not torch_inductor and not inductors_own"  # which `tests` has

@@ -148,7 +148,7 @@ def test_compiling_is_counted_where_there_is_a_compiler(backend: Backend) -> Non
 
 
 def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
-    made = Made(case(), "float32")
+    made, before = Made(case(), "float32"), backend.compilations()
     for ops_set in backend.ops_sets:
         try:
             compiled = once(made, backend, ops_set)
@@ -157,7 +157,7 @@ def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
             continue
         stages = compiled.capture(Detail.DEFAULT).artifacts
         if not stages:
-            assert backend.compilations() == 0
+            assert backend.compilations() == before
             continue
         order = list(type(stages[0].stage))
         positions = [order.index(artifact.stage) for artifact in stages]
