@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
 
@@ -111,7 +112,8 @@ def _process(
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            process = subprocess.Popen(
+            start = partial(
+                subprocess.Popen,
                 [*PYTHON, "-X", "faulthandler", "-c", _START, str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -120,7 +122,7 @@ def _process(
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        lead(process)
+            process = lead(start)
         assert process.stdin is not None  # a pipe was asked for
         try:
             with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how

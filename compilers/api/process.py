@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PYTHON = (sys.executable, "-P")
 _SWEEP_S = 5.0  # what is still forking after so long forks faster than it can be killed
 _led: set[int] = set()  # leaders of sessions that this process started, and has not ended
+_counting = threading.Lock()  # held while one of them is started
 _FATAL = re.compile(r"ERROR|FATAL|Error:|Check fail|_CHECK|^F\d{4} ")
 
 
@@ -82,13 +83,17 @@ def _watch(pipe: int) -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def lead(process: subprocess.Popen[bytes]) -> None:
-    """Count a process that leads its own session as one of ours, for `kill_session`.
+def lead(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Start a process that leads its own session, and count it as one of ours, for `kill_session`.
 
-    What loses its parent below this process comes to it (Linux): a second net, below the workers' guards.
+    What loses its parent below this process comes to it (Linux): a second net, below the workers' guards. Between start
+    and count no other thread takes it for such a one.
     """
     adopt_orphans()
-    _led.add(process.pid)
+    with _counting:
+        process = start()
+        _led.add(process.pid)
+    return process
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
@@ -110,12 +115,13 @@ def _kill_adopted() -> None:
     """Kill the children that this process did not start: they are of sessions neither its own nor led."""
     import psutil
 
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error, OSError):
-            if child.pid not in _led and os.getsid(child.pid) != os.getsid(0):
-                kill_below(child.pid)
-                child.kill()
-                child.wait(_SWEEP_S)
+    with _counting:
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error, OSError):
+                if child.pid not in _led and os.getsid(child.pid) != os.getsid(0):
+                    kill_below(child.pid)
+                    child.kill()
+                    child.wait(_SWEEP_S)
 
 
 def kill_below(pid: int) -> None:
