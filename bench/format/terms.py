@@ -15,6 +15,9 @@ TERMS = {
     "toolchain": "whose compiler a backend uses, in which versions",
     "ops set": "which operations of the program a backend replaces: plain none, native by its own fused ones, kernels "
     "by kernels of ours, tuned by what a search found",
+    "plain": "an ops set: the program as it stands, and what its compiler makes of it",
+    "native": "an ops set: the framework's own fused operations where it has them",
+    "tuned": "an ops set: schedules that `oneblock tune` found, or that are shipped",
     "phase": "prefill reads a prompt of T tokens; decode reads one more token and attends to S positions of a cache",
     "stage": "one text of the lowering: graph, lowered, optimized, kernel, machine; each toolchain calls its own "
     "otherwise",
@@ -28,6 +31,9 @@ TERMS = {
     "target": "what is compiled for: cpu, cuda:sm_90, tpu:v5e:2x4@tp8; it need not be here",
     "device": "what is here to run on",
     "tier": "how much is measured: smoke in minutes, standard for comparisons, publish for numbers that others read",
+    "smoke": "the shortest tier: one process a cell, and 20 samples at the most",
+    "standard": "the tier for comparisons: three processes a cell in each of two rounds",
+    "publish": "the longest tier: five processes a cell in each of three rounds",
     "variant": "a compression of the weights, and nothing else",
     "doubt": "a sentence why a number may be wrong though the answer is right: a * in tables, read by `oneblock show "
     "--why`",
