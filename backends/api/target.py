@@ -15,6 +15,7 @@ from oneblock.workloads.ops.nearest import unknown
 _WITHOUT_CHIPS = ("cpu", "opencl", "metal", "webgpu", "mps")
 _PART = re.compile(r"[\w.-]+", re.ASCII)
 _DEVICES = re.compile(r"[1-9][0-9]{0,5}")  # of one axis
+_WORD = re.compile(r"\w+")
 _TOPOLOGY = re.compile(r"[0-9]{1,5}(x[0-9]{1,5}){1,3}")  # whether a generation has it is for its compiler to say
 MESH_AXES = ("dp", "tp")  # data- and tensor-parallel
 
@@ -113,6 +114,11 @@ def _is_mesh(text: str) -> bool:
 
 
 def _not_known(text: str) -> str:
+    words = set(_WORD.findall(text.casefold()))
+    named = [one for one in chips.every(Chip) if words and words <= {*_WORD.findall(one.name.casefold())}]
+    if named:  # H100: the nearest of our names would be that of another product
+        known = " or ".join(f"{one.target}, which is {one.name}" for one in named)
+        return f"target {text!r}: expected {known}"
     return "; ".join((unknown("target", text, known_targets()), *chips.third_party().refused))
 
 

@@ -78,3 +78,13 @@ def test_a_job_carries_it_over_the_pipe() -> None:
     assert isinstance(again, LimitsJob)
     assert again.target.axes == {"tp": 8}
     assert asdict(record().cell)["target"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("H100", "cuda:sm_90"), ("a100", "cuda:sm_80"), ("nvidia b200", "cuda:sm_100")]
+)
+def test_who_names_a_product_is_told_its_target_and_not_the_nearest_spelling(name: str, target: str) -> None:
+    with pytest.raises(LookupError, match=f"expected {target}, which is "):
+        Target.parse(name)
+    with pytest.raises(LookupError, match="did you mean"):
+        Target.parse("cuda:sm_91")
