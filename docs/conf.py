@@ -7,6 +7,8 @@ import pkgutil
 from importlib import metadata
 from pathlib import Path
 
+from pygments.lexer import RegexLexer, bygroups
+from pygments.token import Generic, Text
 from sphinx.application import Sphinx
 
 project, author = "oneblock", "the oneblock project"
@@ -27,6 +29,13 @@ APIS = {
     "oneblock.backends.api": "What a backend is",
     "oneblock.compilers.api": "What a compiler says",
 }
+
+
+class Console(RegexLexer):
+    """What a terminal shows: a command behind a `$`; all else is output, though it begins with a % or a #."""
+
+    name = "console"
+    tokens = {"root": [(r"^(\$ )(.*\n)", bygroups(Generic.Prompt, Text)), (r".*\n", Generic.Output)]}  # noqa: RUF012
 
 
 def modules(name: str) -> list[str]:
@@ -54,4 +63,5 @@ def write_reference(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     """Sphinx calls it."""
+    app.add_lexer("console", Console)
     app.connect("builder-inited", write_reference)
