@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
 
@@ -112,17 +111,19 @@ def _process(
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            start = partial(
-                subprocess.Popen,
-                [*PYTHON, "-X", "faulthandler", "-c", _START, str(theirs.fileno())],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=_environment(bounds.threads, caches, folder),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
+            words = [*PYTHON, "-X", "faulthandler", "-c", _START, str(theirs.fileno())]
+            env = _environment(bounds.threads, caches, folder)
+            process = lead(
+                lambda: subprocess.Popen(
+                    words,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=env,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
             )
-            process = lead(start)
         assert process.stdin is not None  # a pipe was asked for
         try:
             with contextlib.suppress(BrokenPipeError):  # it died at once: the exit status tells how
