@@ -11,7 +11,7 @@ import nox
 
 sys.path.append(str(Path(__file__).parent))  # nox loads this file by its path
 
-from ci.sessions.contract import FEW, QUICK, SLOW, test_files
+from ci.sessions.contract import CONTRACT, FEW, QUICK, SLOW, test_files
 from ci.sessions.installing import BACKENDS, CUDA_JAX, EXTRAS, OWN, PYPROJECT, group, install, locked, needs
 
 nox.needs_version = ">=2025.2.9"
@@ -63,7 +63,7 @@ def slow(session: nox.Session) -> None:
     """Run what `tests` leaves out since each takes a compiler or an interpreter long, skipping forbidden likewise."""
     install(session, *needs(*HERE, "torch_tpu"), *group("test"))
     session.run("pytest", "-nauto", *SLOW, *session.posargs, env={"ONEBLOCK_REQUIRE": ",".join(HERE)})
-    apart = ("tests/contract", *test_files("torch_ways"), "-k", "torch_tpu", *FEW)
+    apart = (CONTRACT, *test_files("torch_ways"), "-k", "torch_tpu or torchax", *FEW)
     session.run("pytest", "-nauto", *apart, *session.posargs, env={"ONEBLOCK_REQUIRE": "torch_tpu"})
 
 

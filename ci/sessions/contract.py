@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CONTRACT = "tests/contract/test_backends.py"
+CONTRACT = "tests/contract"
 # Of the contract's answers those that stand for all, and all that is asked besides; `backend(NAME)` asks for every one.
 FEW = ("-m", "not campaign and not whole")
 QUICK = ("-m", "not campaign and not whole and not slow")

@@ -66,6 +66,6 @@ def torchxla(session: nox.Session) -> None:
         locked(session, "--no-deps", *wheels)
         session.run("python", "ci/light_torchxla.py")
     words = [word for word in session.posargs if word not in ("full", "all")]
-    files = (CONTRACT, "tests/backends/test_torch_ways.py")
+    files = (CONTRACT, *test_files("torch_ways", "lines_xla"))
     which = ("-k", "torchxla", *(() if "all" in session.posargs else FEW))
     session.run("pytest", "-nauto", *files, *which, *words, env={"ONEBLOCK_REQUIRE": "torchxla"})

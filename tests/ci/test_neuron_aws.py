@@ -249,7 +249,7 @@ def test_the_session_checks_first_forbids_skipping_and_packs_what_it_found(
     neuron(session)
     commands = [command for command, _ in session.asked]
     starts = [command.split(" block")[0].split(" -k")[0].split(" -c ")[0] for command in commands]
-    assert starts[2:5] == ["python ci/aws/check.py", "oneblock doctor", "pytest tests/contract/test_backends.py"]
+    assert starts[2:5] == ["python ci/aws/check.py", "oneblock doctor", "pytest tests/contract"]
     command, how = session.of("install")
     assert [f"{package}=={pins.PINS[package]}" in command for package in ("neuronx-cc", "nki", "torch-neuronx")] == [
         True
