@@ -19,9 +19,14 @@ _ROUNDED = 0.99  # of a limit: an estimate has few digits
 
 
 def too_fast(record: Record) -> str | None:
-    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
+    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not.
+
+    Where nobody looked whether others had the cores, the limits were learnt beside them as well: they refuse nothing.
+    """
     least = bound(record.costs, record.limits)
     if record.kind is not Kind.MEASURED or not record.launches or least is None:
+        return None
+    if any(one.disturbance is not None and one.disturbance.unwatched for one in record.launches):
         return None
     took = centre(record.samples("cold"))
     if took * ABOVE_LIMIT >= least.seconds:

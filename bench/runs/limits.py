@@ -85,11 +85,16 @@ class CeilingCache:
             self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads), listen)
 
     def remeasure(self, target: Target, backend: str, dtype: str) -> bool:
-        """A result beats these limits: measure them again, once a run, and say whether that was done."""
+        """A result beats these limits: measure them again, once a run, and say whether that was done.
+
+        The backend's own, and those of whoever reached the limit: it is that one's that may have been learnt badly.
+        """
         if (target, backend) in self._again:
             return False
         self._again.add((target, backend))
-        self.measure(LimitsJob(backend, target, (dtype,), self.bounds.threads))
+        for one in dict.fromkeys((backend, self.limits(target, dtype, backend).flops_by)):
+            if one is not None:
+                self.measure(LimitsJob(one, target, (dtype,), self.bounds.threads))
         if target == "cpu":
             self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads))
         return True

@@ -510,10 +510,11 @@ WORDS = ("tune", "mlp", "--preset", "tiny", "-T", "16", "--threads", "1", "--tie
 def test_the_command_keeps_what_it_found_and_measures_the_program_with_it(tmp_path: Path) -> None:
     env = install(tmp_path) | {"ONEBLOCK_TUNED": str(tmp_path / "tuned")}
     done = oneblock(env, *WORDS, "--trials", "12", "--seeds", "2", "--json", timeout=600)
-    assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
+    ended = {ops_set: (one["status"], one["reason"], one["log_tail"][-3:]) for ops_set, one in said["timed"].items()}
+    assert {ops_set: status for ops_set, (status, *_) in ended.items()} == {"plain": "passed", "tuned": "passed"}, ended
+    assert done.returncode == 0, [said["ended"], said["found"], done.stderr]
     assert set(said["found"]) == {"0", "1"}
-    assert {ops_set: one["status"] for ops_set, one in said["timed"].items()} == {"plain": "passed", "tuned": "passed"}
     assert all(len(one["launches"][0]["cold_s"]) >= 5 for one in said["timed"].values())
     assert said["difference"]["verdict"] == "AMBIGUOUS", "nobody looks in a test"
     assert len(list((tmp_path / "tuned").rglob("database_tuning_record.json"))) == 2

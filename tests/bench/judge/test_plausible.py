@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from oneblock.bench.commands import show
-from oneblock.bench.judge.plausible import below_roofline, beyond_chips
+from oneblock.bench.judge.plausible import below_roofline, beyond_chips, too_fast
 from oneblock.bench.judge.roofline import bound
+from oneblock.bench.records.disturbance import Disturbance
 from oneblock.bench.records.doubt import Cause
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
 from oneblock.bench.terminal.records import tell
 from oneblock.compilers.api.facts import Estimate
 from oneblock.compilers.api.kind import Kind
-from tests.bench.report.test_report import page_of
+from tests.bench.report.test_report import page_of, record
 from tests.bench.report.test_report_compiled import compiled, section
 
 _LEAST = bound(compiled().costs, compiled().limits)
@@ -38,6 +40,18 @@ def test_an_estimate_below_the_roofline_is_a_doubt(seconds: float | None, doubte
     assert [one.cause for one in found] == [Cause.BELOW_ROOFLINE] * doubted
     if doubted:
         assert "the estimate hlo is " in found[0].words
+
+
+@pytest.mark.parametrize(
+    ("share", "seen_by", "refused"),
+    [(0.5, "run delay and canary", True), (0.99, "run delay and canary", False), (0.5, "nothing", False)],
+)
+def test_a_time_below_the_limits_is_refused_where_somebody_looked(share: float, seen_by: Any, refused: bool) -> None:
+    one = record()
+    least = bound(one.costs, one.limits)
+    assert least is not None
+    launch = replace(one.launches[0], cold_s=(share * least.seconds,) * 5, disturbance=Disturbance(seen_by, 5))
+    assert (too_fast(replace(one, launches=(launch,))) is not None) is refused
 
 
 def test_chips_share_the_roofline_and_no_more() -> None:

@@ -127,6 +127,24 @@ def test_a_limit_that_others_disturbed_is_not_learnt(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("cache")
+def test_a_result_that_beats_anothers_limit_has_that_one_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reaching(rate: float) -> None:
+        nothing = ReachedRates({}, None, True)
+        _answering(
+            monkeypatch,
+            {None: nothing, "tvm_relax": nothing, "reference": ReachedRates({"float32": rate}, None, False)},
+        )
+
+    cpu, one = Target("cpu"), ceilings()
+    reaching(3e9)
+    one.measure_missing([(cpu, "reference", "float32")])
+    reaching(2e11)
+    assert one.remeasure(cpu, "tvm_relax", "float32")
+    assert one.limits(cpu, "float32", "tvm_relax").flops_per_s == 2e11
+    assert not one.remeasure(cpu, "tvm_relax", "float32"), "once a run"
+
+
+@pytest.mark.usefixtures("cache")
 def test_limits_of_a_slow_hour_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The canary is twice as quick as when they were learnt: they are learnt anew. A little quicker is chance."""
     one = ceilings()
