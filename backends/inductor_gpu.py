@@ -15,7 +15,7 @@ class InductorGpu(Deferred):
     name = "inductor_gpu"
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
-        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
         "kernels": (),
     }
     dtypes = tuple(DTYPES)

@@ -17,7 +17,10 @@ class JaxXla(Bisects):
     """The program traced by JAX and compiled by XLA, ahead of its first call."""
 
     name = "jax_xla"
-    ops_sets: Mapping[str, tuple[str, ...]] = {"plain": (), "native": ("linear", "attention", "swiglu", "gelu")}
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "plain": (),
+        "native": ("linear", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
+    }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "tpu")
 

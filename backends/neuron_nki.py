@@ -25,7 +25,7 @@ class NeuronNki(Deferred):
 
     name = "neuron_nki"
     ops_sets: Mapping[str, tuple[str, ...]] = {
-        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "gelu")
+        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
     }
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)

@@ -25,7 +25,7 @@ class NeuronTorch(Deferred):
     name = "neuron_torch"
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
-        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
     }
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)

@@ -12,7 +12,9 @@ class PallasTpu(Tunes):
     """Attention, and RMSNorm with the projections after it, are kernels of ours; the other operations are JAX's own."""
 
     name = "pallas_tpu"
-    ops_sets: Mapping[str, tuple[str, ...]] = {"kernels": ("linear", "rms_norm", "attention", "swiglu", "gelu")}
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "kernels": ("linear", "rms_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
+    }
     dtypes = ("float32", "bfloat16")  # Mosaic refuses to load float16: "Invalid vector type for load"
     platforms = ("cpu", "tpu")
 

@@ -15,7 +15,7 @@ class TorchEager(Deferred):
     name = "torch_eager"
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
-        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "mps")

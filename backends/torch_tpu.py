@@ -15,7 +15,7 @@ class TorchTpu(Deferred):
     name = "torch_tpu"
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
-        "native": ("linear", "rms_norm", "attention", "swiglu", "gelu"),
+        "native": ("linear", "rms_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "tpu")

@@ -14,7 +14,7 @@ class TorchXla(Deferred):
     name = "torchxla"
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
-        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+        "native": ("linear", "rms_norm", "layer_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
     }
     dtypes = ("float32", "bfloat16")  # its XLA:CPU sums a float16 product in float16: 40 times the error of rounding
     platforms = ("cpu", "tpu")

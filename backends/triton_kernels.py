@@ -10,11 +10,11 @@ from oneblock.workloads.ops.dtypes import DTYPES
 
 
 class TritonKernels(Tunes, Bisects):
-    """All seven operations are kernels of ours."""
+    """All nine operations are kernels of ours."""
 
     name = "triton_kernels"
     ops_sets: Mapping[str, tuple[str, ...]] = {
-        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "gelu")
+        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "rocm")

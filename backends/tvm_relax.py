@@ -19,7 +19,7 @@ class TvmRelax(Tunes, Bisects):
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
         "tuned": (),
-        "native": ("rms_norm", "layer_norm", "attention", "swiglu", "gelu"),
+        "native": ("rms_norm", "layer_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "rocm", "opencl", "metal", "webgpu")

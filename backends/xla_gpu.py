@@ -14,7 +14,10 @@ class XlaGpu(Deferred):
     """Studied and not run: `jax_xla` measures where there is a GPU."""
 
     name = "xla_gpu"
-    ops_sets: Mapping[str, tuple[str, ...]] = {"plain": (), "native": ("linear", "attention", "swiglu", "gelu")}
+    ops_sets: Mapping[str, tuple[str, ...]] = {
+        "plain": (),
+        "native": ("linear", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
+    }
     dtypes = tuple(DTYPES)
     platforms = ("cuda",)
 

@@ -15,8 +15,8 @@ class XlaTpu(Deferred):
     name = "xla_tpu"
     ops_sets: Mapping[str, tuple[str, ...]] = {
         "plain": (),
-        "native": ("linear", "attention", "swiglu", "gelu"),
-        "kernels": ("linear", "attention", "swiglu", "gelu"),
+        "native": ("linear", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
+        "kernels": ("linear", "attention", "swiglu", "geglu", "gelu", "gelu_erf"),
     }
     dtypes = tuple(DTYPES)
     platforms = ("tpu",)

@@ -85,7 +85,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return load(request.param, str(target_of(request.param)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def authority() -> ModuleType:
     """transformers, an independent statement of the models; the torch_eager session has it, and requires it."""
     try:

@@ -10,8 +10,8 @@ from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, W
 from oneblock.workloads.mlp import linear_cost, linear_specs
 from oneblock.workloads.models import Config
 from oneblock.workloads.models._rope import cos_table, sin_table
-from oneblock.workloads.norm import input_spec, output_shapes
-from oneblock.workloads.ops.definitions import Array, Ops
+from oneblock.workloads.norm import input_spec, output_shapes, qk_norm_costs, qk_norm_specs, qk_normalise
+from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
 def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
@@ -21,19 +21,32 @@ def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
         q = ops.linear(h, a["q_weight"], a.get("q_bias")).reshape(B, T, c.heads, c.head_width)
         k = ops.linear(h, a["k_weight"], a.get("k_bias")).reshape(B, T, c.kv_heads, c.head_width)
         v = ops.linear(h, a["v_weight"], a.get("v_bias")).reshape(B, T, c.kv_heads, c.head_width)
+    if c.qk_norm is not None:
+        with ops.step("qk_norm"):
+            q, k = qk_normalise(ops, case, a, "q", q), qk_normalise(ops, case, a, "k", k)
     if c.rope_theta is not None:
         with ops.step("rope"):
-            q = ops.rope(q, a["rope_cos"], a["rope_sin"])
-            k = ops.rope(k, a["rope_cos"], a["rope_sin"])
+            q, k = _rotate(ops, c, a, q), _rotate(ops, c, a, k)
     with ops.step("attention"):
         caches = {}
         if case.phase is Phase.DECODE:
             k = caches["k_cache"] = ops.xp.concat([a["k_cache"][:, :-1], k], axis=1)  # (B, S, K, D)
             v = caches["v_cache"] = ops.xp.concat([a["v_cache"][:, :-1], v], axis=1)
-        out = ops.attention(q, k, v)  # (B, T, N, D)
+            if c.window is not None:
+                k, v = k[:, -c.window :], v[:, -c.window :]
+        window = c.window if c.window is not None and c.window < case.T else None
+        out = ops.attention(q, k, v, Scores(c.qk_scale, window, c.soft_cap))  # (B, T, N, D)
     with ops.step("proj"):
         y = ops.linear(out.reshape(B, T, c.heads * c.head_width), a["proj_weight"], a.get("proj_bias"))
     return {"y": y, **caches}
+
+
+def _rotate(ops: Ops, c: Config, a: Mapping[str, Array], x: Array) -> Array:
+    """x (B, T, heads, D) -> (B, T, heads, D), of each head the first R dimensions rotated."""
+    if c.rotated == c.head_width:
+        return ops.rope(x, a["rope_cos"], a["rope_sin"])
+    rotated = ops.rope(x[..., : c.rotated], a["rope_cos"], a["rope_sin"])
+    return ops.xp.concat([rotated, x[..., c.rotated :]], axis=-1)
 
 
 def attention_specs(case: Case) -> dict[str, Spec]:
@@ -44,8 +57,9 @@ def attention_specs(case: Case) -> dict[str, Spec]:
     specs = linear_specs("q", C, ND, bias=bias, correlated=shared)
     specs |= linear_specs("k", C, KD, bias=bias, correlated=shared)
     specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=c.proj_bias, by_rows=True)
+    specs |= qk_norm_specs(case)
     if c.rope_theta is not None:
-        table = (case.T, c.head_width // 2)
+        table = (case.T, c.rotated // 2)
         specs |= {"rope_cos": Spec(table, table=cos_table), "rope_sin": Spec(table, table=sin_table)}
     if case.phase is Phase.DECODE:
         cache = Spec((case.B, case.S, c.kv_heads, c.head_width), is_input=True, split=("dp", None, "tp", None))
@@ -72,10 +86,11 @@ def self_attention_share(config: Config) -> float:
 def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
     """qkv and proj as projections; RoPE 3 FLOPs an element; attention over the visible pairs alone.
 
-    Visible pairs of one head: P = T*S - T*(T-1)/2. Attention: 4*B*N*D*P for the two products and 5*B*N*P for scale,
-    maximum, subtraction, exponential and sum, plus B*N*T*D divisions. Bytes, each step as one kernel: qkv reads h once;
-    RoPE reads and writes q and k; attention reads q, k and v (B*S*K*D each) and writes its output, and in decode
-    also writes both caches, since the program returns them.
+    Visible pairs of one head: P = T*S - T*(T-1)/2, of a window W the sum of min(W, t + S - T + 1) over t. Attention:
+    4*B*N*D*P for the two products and 5*B*N*P for scale, maximum, subtraction, exponential and sum, 3*B*N*P more for a
+    soft cap, plus B*N*T*D divisions. Bytes, each step as one kernel: qkv reads h once; RoPE reads and writes the R of
+    D dimensions of q and k that it rotates; attention reads q, k and v (B*S*K*D each, of a window in decode the last W
+    of S) and writes its output, and in decode also writes both caches, since the program returns them.
     """
     c, B, T, S = case.config, case.B, case.T, case.S
     C, N, K, D = c.width, c.heads, c.kv_heads, c.head_width
@@ -83,15 +98,24 @@ def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
     projections = [linear_cost(case, C, width * D, itemsize, bias=c.qkv_bias) for width in (N, K, K)]
     read_twice_too_often = 2 * rows * C * itemsize
     qkv = (sum(f for f, _ in projections), sum(b for _, b in projections) - read_twice_too_often)
-    rotated = rows * (N + K) * D
-    pairs = T * S - T * (T - 1) // 2
+    rotated = rows * (N + K) * c.rotated
+    pairs, seen = visible_pairs(T, S, c.window), S if c.window is None or T > 1 else min(S, c.window)
     written = 2 * B * S * K * D if case.phase is Phase.DECODE else 0
-    costs = [StepCost("qkv", *qkv)]
+    costs = [StepCost("qkv", *qkv), *qk_norm_costs(case, itemsize)]
     if c.rope_theta is not None:
-        costs.append(StepCost("rope", 3 * rotated, (2 * rotated + T * D) * itemsize))
-    flops = B * N * pairs * (4 * D + 5) + rows * N * D
-    costs.append(StepCost("attention", flops, (2 * rows * N * D + 2 * B * S * K * D + written) * itemsize))
+        costs.append(StepCost("rope", 3 * rotated, (2 * rotated + T * c.rotated) * itemsize))
+    flops = B * N * pairs * (4 * D + (5 if c.soft_cap is None else 8)) + rows * N * D
+    costs.append(StepCost("attention", flops, (2 * rows * N * D + 2 * B * seen * K * D + written) * itemsize))
     return [*costs, StepCost("proj", *linear_cost(case, N * D, C, itemsize, bias=c.proj_bias))]
+
+
+def visible_pairs(T: int, S: int, window: int | None) -> int:
+    """Pairs of a query and a key that it sees: all before it, or of a window the last so many."""
+    full = T * S - T * (T - 1) // 2
+    if window is None or window >= S:
+        return full
+    before = max(0, min(T, window - (S - T)))  # queries that see fewer keys than the window
+    return full - sum((S - T + 1 + t) - window for t in (before, T - 1)) * (T - before) // 2 if before < T else full
 
 
 def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:

@@ -1,4 +1,4 @@
-"""The feed-forward part of a block: SwiGLU or GELU between projections."""
+"""The feed-forward part of a block: SwiGLU, GeGLU or GELU between projections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, W
 from oneblock.workloads.norm import input_spec, output_shapes
 from oneblock.workloads.ops.definitions import Array, Ops
 
-_FLOPS = {"swiglu": 5, "gelu": 9}  # an element of F: see `mlp_costs`
+_FLOPS = {"swiglu": 5, "geglu": 10, "gelu": 9, "gelu_erf": 5}  # an element of F: see `mlp_costs`
 
 
 def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array:
@@ -57,9 +57,10 @@ def mlp_specs(case: Case) -> dict[str, Spec]:
 
 
 def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
-    """The projections, plus the activation: SwiGLU 5 FLOPs an element of F, GELU 9; h is read once.
+    """The projections, plus the activation: SwiGLU 5 FLOPs an element of F, GELU 9, GeGLU 10, the exact GELU 5.
 
-    SwiGLU: negate, exp, add, divide, multiply. GELU: x^3 and its scale 3, add, scale, tanh, add, two products.
+    SwiGLU: negate, exp, add, divide, multiply. GELU: x^3 and its scale 3, add, scale, tanh, add, two products; GeGLU
+    one product more. The exact GELU: scale, erf, add, two products. h is read once.
     Bytes, as one kernel: h (B*T*C) in, y (B*T*C) out, and the weights; what passes through F stays on chip.
     """
     C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias

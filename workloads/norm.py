@@ -15,6 +15,24 @@ def normalise(ops: Ops, case: Case, a: Mapping[str, Array], name: str, x: Array)
     return ops.layer_norm(x, a[f"{name}_weight"], a[f"{name}_bias"], case.config.norm_eps)
 
 
+def qk_normalise(ops: Ops, case: Case, a: Mapping[str, Array], name: str, x: Array) -> Array:
+    """x (B, T, heads, D) -> (B, T, heads, D): RMSNorm of each head, or of all at once, with `name`_norm_weight."""
+    B, T, heads, D = x.shape
+    rows = x if case.config.qk_norm == "head" else x.reshape(B, T, heads * D)
+    return ops.rms_norm(rows, a[f"{name}_norm_weight"], case.config.norm_eps).reshape(B, T, heads, D)
+
+
+def qk_norm_specs(case: Case) -> dict[str, Spec]:
+    """Of queries and keys, where they are normalised: (D,) each, or (N*D,) and (K*D,)."""
+    c = case.config
+    if c.qk_norm is None:
+        return {}
+    heads = {"q": c.heads, "k": c.kv_heads}
+    widths = {name: c.head_width * (1 if c.qk_norm == "head" else many) for name, many in heads.items()}
+    split = () if c.qk_norm == "head" else ("tp",)
+    return {f"{name}_norm_weight": Spec((width,), std=0.1, mean=1.0, split=split) for name, width in widths.items()}
+
+
 def norm_specs(case: Case, name: str) -> dict[str, Spec]:
     """The weights of one normalisation, near 1 and 0 as after training."""
     C = case.config.width
@@ -33,6 +51,14 @@ def norm_costs(case: Case, itemsize: int, step: str) -> list[StepCost]:
     C, elements = case.config.width, case.B * case.T * case.config.width
     each, weights = (4, C) if case.config.norm == "rms_norm" else (7, 2 * C)
     return [StepCost(step, each * elements, (2 * elements + weights) * itemsize)]
+
+
+def qk_norm_costs(case: Case, itemsize: int) -> list[StepCost]:
+    """RMSNorm of B*T*(N + K)*D elements, 4 FLOPs each, all read and written once, with the weights."""
+    c = case.config
+    elements = case.B * case.T * (c.heads + c.kv_heads) * c.head_width
+    weights = sum(spec.shape[0] for spec in qk_norm_specs(case).values())
+    return [StepCost("qk_norm", 4 * elements, (2 * elements + weights) * itemsize)] if weights else []
 
 
 def input_spec(case: Case) -> dict[str, Spec]:

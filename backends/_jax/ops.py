@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from oneblock.workloads.ops.definitions import Array, Ops
+from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
 class JaxOps(Ops):
@@ -21,6 +21,9 @@ class JaxOps(Ops):
     def step(self, name: str) -> AbstractContextManager[Any]:
         scope: AbstractContextManager[Any] = jax.named_scope(name)
         return scope
+
+    def erf(self, x: Array) -> Array:
+        return jax.scipy.special.erf(x)
 
 
 class JaxNativeOps(JaxOps):
@@ -37,16 +40,25 @@ class JaxNativeOps(JaxOps):
         y = y.reshape(*x.shape[:-1], weight.shape[0])
         return self.narrow(y if bias is None else y + self.wide(bias), x)
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
+        if scores.soft_cap is not None:  # it has none
+            return super().attention(q, k, v, scores)
         T, S = q.shape[1], k.shape[1]
-        mask = None if T in (1, S) else self.visible(T, S, q)[None, None]
-        return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=1 < T == S)
+        causal = 1 < T == S and scores.window is None
+        mask = None if T == 1 or causal else self.visible(T, S, q, scores.window)[None, None]
+        return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=causal, scale=scores.scale)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         return jax.nn.silu(gate) * up
 
+    def geglu(self, gate: Array, up: Array) -> Array:
+        return jax.nn.gelu(gate, approximate=True) * up
+
     def gelu(self, x: Array) -> Array:
         return jax.nn.gelu(x, approximate=True)
+
+    def gelu_erf(self, x: Array) -> Array:
+        return jax.nn.gelu(x, approximate=False)
 
 
 def _product(a: Array, b: Array) -> Array:

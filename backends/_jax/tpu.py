@@ -8,7 +8,7 @@ from oneblock.backends._jax.here import Here
 from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
 from oneblock.backends._jax.placement import Layout, place
 from oneblock.backends.api import mesh as _mesh
-from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported, refuse
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
@@ -18,7 +18,7 @@ from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla import tpu
 from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import STEPS, Array
+from oneblock.workloads.ops.definitions import STEPS, Array, Scores
 
 ON_DEVICE = Here()
 
@@ -26,15 +26,16 @@ ON_DEVICE = Here()
 class ShippedKernels(JaxNativeOps):
     """JAX's own Pallas kernel for causal attention of a whole sequence; the other operations, and decode, as native."""
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         from jax.experimental.pallas.ops.tpu.flash_attention import flash_attention
 
         if q.shape[1] == 1:
-            return super().attention(q, k, v)
+            return super().attention(q, k, v, scores)
+        refuse(scores.beyond())
         group = q.shape[2] // k.shape[2]
         # It knows no groups: each query head is given a key/value head of its own, copied.
         q, k, v = (x.swapaxes(1, 2) for x in (q, k.repeat(group, axis=2), v.repeat(group, axis=2)))  # (B, N, T, D)
-        return flash_attention(q, k, v, causal=True, sm_scale=q.shape[-1] ** -0.5).swapaxes(1, 2)
+        return flash_attention(q, k, v, causal=True, sm_scale=scores.scale).swapaxes(1, 2)
 
 
 class Tpu:

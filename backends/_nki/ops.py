@@ -1,4 +1,4 @@
-"""The seven operations as calls of our kernels, over arrays of NumPy or of PyTorch alike.
+"""The nine operations as calls of our kernels, over arrays of NumPy or of PyTorch alike.
 
 Only who runs a kernel differs: `run(kernel, *arguments)` gives its answer. The kernels are imported with this file, and
 with them `nki`, whichever that is.
@@ -10,20 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from oneblock.backends.api.backend import Unsupported
-from oneblock.backends.kernels.nki.activations import gelu, swiglu
+from oneblock.backends.kernels.nki.activations import geglu, gelu, gelu_erf, swiglu
 from oneblock.backends.kernels.nki.decode_attention import decode_attention
 from oneblock.backends.kernels.nki.flash_attention import flash_attention
 from oneblock.backends.kernels.nki.layer_norm import layer_norm
 from oneblock.backends.kernels.nki.linear import linear, linear_bias
 from oneblock.backends.kernels.nki.rms_norm import rms_norm
 from oneblock.backends.kernels.nki.rope import rope
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Scores
 
 _WIDEST_HEAD = 128  # D lies on the partitions
 
 
 class Kernels:
-    """All seven; mixed with the operations of an array namespace, which does what lies between them."""
+    """All nine; mixed with the operations of an array namespace, which does what lies between them."""
 
     run: Callable[..., Any]
 
@@ -45,16 +45,28 @@ class Kernels:
         """x (B, T, N, D), cos and sin (T, D/2) -> (B, T, N, D)."""
         return self.run(rope, x, cos, sin)
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         """q (B, T, N, D), k and v (B, S, K, D) -> (B, T, N, D); a lone query by a kernel of its own."""
         if q.shape[-1] > _WIDEST_HEAD:
             raise Unsupported(f"a head of width {q.shape[-1]}: our kernels lay it on {_WIDEST_HEAD} partitions")
-        return self.run(decode_attention if q.shape[1] == 1 else flash_attention, q, k, v)
+        cap = scores.soft_cap or 0.0
+        if q.shape[1] == 1:
+            return self.run(decode_attention, q, k, v, scores.scale, cap)
+        return self.run(flash_attention, q, k, v, scores.scale, scores.window or 0, cap)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         """gate and up (..., F) -> (..., F)."""
         width = gate.shape[-1]
         return self.run(swiglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
+
+    def geglu(self, gate: Array, up: Array) -> Array:
+        """gate and up (..., F) -> (..., F)."""
+        width = gate.shape[-1]
+        return self.run(geglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
+
+    def gelu_erf(self, x: Array) -> Array:
+        """x (..., F) -> (..., F)."""
+        return self.run(gelu_erf, x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
     def gelu(self, x: Array) -> Array:
         """x (..., F) -> (..., F)."""

@@ -13,7 +13,7 @@ from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.kernels.pallas.flash_attention import flash_attention
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention
 from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Scores
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,15 @@ class DeferredRmsNorm:
     x: Array  # (..., C)
     weight: Array  # (C,)
     eps: float
+    ops: PallasOps
     step: str  # in which it was asked for
+
+    def reshape(self, *shape: int) -> Array:
+        """Its answer (..., C) in another shape (...)."""
+        return array(self.ops, self).reshape(*shape)
+
+    def __radd__(self, residual: Array) -> Array:
+        return residual + array(self.ops, self)
 
 
 class PallasOps(JaxNativeOps):
@@ -40,7 +48,7 @@ class PallasOps(JaxNativeOps):
         return super().step(name)
 
     def rms_norm(self, x: Array, weight: Array, eps: float) -> DeferredRmsNorm:
-        return DeferredRmsNorm(x, weight, eps, self.current)
+        return DeferredRmsNorm(x, weight, eps, self, self.current)
 
     def linear(self, x: Array | DeferredRmsNorm, weight: Array, bias: Array | None = None) -> Array:
         if not isinstance(x, DeferredRmsNorm) or bias is not None:
@@ -49,11 +57,11 @@ class PallasOps(JaxNativeOps):
         y = _start(self, rms_matmul, x.x.reshape(-1, C), x.weight, weight, x.eps, steps=(x.step, self.current))
         return y.reshape(*outer, weight.shape[0])
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         T, S = q.shape[1], k.shape[1]
         if T not in (1, S):
             raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")
-        return _start(self, cached_attention if T == 1 else flash_attention, q, k, v, steps=(self.current,))
+        return _start(self, cached_attention if T == 1 else flash_attention, q, k, v, scores, steps=(self.current,))
 
 
 def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tuple[str, ...]) -> Array:

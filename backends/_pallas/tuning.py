@@ -25,6 +25,8 @@ from oneblock.compilers.api.search import TaskState, Tell, Trial
 from oneblock.compilers.chips.topology import Topology
 from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla import tpu
+from oneblock.workloads.attention import visible_pairs
+from oneblock.workloads.ops.definitions import Scores
 
 _HOW = (
     "libtpu's static simulation of each kernel by itself, as the estimate llo (compilers/xla/estimates.py): "
@@ -42,6 +44,13 @@ class Call:
     kernel: str
     shapes: tuple[Shape, ...]
     dtype: np.dtype[Any]
+    scores: Scores | None  # of attention
+
+    @property
+    def attends(self) -> Scores:
+        """How scores are taken, of a kernel of attention."""
+        assert self.scores is not None  # or it is another kernel
+        return self.scores
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ class KernelConfig:
 def call(kernel: Callable[..., Any], args: Sequence[Any]) -> Call:
     """What a call of a kernel comes to: the shapes of its arrays."""
     arrays = [arg for arg in args if hasattr(arg, "shape")]
-    return Call(kernel.__name__, tuple(array.shape for array in arrays), np.dtype(arrays[0].dtype))
+    scores = next((arg for arg in args if isinstance(arg, Scores)), None)
+    return Call(kernel.__name__, tuple(array.shape for array in arrays), np.dtype(arrays[0].dtype), scores)
 
 
 def tune(called: Sequence[tuple[Call, tuple[str, ...]]], topology: Topology, tell: Tell) -> TuningResult:
@@ -67,7 +77,7 @@ def tune(called: Sequence[tuple[Call, tuple[str, ...]]], topology: Topology, tel
     for one in dict.fromkeys(each for each, _ in called):
         names.append(one.kernel)
         number = names.count(one.kernel)
-        flops, ways = _OF[one.kernel](one.shapes, one.dtype.itemsize)
+        flops, ways = _OF[one.kernel](one)
         state = TaskState(
             name=one.kernel if number == 1 else f"{one.kernel}.{number}",
             steps=tuple(dict.fromkeys(step for each, steps in called if each == one for step in steps)),
@@ -105,20 +115,23 @@ def _too_large(error: OutOfMemory) -> str:
     return f"needs {needed / 2**20:.1f} MiB of {error.memory.space}, and {there / 2**20:.1f} MiB are there"
 
 
-def _flash(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConfig]]:
+def _flash(called: Call) -> tuple[float, list[KernelConfig]]:
     """One group of heads of one sequence is repeated for each."""
-    (B, T, N, D), K = shapes[0], shapes[1][2]
-    own = block_positions(T, N // K, D, itemsize)
+    (B, T, N, D), K = called.shapes[0], called.shapes[1][2]
+    own = block_positions(T, N // K, D, called.dtype.itemsize)
     sizes = dict.fromkeys((own, *(fitting(T, most, LANES) for most in (128, 256, 512, 1024))))
     group = (1, 1, T * N // K, D), (1, 1, T, D), (1, 1, T, D)
-    ways = [KernelConfig(f"block={size}", partial(attend_by_group, block=size), group, B * K) for size in sizes]
-    return 2.0 * B * N * T * (T + 1) * D, ways
+    ways = [
+        KernelConfig(f"block={size}", partial(attend_by_group, scores=called.attends, block=size), group, B * K)
+        for size in sizes
+    ]
+    return 4.0 * B * N * visible_pairs(T, T, called.attends.window) * D, ways
 
 
-def _rms(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConfig]]:
+def _rms(called: Call) -> tuple[float, list[KernelConfig]]:
     """A block of rows is repeated, with all of the projection."""
-    (M, C), _, (O, _) = shapes  # noqa: E741
-    rows, columns = block_sizes(M, C, O, itemsize)
+    (M, C), _, (O, _) = called.shapes  # noqa: E741
+    rows, columns = block_sizes(M, C, O, called.dtype.itemsize)
     sizes = [(rows, fitting(O, most, LANES)) for most in (columns, columns // 2, 2 * columns, 4 * columns)]
     sizes += [(fitting(M, most, SUBLANES), columns) for most in (rows // 2, 2 * rows)]
     ways = [
@@ -131,14 +144,15 @@ def _rms(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConf
     return 2.0 * M * C * O + 4.0 * M * C, ways
 
 
-def _cached(shapes: Sequence[Shape], itemsize: int) -> tuple[float, list[KernelConfig]]:
+def _cached(called: Call) -> tuple[float, list[KernelConfig]]:
     """A sequence is repeated."""
-    (B, _, N, D), (_, S, K, _) = shapes[:2]
-    own = page_positions(S, K, D, itemsize)
+    (B, _, N, D), (_, S, K, _) = called.shapes[:2]
+    own = page_positions(S, K, D, called.dtype.itemsize)
     sizes = dict.fromkeys(fitting(S, most, SUBLANES) for most in (own, own // 4, own // 2, 2 * own))
     one = (1, 1, N, D), (1, S, K, D), (1, S, K, D)
     return 4.0 * B * N * S * D, [
-        KernelConfig(f"page={size}", partial(cached_attention, page=size), one, B) for size in sizes
+        KernelConfig(f"page={size}", partial(cached_attention, scores=called.attends, page=size), one, B)
+        for size in sizes
     ]
 
 

@@ -72,6 +72,9 @@ class TracedArray:
     def __le__(self, other: Any) -> TracedArray:
         return self.apply(op.less_equal, other)
 
+    def __and__(self, other: Any) -> TracedArray:
+        return self.apply(op.logical_and, other)
+
     def astype(self, dtype: str) -> TracedArray:
         return self if dtype == self.dtype else self.apply(op.astype, dtype=dtype)
 

@@ -11,7 +11,7 @@ from tvm.relax import op
 
 from oneblock.backends._relax.arrays import Namespace, TracedArray, Tracer
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import Array, Ops
+from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
 class RelaxOps(Ops):
@@ -27,6 +27,9 @@ class RelaxOps(Ops):
         yield
         self.tracer.step = outer
 
+    def erf(self, x: Array) -> Array:
+        return x.apply(op.erf)
+
     def matmul(self, a: Array, b: Array) -> Array:
         return self.narrow(a.apply(op.matmul, b, out_dtype="float32"), a)
 
@@ -41,18 +44,26 @@ class RelaxNativeOps(RelaxOps):
         w = self.wide(x)  # Relax takes a variance of float16 with its rounding, and none of bfloat16
         return self.narrow(w.apply(op.nn.layer_norm, self.wide(weight), self.wide(bias), axes=-1, epsilon=eps), x)
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
+        if scores.beyond() is not None:  # it has neither
+            return super().attention(q, k, v, scores)
         group = q.shape[2] // k.shape[2]
         if group > 1:  # it has no groups
             k, v = (x.apply(op.repeat, repeats=group, axis=2) for x in (k, v))
         mask = "BottomRight" if q.shape[1] > 1 else None
-        return q.apply(op.nn.attention, k, v, causal_mask=mask)
+        return q.apply(op.nn.attention, k, v, causal_mask=mask, scale=scores.scale)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         return gate.apply(op.nn.silu) * up
 
+    def geglu(self, gate: Array, up: Array) -> Array:
+        return gate.apply(op.nn.gelu_tanh) * up
+
     def gelu(self, x: Array) -> Array:
         return x.apply(op.nn.gelu_tanh)
+
+    def gelu_erf(self, x: Array) -> Array:
+        return x.apply(op.nn.gelu)
 
 
 def trace(workload: Workload, case: Case, arrays: Arrays, native: bool) -> tuple[IRModule, list[str]]:

@@ -9,7 +9,7 @@ import torch
 import torch.fx.traceback
 import torch.nn.functional as F
 
-from oneblock.workloads.ops.definitions import Array, Ops
+from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
 class TorchOps(Ops):
@@ -49,22 +49,30 @@ class TorchNativeOps(TorchOps):
     def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
         return F.layer_norm(x, weight.shape, weight, bias, eps)
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
+        if scores.soft_cap is not None:  # it has none
+            return super().attention(q, k, v, scores)
         (B, T, N, D), (_, S, K, _) = q.shape, k.shape
         if T == 1 and N != K:  # no mask: a group's heads are the rows of one small product, and keys are read once
-            out = F.scaled_dot_product_attention(q.reshape(B, K, N // K, D), k.transpose(1, 2), v.transpose(1, 2))
-            return out.reshape(B, 1, N, D)
-        grouped = N != K
-        mask = None if T in (1, S) else self.visible(T, S, q)
+            rows, keys, values = q.reshape(B, K, N // K, D), k.transpose(1, 2), v.transpose(1, 2)
+            return F.scaled_dot_product_attention(rows, keys, values, scale=scores.scale).reshape(B, 1, N, D)
+        causal, grouped = 1 < T == S and scores.window is None, N != K
+        mask = None if T == 1 or causal else self.visible(T, S, q, scores.window)
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (B, heads, positions, D)
-        out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=1 < T == S, enable_gqa=grouped)
+        out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, scale=scores.scale, enable_gqa=grouped)
         return out.transpose(1, 2)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         return F.silu(gate) * up
 
+    def geglu(self, gate: Array, up: Array) -> Array:
+        return F.gelu(gate, approximate="tanh") * up
+
     def gelu(self, x: Array) -> Array:
         return F.gelu(x, approximate="tanh")
+
+    def gelu_erf(self, x: Array) -> Array:
+        return F.gelu(x)
 
 
 class Packed(NamedTuple):

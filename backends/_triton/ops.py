@@ -1,4 +1,4 @@
-"""The seven operations as calls of our Triton kernels, whoever runs them."""
+"""The nine operations as calls of our Triton kernels, whoever runs them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from oneblock.backends._torch.ops import TorchOps
 from oneblock.backends._triton.runners import DeviceRunner, InterpreterRunner, LaunchTracer
 from oneblock.backends.kernels.triton.decode_attention import decode_attention
 from oneblock.backends.kernels.triton.flash_attention import flash_attention
+from oneblock.backends.kernels.triton.geglu import geglu
 from oneblock.backends.kernels.triton.gelu import gelu
+from oneblock.backends.kernels.triton.gelu_erf import gelu_erf
 from oneblock.backends.kernels.triton.layer_norm import layer_norm
 from oneblock.backends.kernels.triton.linear import linear
 from oneblock.backends.kernels.triton.rms_norm import rms_norm
 from oneblock.backends.kernels.triton.rope import rope
 from oneblock.backends.kernels.triton.swiglu import swiglu
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Scores
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def array(x: Array | DeferredLinear) -> Array:
 
 
 class TritonOps(TorchOps):
-    """All seven operations as kernels of ours."""
+    """All nine operations as kernels of ours."""
 
     def __init__(self, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> None:
         super().__init__()
@@ -68,21 +70,27 @@ class TritonOps(TorchOps):
         step = self.runner.step if isinstance(self.runner, LaunchTracer) else None
         return DeferredLinear(self, array(x), weight, bias, step)
 
-    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
-        return rms_norm(self.runner, x, weight, eps)
+    def rms_norm(self, x: Array | DeferredLinear, weight: Array, eps: float) -> Array:
+        return rms_norm(self.runner, array(x), weight, eps)
 
-    def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
-        return layer_norm(self.runner, x, weight, bias, eps)
+    def layer_norm(self, x: Array | DeferredLinear, weight: Array, bias: Array, eps: float) -> Array:
+        return layer_norm(self.runner, array(x), weight, bias, eps)
 
     def rope(self, x: Array, cos: Array, sin: Array) -> Array:
         return rope(self.runner, x, cos, sin)
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         kernel = decode_attention if q.shape[1] == 1 else flash_attention
-        return kernel(self.runner, q, k, v)
+        return kernel(self.runner, q, k, v, scores)
 
     def swiglu(self, gate: Array | DeferredLinear, up: Array | DeferredLinear) -> Array:
         return swiglu(self.runner, array(gate), array(up))
+
+    def geglu(self, gate: Array | DeferredLinear, up: Array | DeferredLinear) -> Array:
+        return geglu(self.runner, array(gate), array(up))
+
+    def gelu_erf(self, x: Array | DeferredLinear) -> Array:
+        return gelu_erf(self.runner, array(x))
 
     def gelu(self, x: Array | DeferredLinear) -> Array | DeferredLinear:
         return replace(x, activation="gelu") if isinstance(x, DeferredLinear) else gelu(self.runner, x)

@@ -31,6 +31,12 @@ class Unsupported(Exception):
     """It is here and cannot do this; raised instead of falling back to something else."""
 
 
+def refuse(what: str | None) -> None:
+    """Unsupported, where there is something that an operation does not do: see `Scores.beyond`."""
+    if what is not None:
+        raise Unsupported(f"{what}: this ops set's own has none of it")
+
+
 @dataclass(frozen=True)
 class Availability:
     """How this machine serves a target: the kind of evidence that it gives at best, and the device that gives it."""

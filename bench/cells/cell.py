@@ -42,6 +42,7 @@ class Cell:
     input_seed: int = 1
     toolchain: str | None = None  # the versions that were asked for: "torch-2.12"; None: those that are installed
     variant: str | None = None  # a compression of the weights: "w8a16"; None: as they are
+    model: str | None = None  # the folder or config.json that told the configuration; None: a preset did
     sharding: str | None = None  # how arrays lie over the target's mesh: "tp"; None: as the workload's arrays say
 
     @cached_property
@@ -104,7 +105,7 @@ class Cell:
         return make_inputs(workload, self.case, self.dtype, self.input_seed + number)
 
     def keys(self) -> dict[str, Any]:
-        """Every property by a dotted name: "case.config.width"; the path of a checkpoint is not one, its hash is."""
+        """Every property by a dotted name: "case.config.width"; no path is one, but a checkpoint's hash."""
         return dict(self._keys)
 
     @cached_property
@@ -113,6 +114,7 @@ class Cell:
         for field in fields(self):
             flat |= _named(field.name, getattr(self, field.name))
         flat.pop("weights.path", None)
+        flat.pop("model", None)
         return flat
 
 

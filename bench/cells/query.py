@@ -10,13 +10,13 @@ from pathlib import Path
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import TUNED
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.cell import Cell, Weights
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.subject import Subject, model_subject, preset_subject
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.answers.checkpoint import fingerprint
-from oneblock.workloads.models import preset
+from oneblock.workloads.models import Config
 from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.nearest import unknown
 
@@ -40,6 +40,7 @@ class CellQuery:
     overrides: Sequence[str] = ()
     weight_seed: int = 0
     input_seed: int = 1
+    models: Sequence[Path] = ()
 
     def cells(self, probed: Sequence[PlatformProbe]) -> list[Cell]:
         """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
@@ -49,19 +50,24 @@ class CellQuery:
         for dtype in self.dtypes:
             dtype_of(dtype)
         ways = self._ways(probed)
-        weights = self._weights()
         found = [
-            Cell(case, dtype, backend, ops_set, target, weights, self.weight_seed, self.input_seed)
-            for case, dtype in product(self._cases(), self.dtypes)
+            Cell(case, dtype, backend, ops_set, target, subject.weights, self.weight_seed, self.input_seed,
+                 model=subject.model)
+            for subject in self._subjects()
+            for case, dtype in product(self._cases(subject.config), self.dtypes)
             for backend, ops_set, target in ways
-        ]
+        ]  # fmt: skip
         return list(dict.fromkeys(found))
 
-    def _cases(self) -> list[Case]:
+    def _subjects(self) -> list[Subject]:
+        """The configurations that were asked for, each with where its weights come from."""
         overrides = dict(_override(text) for text in self.overrides)
-        configs = [preset(name).with_overrides(overrides) for name in self.presets]
+        given = [preset_subject(name, overrides, self.weights, self.layer) for name in self.presets]
+        return given + [model_subject(path, overrides, self.weights, self.layer) for path in self.models]
+
+    def _cases(self, config: Config) -> list[Case]:
         found = []
-        for name, config in product(self.workloads, configs):
+        for name in self.workloads:
             workload = workloads.load(name)
             phases = [_phase(text) for text in self.phases] or list(workload.phases)
             for phase in phases:
@@ -96,12 +102,6 @@ class CellQuery:
             )
         return found
 
-    def _weights(self) -> Weights | None:
-        if self.weights is None:
-            return None
-        sha256 = fingerprint(self.weights, self.layer)
-        return Weights(str(self.weights), self.layer, sha256)
-
 
 def _phase(text: str) -> Phase:
     if text not in list(Phase):
@@ -112,7 +112,7 @@ def _phase(text: str) -> Phase:
 def _override(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise Refused(f"--set takes NAME=NUMBER, e.g. --set kv_heads=4; got {text!r}")
+        raise Refused(f"--set takes NAME=VALUE, e.g. --set kv_heads=4; got {text!r}")
     return key, value
 
 

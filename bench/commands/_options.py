@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -102,11 +103,25 @@ def cases_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=PHASE,
             help="prefill, decode.  [default: those the workload has]",
         ),
+        MODEL(multiple=True, name="models"),
         click.option("--preset", "presets", multiple=True, type=PRESET, help=f"{PRESETS}.  [default: gpt2]"),
         click.argument("workload", nargs=-1, type=WORKLOAD),
     ):
         command = option(command)
     return command
+
+
+LAYER = click.option(
+    "--layer", type=int, default=0, show_default=True, help="The layer to take from --model or --weights."
+)
+
+
+def MODEL(name: str, multiple: bool = False) -> Callable[..., Any]:
+    """`--model`, in place of `--preset`."""
+    return click.option(
+        "--model", name, multiple=multiple, type=click.Path(path_type=Path),
+        help="A model's folder, with its weights if they are there, or its config.json, in place of a preset.",
+    )  # fmt: skip
 
 
 def case_options(preset: str, T: int, S: int) -> Callable[..., Any]:
@@ -121,6 +136,8 @@ def case_options(preset: str, T: int, S: int) -> Callable[..., Any]:
             _size("-T", "--tokens", "T", T, "Tokens a prefill reads."),
             _size("-B", "--batch", "B", 1, "Sequences."),
             click.option("--phase", default="prefill", type=PHASE, show_default=True, help="prefill or decode."),
+            LAYER,
+            MODEL(name="model"),
             click.option("--preset", default=preset, type=PRESET, show_default=True, help=f"{PRESETS}."),
             click.argument("workload", default="block", type=WORKLOAD),
         ):

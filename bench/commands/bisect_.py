@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -87,16 +88,17 @@ def _show(outcome: Outcome[BisectionResult]) -> None:
 
 
 def _cell(
-    workload: str, preset: str, phase: str, dtype: str, backend: str, ops_set: str | None, target: str, B: int, T: int,
-    S: int,
+    workload: str, preset: str, model: Path | None, layer: int, phase: str, dtype: str, backend: str,
+    ops_set: str | None, target: str, B: int, T: int, S: int,
 ) -> Any:  # fmt: skip
     """The one cell that is meant."""
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     declared = _ops_sets(backend)
     wanted = CellQuery(
-        (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,),
-        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), B=(B,), T=(T,), S=(S,),
+        (workload,), (preset,) if model is None else (), (phase,), dtypes=(dtype,), backends=(backend,),
+        ops_sets=(ops_set or next(iter(declared)),), targets=(target,), B=(B,), T=(T,), S=(S,), layer=layer,
+        models=() if model is None else (model,),
     )  # fmt: skip
     (cell,) = wanted.cells([PlatformProbe(backend, "", None, None, None, None, declared)])
     return cell

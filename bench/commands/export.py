@@ -70,7 +70,15 @@ def COMMAND(
     within = bounds(threads, timeout_s, memory_gib)
     try:
         if tvm_trn:
-            if any((workload, targets, writer, taker, *(wanted[name] for name in ("presets", "phases", "dtypes")))):
+            if any(
+                (
+                    workload,
+                    targets,
+                    writer,
+                    taker,
+                    *(wanted[name] for name in ("presets", "models", "phases", "dtypes")),
+                )
+            ):
                 raise Refused("--tvm-trn writes one page of its own: give no workload, backend, target or size with it")
             good = _page(directory, within, as_json)
         else:
@@ -150,7 +158,7 @@ def _cells(workload: tuple[str, ...], targets: tuple[str, ...], writer: str | No
     for text in targets:
         if Target.parse(text) not in there_are:
             raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
-    wanted["presets"] = wanted["presets"] or ("gpt2",)
+    wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
     name = capable(Exporter, "writes modules for another compiler", writer)
     asked = CellQuery(workloads=workload, backends=(name,), ops_sets=("plain",), targets=targets, **wanted)

@@ -14,7 +14,7 @@ from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
-from oneblock.bench.commands._options import TargetOption, bounds, bounds_options, cases_options
+from oneblock.bench.commands._options import LAYER, TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import cost_of_all, fitted, go, show
 from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
@@ -50,13 +50,13 @@ from oneblock.compilers import Detail
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="A .safetensors checkpoint, or its index, in Hugging Face names."
 )
-@click.option("--layer", type=int, default=0, show_default=True, help="The layer to take from --weights.")
+@LAYER
 @click.option(
     "--set",
     "overrides",
     multiple=True,
-    metavar="NAME=NUMBER",
-    help="Another dimension than the preset's, e.g. kv_heads=4.",
+    metavar="NAME=VALUE",
+    help="Another property than the preset's, e.g. kv_heads=4, rope_theta=10000 or qk_norm=head.",
 )
 @click.option("--seed", "weight_seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights.")
 @click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
@@ -97,7 +97,7 @@ def COMMAND(
     lost meanwhile, 2 for a mistake, 130 if interrupted.
     """
     within = bounds(threads, timeout_s, memory_gib)
-    wanted["presets"] = wanted["presets"] or ("gpt2",)
+    wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
     asked = CellQuery(workloads=workload or ("block",), **wanted)
     found_tier = find_tier(tier)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -91,14 +92,16 @@ def COMMAND(
 
 
 def _cell(
-    workload: str, preset: str, phase: str, dtype: str, backend: str, target: str, B: int, T: int, S: int
-) -> Cell:
+    workload: str, preset: str, model: Path | None, layer: int, phase: str, dtype: str, backend: str, target: str,
+    B: int, T: int, S: int,
+) -> Cell:  # fmt: skip
     """The one cell that is meant."""
     if backend not in backends.names():
         raise LookupError(unknown("backend", backend, backends.names()))
     wanted = CellQuery(
-        (workload,), (preset,), (phase,), dtypes=(dtype,), backends=(backend,), ops_sets=("plain",), targets=(target,),
-        B=(B,), T=(T,), S=(S,),
+        (workload,), (preset,) if model is None else (), (phase,), dtypes=(dtype,), backends=(backend,),
+        ops_sets=("plain",), targets=(target,), B=(B,), T=(T,), S=(S,), layer=layer,
+        models=() if model is None else (model,),
     )  # fmt: skip
     (cell,) = wanted.cells([PlatformProbe(backend, "", None, None, None, None)])
     return cell

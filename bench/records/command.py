@@ -14,7 +14,7 @@ from oneblock.workloads.models import Config
 def run_command(record: Record) -> str:
     """`oneblock run` with all that fixes the cell and has an option, to be pasted into a shell."""
     cell, case = record.cell, record.cell.case
-    words = ["oneblock", "run", case.workload, *_config(case.config), "--phase", case.phase.value, "-B", str(case.B)]
+    words = ["oneblock", "run", case.workload, *_config(cell), "--phase", case.phase.value, "-B", str(case.B)]
     words += ["-T", str(case.T)] if case.phase is Phase.PREFILL else ["-S", str(case.S)]
     words += ["--dtype", cell.dtype, "--backend", cell.backend, "--ops", cell.ops_set, "--target", cell.target]
     words += ["--tier", record.tier]
@@ -42,14 +42,19 @@ def not_said(cell: Cell) -> list[str]:
     A preset may have changed since, and one that is not here may differ in anything.
     """
     config = cell.case.config
-    found = {key: value for key, value in overrides(config).items() if key not in config.dimensions()}
+    found = {} if cell.model is not None else overrides(config)
+    found = {key: value for key, value in found.items() if key not in Config.settable()}
     found |= {"variant": cell.variant, "sharding": cell.sharding, "toolchain": cell.toolchain}
     return [f"{key}={value}" for key, value in found.items() if value is not None]
 
 
-def _config(config: Config) -> Iterator[str]:
+def _config(cell: Cell) -> Iterator[str]:
     """The preset, and what was set otherwise: a configuration keeps the name of the preset it was made from."""
+    config = cell.case.config
+    if cell.model is not None:
+        yield from ("--model", cell.model)
+        return
     yield from ("--preset", config.name)
     for key, value in overrides(config).items():
-        if key in config.dimensions():
-            yield from ("--set", f"{key}={value}")
+        if key in Config.settable():
+            yield from ("--set", f"{key}={Config.as_text(value)}")

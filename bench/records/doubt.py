@@ -24,6 +24,7 @@ class Cause(StrEnum):
     TIMERS_DISAGREE = "timers_disagree"
     BELOW_ROOFLINE = "below_roofline"
     BEYOND_CHIPS = "beyond_chips"
+    PROPERTIES_ASSUMED = "properties_assumed"
     UNTOLD = "untold"
 
     @property
@@ -45,6 +46,7 @@ _WORDS = {
     Cause.TIMERS_DISAGREE: "the device's timers disagree",
     Cause.BELOW_ROOFLINE: "an estimate of time is below the roofline",
     Cause.BEYOND_CHIPS: "by an estimate, a sharding gains more than its chips",
+    Cause.PROPERTIES_ASSUMED: "a checkpoint without its config.json: what the preset has was assumed of its model",
     Cause.UNTOLD: "a record of an older schema, which names no cause",
 }
 

@@ -13,7 +13,7 @@ from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.judge.doubts import doubts
+from oneblock.bench.judge.doubts import assumed, doubts
 from oneblock.bench.judge.in_hand import refused
 from oneblock.bench.judge.plausible import below_roofline, too_fast
 from oneblock.bench.judge.roofline import costs, stated_limits
@@ -210,7 +210,7 @@ class Run:
             costs=costs(cell.case, cell.dtype),
             limits=reached() if launches else stated_limits(cell) if measured.facts else None,
             launches=launches,
-            doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
+            doubts=(*assumed(cell), *(doubts(launches, self.environment, self.tier) if launches else ())),
             artifacts=measured.artifacts,
             environment=replace(self.environment, software=self._software(cell)),
             order_seed=self.seed,

@@ -27,7 +27,7 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import PRESETS
-from oneblock.workloads.ops.definitions import STEPS
+from oneblock.workloads.ops.definitions import STEPS, Scores
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.helpers import nki_here
 from tests.helpers.cases import TINY, case
@@ -82,7 +82,9 @@ def test_kernels_of_rows_give_the_float64_answer_in_ragged_sizes(dtype: str, cor
     agrees(rms_norm.rms_norm, dtype, core, [x, w, eps], plain.rms_norm(*wide[:2], eps))
     agrees(layer_norm.layer_norm, dtype, core, [x, w, b, eps], plain.layer_norm(*wide, eps))
     agrees(activations.gelu, dtype, core, [x], plain.gelu(wide[0]))
+    agrees(activations.gelu_erf, dtype, core, [x], plain.gelu_erf(wide[0]))
     agrees(activations.swiglu, dtype, core, [x, x], plain.swiglu(wide[0], wide[0]))
+    agrees(activations.geglu, dtype, core, [x, x], plain.geglu(wide[0], wide[0]))
     shifted = np.exp(wide[0] - wide[0].max(-1, keepdims=True))
     agrees(softmax.softmax, dtype, core, [x], shifted / shifted.sum(-1, keepdims=True))
     y, cos, sin = drawn(dtype, (2, 130, 3, 10), (130, 5), (130, 5))
@@ -103,13 +105,29 @@ def test_products_give_the_float64_answer_in_ragged_sizes(dtype: str, core: str,
 
 @pytest.mark.parametrize("core", ["v2", "v3", "v4"])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("T", "S"), [(1, 1), (130, 130), (200, 650), (1, 650)])
-def test_attention_gives_the_float64_answer_in_ragged_sizes(dtype: str, core: str, T: int, S: int) -> None:
+@pytest.mark.parametrize(
+    ("T", "S", "how"),
+    [
+        (1, 1, Scores(0.2)), (130, 130, Scores(0.2)), (200, 650, Scores(0.2)), (1, 650, Scores(0.2)),
+        (200, 650, Scores(0.2, window=40)), (650, 650, Scores(0.2, window=600)), (130, 130, Scores(0.3, 129, 2.0)),
+        (1, 650, Scores(0.3, None, 1.5)),
+    ],
+)  # fmt: skip
+def test_attention_gives_the_float64_answer_in_ragged_sizes(dtype: str, core: str, T: int, S: int, how: Scores) -> None:
     q, k, v = drawn(dtype, (2, T, 6, 20), (2, S, 3, 20), (2, S, 3, 20))
-    exact = NumpyOps().attention(*(a.astype(np.float64) for a in (q, k, v)))
-    agrees(flash_attention.flash_attention, dtype, core, [q, k, v], exact)
+    exact = NumpyOps().attention(*(a.astype(np.float64) for a in (q, k, v)), how)
+    words = [how.scale, how.window or 0, how.soft_cap or 0.0]
+    agrees(flash_attention.flash_attention, dtype, core, [q, k, v, *words], exact)
     if T == 1:
-        agrees(decode_attention.decode_attention, dtype, core, [q, k, v], exact)
+        agrees(decode_attention.decode_attention, dtype, core, [q, k, v, words[0], words[2]], exact)
+
+
+def test_a_window_that_is_off_by_a_key_is_rejected() -> None:
+    q, k, v = drawn("float32", (1, 200, 2, 20), (1, 200, 1, 20), (1, 200, 1, 20))
+    exact = NumpyOps().attention(*(a.astype(np.float64) for a in (q, k, v)), Scores(0.2, window=30))
+    for window in (29, 31, 0):
+        with pytest.raises(AssertionError, match="flash_attention"):
+            agrees(flash_attention.flash_attention, "float32", "v2", [q, k, v, 0.2, window, 0.0], exact)
 
 
 # ---------------------------------------------------------------- the laboratory's figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -16,8 +17,9 @@ from oneblock.backends.kernels.pallas import _blocks
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Phase
+from oneblock.workloads.ops.definitions import Scores
 from tests.conftest import REQUIRED
-from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, worst
+from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, usual, worst
 from tests.helpers.cases import case
 
 GENERATIONS = architectures("tpu")
@@ -83,7 +85,7 @@ def test_flash_attention_is_right_to_its_first_and_last_row(
     monkeypatch.setattr(kernels.flash, "_WIDEST", 128)  # several blocks of sizes that an interpreter can do
     B, T, N, K, D = shape
     q, k, v = qkv(B, T, T, N, K, D, dtype)
-    got, want = kernels.flash.flash_attention(q, k, v, interpret=True), attention64(q, k, v)
+    got, want = kernels.flash.flash_attention(q, k, v, usual(q), interpret=True), attention64(q, k, v)
     for rows in (slice(None), slice(0, 1), slice(T - 1, T)):
         assert worst(got[:, rows], want[:, rows]) < TOLERANCE[dtype]
 
@@ -91,16 +93,44 @@ def test_flash_attention_is_right_to_its_first_and_last_row(
 def test_flash_attention_in_blocks_of_its_own_choice_is_right(kernels: Any) -> None:
     q, k, v = qkv(1, 1100, 1100, 2, 1, 16)
     assert 2 * kernels.flash.block_positions(1100, 2, 16, 4) > 1100 > kernels.flash.block_positions(1100, 2, 16, 4)
-    assert worst(kernels.flash.flash_attention(q, k, v, interpret=True), attention64(q, k, v)) < TOLERANCE["float32"]
+    assert (
+        worst(kernels.flash.flash_attention(q, k, v, usual(q), interpret=True), attention64(q, k, v))
+        < TOLERANCE["float32"]
+    )
+
+
+@pytest.mark.parametrize("how", [Scores(0.3, window=100), Scores(0.3, 200, 3.0), Scores(0.5, None, 4.0)], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_windows_and_soft_caps_are_right_over_several_blocks(
+    kernels: Any, monkeypatch: pytest.MonkeyPatch, dtype: str, how: Scores
+) -> None:
+    monkeypatch.setattr(kernels.flash, "_WIDEST", 128)
+    q, k, v = qkv(1, 400, 400, 4, 2, 16, dtype)
+    want = attention64(q, k, v, how)
+    assert worst(kernels.flash.flash_attention(q, k, v, how, interpret=True), want) < TOLERANCE[dtype]
+    others = [replace(how, soft_cap=None)] if how.soft_cap else []
+    others += [replace(how, window=how.window - 1), replace(how, window=None)] if how.window else []
+    for other in others:
+        assert worst(kernels.flash.flash_attention(q, k, v, other, interpret=True), want) > 2 * TOLERANCE[dtype], other
+
+
+def test_blocks_before_the_window_are_neither_read_nor_fetched(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels.flash, "_WIDEST", 128)
+    q, k, v = qkv(1, 384, 384, 2, 2, 16)
+    how = Scores(0.25, window=100)
+    want = attention64(q, k, v, how)[:, 256:]
+    k[:, :128], v[:, :128] = np.nan, np.nan
+    got = kernels.flash.flash_attention(q, k, v, how, interpret=True)
+    assert worst(got[:, 256:], want) < TOLERANCE["float32"]
 
 
 def shifted_mask(by: int) -> Callable[[Any, Callable[..., Any]], Callable[..., Any]]:
     """The scores of a kernel whose diagonal is `by` keys away from where it belongs."""
 
-    def wrong(flash: Any, scores: Callable[..., Any]) -> Callable[..., Any]:
-        def shifted(q_ref: Any, k_ref: Any, rows: slice, group: int | None) -> Any:
-            if group is None:
-                return scores(q_ref, k_ref, rows, group)
+    def wrong(flash: Any, real: Callable[..., Any]) -> Callable[..., Any]:
+        def shifted(q_ref: Any, k_ref: Any, rows: slice, *, group: int, scores: Any, blocks: Any) -> Any:
+            if blocks is not None:
+                return real(q_ref, k_ref, rows, group=group, scores=scores, blocks=blocks)
             s = flash.product_of_rows(q_ref[rows], k_ref[...])
             row = rows.start + flash.lax.broadcasted_iota(np.int32, s.shape, 0)
             key = flash.lax.broadcasted_iota(np.int32, s.shape, 1)
@@ -121,7 +151,7 @@ def test_a_mask_that_is_off_by_a_key_or_a_block_is_rejected(
 
     def error(by: int) -> float:
         monkeypatch.setattr(kernels.flash, "_scores", shifted_mask(by)(kernels.flash, scores))
-        return worst(kernels.flash.flash_attention(q, k, v, interpret=True), want)
+        return worst(kernels.flash.flash_attention(q, k, v, usual(q), interpret=True), want)
 
     assert error(0) < TOLERANCE[dtype]
     for by in (-1, 1, 128):
@@ -130,7 +160,7 @@ def test_a_mask_that_is_off_by_a_key_or_a_block_is_rejected(
 
 def test_heads_that_read_another_groups_keys_are_rejected(kernels: Any) -> None:
     q, k, v = qkv(1, 40, 40, 4, 2, 16)
-    got = kernels.flash.flash_attention(q, k[:, :, ::-1], v[:, :, ::-1], interpret=True)
+    got = kernels.flash.flash_attention(q, k[:, :, ::-1], v[:, :, ::-1], usual(q), interpret=True)
     assert worst(got, attention64(q, k, v)) > 0.1
 
 
@@ -144,7 +174,7 @@ def test_blocks_past_the_diagonal_are_neither_read_nor_fetched(kernels: Any, mon
     monkeypatch.setattr(
         kernels.flash.pl, "pallas_call", lambda *a, **kw: fetched.append(kw["in_specs"][1].index_map) or real(*a, **kw)
     )
-    got = kernels.flash.flash_attention(q, k, v, interpret=True)
+    got = kernels.flash.flash_attention(q, k, v, usual(q), interpret=True)
     assert worst(got[:, :256], want) < TOLERANCE["float32"]
     (index,) = fetched
     assert [int(index(0, 0, 1, j)[2]) for j in range(3)] == [0, 1, 1], "the block it has, not one that it skips"
@@ -160,7 +190,7 @@ def test_a_contiguous_cache_is_pages_in_order(
     monkeypatch.setattr(kernels.paged, "_PAGES_BYTES", 2**19)  # several pages
     B, S, N, K, D = shape
     q, k, v = qkv(B, 1, S, N, K, D, dtype)
-    got = kernels.paged.cached_attention(q, k, v, interpret=True)
+    got = kernels.paged.cached_attention(q, k, v, usual(q), interpret=True)
     assert worst(got, attention64(q, k, v)) < TOLERANCE[dtype]
 
 

@@ -31,8 +31,9 @@ from oneblock.compilers.triton import interpreter as triton_interpreter  # noqa:
 from oneblock.compilers.triton.interpreter_numerics import OutOfBounds  # noqa: E402
 from oneblock.workloads.answers.arrays import make_inputs, make_weights  # noqa: E402
 from oneblock.workloads.answers.reference import make_reference  # noqa: E402
+from oneblock.workloads.ops.definitions import Scores  # noqa: E402
 from oneblock.workloads.ops.numpy_ops import NumpyOps  # noqa: E402
-from tests.helpers.arrays import DTYPES, TOLERANCE, attention64, draw, qkv, worst  # noqa: E402
+from tests.helpers.arrays import DTYPES, TOLERANCE, attention64, draw, qkv, usual, worst  # noqa: E402
 from tests.helpers.cases import case  # noqa: E402
 
 
@@ -111,6 +112,10 @@ def test_activations_are_right_at_both_ends(shape: tuple[int, ...], dtype: str) 
         assert worst(got, EXACT.swiglu(*wide(x, up))) < TOLERANCE[dtype]
     for got in all_ways(lambda ops: ops.gelu(_to_torch(x))):
         assert worst(got, EXACT.gelu(*wide(x))) < TOLERANCE[dtype]
+    for got in all_ways(lambda ops: ops.gelu_erf(_to_torch(x))):
+        assert worst(got, EXACT.gelu_erf(*wide(x))) < TOLERANCE[dtype]
+    for got in all_ways(lambda ops: ops.geglu(_to_torch(x), _to_torch(up))):
+        assert worst(got, EXACT.geglu(*wide(x, up))) < TOLERANCE[dtype]
 
 
 PROJECTIONS = [  # rows, in, out, what follows
@@ -159,14 +164,27 @@ ATTENTIONS = [  # B, T, S, N, K, D
 def test_attention_is_right_to_its_first_and_last_row(shape: tuple[int, ...], dtype: str) -> None:
     arrays = qkv(*shape, dtype)
     want = attention64(*arrays)
-    for got in all_ways(lambda ops: ops.attention(*map(_to_torch, arrays))):
+    for got in all_ways(lambda ops: ops.attention(*map(_to_torch, arrays), usual(arrays[0]))):
         for rows in (slice(None), slice(0, 1), slice(-1, None)):
             assert worst(got[:, rows], want[:, rows]) < TOLERANCE[dtype]
 
 
+HOWS = [Scores(0.2, window=20), Scores(0.3, 33, 2.0), Scores(0.2, None, 3.0), Scores(0.2, window=1)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("how", HOWS, ids=str)
+@pytest.mark.parametrize("shape", [(1, 130, 130, 4, 1, 24), (2, 70, 133, 2, 2, 16), (1, 1, 257, 4, 2, 16)], ids=str)
+def test_windows_and_soft_caps_are_right(shape: tuple[int, ...], how: Scores, dtype: str) -> None:
+    arrays = qkv(*shape, dtype)
+    want = attention64(*arrays, how)
+    for got in all_ways(lambda ops: ops.attention(*map(_to_torch, arrays), how)):
+        assert worst(got, want) < TOLERANCE[dtype]
+
+
 def test_a_thousand_positions_of_96_are_right() -> None:
     arrays = qkv(1, 1000, 1000, 1, 1, 96, "bfloat16")
-    got = triton_ops.TritonOps(InterpreterRunner()).attention(*map(_to_torch, arrays))
+    got = triton_ops.TritonOps(InterpreterRunner()).attention(*map(_to_torch, arrays), usual(arrays[0]))
     assert worst(_to_numpy(got), attention64(*arrays)) < TOLERANCE["bfloat16"]
 
 
@@ -179,16 +197,26 @@ def test_keys_are_split_so_that_programs_fill_the_gpu_and_none_is_lost() -> None
 WRONG_PREFILL = {  # what the mistake is: what to exchange
     "mask late": ("keys[None, :] <= position", "keys[None, :] < position"),
     "mask early": ("keys[None, :] <= position[:, None]", "keys[None, :] <= position[:, None] + 1"),
-    "mask forgotten": ("if MASKED:\n            scores", "if False:\n            scores"),
+    "mask forgotten": ("if MASKED:\n            seen =", "if False:\n            seen ="),
     "no rescale of the sum": ("acc * rescale[:, None]", "acc"),
     "no rescale of the total": ("total * rescale + tl.sum", "total + tl.sum"),
     "tail of keys not masked": ("inside & (keys[None, :] < S)", "inside"),
     "tail of values not masked": ("inside & (keys[:, None] < S)", "inside"),
-    "a block too many open to all": ("+ 1) // BN * BN)", "+ 1) // BN * BN + BN)"),
+    "a block too many open to all": ("(S - T) + 1) // BN * BN)", "(S - T) + 1) // BN * BN + BN)"),
     "heads in turn, not in groups": ("(head // group) * k_head", "(head % (heads // group)) * k_head"),
     "padding of the head is read": ("wide[:, None] < D", "wide[:, None] < WIDTH"),
     "position without the cache": ("position = queries + (S - T)", "position = queries"),
     "writes nothing": ("    tl.store(y_ptr", "    if T < 0:\n        tl.store(y_ptr"),
+}
+WRONG_WINDOW = {
+    "a block of the window passed over": ("- WINDOW + 1) // BN * BN)", "- WINDOW + 1) // BN * BN + BN)"),
+    "window short of a key": ("position[:, None] - WINDOW)", "position[:, None] - WINDOW + 1)"),
+    "window longer by a key": ("position[:, None] - WINDOW)", "position[:, None] - WINDOW - 1)"),
+    "window forgotten": ("            if WINDOW > 0:\n", "            if WINDOW < 0:\n"),
+}
+WRONG_CAP = {
+    "soft cap forgotten": ("if CAP > 0.0:", "if CAP < 0.0:"),
+    "soft cap in another base": ("CAP * 1.4426950408889634", "CAP"),
 }
 WRONG_DECODE = {
     "no rescale of the sum": ("acc * rescale[:, None], input", "acc, input"),
@@ -201,26 +229,31 @@ WRONG_DECODE = {
     ),
 }  # fmt: skip
 WRONG = [
-    *((flash_attention, "flash_attention", name, change) for name, change in WRONG_PREFILL.items()),
-    *((decode_attention, "decode_attention", name, change) for name, change in WRONG_DECODE.items()),
+    *((flash_attention, "flash_attention", Scores(0.2), *wrong) for wrong in WRONG_PREFILL.items()),
+    *((flash_attention, "flash_attention", Scores(0.2, window=50), *wrong) for wrong in WRONG_WINDOW.items()),
+    *((flash_attention, "flash_attention", Scores(0.2, None, 2.0), *wrong) for wrong in WRONG_CAP.items()),
+    *((decode_attention, "decode_attention", Scores(0.2), *wrong) for wrong in WRONG_DECODE.items()),
 ]
 
 
 @cache
-def question(module: Any, function: str, dtype: str) -> tuple[list[Any], np.ndarray]:
-    """(q, k and v, the answer to them), which the kernel as it is finds."""
+def question(module: Any, function: str, how: Scores, dtype: str) -> tuple[list[Any], np.ndarray]:
+    """(q, k, v and how, the answer to them), which the kernel as it is finds."""
     arrays = qkv(1, 1, 300, 4, 2, 24, dtype) if module is decode_attention else qkv(1, 70, 101, 4, 2, 24, dtype)
-    given, want = [_to_torch(array) for array in arrays], attention64(*arrays)
+    given, want = [_to_torch(array) for array in arrays], attention64(*arrays, how)
+    given.append(how)
     assert worst(_to_numpy(getattr(module, function)(InterpreterRunner(), *given)), want) < TOLERANCE[dtype]
     return given, want
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("module", "function", "name", "change"), WRONG, ids=lambda x: x if type(x) is str else "")
+@pytest.mark.parametrize(
+    ("module", "function", "how", "name", "change"), WRONG, ids=lambda x: x if type(x) is str else ""
+)
 def test_wrong_attention_is_rejected(
-    module: Any, function: str, name: str, change: tuple[str, str], dtype: str, tmp_path: Path
+    module: Any, function: str, how: Scores, name: str, change: tuple[str, str], dtype: str, tmp_path: Path
 ) -> None:
-    given, want = question(module, function, dtype)
+    given, want = question(module, function, how, dtype)
     wrong = triton_here.altered(module, tmp_path, [change])
     try:
         got = getattr(wrong, function)(InterpreterRunner(), *given)

@@ -23,7 +23,7 @@ from oneblock.workloads._workload import Arrays, Case
 from oneblock.workloads.ops.dtypes import DTYPES
 from tests.conftest import REQUIRED
 from tests.helpers import triton_here
-from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, worst
+from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, usual, worst
 from tests.helpers.cases import case
 
 ASKED = Search(trials=1, seed=0, cost_model="random")
@@ -242,7 +242,7 @@ def test_kernels_are_right_at_sizes_that_are_not_their_own(pallas: Backend) -> N
     got = flash.attend_by_group(group, k.swapaxes(1, 2), v.swapaxes(1, 2), block=128, interpret=True)
     got = np.asarray(got).reshape(1, 2, 300, 2, 16).swapaxes(1, 2).reshape(1, 300, 4, 16)
     assert worst(got, attention64(q, k, v)) < TOLERANCE["float32"]
-    got = kernels.cached_attention(q[:, -1:], k, v, page=64, interpret=True)
+    got = kernels.cached_attention(q[:, -1:], k, v, usual(q), page=64, interpret=True)
     assert worst(got, attention64(q, k, v)[:, -1:]) < TOLERANCE["float32"]
     x, weight, projection = draw(0, (40, 64)), draw(1, (64,)), draw(2, (300, 64))
     got = kernels.rms_matmul(x, weight, projection, 1e-5, blocks=(16, 128), interpret=True)

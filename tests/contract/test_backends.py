@@ -19,10 +19,11 @@ from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.models import PRESETS
 from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import target_of
-from tests.helpers.cases import ALL, RAGGED, TINY_QWEN2, case, cover, name
+from tests.helpers.cases import ALL, OTHERS, RAGGED, TINY_QWEN2, case, cover, name
 
 CASES = [
     *ALL,
+    *OTHERS,
     case(config=RAGGED, B=2, n=37),
     case(config=RAGGED, phase=Phase.DECODE, B=3, n=37),
     case(config=TINY_QWEN2, n=16),

@@ -7,6 +7,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from oneblock.workloads.ops.definitions import Scores
+
 DTYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 TOLERANCE = {"float32": 2e-6, "bfloat16": 1e-2, "float16": 1.3e-3}  # of the answer's scale; 24, 8 and 11 bits
 
@@ -23,16 +25,25 @@ def qkv(B: int, T: int, S: int, N: int, K: int, D: int, dtype: str = "float32") 
     return q, k, v
 
 
-def attention64(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+def usual(q: Any) -> Scores:
+    """Scores of queries (B, T, N, D) as most models take them."""
+    return Scores(q.shape[-1] ** -0.5)
+
+
+def attention64(q: np.ndarray, k: np.ndarray, v: np.ndarray, how: Scores | None = None) -> np.ndarray:
     """Causal grouped attention in float64, one query of one head at a time."""
     (B, T, N, D), (_, S, K, _) = q.shape, k.shape
+    how = how or usual(q)
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
     out = np.empty((B, T, N, D))
     for b, t, n in np.ndindex(B, T, N):
         seen, head = t + S - T + 1, n // (N // K)
-        scores = k[b, :seen, head] @ q[b, t, n] / np.sqrt(D)
+        first = 0 if how.window is None or T == 1 else max(0, seen - how.window)
+        scores = k[b, first:seen, head] @ q[b, t, n] * how.scale
+        if how.soft_cap is not None:
+            scores = how.soft_cap * np.tanh(scores / how.soft_cap)
         weights = np.exp(scores - scores.max())
-        out[b, t, n] = weights @ v[b, :seen, head] / weights.sum()
+        out[b, t, n] = weights @ v[b, first:seen, head] / weights.sum()
     return out
 
 

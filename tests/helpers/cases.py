@@ -14,6 +14,16 @@ TINY = PRESETS["tiny"]
 TINY_GPT2 = replace(PRESETS["gpt2"], name="tiny-gpt2", width=48, heads=3, kv_heads=3, head_width=16, ffn_width=96)
 TINY_QWEN2 = replace(TINY, name="tiny-qwen2", family="qwen2", qkv_bias=True)
 RAGGED = replace(TINY, name="ragged", width=40, heads=6, kv_heads=3, head_width=10, ffn_width=52)
+# All that a configuration may have, small: no model has all of it, and each property is one's of ours.
+TINY_GEMMA = replace(
+    TINY, name="tiny-gemma", family="gemma3", activation="gelu", norms="both", qk_norm="head", window=12, soft_cap=5.0,
+    score_scale=0.3,
+)  # fmt: skip
+TINY_NEOX = replace(
+    TINY_GPT2, name="tiny-neox", family="gpt_neox", activation="gelu_erf", rope_theta=10_000.0, rotary_width=8,
+    parallel=True,
+)  # fmt: skip
+TINY_OLMO = replace(TINY, name="tiny-olmo", family="olmo2", norms="after", qk_norm="whole")
 
 
 def case(workload: str = "block", config: Config = TINY, phase: Phase = Phase.PREFILL, B: int = 1, n: int = 33) -> Case:
@@ -27,6 +37,7 @@ ALL = [
     for phase in workloads.load(name).phases
     for config in (TINY, TINY_GPT2)
 ]
+OTHERS = [case(config=config, phase=phase) for config in (TINY_GEMMA, TINY_NEOX, TINY_OLMO) for phase in Phase]
 
 
 def name(value: object) -> str | None:

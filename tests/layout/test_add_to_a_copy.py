@@ -40,10 +40,10 @@ FAMILY = Family(
     tensors=Tensors("model.", "layers", PARTS, transposed=True),
 )
 """
-GEGLU = '''
-    def geglu(self, gate: Array, up: Array) -> Array:
-        """gate and up (..., F) -> (..., F): gelu(gate) * up (Shazeer 2020)."""
-        return self.gelu(gate) * up
+REGLU = '''
+    def reglu(self, gate: Array, up: Array) -> Array:
+        """gate and up (..., F) -> (..., F): max(gate, 0) * up (Shazeer 2020)."""
+        return self.xp.where(gate > 0, gate, 0 * gate) * up
 '''
 
 
@@ -120,18 +120,22 @@ def test_an_operation_takes_three_files_and_kernels_leave_it_to_the_text(tree: P
     workloads = tree / "oneblock/workloads"
     exchanged(
         workloads / "ops/definitions.py",
-        ('"swiglu", "gelu")\n', '"swiglu", "gelu", "geglu")\n'),
+        ('"gelu", "gelu_erf")\n', '"gelu", "gelu_erf", "reglu")\n'),
         (
             "    # ---------------------------------------------------------------- shared by",
-            f"{GEGLU}\n    # shared by",
+            f"{REGLU}\n    # shared by",
         ),
     )
     exchanged(
         workloads / "models/_config.py",
-        ('("gelu", False): "gelu"}', '("gelu", False): "gelu", ("gelu", True): "geglu"}'),
+        ('Literal["silu", "gelu", "gelu_erf"]', 'Literal["silu", "gelu", "gelu_erf", "relu"]'),
+        (
+            '    ("gelu_erf", False): "gelu_erf",\n',
+            '    ("gelu_erf", False): "gelu_erf",\n    ("relu", True): "reglu",\n',
+        ),
     )
-    exchanged(workloads / "mlp.py", ('"gelu": 9}', '"gelu": 9, "geglu": 10}'))
-    (workloads / "models/falcon.py").write_text(FAMILY.replace("PROPERTIES", 'activation="gelu"'))
+    exchanged(workloads / "mlp.py", ('"gelu": 9, ', '"gelu": 9, "reglu": 2, '))
+    (workloads / "models/falcon.py").write_text(FAMILY.replace("PROPERTIES", 'activation="relu"'))
     words = ("--preset", "falcon-tiny", "--backend", "reference", "--backend", "neuron_nki", "--target", "neuron:trn2")
     found = statuses(tree, *words, "--target", "cpu")
     assert found[("falcon-tiny", "reference", "plain")] in ("passed", "unsupported")
@@ -141,4 +145,4 @@ def test_an_operation_takes_three_files_and_kernels_leave_it_to_the_text(tree: P
         "reference", "neuron_nki",
     }  # fmt: skip
     done = command(tree, "doctor", "--backend", "neuron_nki", "--json")
-    assert "geglu" not in json.loads(done.stdout)["backends"][0]["ops_sets"]["kernels"]
+    assert "reglu" not in json.loads(done.stdout)["backends"][0]["ops_sets"]["kernels"]

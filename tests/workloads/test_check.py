@@ -16,7 +16,7 @@ from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.answers.verdict import BUDGET, Allowance, check
 from oneblock.workloads.ops.dtypes import DTYPES, dtype_of
 from oneblock.workloads.ops.numpy_ops import NumpyOps
-from tests.helpers.cases import ALL, case, name
+from tests.helpers.cases import ALL, OTHERS, case, name
 
 GENERIC = (
     "zeros",
@@ -43,7 +43,7 @@ def answer(c: Case, dtype: str, i: int = 0) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("c", ALL, ids=name)
+@pytest.mark.parametrize("c", [*ALL, *OTHERS], ids=name)
 def test_every_wrong_answer_is_rejected_and_the_right_one_is_not(c: Case, dtype: str) -> None:
     g = reference(c, dtype)
     assert g.wrong_accepted == ()

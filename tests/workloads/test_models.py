@@ -28,10 +28,12 @@ def test_the_directory_is_the_list_of_families_and_each_holds_what_it_says() -> 
     files = {path.stem for path in Path(models.__file__).parent.glob("[!_]*.py")}
     assert FAMILIES.keys() == files == {family.name for family in FAMILIES.values()}
     for name, family in FAMILIES.items():
-        assert family.presets
-        assert {config.family for config in family.presets} == {name}
-        weights = {array.rpartition("_")[0] for array in arrays(family.presets[0]) if array.endswith("_weight")}
-        assert weights == family.tensors.parts.keys(), "every weight has a name in its checkpoints, and nothing else"
+        assert {config.family for config in family.presets} <= {name}
+        for config in family.presets:
+            weights = {array.rpartition("_")[0] for array in arrays(config) if array.endswith("_weight")}
+            assert weights == family.tensors.parts.keys(), (
+                "every weight has a name in its checkpoints, and nothing else"
+            )
     assert [*PRESETS] == ["tiny", "gpt2", "qwen2-0.5b", "llama-1b", "llama-8b"]
 
 
@@ -44,6 +46,10 @@ def test_the_directory_is_the_list_of_families_and_each_holds_what_it_says() -> 
         ({"norm": "layer_norm"}, {"norm1_bias", "norm2_bias"}, set()),
         ({"activation": "gelu", "gated": False}, set(), {"gate_weight"}),
         ({"rope_theta": None}, set(), {"rope_cos", "rope_sin"}),
+        ({"qk_norm": "head"}, {"q_norm_weight", "k_norm_weight"}, set()),
+        ({"norms": "both"}, {"post_norm1_weight", "post_norm2_weight"}, set()),
+        ({"norms": "after"}, {"post_norm1_weight", "post_norm2_weight"}, {"norm1_weight", "norm2_weight"}),
+        ({"parallel": True, "window": 4, "soft_cap": 5.0, "score_scale": 0.1, "rotary_width": 8}, set(), set()),
     ],
 )
 def test_a_property_changes_its_own_arrays_and_no_others(
@@ -66,9 +72,16 @@ def test_a_property_costs_what_it_computes() -> None:
     ("changed", "says"),
     [
         ({"norm": "rmsnorm"}, "did you mean 'rms_norm'"),
-        ({"activation": "gelu"}, "expected one of activation=silu gated=True, .* got activation=gelu gated=True"),
+        (
+            {"activation": "gelu_erf"},
+            "expected one of activation=silu gated=True, .* got activation=gelu_erf gated=True",
+        ),
+        ({"rotary_width": 7}, "rotary_width must be even, got 7"),
+        ({"rotary_width": 18}, "rotary_width of at most head_width=16, got 18"),
+        ({"window": 0}, "expected a whole number from 1 or None, got 0"),
+        ({"norms": "around"}, "unknown norms of tiny: 'around'"),
         ({"gated": False}, "got activation=silu gated=False, which no operation does"),
-        ({"activation": "relu", "gated": False}, "got activation=relu"),
+        ({"activation": "relu", "gated": False}, "unknown activation of tiny: 'relu'"),
     ],
 )
 def test_what_is_not_modelled_is_refused_by_name(changed: dict[str, Any], says: str) -> None:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from oneblock.workloads.ops.definitions import Scores
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 
 RNG = np.random.default_rng(7)
@@ -52,21 +53,27 @@ def test_rope_turns_each_pair_of_halves_as_a_complex_number() -> None:
     np.testing.assert_allclose(OPS.rope(x, np.cos(angle), np.sin(angle)), expected, **CLOSE)
 
 
+@pytest.mark.parametrize(
+    "how", [Scores(5**-0.5), Scores(0.7), Scores(0.4, window=3), Scores(0.9, None, 2.0), Scores(1.0, 2, 1.0)]
+)
 @pytest.mark.parametrize(("T", "S", "N", "K"), [(7, 7, 4, 2), (1, 9, 4, 1), (3, 8, 2, 2), (1, 1, 6, 3)])
-def test_attention_one_query_and_one_head_at_a_time(T: int, S: int, N: int, K: int) -> None:
+def test_attention_one_query_and_one_head_at_a_time(T: int, S: int, N: int, K: int, how: Scores) -> None:
     B, D = 2, 5
     q, k, v = normal(B, T, N, D), normal(B, S, K, D), normal(B, S, K, D)
-    got = OPS.attention(q, k, v)
+    got = OPS.attention(q, k, v, how)
     for b, t, n in np.ndindex(B, T, N):
-        seen = range(S - T + t + 1)
+        last = S - T + t + 1
+        seen = range(0 if how.window is None or T == 1 else max(0, last - how.window), last)
         head = n // (N // K)
-        scores = [sum(q[b, t, n, d] * k[b, s, head, d] for d in range(D)) / math.sqrt(D) for s in seen]
+        scores = [sum(q[b, t, n, d] * k[b, s, head, d] for d in range(D)) * how.scale for s in seen]
+        if how.soft_cap is not None:
+            scores = [how.soft_cap * math.tanh(score / how.soft_cap) for score in scores]
         weights = [math.exp(score) for score in scores]
         expected = sum(w * v[b, s, head] for w, s in zip(weights, seen, strict=True)) / sum(weights)
         np.testing.assert_allclose(got[b, t, n], expected, rtol=1e-10, atol=1e-10)
 
 
-def test_swiglu_and_gelu_one_element_at_a_time() -> None:
+def test_gates_and_gelu_one_element_at_a_time() -> None:
     gate, up = normal(3, 9) * 4, normal(3, 9)
     gate[0, 0] = -800.0  # its exponential overflows; the answer is zero
     for index in np.ndindex(3, 9):
@@ -75,6 +82,8 @@ def test_swiglu_and_gelu_one_element_at_a_time() -> None:
         assert OPS.swiglu(gate, up)[index] == pytest.approx(g * sigmoid * up[index], abs=1e-12)
         inner = math.sqrt(2 / math.pi) * (g + 0.044715 * g**3)
         assert OPS.gelu(gate)[index] == pytest.approx(0.5 * g * (1 + math.tanh(inner)), abs=1e-12)
+        assert OPS.geglu(gate, up)[index] == pytest.approx(0.5 * g * (1 + math.tanh(inner)) * up[index], abs=1e-12)
+        assert OPS.gelu_erf(gate)[index] == pytest.approx(0.5 * g * (1 + math.erf(g / math.sqrt(2))), abs=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -16,7 +16,7 @@ from oneblock.workloads.models._rope import frequencies
 from oneblock.workloads.ops.definitions import OPS, STEPS, Ops
 from oneblock.workloads.ops.dtypes import DTYPES, spacing, unit_roundoff
 from oneblock.workloads.ops.numpy_ops import NumpyOps
-from tests.helpers.cases import ALL, RAGGED, TINY, case, name
+from tests.helpers.cases import ALL, OTHERS, RAGGED, TINY, case, name
 
 
 def arrays(c: Case, dtype: str = "float32", seed: int = 0) -> dict[str, np.ndarray]:
@@ -90,9 +90,9 @@ def test_activations_neither_vanish_nor_explode(config: Config, phase: Phase) ->
     assert np.abs(y).max() < 65504 / 100  # far from what float16 holds
 
 
-def test_the_two_families_use_all_seven_operations() -> None:
+def test_the_cases_use_all_operations() -> None:
     used = set()
-    for c in ALL:
+    for c in (*ALL, *OTHERS):
         ops = Watching()
         workloads.load(c.workload).program(ops, c, arrays(c))
         used |= ops.used
@@ -109,7 +109,7 @@ class Stepping(NumpyOps):
         return super().step(name)
 
 
-@pytest.mark.parametrize("c", ALL, ids=name)
+@pytest.mark.parametrize("c", [*ALL, *OTHERS], ids=name)
 def test_every_step_of_a_program_has_its_cost(c: Case) -> None:
     ops, w = Stepping(), workloads.load(c.workload)
     w.program(ops, c, arrays(c))
@@ -129,10 +129,11 @@ def test_projection_flops_are_those_of_the_matrix_products_done(c: Case) -> None
             counted["linear"] += 2 * out.size * x.shape[-1] + (out.size if bias is not None else 0)
             return out
 
-        def attention(self, q, k, v):  # type: ignore[no-untyped-def]
+        def attention(self, q, k, v, scores):  # type: ignore[no-untyped-def]
             (B, T, N, D), S = q.shape, k.shape[1]
-            counted["pairs"] += B * N * sum(S - T + t + 1 for t in range(T)) * 4 * D
-            return super().attention(q, k, v)
+            window = S if scores.window is None else scores.window
+            counted["pairs"] += B * N * sum(min(window, S - T + t + 1) for t in range(T)) * 4 * D
+            return super().attention(q, k, v, scores)
 
     w = workloads.load(c.workload)
     w.program(Counting(), c, arrays(c))
@@ -151,9 +152,9 @@ def test_decode_continues_prefill() -> None:
     seen: dict[str, np.ndarray] = {}
 
     class Keeping(NumpyOps):
-        def attention(self, q, k, v):  # type: ignore[no-untyped-def]
+        def attention(self, q, k, v, scores):  # type: ignore[no-untyped-def]
             seen.update(k=k, v=v)
-            return super().attention(q, k, v)
+            return super().attention(q, k, v, scores)
 
     whole = w.program(Keeping(), prefill, a)["y"]
     k, v = seen["k"], seen["v"]

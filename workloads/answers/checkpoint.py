@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from oneblock.workloads import block
 from oneblock.workloads._workload import Case, Workload
+from oneblock.workloads.answers.places import Place, part_of_heads, places_of, stored_shapes
 from oneblock.workloads.models import FAMILIES, Config, Tensors
 from oneblock.workloads.ops.dtypes import dtype_of
 
 STORED = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales that lie elsewhere in the file
+# Around the names of a text model in one that sees, too (of older and newer transformers), or with an adapter merged.
+_WRAPPED = ("language_model.{}", "model.language_model.", "model.text_model.", "base_model.model.{}")
 INDEX_LIMIT_BYTES = 100_000_000  # as much as safetensors allows a header; the index of a 1 TB model has about 10 MB
 
 
@@ -87,27 +91,44 @@ def _files_of(path: Path, layer: int) -> list[Path]:
 def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: int) -> dict[str, np.ndarray]:
     """A layer's weights by name, each of its Spec's shape, a projection's (I, O); tables such as RoPE's are computed.
 
-    CheckpointError says what is wrong with the file, or why it is no checkpoint of `case.config`.
+    CheckpointError says what is wrong with the file, or why it is no checkpoint of `case.config`: every tensor of the
+    layer has a place in the block, or is named.
     """
     rounded = dtype_of(dtype)
-    files = _files_by_tensor(path)
+    naming, files = _tensors(case.config), _files_by_tensor(path)
     root = _root(path, files, case.config, layer)
-    specs = {name: spec for name, spec in workload.specs(case).items() if not spec.is_input}
+    places = places_of(naming, stored_shapes(block.WORKLOAD, case))
+    _all_have_a_place(path, root, files, places, naming)
     weights = {}
-    for name, spec in specs.items():
+    for name, spec in workload.specs(case).items():
+        if spec.is_input:
+            continue
         if spec.table is not None:
             weights[name] = spec.table(case.config, case.T, case.S).astype(rounded)
             continue
-        tensor, shape, columns = _stored_as(case.config, root, name, spec.shape)
+        place = places.get(name) or places_of(naming, {name: spec.shape}).get(name)
+        if place is None:
+            family = case.config.family
+            raise CheckpointError(f"{name}: no tensor of a {family} checkpoint is known for it; use seeded weights")
+        tensor = root + place.tensor
         if tensor not in files:
             raise CheckpointError(f"{path}: no tensor {tensor}; if this is one shard of many, give their index.json")
-        bias = tensor.removesuffix("weight") + "bias"
-        if bias in files and name.replace("_weight", "_bias") not in specs:  # Qwen2, say: to drop it would be wrong
-            raise CheckpointError(f"{path}: {bias} has no place in {workload.name}: this is another architecture")
-        stored = _read(files[tensor], tensor, shape, columns, case.config)
-        stored = stored.T if _tensors(case.config).transposed else stored
+        stored = _read(files[tensor], tensor, place, case.config, naming)
+        if naming.offset_norms and "norm" in name:
+            stored = stored.astype(np.float64) + 1.0
         weights[name] = _round(stored, rounded, f"{files[tensor]}: {tensor}")
     return weights
+
+
+def _all_have_a_place(
+    path: Path, root: str, files: Mapping[str, Path], places: Mapping[str, Place], naming: Tensors
+) -> None:
+    """CheckpointError names the tensors of a layer that the block has no place for: to drop one would be wrong."""
+    known = {place.tensor for place in places.values()} | set(naming.ignored)
+    left = sorted(tensor for tensor in files if tensor.startswith(root) and tensor.removeprefix(root) not in known)
+    if left:
+        shown = ", ".join(ascii(tensor)[1:-1][:80] for tensor in left[:4]) + (", ..." if len(left) > 4 else "")
+        raise CheckpointError(f"{path}: {shown}: no place in the block: this is another architecture")
 
 
 def _tensors(config: Config) -> Tensors:
@@ -118,24 +139,11 @@ def _tensors(config: Config) -> Tensors:
     return FAMILIES[config.family].tensors
 
 
-def _stored_as(config: Config, root: str, name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], slice]:
-    """Where one of our arrays lies: the tensor, its stored shape, and which of its columns."""
-    naming = _tensors(config)
-    part, _, kind = name.rpartition("_")
-    if part not in naming.parts or kind not in ("weight", "bias"):
-        raise CheckpointError(f"{name}: no tensor of a {config.family} checkpoint is known for it; use seeded weights")
-    tensor = f"{root}{naming.parts[part]}.{kind}"
-    if naming.parts[part] != naming.fused:
-        return tensor, shape[::-1] if naming.transposed else shape, slice(None)
-    query, key = config.heads * config.head_width, config.kv_heads * config.head_width
-    start = {"q": 0, "k": query, "v": query + key}[part]
-    return tensor, (*shape[:-1], query + 2 * key), slice(start, start + shape[-1])
-
-
 def _root(path: Path, files: Mapping[str, Path], config: Config, layer: int) -> str:
     """What the names of the layer's tensors begin with in this checkpoint."""
     naming = _tensors(config)
-    for root in (f"{naming.prefix}{naming.layers}.{layer}.", f"{naming.layers}.{layer}."):
+    for prefix in dict.fromkeys((naming.prefix, "", *(outer.format(naming.prefix) for outer in _WRAPPED))):
+        root = f"{prefix}{naming.layers}.{layer}."
         if layer >= 0 and any(tensor.startswith(root) for tensor in files):
             return root
     if here := _layers(files, naming):
@@ -143,9 +151,11 @@ def _root(path: Path, files: Mapping[str, Path], config: Config, layer: int) -> 
     expected = (
         f"{path}: expected tensors named {naming.prefix}{naming.layers}.{layer}.* as in the {config.family} family"
     )
-    for other, theirs in FAMILIES.items():
-        if _layers(files, theirs.tensors):
-            raise CheckpointError(f"{expected}, got the names of {other}; choose a --preset of that family")
+    if others := [other for other, theirs in FAMILIES.items() if _layers(files, theirs.tensors)]:
+        raise CheckpointError(
+            f"{expected}, got names as in {', '.join(others)}; choose a --preset of that family, or give --model the "
+            "folder with its config.json"
+        )
     raise CheckpointError(f"{expected}, got {len(files)} of other names, the first {min(files, default='')[:80]!r}")
 
 
@@ -157,7 +167,9 @@ def _layers(tensors: Iterable[str], naming: Tensors) -> str:
     return ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
 
 
-def _read(file: Path, tensor: str, shape: tuple[int, ...], columns: slice, config: Config) -> np.ndarray:
+def _read(file: Path, tensor: str, place: Place, config: Config, naming: Tensors) -> np.ndarray:
+    """One of our arrays, (I, O) or (O,), as it is stored."""
+    expected = place.shape[::-1] if naming.transposed else place.shape
     with _opened(file) as tensors:
         if tensor not in tensors.keys():  # noqa: SIM118 - not a dict
             raise CheckpointError(f"{file}: the index says that {tensor} is here, and it is not")
@@ -165,11 +177,17 @@ def _read(file: Path, tensor: str, shape: tuple[int, ...], columns: slice, confi
         dtype, got = stored.get_dtype(), tuple(stored.get_shape())
         if dtype not in STORED:
             raise CheckpointError(f"{file}: {tensor}: expected {', '.join(STORED)}, got {dtype}; convert it first")
-        if got != shape:
-            what = f"expected shape {shape} for {config.name}, got {got}"
+        if got != expected:
+            what = f"expected shape {expected} for {config.name}, got {got}"
             raise CheckpointError(f"{file}: {tensor}: {what}; --preset must be the model that the checkpoint is of")
-        array: np.ndarray = stored[..., columns]
-        return array
+        whole = place.columns.stop - place.columns.start == place.shape[-1]
+        if naming.by_head and not whole:
+            return part_of_heads(stored[...], place, config.heads)
+        if naming.transposed:
+            part: np.ndarray = stored[place.columns].T
+        else:
+            part = stored[..., place.columns]
+        return part
 
 
 def _round(stored: np.ndarray, dtype: np.dtype, where: str) -> np.ndarray:

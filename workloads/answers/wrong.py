@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
 
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.answers.verdict import Allowance, check
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Scores
 from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 
@@ -30,7 +31,7 @@ class _Wrong(NumpyOps):
 class MaskForgotten(_Wrong):
     """Every query sees every key."""
 
-    def visible(self, T: int, S: int, like: Array) -> Array:
+    def visible(self, T: int, S: int, like: Array, window: int | None = None) -> Array:
         """All True; the same as causal where there is one query, and then no mistake."""
         self.made = True
         return np.ones((T, S), dtype=bool)
@@ -39,16 +40,17 @@ class MaskForgotten(_Wrong):
 class MaskLate(_Wrong):
     """Each query misses its own key (the first, which has no other, keeps it)."""
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         """As defined; a lone query is denied the last key, several are by the mask."""
         T, S = q.shape[1], k.shape[1]
         self.made = S > 1
         keys = S - 1 if T == 1 and S > 1 else S
-        return super().attention(q, k[:, :keys], v[:, :keys])
+        return super().attention(q, k[:, :keys], v[:, :keys], scores)
 
-    def visible(self, T: int, S: int, like: Array) -> Array:
+    def visible(self, T: int, S: int, like: Array, window: int | None = None) -> Array:
         """Key s for query t if s < t + S - T."""
-        mask = np.arange(S)[None, :] < np.arange(T)[:, None] + (S - T)
+        own = np.arange(S)[None, :] == np.arange(T)[:, None] + (S - T)
+        mask = super().visible(T, S, like, window) & ~own
         mask[~mask.any(axis=1), 0] = True
         return mask
 
@@ -56,10 +58,20 @@ class MaskLate(_Wrong):
 class MaskEarly(_Wrong):
     """Each query sees one key of the future."""
 
-    def visible(self, T: int, S: int, like: Array) -> Array:
+    def visible(self, T: int, S: int, like: Array, window: int | None = None) -> Array:
         """Key s for query t if s <= t + S - T + 1."""
         self.made = True
-        return np.arange(S)[None, :] <= np.arange(T)[:, None] + (S - T + 1)
+        next_key = np.arange(S)[None, :] == np.arange(T)[:, None] + (S - T + 1)
+        return np.asarray(super().visible(T, S, like, window) | next_key)
+
+
+class WindowForgotten(_Wrong):
+    """Every query sees all keys before it, too."""
+
+    def visible(self, T: int, S: int, like: Array, window: int | None = None) -> Array:
+        """Without the window; of a few keys more than it holds nobody would hear."""
+        self.made = window is not None and 2 * window <= S
+        return super().visible(T, S, like)
 
 
 class RopeHalvesSwapped(_Wrong):
@@ -73,18 +85,19 @@ class RopeHalvesSwapped(_Wrong):
 
 
 class AttentionUnscaled(_Wrong):
-    """Scores are not divided by sqrt(D)."""
+    """Scores are not scaled."""
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
-        """As defined, of queries sqrt(D) times as long."""
-        self.made = k.shape[1] > 1 and q.shape[-1] > 1
-        return super().attention(q * math.sqrt(q.shape[-1]), k, v)
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
+        """As defined, with a scale of 1."""
+        self.made = k.shape[1] > 1 and scores.scale != 1.0
+        return super().attention(q, k, v, replace(scores, scale=1.0))
 
 
 WRONG_PROGRAMS: dict[str, type[_Wrong]] = {
     "mask forgotten": MaskForgotten,
     "mask off by one: own key missing": MaskLate,
     "mask off by one: a key of the future": MaskEarly,
+    "window forgotten": WindowForgotten,
     "RoPE halves swapped": RopeHalvesSwapped,
     "attention without its scale": AttentionUnscaled,
 }

@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from oneblock.workloads.models._config import LARGEST, Config, RopeScaling
+from oneblock.workloads.models._config import LARGEST, Config
 from oneblock.workloads.models._family import Family, Tensors
+from oneblock.workloads.models._keys import ModelError
+from oneblock.workloads.models._model import Model
+from oneblock.workloads.models._model import read_model as _read
+from oneblock.workloads.models._rope_scaling import RopeScaling
 from oneblock.workloads.ops.nearest import unknown
 from oneblock.workloads.ops.third_party import Refused, Registrations, found
 
@@ -16,10 +20,13 @@ __all__ = [
     "PRESETS",
     "Config",
     "Family",
+    "Model",
+    "ModelError",
     "RopeScaling",
     "Tensors",
     "names",
     "preset",
+    "read_model",
     "registered",
 ]
 
@@ -43,6 +50,11 @@ def names() -> list[str]:
 def registered() -> Registrations:
     """What other packages registered, and what of it is refused: a name of ours, say."""
     return found(ENTRY_POINTS, PRESETS)
+
+
+def read_model(path: Path) -> Model:
+    """The model of a folder's `config.json`, or of such a file; ModelError says what is wrong with it."""
+    return _read(path, FAMILIES)
 
 
 def preset(name: str) -> Config:

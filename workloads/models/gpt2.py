@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, Tensors
+from oneblock.workloads.models._family import Family, Tensors, activation, layers
+from oneblock.workloads.models._keys import Keys
 
-_FUSED = "attn.c_attn"
 _PARTS = {"norm1": "ln_1", "norm2": "ln_2", "proj": "attn.c_proj", "up": "mlp.c_fc", "down": "mlp.c_proj"}
-_PARTS |= dict.fromkeys(("q", "k", "v"), _FUSED)
+_PARTS |= dict.fromkeys(("q", "k", "v"), "attn.c_attn")
+
+
+def read(keys: Keys, name: str) -> list[Config]:
+    """Every layer is the same. `reorder_and_upcast_attn` is the same arithmetic in another order."""
+    keys.only("add_cross_attention", False)
+    keys.only("scale_attn_weights", True)
+    keys.only("scale_attn_by_inverse_layer_idx", False)
+    keys.only("reorder_and_upcast_attn", False)
+    C, N = keys.size("n_embd"), keys.size("n_head")
+    if C % N:
+        raise keys.wrong("n_head", f"a divisor of n_embd={C}", N)
+    config = Config(
+        name=name, family="gpt2", width=C, heads=N, kv_heads=N, head_width=C // N,
+        ffn_width=keys.size("n_inner", 4 * C), norm_eps=keys.number("layer_norm_epsilon", 1e-5),
+        norm="layer_norm", activation=activation(keys, "activation_function", "gelu_new"), gated=False,
+        qkv_bias=True, proj_bias=True, mlp_bias=True,
+    )  # fmt: skip
+    return [config] * layers(keys, "n_layer", 12)
+
 
 FAMILY = Family(
     "gpt2",
@@ -18,5 +37,9 @@ FAMILY = Family(
             norm="layer_norm", activation="gelu", gated=False, qkv_bias=True, proj_bias=True, mlp_bias=True,
         ),
     ),
-    tensors=Tensors("transformer.", "h", _PARTS, transposed=False, fused=_FUSED),
+    tensors=Tensors(
+        "transformer.", "h", _PARTS, transposed=False, ignored=("attn.bias", "attn.masked_bias")
+    ),
+    read=read,
+    ties_head=True,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The seven operations of a block, and the axis legend that every shape in oneblock is written in.
+"""The nine operations of a block, and the axis legend that every shape in oneblock is written in.
 
 Axes: `B` batch, `T` query positions, `S` key positions, `C` model width, `N` query heads, `K` key/value heads,
 `D` head width, `F` feed-forward width. In prefill S = T; in decode T = 1 and the query is the last of S positions.
@@ -6,23 +6,39 @@ Axes: `B` batch, `T` query positions, `S` key positions, `C` model width, `N` qu
 An operation takes arrays of the cell's dtype and gives an array of that dtype. Where models in practice compute in
 float32 inside an operation (norms, softmax, rotation, activations), the plain definition does too, and rounds once at
 the end. Everything here is written with what NumPy, PyTorch and JAX spell alike; what they spell differently is one of
-the five small methods at the top of `Ops`.
+the six small methods at the top of `Ops`.
 """
 
 from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 Array = Any  # an array of whichever framework a program runs over
 
-OPS = ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "gelu")
-STEPS = ("norm1", "qkv", "rope", "attention", "proj", "norm2", "mlp")
+OPS = ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
+STEPS = ("norm1", "qkv", "qk_norm", "rope", "attention", "proj", "post_norm1", "norm2", "mlp", "post_norm2")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How attention scores are taken, beside being causal."""
+
+    scale: float  #: of the products of q and k
+    window: int | None = None  #: each query sees so many keys, its own the last; None: all before it
+    soft_cap: float | None = None  #: scores become soft_cap * tanh(score / soft_cap), as in Gemma 2
+
+    def beyond(self, *kept: str) -> str | None:
+        """What an implementation that has only these, of `window` and `soft_cap`, lacks, in words; None for nothing."""
+        given = {"window": self.window, "soft_cap": self.soft_cap}
+        lacking = [f"{name}={value}" for name, value in given.items() if name not in kept and value is not None]
+        return f"attention with {' and '.join(lacking)}" if lacking else None
 
 
 class Ops:
-    """The plain definitions, over an array namespace; a backend may replace any of the seven, and nothing else."""
+    """The plain definitions, over an array namespace; a backend may replace any of the nine, and nothing else."""
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
@@ -49,7 +65,11 @@ class Ops:
         """a (..., M, I), b (..., I, O) -> (..., M, O): accumulated in float32 and rounded once."""
         return a @ b
 
-    # ---------------------------------------------------------------- the seven
+    def erf(self, x: Array) -> Array:
+        """x (...) -> (...): the error function."""
+        return self.xp.erf(x)
+
+    # ---------------------------------------------------------------- the nine
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         """x (..., I), weight (I, O), bias (O,) -> (..., O)."""
@@ -70,30 +90,33 @@ class Ops:
         return self.narrow(w / self.xp.sqrt(scale) * self.wide(weight) + self.wide(bias), x)
 
     def rope(self, x: Array, cos: Array, sin: Array) -> Array:
-        """x (B, T, heads, D), cos and sin (T, D/2) -> (B, T, heads, D).
+        """x (B, T, heads, R), cos and sin (T, R/2) -> (B, T, heads, R); R is D, or a part of it.
 
-        The first half of D is paired with the second, as in Hugging Face's Llama (Su et al. 2021 pair neighbours).
+        The first half of R is paired with the second, as in Hugging Face's Llama (Su et al. 2021 pair neighbours).
         """
         w, half = self.wide(x), x.shape[-1] // 2
-        c, s = self.wide(cos)[:, None, :], self.wide(sin)[:, None, :]  # (T, 1, D/2)
+        c, s = self.wide(cos)[:, None, :], self.wide(sin)[:, None, :]  # (T, 1, R/2)
         first, second = w[..., :half], w[..., half:]
         return self.narrow(self.xp.concat([first * c - second * s, second * c + first * s], axis=-1), x)
 
-    def attention(self, q: Array, k: Array, v: Array) -> Array:
+    def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         """Causal, grouped. q (B, T, N, D), k and v (B, S, K, D) -> (B, T, N, D).
 
-        Query t stands at position t + S - T and sees the keys up to its own position. Query head n reads key/value
-        head n // (N / K). Scores are scaled by 1 / sqrt(D).
+        Query t stands at position t + S - T and sees the keys up to its own position, of a window the last so many.
+        Query head n reads key/value head n // (N / K). Where T = 1 every key is seen: the text drops those before the
+        window.
         """
         (B, T, N, D), (_, S, K, _) = q.shape, k.shape
         G = N // K
         q = self.xp.moveaxis(q.reshape(B, T, K, G, D), 1, 3).reshape(B, K, G * T, D)  # a group's rows share their keys
         k, v = k.swapaxes(1, 2), v.swapaxes(1, 2)  # (B, K, S, D)
-        scores = self.wide(self.matmul(q, k.swapaxes(2, 3))) / math.sqrt(D)  # (B, K, G*T, S)
+        s = self.wide(self.matmul(q, k.swapaxes(2, 3))) * scores.scale  # (B, K, G*T, S)
+        if scores.soft_cap is not None:
+            s = self.xp.tanh(s / scores.soft_cap) * scores.soft_cap
         if T > 1:
-            scores = self.xp.where(self.visible(T, S, q), scores.reshape(B, K, G, T, S), -math.inf)
-        scores = scores.reshape(B, K, G * T, S)
-        weights = self.xp.exp(scores - self.xp.amax(scores, -1, keepdims=True))
+            s = self.xp.where(self.visible(T, S, q, scores.window), s.reshape(B, K, G, T, S), -math.inf)
+        s = s.reshape(B, K, G * T, S)
+        weights = self.xp.exp(s - self.xp.amax(s, -1, keepdims=True))
         weights = self.narrow(weights / weights.sum(-1, keepdims=True), q)
         out = self.matmul(weights, v)  # (B, K, G*T, D)
         return self.xp.moveaxis(out.reshape(B, K, G, T, D), 3, 1).reshape(B, T, N, D)
@@ -103,14 +126,27 @@ class Ops:
         g = self.wide(gate)
         return self.narrow(g / (1.0 + self.xp.exp(-g)) * self.wide(up), gate)
 
+    def geglu(self, gate: Array, up: Array) -> Array:
+        """gate and up (..., F) -> (..., F): gelu(gate) * up, in the tanh form as Gemma has it (Shazeer 2020)."""
+        return self.narrow(self._gelu(self.wide(gate)) * self.wide(up), gate)
+
     def gelu(self, x: Array) -> Array:
         """x (..., F) -> (..., F), the tanh form that GPT-2 uses (Hendrycks & Gimpel 2016)."""
+        return self.narrow(self._gelu(self.wide(x)), x)
+
+    def gelu_erf(self, x: Array) -> Array:
+        """x (..., F) -> (..., F), x times the normal distribution's integral up to x (Hendrycks & Gimpel 2016)."""
         w = self.wide(x)
+        return self.narrow(0.5 * w * (1.0 + self.erf(w * math.sqrt(0.5))), x)
+
+    def _gelu(self, w: Array) -> Array:
         inner = math.sqrt(2.0 / math.pi) * (w + 0.044715 * w * w * w)
-        return self.narrow(0.5 * w * (1.0 + self.xp.tanh(inner)), x)
+        return 0.5 * w * (1.0 + self.xp.tanh(inner))
 
     # ---------------------------------------------------------------- shared by definitions of attention
 
-    def visible(self, T: int, S: int, like: Array) -> Array:
+    def visible(self, T: int, S: int, like: Array, window: int | None = None) -> Array:
         """The causal mask (T, S): True where query t, at position t + S - T, may see key s."""
-        return self.arange(S, like)[None, :] <= self.arange(T, like)[:, None] + (S - T)
+        keys, own = self.arange(S, like)[None, :], self.arange(T, like)[:, None] + (S - T)
+        seen = keys <= own
+        return seen if window is None else seen & (own - (window - 1) <= keys)

@@ -25,6 +25,12 @@ class NumpyOps(Ops):
         """a (..., M, I), b (..., I, O) -> (..., M, O): accumulated in float32, rounded once to the dtype of `a`."""
         return self.narrow(self.wide(a) @ self.wide(b), a)
 
+    def erf(self, x: Array) -> Array:
+        """x (...) -> (...); SciPy's, as NumPy has none."""
+        from scipy.special import erf
+
+        return erf(x)
+
     def swiglu(self, gate: Array, up: Array) -> Array:
         """As defined; exp overflows to infinity for very negative gates, where the quotient is rightly zero."""
         with np.errstate(over="ignore"):

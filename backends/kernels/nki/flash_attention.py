@@ -6,8 +6,6 @@ is loaded and turned once for the N/K query heads that read it. Keys that none o
 FLOPs: about 2*B*N*T*S*D. Bytes: q, k, v and the answer once.
 """
 
-import math
-
 import nki
 import nki.isa as nisa
 import nki.language as nl
@@ -19,8 +17,8 @@ HIDDEN = -3.0e38  # a score that is not seen: its exponential is zero under any 
 
 
 @nki.jit
-def flash_attention(q, k, v):
-    """Scores are scaled by 1 / sqrt(D); query head n reads key/value head n // (N / K)."""
+def flash_attention(q, k, v, scale, window, soft_cap):
+    """Query head n reads key/value head n // (N / K); of a window, if not 0, a query sees the last so many keys."""
     B, T, N, D = q.shape
     S, K = k.shape[1], k.shape[2]
     out = nl.ndarray((B, T, N, D), dtype=q.dtype, buffer=nl.shared_hbm)
@@ -31,7 +29,7 @@ def flash_attention(q, k, v):
             for n in range(head * (N // K), (head + 1) * (N // K)):
                 for top in range(0, T, P):
                     rows = nl.ds(top, min(P, T - top))
-                    answer = _rows(q[b, rows, n, :], keys, values, top + S - T)
+                    answer = _rows(q[b, rows, n, :], keys, values, top + S - T, scale, window, soft_cap)
                     nisa.dma_copy(dst=out[b, rows, n, :], src=answer)
     return out
 
@@ -49,16 +47,19 @@ def keys_and_values(k, v):
     return keys, values
 
 
-def _rows(q, keys, values, first):
+def _rows(q, keys, values, first, scale, window, soft_cap):
     """Up to 128 queries (rows, D), the first of which stands at position `first`, against all keys that they see."""
     rows, D = q.shape
     left = turned(loaded(q))
     lowered, total, acc = _empty(rows, D)
     seen = min(keys.shape[1], first + rows)
     WIDE = nl.tile_size.psum_bank_fmax
-    for low in range(0, seen, WIDE):
+    since = max(0, first - window + 1) // WIDE * WIDE if window > 0 else 0
+    for low in range(since, seen, WIDE):
         columns = min(WIDE, seen - low)
-        scores = _scores(left, keys[:, low : low + columns], first - low)
+        scores = nl.ndarray((rows, columns), dtype=nl.float32, buffer=nl.sbuf)
+        score(scores, left, keys[:, low : low + columns], scale, soft_cap)
+        _hide(scores, first - low, window)
         weights = _run_along(scores, lowered, total, acc, keys.dtype)
         part = weighted(weights, values, low // nl.tile_size.pmax)
         nisa.tensor_tensor(dst=acc, data1=acc, data2=part, op=nl.add)
@@ -78,24 +79,37 @@ def _empty(rows, D):
     return lowered, total, acc
 
 
-def _scores(left, keys, ahead):
-    """Scaled scores [rows, columns] in SBUF; `ahead` is how far the first query stands after the first key."""
-    rows, columns = left.shape[1], keys.shape[1]
-    product = nl.ndarray((rows, columns), dtype=nl.float32, buffer=nl.psum)
+def score(dst, left, keys, scale, soft_cap):
+    """The scores [rows, columns] of queries on their side [D, rows] and keys [D, columns], into `dst` in SBUF."""
+    product = nl.ndarray(dst.shape, dtype=nl.float32, buffer=nl.psum)
     nisa.nc_matmul(dst=product, stationary=left, moving=keys)
-    scores = nl.ndarray((rows, columns), dtype=nl.float32, buffer=nl.sbuf)
-    nisa.activation(dst=scores, op=nl.copy, data=product, scale=1.0 / math.sqrt(left.shape[0]))
+    if soft_cap == 0.0:
+        nisa.activation(dst=dst, op=nl.copy, data=product, scale=scale)
+    else:
+        nisa.activation(dst=dst, op=nl.tanh, data=product, scale=scale / soft_cap)
+        nisa.tensor_scalar(dst=dst, data=dst, op0=nl.multiply, operand0=soft_cap)
+
+
+def _hide(scores, ahead, window):
+    """Hide what a query does not see; `ahead` is how far the first query stands after the first key."""
+    rows, columns = scores.shape
     if ahead < columns - 1:  # the first query does not see the last key
-        nisa.affine_select(
-            dst=scores,
-            pattern=[[-1, columns]],
-            channel_multiplier=1,
-            on_true_tile=scores,
-            on_false_value=HIDDEN,
-            cmp_op=nl.greater_equal,
-            offset=ahead,
-        )
-    return scores
+        _select(scores, -1, 1, ahead)
+    if window > 0 and ahead + rows - 1 >= window:  # nor the last query the first
+        _select(scores, 1, -1, window - 1 - ahead)
+
+
+def _select(scores, of_key, of_query, offset):
+    """Hide what of scores has of_key * key + of_query * query + offset < 0."""
+    nisa.affine_select(
+        dst=scores,
+        pattern=[[of_key, scores.shape[1]]],
+        channel_multiplier=of_query,
+        on_true_tile=scores,
+        on_false_value=HIDDEN,
+        cmp_op=nl.greater_equal,
+        offset=offset,
+    )
 
 
 def _run_along(scores, lowered, total, acc, dtype):

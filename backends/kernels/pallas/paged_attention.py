@@ -13,12 +13,15 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
 from oneblock.backends.kernels.pallas._blocks import LANES, SUBLANES, fitting, round_up
-from oneblock.backends.kernels.pallas.products import across, product, product_of_rows
+from oneblock.backends.kernels.pallas.products import across, product, product_of_rows, soft_capped
+from oneblock.workloads.ops.definitions import Scores
 
 _PAGES_BYTES = 4 * 2**20  # of the pages in vector memory: of keys and of values, each twice
 
 
-def cached_attention(q: Any, k: Any, v: Any, *, page: int | None = None, interpret: bool = False) -> Any:
+def cached_attention(
+    q: Any, k: Any, v: Any, scores: Scores, *, page: int | None = None, interpret: bool = False
+) -> Any:
     """q (B, 1, N, D), k and v (B, S, K, D) -> (B, 1, N, D), as `Ops.attention` in decode.
 
     A contiguous cache is pages in order: each sequence is a shelf of the pool, and its table counts up.
@@ -28,7 +31,7 @@ def cached_attention(q: Any, k: Any, v: Any, *, page: int | None = None, interpr
     pages = pl.cdiv(S, page)
     table = jnp.arange(B * pages, dtype=jnp.int32).reshape(B, pages)
     lengths = jnp.full((B,), S, jnp.int32)
-    return paged_attention(q[:, 0], k, v, table, lengths, page=page, interpret=interpret)[:, None]
+    return paged_attention(q[:, 0], k, v, table, lengths, scores=scores, page=page, interpret=interpret)[:, None]
 
 
 def page_positions(S: int, K: int, D: int, itemsize: int) -> int:
@@ -36,7 +39,17 @@ def page_positions(S: int, K: int, D: int, itemsize: int) -> int:
     return fitting(S, _PAGES_BYTES // (4 * K * round_up(D, LANES) * itemsize), SUBLANES)
 
 
-def paged_attention(q: Any, k: Any, v: Any, table: Any, lengths: Any, *, page: int, interpret: bool = False) -> Any:
+def paged_attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    table: Any,
+    lengths: Any,
+    *,
+    page: int,
+    scores: Scores | None = None,
+    interpret: bool = False,
+) -> Any:
     """q (B, N, D), pool k and v (shelves, positions, K, D), table (B, pages), lengths (B,) -> (B, N, D).
 
     The pool's pages are numbered along its shelves, ceil(positions / page) to each; sequence b's keys p page, ... are
@@ -49,6 +62,7 @@ def paged_attention(q: Any, k: Any, v: Any, table: Any, lengths: Any, *, page: i
     HBM: the pages that hold a sequence are read once, for all its heads; table and lengths steer the copies themselves.
     """
     (B, N, D), (shelves, positions, K, _) = q.shape, k.shape
+    scores = scores or Scores(D**-0.5)
     on_shelf = pl.cdiv(positions, page)
 
     def page_of(batch: Any, p: Any, table: Any, lengths: Any) -> tuple[Any, ...]:
@@ -61,7 +75,7 @@ def paged_attention(q: Any, k: Any, v: Any, table: Any, lengths: Any, *, page: i
     read = 2 * B * table.shape[1] * page * K * D
     flat = (shelves, positions * K, D)
     return pl.pallas_call(
-        partial(_kernel, page=page, K=K),
+        partial(_kernel, page=page, K=K, scores=scores),
         grid_spec=pltpu.PrefetchScalarGridSpec(
             num_scalar_prefetch=2,
             grid=table.shape,
@@ -83,7 +97,7 @@ def paged_attention(q: Any, k: Any, v: Any, table: Any, lengths: Any, *, page: i
 
 def _kernel(
     table: Any, lengths: Any, q_ref: Any, k_ref: Any, v_ref: Any, o_ref: Any, m_ref: Any, l_ref: Any, acc_ref: Any,
-    *, page: int, K: int,
+    *, page: int, K: int, scores: Scores,
 ) -> None:  # fmt: skip
     """One sequence's queries (N, D) see one page (page K, D), with the online softmax of `flash_attention`."""
     p = pl.program_id(1)
@@ -98,8 +112,10 @@ def _kernel(
 
     @pl.when(left > 0)
     def attend() -> None:
-        to_log2 = math.log2(math.e) / math.sqrt(D)
+        to_log2 = math.log2(math.e) * (scores.scale if scores.soft_cap is None else 1.0)
         s = product_of_rows(q_ref[...], k_ref[...])  # (N, page K)
+        if scores.soft_cap is not None:
+            s = soft_capped(s, scores.scale, scores.soft_cap)
         key = lax.broadcasted_iota(jnp.int32, s.shape, 1)
         own = lax.rem(key, K) == lax.div(lax.broadcasted_iota(jnp.int32, s.shape, 0), N // K)
         s = jnp.where(own & (key < left * K), s, -jnp.inf)

@@ -1,4 +1,4 @@
-"""Matrix products, and rows' statistics kept in all lanes, as the kernels use them."""
+"""Matrix products, soft caps, and rows' statistics kept in all lanes, as the kernels use them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def _product(a: Any, b: Any, axis: int) -> Any:
     precision = lax.Precision.HIGHEST if a.dtype == jnp.float32 else lax.Precision.DEFAULT
     contract = (((1,), (axis,)), ((), ()))
     return lax.dot_general(a, b, contract, precision=precision, preferred_element_type=jnp.float32)
+
+
+def soft_capped(products: Any, scale: float, cap: float) -> Any:
+    """products (..., S) of queries and keys -> scores (..., S): cap * tanh(scale * product / cap)."""
+    return cap * jnp.tanh(products * (scale / cap))
 
 
 def across(x: Any, width: int) -> Any:

@@ -6,7 +6,7 @@ One query a head would leave most of a GPU idle, and reading the cache is all th
 
 from __future__ import annotations
 
-from math import ceil, log2, sqrt
+from math import ceil, log2
 from math import e as euler
 
 import torch
@@ -14,8 +14,9 @@ import triton
 import triton.language as tl
 
 from oneblock.backends.kernels.triton._elementwise import padded
+from oneblock.backends.kernels.triton.flash_attention import soft_capped
 from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work, config
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Scores
 
 _CONFIGS = (config(4, 2, BN=32), config(4, 2, BN=64), config(4, 3, BN=64), config(4, 2, BN=128))
 _BY_VECTORS = (config(4, 2, BN=16), config(4, 2, BN=32))
@@ -26,7 +27,7 @@ _FEWEST_KEYS = 128  # of one part: fewer do not pay for the joining
 def decode_part_kernel(
     q_ptr, k_ptr, v_ptr, acc_ptr, largest_ptr, total_ptr, S, part_keys, kv_heads, scale,
     k_batch, k_stride, k_head, v_batch, v_stride, v_head,
-    GROUP: tl.constexpr, ROWS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr, BN: tl.constexpr,
+    GROUP: tl.constexpr, ROWS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr, CAP: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """One part of the keys of one key/value head a program, for the GROUP query heads that read it."""
     part, parts = tl.program_id(0), tl.num_programs(0)
@@ -46,6 +47,8 @@ def decode_part_kernel(
         k_at = keys[None, :].to(tl.int64) * k_stride + wide[:, None]
         k = tl.load(k_ptr + k_at, mask=(keys[None, :] < end) & (wide[:, None] < D), other=0.0)
         scores = tl.dot(q, k, input_precision="ieee") * scale  # (ROWS, BN), in base 2
+        if CAP > 0.0:
+            scores = soft_capped(scores, CAP)
         scores = tl.where(keys[None, :] < end, scores, float("-inf"))
         larger = tl.maximum(largest, tl.max(scores, 1))
         weights = tl.exp2(scores - larger[:, None])
@@ -78,7 +81,7 @@ def decode_join_kernel(
     tl.store(y_ptr + head * D + wide, y.to(y_ptr.dtype.element_ty), mask=wide < D)
 
 
-def decode_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
+def decode_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores) -> Array:
     """q (B, 1, N, D), k and v (B, S, K, D), the last axis packed -> (B, 1, N, D): every key is seen.
 
     FLOPs: 4*B*N*S*D, of a group's rows padded to 16. Bytes: k and v read once, q, and for each part a float32 row of
@@ -105,11 +108,13 @@ def decode_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
             decode_part_kernel,
             _CONFIGS if q.element_size() < 4 and runner.tensor_cores else _BY_VECTORS,
             args=lambda config: (
-                q, k, v, acc, largest, total, S, part_keys, K, log2(euler) / sqrt(D), *strides
+                q, k, v, acc, largest, total, S, part_keys, K, log2(euler) * scores.scale, *strides
             ),
             grid=lambda config: (parts, B * K),
             work=part_work,
-            constants={"GROUP": group, "ROWS": max(16, padded(group)), "D": D, "WIDTH": width},
+            constants={
+                "GROUP": group, "ROWS": max(16, padded(group)), "D": D, "WIDTH": width, "CAP": scores.soft_cap or 0.0
+            },
             matrix_units=True,
         )
     )  # fmt: skip

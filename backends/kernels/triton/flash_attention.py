@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, log2, sqrt
+from math import ceil, log2
 from math import e as euler
 
 import triton
@@ -10,7 +10,7 @@ import triton.language as tl
 
 from oneblock.backends.kernels.triton._elementwise import cdiv, padded
 from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work, config
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Scores
 
 _CONFIGS = (
     config(4, 2, BM=64, BN=32),
@@ -21,15 +21,27 @@ _CONFIGS = (
 _BY_VECTORS = (config(8, 2, BM=64, BN=16), config(4, 2, BM=32, BN=16), config(8, 2, BM=64, BN=32))
 
 
+UNSEEN = tl.constexpr(-1.0e30)
+
+
+@triton.jit
+def soft_capped(scores, CAP: tl.constexpr):
+    """CAP * tanh(score / CAP) of scores in base 2: tanh(u) is 1 - 2 / (e^2u + 1)."""
+    return CAP * 1.4426950408889634 * (1.0 - 2.0 / (tl.exp2(scores * (2.0 / CAP)) + 1.0))
+
+
 @triton.jit
 def keys_seen(
     q, k_ptr, v_ptr, acc, largest, total, first, last, position, S, k_stride, v_stride, scale,
-    D: tl.constexpr, WIDTH: tl.constexpr, BN: tl.constexpr, MASKED: tl.constexpr,
+    D: tl.constexpr, WIDTH: tl.constexpr, BN: tl.constexpr, MASKED: tl.constexpr, WINDOW: tl.constexpr,
+    CAP: tl.constexpr,
 ):  # fmt: skip
     """Go over the keys first to last, BN at a time, with the softmax so far: (acc, largest, total) of each query.
 
     Scores are in base 2. As a larger score turns up, what was added so far is scaled down to it (Milakov & Gimelshein
-    2018). MASKED: some of these keys may lie behind a query, or behind S.
+    2018). MASKED: some of these keys may lie behind a query, or behind S, or of a WINDOW before it. What a query does
+    not see has a score that is finite: of a window's first block it may see nothing, and what is added for that goes
+    with the first key that it sees.
     """
     wide = tl.arange(0, WIDTH)
     for start in tl.range(first, last, BN):
@@ -39,8 +51,13 @@ def keys_seen(
             inside = inside & (keys[None, :] < S)
         k = tl.load(k_ptr + keys[None, :].to(tl.int64) * k_stride + wide[:, None], mask=inside, other=0.0)
         scores = tl.dot(q, k, input_precision="ieee") * scale  # (BM, BN)
+        if CAP > 0.0:
+            scores = soft_capped(scores, CAP)
         if MASKED:
-            scores = tl.where(keys[None, :] <= position[:, None], scores, float("-inf"))
+            seen = keys[None, :] <= position[:, None]
+            if WINDOW > 0:
+                seen = seen & (keys[None, :] > position[:, None] - WINDOW)
+            scores = tl.where(seen, scores, UNSEEN)
         larger = tl.maximum(largest, tl.max(scores, 1))
         weights = tl.exp2(scores - larger[:, None])
         rescale = tl.exp2(largest - larger)
@@ -58,7 +75,7 @@ def keys_seen(
 def flash_attention_kernel(
     q_ptr, k_ptr, v_ptr, y_ptr, T, S, heads, group, scale,
     q_batch, q_stride, k_batch, k_stride, k_head, v_batch, v_stride, v_head,
-    D: tl.constexpr, WIDTH: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    D: tl.constexpr, WIDTH: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """BM queries of one head a program, the last first: they see the most keys, and take the longest."""
     block = tl.num_programs(0) - 1 - tl.program_id(0)
@@ -75,23 +92,27 @@ def flash_attention_kernel(
     last = tl.minimum(S, (block + 1) * BM + (S - T))
     acc = tl.zeros((BM, WIDTH), tl.float32)
     largest, total = tl.full((BM,), float("-inf"), tl.float32), tl.zeros((BM,), tl.float32)
-    acc, largest, total = keys_seen(
-        q, k_ptr, v_ptr, acc, largest, total, 0, open_to_all,
-        position, S, k_stride, v_stride, scale, D, WIDTH, BN, False,
-    )  # fmt: skip
+    if WINDOW > 0:
+        open_to_all = tl.maximum(0, (block * BM + (S - T) - WINDOW + 1) // BN * BN)  # and none before it to any
+    else:
+        acc, largest, total = keys_seen(
+            q, k_ptr, v_ptr, acc, largest, total, 0, open_to_all,
+            position, S, k_stride, v_stride, scale, D, WIDTH, BN, False, WINDOW, CAP,
+        )  # fmt: skip
     acc, largest, total = keys_seen(
         q, k_ptr, v_ptr, acc, largest, total, open_to_all, last,
-        position, S, k_stride, v_stride, scale, D, WIDTH, BN, True,
+        position, S, k_stride, v_stride, scale, D, WIDTH, BN, True, WINDOW, CAP,
     )  # fmt: skip
     y_at = ((batch * T + queries[:, None]) * heads + head) * D + wide[None, :]
     tl.store(y_ptr + y_at, (acc / total[:, None]).to(y_ptr.dtype.element_ty), mask=inside)
 
 
-def flash_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
+def flash_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores) -> Array:
     """q (B, T, N, D), k and v (B, S, K, D), the last axis and in q the heads packed -> (B, T, N, D); S >= T.
 
-    FLOPs: 4*D for each query and each key that its block goes over. Bytes: q, k, v read and the output written once;
-    each block of queries asks for the keys and values that it sees again, and so does each head of a group.
+    FLOPs: 4*D for each query and each key that its block goes over, of a window from the first that it sees.
+    Bytes: q, k, v read and the output written once; each block of queries asks for the keys and values that it sees
+    again, and so does each head of a group.
     """
     (B, T, N, D), (S, K) = q.shape, k.shape[1:3]
     if q.stride(2) != D:
@@ -106,21 +127,26 @@ def flash_attention(runner: Runner, q: Array, k: Array, v: Array) -> Array:
             flash_attention_kernel,
             _CONFIGS if q.element_size() < 4 and runner.tensor_cores else _BY_VECTORS,
             args=lambda config: (
-                q, k, v, y, T, S, N, N // K, log2(euler) / sqrt(D), *strides(q)[:2], *strides(k), *strides(v)
+                q, k, v, y, T, S, N, N // K, log2(euler) * scores.scale, *strides(q)[:2], *strides(k), *strides(v)
             ),
             grid=lambda config: (cdiv(T, config["BM"]), B * N),
-            work=lambda config: _work(q, k, config),
-            constants={"D": D, "WIDTH": max(16, padded(D))},
+            work=lambda config: _work(q, k, scores.window, config),
+            constants={
+                "D": D, "WIDTH": max(16, padded(D)), "WINDOW": scores.window or 0, "CAP": scores.soft_cap or 0.0
+            },
             matrix_units=True,
         )
     )  # fmt: skip
     return y
 
 
-def _work(q: Array, k: Array, config: Config) -> Work:
+def _work(q: Array, k: Array, window: int | None, config: Config) -> Work:
     (B, T, N, D), S = q.shape, k.shape[1]
     BM, BN, itemsize, width = config["BM"], config["BN"], q.element_size(), padded(D)
-    over = sum(ceil(min(S, end + S - T) / BN) * BN for end in range(BM, T + BM, BM))  # keys, of all blocks of one head
+    ends = range(BM, T + BM, BM)
+    over = sum(ceil(min(S, end + S - T) / BN) * BN for end in ends)  # keys, of all blocks of one head
+    if window is not None:
+        over -= sum(max(0, end - BM + S - T - window + 1) // BN * BN for end in ends)
     own = B * T * N * D
     return Work(
         flops=4.0 * width * B * N * BM * over,

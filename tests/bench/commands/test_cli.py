@@ -48,7 +48,7 @@ def study(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path
         ("run -B -1", "B: expected at least 1, got -1"),
         ("run -T many", "not a valid integer"),
         ("run --preset tiny --set kv_heads=3", "heads=4 is not a multiple of kv_heads=3"),
-        ("run --set kv_heads", "--set takes NAME=NUMBER"),
+        ("run --set kv_heads", "--set takes NAME=VALUE"),
         ("run --set kvheads=3", "did you mean 'kv_heads'"),
         ("run --weights nowhere.safetensors", "nowhere.safetensors: cannot be read"),
         ("run --timeout nan", "expected a finite number"),

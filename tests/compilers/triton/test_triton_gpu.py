@@ -41,6 +41,7 @@ from oneblock.compilers.triton.built import BuiltKernel  # noqa: E402
 from oneblock.compilers.triton.lowering import CannotBuild  # noqa: E402
 from oneblock.workloads._workload import Phase  # noqa: E402
 from oneblock.workloads.models import PRESETS  # noqa: E402
+from oneblock.workloads.ops.definitions import Scores  # noqa: E402
 from tests.helpers.cases import TINY_GPT2, case  # noqa: E402
 from tests.helpers.triton_first import First, first_alone  # noqa: E402
 
@@ -69,8 +70,8 @@ def everything(recorder: LaunchTracer, dtype: torch.dtype) -> None:
         x + ops.linear(array(1, 128, 8192), down)
         ops.swiglu(array(1, 128, 8192), array(1, 128, 8192))
         ops.gelu(array(1, 128, 8192))
-        ops.attention(array(1, 128, 32, 64), array(1, 128, 8, 64), array(1, 128, 8, 64))
-        ops.attention(array(1, 1, 32, 64), array(1, 512, 8, 64), array(1, 512, 8, 64))
+        ops.attention(array(1, 128, 32, 64), array(1, 128, 8, 64), array(1, 128, 8, 64), Scores(64**-0.5))
+        ops.attention(array(1, 1, 32, 64), array(1, 512, 8, 64), array(1, 512, 8, 64), Scores(64**-0.5))
         triton_ops.array(ops.linear(array(1, 1, 2048), up))
 
 

@@ -1,0 +1,118 @@
+"""Whose block a cell is: a model's, by its folder or config.json, or a preset's, which a checkpoint may contradict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.query import CellQuery
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.judge.doubts import assumed
+from oneblock.workloads import load
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.arrays import make_weights
+from oneblock.workloads.models import ModelError, preset
+from oneblock.workloads.models.llama import PARTS
+
+TOLD: dict[str, Any] = {
+    "model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+    "intermediate_size": 128, "num_hidden_layers": 2, "rms_norm_eps": 1e-5, "rope_theta": 10_000.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model of two layers as `tiny`."""
+    case, tensors = Case("block", preset("tiny"), Phase.PREFILL, 1, 4, 4), dict[str, np.ndarray]()
+    for layer in range(2):
+        for name, weight in make_weights(load("block"), case, "float32", layer).items():
+            if name.endswith("_weight"):
+                part = PARTS[name.removesuffix("_weight")]
+                tensors[f"model.layers.{layer}.{part}.weight"] = np.ascontiguousarray(weight.T)
+    where = tmp_path / "mine"
+    where.mkdir()
+    save_file(tensors, where / "model.safetensors")
+    (where / "config.json").write_text(json.dumps(TOLD))
+    return where
+
+
+def cells(**asked: Any) -> list[Cell]:
+    usual: dict[str, Any] = {"presets": (), "phases": ("prefill",), "B": (1,), "T": (8,), "S": (8,)}
+    usual |= {"dtypes": ("float32",), "backends": ("reference",), "ops_sets": ("plain",), "targets": ("cpu",)}
+    query = CellQuery(("block",), **usual | asked)
+    return query.cells([PlatformProbe("reference", "", None, None, None, None)])
+
+
+def test_a_folder_has_the_models_properties_and_its_weights(folder: Path) -> None:
+    (cell,) = cells(models=(folder,), layer=1)
+    assert replace(cell.case.config, name="tiny") == preset("tiny")
+    assert cell.case.config.name == "mine"
+    assert cell.weights is not None
+    assert (cell.weights.path, cell.weights.layer) == (str(folder / "model.safetensors"), 1)
+    expected = make_weights(load("block"), cell.case, "float32", 1)
+    got = cell.weight_arrays(load("block"))
+    assert all(np.array_equal(got[name], expected[name]) for name in expected)
+    assert not assumed(cell)
+
+
+def test_its_config_alone_has_seeded_weights(folder: Path) -> None:
+    (cell,) = cells(models=(folder / "config.json",))
+    assert cell.weights is None
+    assert cell.case.config.name == "mine"
+    (set_otherwise,) = cells(models=(folder / "config.json",), overrides=("rope_theta=5e5", "qk_norm=head"))
+    assert (set_otherwise.case.config.rope_theta, set_otherwise.case.config.qk_norm) == (5e5, "head")
+    assert set_otherwise.key != cell.key
+    assert set_otherwise.model is None, "the file no longer tells it"
+
+
+def test_a_model_and_a_preset_are_two_cells(folder: Path) -> None:
+    assert [cell.case.config.name for cell in cells(models=(folder,), presets=("gpt2",))] == ["gpt2", "mine"]
+
+
+def test_where_it_lies_is_no_part_of_what_it_is(folder: Path, tmp_path: Path) -> None:
+    (cell,) = cells(models=(folder,))
+    (tmp_path / "b").mkdir()
+    elsewhere = folder.rename(tmp_path / "b" / "mine")
+    (again,) = cells(models=(elsewhere,))
+    assert (again.key, again.name) == (cell.key, cell.name)
+
+
+def test_a_layer_that_is_not_there_is_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="a layer from 0 to 1, got 2"):
+        cells(models=(folder,), layer=2)
+
+
+def test_other_files_than_safetensors_are_named(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(Refused, match=r"has pytorch_model\.bin and none of model\.safetensors"):
+        cells(models=(folder,))
+
+
+def test_what_a_config_says_of_a_checkpoint_wins_over_the_preset(folder: Path) -> None:
+    checkpoint = folder / "model.safetensors"
+    (cell,) = cells(presets=("tiny",), weights=checkpoint)
+    assert cell.model == str(folder / "config.json")
+    assert not assumed(cell)
+    (folder / "config.json").write_text(json.dumps(TOLD | {"rope_theta": 5e5, "rms_norm_eps": 1e-6}))
+    with pytest.raises(Refused, match=r"norm_eps is 1e-06 and not 1e-05; rope_theta is 500000\.0 and not 10000\.0"):
+        cells(presets=("tiny",), weights=checkpoint)
+    (folder / "config.json").write_text(json.dumps(TOLD | {"model_type": "granite"}))
+    with pytest.raises(ModelError, match="unknown model_type 'granite'"):
+        cells(presets=("tiny",), weights=checkpoint)
+
+
+def test_a_checkpoint_without_its_config_has_a_doubt_that_says_what_was_assumed(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (cell,) = cells(presets=("tiny",), weights=folder / "model.safetensors")
+    (doubt,) = assumed(cell)
+    for said in ("rope_theta=10000.0", "rope_scaling=none", "norm_eps=1e-05", "window=none", "activation=silu"):
+        assert said in doubt.words
+    assert not assumed(cells(presets=("tiny",))[0]), "of seeded weights nothing is assumed"

@@ -1,0 +1,134 @@
+"""A config.json is read whole: what is not modelled, contradicts itself or is broken is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneblock.workloads.models import FAMILIES, ModelError, read_model
+
+MISTRAL: dict[str, Any] = {
+    "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 64, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "rms_norm_eps": 1e-6, "rope_theta": 10_000.0,
+    "rope_scaling": None, "hidden_act": "silu", "num_hidden_layers": 3, "torch_dtype": "bfloat16", "vocab_size": 99,
+}  # fmt: skip
+LLAMA = MISTRAL | {"model_type": "llama", "max_position_embeddings": 8192}
+QWEN2 = MISTRAL | {"model_type": "qwen2"}
+GEMMA2 = MISTRAL | {"model_type": "gemma2"}
+
+
+def write(folder: Path, told: Any) -> Path:
+    path = folder / "config.json"
+    path.write_bytes(told if isinstance(told, bytes) else json.dumps(told).encode())
+    return path
+
+
+def refusal(folder: Path, told: Any) -> str:
+    with pytest.raises(ModelError) as error:
+        read_model(write(folder, told))
+    said = str(error.value)
+    assert said.isprintable()
+    assert len(said) < 1500
+    return said
+
+
+def test_a_model_is_what_its_config_says_and_what_it_leaves_out_is_told(tmp_path: Path) -> None:
+    model = read_model(write(tmp_path, MISTRAL))
+    config = model.layer(2)
+    assert (config.rope_theta, config.norm_eps, config.window, config.family) == (10_000.0, 1e-6, 4096, "mistral")
+    assert (len(model.layers), model.vocabulary, model.tied_head, model.context) == (3, 99, False, None)
+    assert dict(model.assumed) == {"sliding_window": 4096, "tie_word_embeddings": False}
+    assert read_model(tmp_path) == model, "its folder"
+    with pytest.raises(ModelError, match="expected a layer from 0 to 2, got 3"):
+        model.layer(3)
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (MISTRAL | {"quantization_config": {"bits": 4}}, "not modelled: quantization_config="),
+        (MISTRAL | {"attention_sinks": 4, "hidden_size": 64}, "not modelled: attention_sinks=4"),
+        (MISTRAL | {"rope_scaling": {"rope_type": "mrope"}}, "rope_type: expected one of default"),
+        (MISTRAL | {"rope_scaling": {"type": "linear", "factor": 2, "warp": 3}}, "rope_scaling: not modelled: warp=3"),
+        (LLAMA | {"rope_scaling": {"type": "linear", "rope_type": "dynamic", "factor": 2}}, "contradicts itself"),
+        (LLAMA | {"rope_parameters": {"rope_theta": 5.0}}, "itself: rope_theta=10000.0, rope_parameters=5.0"),
+        (MISTRAL | {"hidden_act": "relu"}, "hidden_act: expected one of silu, .* got relu"),
+        (MISTRAL | {"hidden_act": "gelu"}, "activation=gelu_erf gated=True, which no operation does"),
+        (MISTRAL | {"num_key_value_heads": 3}, "heads=4 is not a multiple of kv_heads=3"),
+        (MISTRAL | {"num_hidden_layers": 10**9}, "num_hidden_layers: expected at most 10,000, got 1000000000"),
+        (MISTRAL | {"hidden_size": -64}, "hidden_size: expected a whole number from 1"),
+        (MISTRAL | {"hidden_size": 64.0}, "hidden_size: expected a whole number from 1"),
+        (MISTRAL | {"hidden_size": True}, "hidden_size: expected a whole number from 1"),
+        (MISTRAL | {"intermediate_size": 10**300}, "intermediate_size: expected a whole number from 1"),
+        (MISTRAL | {"rms_norm_eps": "1e-6"}, "rms_norm_eps: expected a positive number, got '1e-6'"),
+        (MISTRAL | {"sliding_window": 0}, "sliding_window: expected a whole number from 1"),
+        (MISTRAL | {"sliding_window": [4096]}, "sliding_window: expected a whole number from 1"),
+        ({k: v for k, v in MISTRAL.items() if k != "hidden_size"}, "no hidden_size, which this family needs"),
+        (MISTRAL | {"head_dim": None, "hidden_size": 66}, "hidden_size=66 is no multiple of 4 heads"),
+        (MISTRAL | {"head_dim": 15}, "head_width must be even, got 15"),
+        (QWEN2 | {"layer_types": ["full_attention"]}, "layer_types: expected 3 words"),
+        (QWEN2 | {"layer_types": ["linear_attention"] * 3}, "not modelled: layer_types=linear_attention"),
+        (GEMMA2 | {"attention_bias": True}, "not modelled: attention_bias=True"),
+        (GEMMA2 | {"use_bidirectional_attention": True}, "not modelled: use_bidirectional_attention=True"),
+        (MISTRAL | {"model_type": "mistrall"}, "unknown model_type 'mistrall'; did you mean 'mistral'"),
+        (MISTRAL | {"model_type": "granite"}, "unknown model_type 'granite'"),
+        (MISTRAL | {"model_type": None}, "model_type: expected one of"),
+        (MISTRAL | {"model_type": ["mistral"]}, "model_type: expected one of"),
+        (MISTRAL | {"model_type": "\x1b[31mred"}, "model_type: expected one of"),
+        ({"text_config": MISTRAL | {"surprise": 1}}, "text_config: not modelled: surprise=1"),
+        ([MISTRAL], "expected a JSON object, got a list"),
+        (b"\xff\xfe{", "not a readable JSON file"),
+        (b"{" * 100, "not a readable JSON file"),
+        (b"[" * 10**6, "not a readable JSON file"),
+        (b"", "not a readable JSON file"),
+        (MISTRAL | {"x" * 10**5 + "\x1b[2J": 1}, "not modelled: 'x+"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(tmp_path: Path, told: Any, says: str) -> None:
+    assert re.search(says, refusal(tmp_path, told))
+
+
+def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing.json", Path("/dev/null")):
+        with pytest.raises(ModelError, match=r"expected a model's config\.json, or a folder with one"):
+            read_model(path)
+    huge = tmp_path / "config.json"
+    with huge.open("wb") as file:
+        file.truncate(10**9)
+    with pytest.raises(ModelError, match="at most 16777216 bytes, got 1000000000"):
+        read_model(huge)
+
+
+def test_a_model_that_sees_keeps_its_text_in_an_object_of_its_own(tmp_path: Path) -> None:
+    told = {"model_type": "llava", "text_config": MISTRAL, "vision_config": {"hidden_size": 1}}
+    assert read_model(write(tmp_path, told)).layers == read_model(write(tmp_path, MISTRAL)).layers
+
+
+def test_both_forms_of_a_rotation_are_one(tmp_path: Path) -> None:
+    scaling = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 512}
+    older = LLAMA | {"rope_scaling": scaling | {"rope_type": "llama3"}}
+    newer = {k: v for k, v in LLAMA.items() if not k.startswith("rope_")}
+    newer |= {"rope_parameters": scaling | {"rope_type": "llama3", "rope_theta": 10_000.0}}
+    assert read_model(write(tmp_path, older)) == read_model(write(tmp_path, newer))
+
+
+def test_every_key_that_transformers_writes_is_read_or_harmless(tmp_path: Path, authority: Any) -> None:
+    """What its classes write by default is read for each family, and a property that is not default is not lost."""
+    classes = {
+        "llama": "LlamaConfig", "mistral": "MistralConfig", "qwen2": "Qwen2Config", "qwen3": "Qwen3Config",
+        "gemma": "GemmaConfig", "gemma2": "Gemma2Config", "gemma3": "Gemma3TextConfig", "phi3": "Phi3Config",
+        "gpt2": "GPT2Config", "gpt_neox": "GPTNeoXConfig", "olmo2": "Olmo2Config",
+    }  # fmt: skip
+    assert classes.keys() == FAMILIES.keys()
+    for family, name in classes.items():
+        given = getattr(authority, name)()
+        given.save_pretrained(tmp_path)
+        model = read_model(tmp_path)
+        assert model.family == family
+        assert len(model.layers) == given.num_hidden_layers
+        assert model.layer(0).width == given.hidden_size
+        assert model.tied_head == given.tie_word_embeddings

@@ -1,0 +1,154 @@
+"""Every family against transformers' own layers in float64, from a checkpoint and a config.json that it wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oneblock import workloads
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.checkpoint import load_weights
+from oneblock.workloads.models import FAMILIES, Config, read_model
+from oneblock.workloads.ops.numpy_ops import NumpyOps
+
+LLAMA: dict[str, Any] = {
+    "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 96,
+    "num_hidden_layers": 2, "vocab_size": 32, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
+}  # fmt: skip
+NEOX = {name: LLAMA[name] for name in LLAMA if name not in ("num_key_value_heads", "head_dim", "rms_norm_eps")}
+YARN = {"rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0, "original_max_position_embeddings": 16}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 8.0, "low_freq_factor": 1.0,
+          "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
+LONG = {"rope_type": "longrope", "rope_theta": 10_000.0, "short_factor": [1.0 + 0.1 * i for i in range(8)],
+        "long_factor": [1.5 + 0.7 * i for i in range(8)]}  # fmt: skip
+# name: (transformers' class of configuration, what it is given). Past the window and past the trained context: T = 40.
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", LLAMA),
+    "llama-biases": ("LlamaConfig", LLAMA | {"attention_bias": True, "mlp_bias": True}),
+    "llama3": ("LlamaConfig", LLAMA | {"rope_parameters": LLAMA3}),
+    "linear": ("LlamaConfig", LLAMA | {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}}),
+    "dynamic": (
+        "LlamaConfig",
+        LLAMA | {"max_position_embeddings": 16,
+                 "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}},
+    ),
+    "yarn": ("LlamaConfig", LLAMA | {"rope_parameters": YARN}),
+    "mistral": ("MistralConfig", LLAMA | {"sliding_window": 12}),
+    "mistral-whole": ("MistralConfig", LLAMA | {"sliding_window": None}),
+    "qwen2": ("Qwen2Config", LLAMA),
+    "qwen2-windows": (
+        "Qwen2Config", LLAMA | {"use_sliding_window": True, "sliding_window": 12, "max_window_layers": 1},
+    ),
+    "qwen3": ("Qwen3Config", LLAMA),
+    "gemma": ("GemmaConfig", LLAMA),
+    "gemma2": ("Gemma2Config", LLAMA | {"sliding_window": 12, "attn_logit_softcapping": 3.0,
+                                        "query_pre_attn_scalar": 24}),
+    "gemma3": ("Gemma3TextConfig", LLAMA | {"sliding_window": 12, "num_hidden_layers": 7}),
+    "phi3": ("Phi3Config", LLAMA | {"sliding_window": 12, "pad_token_id": 0}),
+    "phi3-long": (
+        "Phi3Config",
+        LLAMA | {"rope_parameters": LONG, "original_max_position_embeddings": 24, "pad_token_id": 0},
+    ),
+    "gpt2": ("GPT2Config", {"n_embd": 64, "n_head": 4, "n_layer": 2, "n_positions": 64, "vocab_size": 32}),
+    "gpt_neox": ("GPTNeoXConfig", NEOX),
+    "gpt_neox-serial": (
+        "GPTNeoXConfig",
+        NEOX | {"use_parallel_residual": False, "rope_parameters": {
+            "rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
+    ),
+    "olmo2": ("Olmo2Config", LLAMA | {"pad_token_id": 0}),
+}  # fmt: skip
+
+
+def ours(folder: Path, layer: int, config: Config, x: np.ndarray, cache: dict[str, np.ndarray]) -> np.ndarray:
+    """The block's answer in float64, from the files in a folder."""
+    phase = Phase.DECODE if cache else Phase.PREFILL
+    S = cache["k_cache"].shape[1] if cache else x.shape[1]
+    block, case = workloads.load("block"), Case("block", config, phase, 1, x.shape[1], S)
+    weights = load_weights(block, case, "float32", folder / "model.safetensors", layer)
+    arrays = {name: weight.astype(np.float64) for name, weight in weights.items()} | cache | {"x": x}
+    tables = {name: spec.table(config, case.T, S) for name, spec in block.specs(case).items() if spec.table is not None}
+    return np.asarray(block.program(NumpyOps(), case, arrays | tables)["y"])
+
+
+def distance(got: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def written(request: pytest.FixtureRequest, authority: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from tests.helpers.transformers_models import made
+
+    kind, given = MODELS[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    model = made(getattr(authority, kind)(**given))
+    model.save_pretrained(folder)
+    return model, folder
+
+
+def test_prefill_is_transformers(written: Any) -> None:
+    from tests.helpers.transformers_models import prefill
+
+    model, folder = written
+    told = read_model(folder)
+    for layer, seen in enumerate(prefill(model, 40)):
+        assert distance(ours(folder, layer, told.layer(layer), seen.x, {}), seen.y) <= 1e-10
+    assert len(told.layers) == layer + 1
+
+
+def test_decode_is_transformers(written: Any) -> None:
+    from tests.helpers.transformers_models import decode
+
+    model, folder = written
+    told, S = read_model(folder), 40
+    scaling = told.layer(0).rope_scaling
+    if scaling is not None and scaling.kind in ("dynamic", "longrope"):
+        S = 16  # beyond the context transformers keeps keys that were rotated by other frequencies
+    for layer, seen in enumerate(decode(model, S)):
+        assert seen.keys is not None
+        assert seen.values is not None
+        cache = {"k_cache": _slots(seen.keys, S), "v_cache": _slots(seen.values, S)}
+        assert distance(ours(folder, layer, told.layer(layer), seen.x, cache), seen.y) <= 1e-10
+
+
+def _slots(held: np.ndarray, S: int) -> np.ndarray:
+    """A cache (B, K, n, D) of the last n positions as ours (B, S, K, D), of which the last slot is the new token's."""
+    held = held.swapaxes(1, 2)
+    before = np.full((1, S - 1 - held.shape[1], *held.shape[2:]), 7.0)  # no window reaches it
+    return np.concatenate([before, held, np.zeros_like(held[:, :1])], axis=1)
+
+
+def test_every_family_is_held_to_its_own() -> None:
+    families = {name.partition("-")[0] for name in MODELS}
+    assert set(FAMILIES) <= families
+
+
+def test_another_property_is_another_answer(written: Any) -> None:
+    """The check that says 1e-10 is shown what leaving a property out comes to."""
+    from dataclasses import replace
+
+    from tests.helpers.transformers_models import prefill
+
+    model, folder = written
+    config = read_model(folder).layer(0)
+    seen = prefill(model, 40)[0]
+    others = [
+        replace(config, norm_eps=config.norm_eps * 3),
+        *([replace(config, rope_theta=config.rope_theta * 2)] if config.rope_theta else []),
+        *([replace(config, window=None)] if config.window else []),
+        *([replace(config, soft_cap=None)] if config.soft_cap else []),
+        *([replace(config, score_scale=None)] if config.score_scale else []),
+        *([replace(config, rope_scaling=None)] if config.rope_scaling else []),
+        *([replace(config, parallel=not config.parallel)] if config.norm == "layer_norm" else []),
+        *(
+            [replace(config, activation="gelu_erf" if config.activation == "gelu" else "gelu")]
+            if not config.gated
+            else []
+        ),
+    ]
+    for other in others:
+        assert distance(ours(folder, 0, other, seen.x, {}), seen.y) > 1e-9, other

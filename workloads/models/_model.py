@@ -1,0 +1,87 @@
+"""A model as its `config.json` tells it: the configuration of each layer, and what is around them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oneblock.workloads.models._config import Config
+from oneblock.workloads.models._family import Family
+from oneblock.workloads.models._keys import Keys, ModelError
+from oneblock.workloads.ops.nearest import unknown
+
+LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 5
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a `config.json` says of a model."""
+
+    name: str
+    family: str
+    layers: tuple[Config, ...]
+    vocabulary: int | None
+    tied_head: bool
+    context: int | None  # positions that it was trained on, or stretched to
+    assumed: tuple[tuple[str, Any], ...]  # what the file leaves out, as the family has it
+
+    def layer(self, number: int) -> Config:
+        """The configuration of a layer, from 0; ModelError where there is none."""
+        if not 0 <= number < len(self.layers):
+            raise ModelError(f"{self.name}: expected a layer from 0 to {len(self.layers) - 1}, got {number}")
+        return self.layers[number]
+
+
+def read_model(path: Path, families: dict[str, Family]) -> Model:
+    """The model of a folder's `config.json`, or of such a file; ModelError says what is wrong with it."""
+    file = path / "config.json" if path.is_dir() else path
+    values = _object(file)
+    where = str(file)
+    # A model that sees or hears, too, keeps the keys of its text in an object of their own.
+    if isinstance(values.get("text_config"), dict):
+        values, where = values["text_config"], f"{file}: text_config"
+    kind = values.get("model_type")
+    family = next((one for one in families.values() if kind in one.types), None)
+    if family is None or family.read is None:
+        types = [kind for one in families.values() for kind in one.types]
+        if not isinstance(kind, str) or not kind.isprintable():
+            raise ModelError(f"{where}: model_type: expected one of {', '.join(types)}, got {ascii(kind)[:60]}")
+        raise ModelError(f"{where}: {unknown('model_type', kind[:60], types)}")
+    keys = Keys(values, where)
+    try:
+        layers = tuple(family.read(keys, _name(file, values, family.name)))
+    except ValueError as error:
+        raise error if isinstance(error, ModelError) else ModelError(f"{where}: {error}") from None
+    vocabulary = keys.size("vocab_size") if keys.has("vocab_size") else None
+    tied = keys.flag("tie_word_embeddings", family.ties_head)
+    names = [one for one in ("max_position_embeddings", "n_positions") if keys.has(one)]
+    context = keys.size(names[0]) if names else None
+    keys.rest()
+    return Model(layers[0].name, family.name, layers, vocabulary, tied, context, tuple(sorted(keys.assumed.items())))
+
+
+def _name(file: Path, values: dict[str, Any], family: str) -> str:
+    """What to call it: as its folder is called, or else as its family."""
+    told = file.absolute().parent.name
+    return told if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+=-]{0,80}", told) else family
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        if not file.is_file():
+            raise ModelError(f"{file}: expected a model's config.json, or a folder with one; there is no such file")
+        if (size := file.stat().st_size) > LIMIT_BYTES:
+            raise ModelError(f"{file}: expected a config.json of at most {LIMIT_BYTES} bytes, got {size}")
+        values = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{file}: not a readable JSON file: {str(error)[:200]}") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{file}: expected a JSON object, got a {type(values).__name__}")
+    return values
