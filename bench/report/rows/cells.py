@@ -1,7 +1,8 @@
 """Columns of one cell for other programs: times where they were measured, counts where a compiler's output was read.
 
-Times are in seconds, medians with their 99 % interval, and there only where they were measured. What may be set
-otherwise than by default, from "overrides" to "toolchain", is empty where it was not.
+Times are in seconds, medians with their 99 % interval, and there only where they were measured; estimates have columns
+of their own, by method. What may be set otherwise than by default, from "overrides" to "toolchain", is empty where it
+was not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from statistics import median
 
 from oneblock.bench.cells.cell import overrides
+from oneblock.bench.judge.estimates import METHODS, estimates
 from oneblock.bench.judge.figures import whole
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre, interval
@@ -20,6 +22,8 @@ _COUNTS = {  # column: name of the figure, whose kind is in counts_kind
     "operations": "operations", "fusions": "fusions", "custom_calls": "custom calls", "kernels": "kernels",
     "flops_counted": "FLOPs", "hbm_bytes": "HBM traffic", "scratch_bytes": "scratch", "registers": "registers",
 }  # fmt: skip
+# column: the method; of what a chip is estimated to take, and never measured
+_ESTIMATES = {f"estimate_{method.name.replace('-', '_')}_s": method for method in METHODS}
 COLUMNS = (
     "name", "workload", "config", "overrides", "phase", "B", "T", "S", "dtype", "weights", "layer", "weight_seed",
     "input_seed", "variant", "backend", "ops_set", "target", "sharding", "toolchain", "tier", "device",
@@ -27,6 +31,7 @@ COLUMNS = (
     "cold_s", "cold_low_s", "cold_high_s", "warm_s", "warm_low_s", "warm_high_s", "processes", "samples",
     "of_limit", "limit_by", "limit_kind", "compile_cold_s", "compile_warm_s", "peak_rss_bytes",
     "relative_l2", "error_budget_used", "flops_modelled", "compulsory_bytes_modelled", "counts_kind", *_COUNTS,
+    *_ESTIMATES,
 )  # fmt: skip
 
 
@@ -50,6 +55,8 @@ def cell_row(record: Record) -> dict[str, Value]:
     if record.check is not None and record.status not in WRONG:
         errors = [output.relative_l2 for output in record.check.outputs if output.relative_l2 is not None]
         found |= {"relative_l2": max(errors, default=None), "error_budget_used": record.check.budget_used}
+    told = {column: estimates(record).get(method) for column, method in _ESTIMATES.items()}
+    found |= {column: one.seconds for column, one in told.items() if one is not None}
     return found | _times(record) | _counts(record)
 
 

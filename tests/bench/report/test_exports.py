@@ -16,7 +16,7 @@ from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.report.exports.stages import joined
 from oneblock.bench.report.rows.cells import COLUMNS, cell_row
-from oneblock.compilers.api.facts import Buffer, Memory
+from oneblock.compilers.api.facts import Buffer, Estimate, Memory
 from oneblock.compilers.api.kind import Kind
 from tests.bench.report.test_report import HOSTILE, record
 from tests.bench.report.test_report_compiled import compiled
@@ -85,8 +85,18 @@ def test_a_row_has_times_where_they_were_measured_and_nowhere_else(tmp_path: Pat
     assert (rows["torch_eager"]["status"], rows["torch_eager"]["reason"]) == ("crashed", "signal 11")
     counted = rows["xla_tpu"]
     assert (counted["counts_kind"], counted["fusions"], counted["compile_cold_s"]) == ("compiled", "1", "4.5")
+    assert not any(value for one in rows.values() for name, value in one.items() if name.startswith("estimate_"))
     assert "counts_kind" in timed
     assert timed["fusions"] == ""
+
+
+def test_an_estimate_has_a_column_of_its_method_and_no_measured_one(tmp_path: Path) -> None:
+    (row,) = rows_of(
+        exported(tmp_path, (compiled(estimates=(Estimate("hlo", 3e-3, ""), Estimate("odd", 1.0, ""))), {}))
+    )
+    assert row["estimate_hlo_s"] == "0.003"
+    assert row["estimate_llo_s"] == row["cold_s"] == ""
+    assert float(row["estimate_roofline_s"]) > 0
 
 
 def test_no_text_is_a_formula_for_a_spreadsheet(tmp_path: Path) -> None:
