@@ -38,7 +38,7 @@ def rope(runner: Runner, x: Array, cos: Array, sin: Array) -> Array:
     """
     B, T, heads, D = x.shape
     half, rows = D // 2, B * T * heads
-    flat = x.reshape(rows, D)
+    flat = x.reshape(rows, D).contiguous()  # of a part of each head it would be a view whose rows lie apart
     y = runner.empty((rows, D), flat)
 
     def work(config: Config) -> Work:
