@@ -20,10 +20,9 @@ from oneblock.compilers.chips.chip import Gpu
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
-from oneblock.workloads.ops.definitions import STEPS
 from oneblock.workloads.ops.dtypes import DTYPES
 from tests.conftest import REQUIRED
-from tests.helpers.cases import RAGGED, TINY, TINY_GPT2, case
+from tests.helpers.cases import RAGGED, TINY, TINY_GPT2, case, steps_of
 
 H100 = load("cuda:sm_90", Gpu)
 
@@ -80,7 +79,7 @@ def test_every_kernel_is_compiled_and_every_stage_is_there(backend: Backend, ops
     assert facts is not None
     ours = [kernel for kernel in facts.of(GpuKernel) if kernel.kind == "inductor"]
     assert all(k.registers and k.grid and k.threads and k.occupancy and k.config and k.steps for k in ours)
-    steps = [step for step in STEPS if config is TINY or step != "rope"]
+    steps = steps_of(case(config=config))
     for dialect in ("fx", "fx-after", "scheduler", "launches"):
         assert [step for step in steps if step not in stages[dialect]] == [], f"steps that the {dialect} does not name"
     for kernel in {kernel.name for kernel in ours}:

@@ -27,10 +27,10 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import PRESETS
-from oneblock.workloads.ops.definitions import STEPS, Scores
+from oneblock.workloads.ops.definitions import Scores
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.helpers import nki_here
-from tests.helpers.cases import TINY, case
+from tests.helpers.cases import TINY, case, steps_of
 from tests.helpers.fake_neuron import distribution, placeholder
 from tests.helpers.oneblock_process import install, oneblock
 
@@ -206,7 +206,7 @@ def test_counts_are_those_of_the_formulas_and_every_instruction_has_a_step() -> 
     made = compiled(c, "float32").capture(Detail.ALL)
     facts = made.facts
     assert facts.attributed == 1.0
-    assert {step for call in facts.calls for step in call.steps} == set(STEPS) - {"rope"}
+    assert {step for call in facts.calls for step in call.steps} == set(steps_of(c))
     by_formula = sum(cost.flops for cost in workloads.load("block").costs(c, 4))
     assert facts.flops == pytest.approx(by_formula, rel=0.02)
     mlp = [call for call in facts.of(NeuronCall) if call.steps == ("mlp",) and "linear" in call.name]

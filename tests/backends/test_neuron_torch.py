@@ -26,10 +26,9 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.answers.verdict import Check
-from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import REQUIRED
 from tests.helpers import fake_neuron
-from tests.helpers.cases import ALL, case, name
+from tests.helpers.cases import ALL, case, name, steps_of
 
 PINNED = "neuronx-cc==2.27.5334.0 torch-neuronx==2.9.0.2.15.32035 libneuronxla==2.2.17544.0"
 LINE = (
@@ -265,8 +264,8 @@ def test_every_step_is_named_in_the_graph_and_in_what_the_compiler_reads(here: H
     fake_neuron.toolchain(tmp_path)
     here()
     stages = {artifact.dialect: artifact.text for artifact in compiled(case()).capture(Detail.DEFAULT).artifacts}
-    assert [step for step in STEPS if f"  # {step}\n" not in stages["aten"]] == []
-    assert [step for step in STEPS if f'op_name="{step}/' not in stages["hlo"]] == []
+    assert [step for step in steps_of(case()) if f"  # {step}\n" not in stages["aten"]] == []
+    assert [step for step in steps_of(case()) if f'op_name="{step}/' not in stages["hlo"]] == []
     assert stages["aten"].splitlines()[-1].startswith("return y = %")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -244,10 +245,19 @@ def test_blocks_are_evenly_filled_and_no_larger_than_allowed() -> None:
 
 def arguments(kernels: Any, name: str) -> tuple[Callable[..., Any], list[tuple[int, ...]]]:
     """A kernel and the shapes to compile it for: widths of whole registers, so that XLA has nothing to lay out anew."""
-    if name == "flash":
-        return kernels.flash.attend_by_group, [(1, 2, 640, 128), (1, 2, 320, 128), (1, 2, 320, 128)]
+    if name in ("flash", "window"):
+        how = Scores(0.1) if name == "flash" else Scores(0.1, window=100, soft_cap=30.0)
+        return partial(kernels.flash.attend_by_group, scores=how), [
+            (1, 2, 640, 128),
+            (1, 2, 320, 128),
+            (1, 2, 320, 128),
+        ]
     if name == "paged":
-        return kernels.paged.cached_attention, [(2, 1, 16, 128), (2, 300, 8, 128), (2, 300, 8, 128)]
+        return partial(kernels.paged.cached_attention, scores=Scores(0.1)), [
+            (2, 1, 16, 128),
+            (2, 300, 8, 128),
+            (2, 300, 8, 128),
+        ]
     return (lambda x, weight, p: kernels.rms.rms_matmul(x, weight, p, 1e-5)), [(40, 256), (256,), (512, 256)]
 
 
@@ -265,7 +275,7 @@ def compile_kernel(kernels: Any, name: str, generation: str, dtype: str) -> Any:
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["flash", "paged", "rms"])
+@pytest.mark.parametrize("name", ["flash", "window", "paged", "rms"])
 def test_each_kernel_compiles_for_each_generation_without_scratch(
     tpu: Backend, kernels: Any, name: str, dtype: str, generation: str
 ) -> None:

@@ -24,9 +24,8 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import Config
-from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import load
-from tests.helpers.cases import TINY, TINY_GPT2, case
+from tests.helpers.cases import TINY, TINY_GPT2, case, steps_of
 
 WAYS = ("torch_tpu", "torchxla")
 
@@ -60,7 +59,9 @@ def test_the_torch_block_goes_through_the_tpu_compiler(way: str, ops_set: str) -
     lowering = found.capture(Detail.BRIEF)
     stages = texts(lowering)
     for dialect in ("stablehlo", "hlo-before", "hlo"):
-        assert [step for step in STEPS if step not in stages[dialect]] == [], f"steps that the {dialect} does not name"
+        assert [step for step in steps_of(c) if step not in stages[dialect]] == [], (
+            f"steps that the {dialect} does not name"
+        )
     facts = lowering.facts
     assert facts is not None
     assert facts.flops is not None

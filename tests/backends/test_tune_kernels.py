@@ -226,7 +226,7 @@ def test_a_block_that_does_not_fit_has_the_compilers_numbers(tpu: Backend) -> No
     from oneblock.backends._pallas import tuning
     from oneblock.compilers.chips.topology import topology
 
-    call = tuning.Call("rms_matmul", ((16, 8192), (8192,), (1024, 8192)), np.dtype(DTYPES["bfloat16"]))
+    call = tuning.Call("rms_matmul", ((16, 8192), (8192,), (1024, 8192)), np.dtype(DTYPES["bfloat16"]), None)
     (task,) = tuning.tune([(call, ("mlp",))], topology("v5e", None), lambda state: None).tasks
     (large,) = (trial for trial in task.trials if trial.config == "rows=16 columns=512")
     assert large.seconds is None
@@ -239,7 +239,7 @@ def test_kernels_are_right_at_sizes_that_are_not_their_own(pallas: Backend) -> N
     q, k, v = qkv(1, 300, 300, 4, 2, 16)
     group = q.reshape(1, 300, 2, 2, 16).swapaxes(1, 2).reshape(1, 2, 600, 16)
     flash = importlib.import_module("oneblock.backends.kernels.pallas.flash_attention")
-    got = flash.attend_by_group(group, k.swapaxes(1, 2), v.swapaxes(1, 2), block=128, interpret=True)
+    got = flash.attend_by_group(group, k.swapaxes(1, 2), v.swapaxes(1, 2), usual(q), block=128, interpret=True)
     got = np.asarray(got).reshape(1, 2, 300, 2, 16).swapaxes(1, 2).reshape(1, 300, 4, 16)
     assert worst(got, attention64(q, k, v)) < TOLERANCE["float32"]
     got = kernels.cached_attention(q[:, -1:], k, v, usual(q), page=64, interpret=True)

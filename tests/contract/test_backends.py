@@ -17,9 +17,8 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.models import PRESETS
-from oneblock.workloads.ops.definitions import STEPS
 from tests.conftest import target_of
-from tests.helpers.cases import ALL, OTHERS, RAGGED, TINY_QWEN2, case, cover, name
+from tests.helpers.cases import ALL, OTHERS, RAGGED, TINY_QWEN2, case, cover, name, steps_of
 
 CASES = [
     *ALL,
@@ -169,7 +168,7 @@ def test_stages_are_texts_in_order_and_name_the_steps(backend: Backend) -> None:
             assert known is not None, f"compilers/dialects has nothing of {artifact.dialect}"
             assert artifact.stage in known.stages
         whole = "\n".join(artifact.text for artifact in stages)
-        assert [step for step in STEPS if step not in whole] == [], "steps that no stage names"
+        assert [step for step in steps_of(case()) if step not in whole] == [], "steps that no stage names"
 
 
 def test_what_is_not_here_says_why(backend: Backend) -> None:

@@ -40,6 +40,11 @@ ALL = [
 OTHERS = [case(config=config, phase=phase) for config in (TINY_GEMMA, TINY_NEOX, TINY_OLMO) for phase in Phase]
 
 
+def steps_of(of: Case) -> list[str]:
+    """The steps of a case's program, in their order: those that it counts the cost of."""
+    return [cost.step for cost in workloads.load(of.workload).costs(of, 4)]
+
+
 def name(value: object) -> str | None:
     """For pytest's ids."""
     return f"{value.workload}-{value.config.name}-{value.phase}" if isinstance(value, Case) else None

@@ -3,7 +3,6 @@
 Each takes the place of one of ours, and makes one mistake; right where it should be wrong is a fault of the check.
 """
 
-import math
 
 import nki
 import nki.isa as nisa
@@ -56,7 +55,7 @@ def other_way_round(x, weight):
 
 
 @nki.jit
-def diagonal_masked(q, k, v):
+def diagonal_masked(q, k, v, scale, window, soft_cap):
     """Attention in which a query does not see its own key (the first, which has no other, does)."""
     B, T, N, D = q.shape
     K = k.shape[2]
@@ -67,7 +66,7 @@ def diagonal_masked(q, k, v):
         product = nl.ndarray((T, T), dtype=nl.float32, buffer=nl.psum)
         nisa.nc_matmul(dst=product, stationary=turned(loaded(q[0, :, n, :])), moving=keys)
         scores = nl.ndarray((T, T), dtype=nl.float32, buffer=nl.sbuf)
-        nisa.activation(dst=scores, op=nl.copy, data=product, scale=1.0 / math.sqrt(D))
+        nisa.activation(dst=scores, op=nl.copy, data=product, scale=scale)
         nisa.affine_select(scores, [[-1, T]], 1, scores, -3.0e38, cmp_op=nl.greater)
         nisa.affine_select(scores[0:1, :], [[1, T]], 0, scores[0:1, :], -3.0e38, cmp_op=nl.equal)
         nisa.memset(dst=scores[0:1, 0:1], value=0.0)

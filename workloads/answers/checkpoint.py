@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from oneblock.workloads import block
+from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Workload
 from oneblock.workloads.answers.places import Place, part_of_heads, places_of, stored_shapes
 from oneblock.workloads.models import FAMILIES, Config, Tensors
@@ -97,7 +97,7 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
     rounded = dtype_of(dtype)
     naming, files = _tensors(case.config), _files_by_tensor(path)
     root = _root(path, files, case.config, layer)
-    places = places_of(naming, stored_shapes(block.WORKLOAD, case))
+    places = places_of(naming, stored_shapes(load("block"), case))
     _all_have_a_place(path, root, files, places, naming)
     weights = {}
     for name, spec in workload.specs(case).items():

@@ -110,7 +110,8 @@ class Ops:
         G = N // K
         q = self.xp.moveaxis(q.reshape(B, T, K, G, D), 1, 3).reshape(B, K, G * T, D)  # a group's rows share their keys
         k, v = k.swapaxes(1, 2), v.swapaxes(1, 2)  # (B, K, S, D)
-        s = self.wide(self.matmul(q, k.swapaxes(2, 3))) * scores.scale  # (B, K, G*T, S)
+        # A division: schedules that were searched for are of this text.
+        s = self.wide(self.matmul(q, k.swapaxes(2, 3))) / (1.0 / scores.scale)  # (B, K, G*T, S)
         if scores.soft_cap is not None:
             s = self.xp.tanh(s / scores.soft_cap) * scores.soft_cap
         if T > 1:

@@ -122,7 +122,7 @@ def _kernel(
 
 def _first_block(i: Any, *, b: int, window: int | None) -> Any:
     """The first block of keys of which query block i sees any."""
-    return 0 * i if window is None else jnp.maximum(0, i * b - window + 1) // b
+    return 0 if window is None else lax.div(jnp.maximum(0, i * b - window + 1), b)
 
 
 def _attend(

@@ -78,7 +78,7 @@ def test_the_help_lists_those_that_have_it_and_no_other(command: object, capabil
 def test_a_search_for_a_pass_begins_with_the_ops_set_that_the_backend_has_first() -> None:
     for backend, first in (("a_mine", "mine"), ("triton_kernels", "kernels"), ("jax_xla", "plain")):
         size = {"B": 1, "T": 16, "S": 64}
-        assert _cell("block", "tiny", "prefill", "float32", backend, None, "cpu", **size).ops_set == first
+        assert _cell("block", "tiny", None, 0, "prefill", "float32", backend, None, "cpu", **size).ops_set == first
 
 
 def test_a_script_is_run_by_the_backend_that_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
