@@ -3,7 +3,6 @@
 Each takes the place of one of ours, and makes one mistake; right where it should be wrong is a fault of the check.
 """
 
-
 import nki
 import nki.isa as nisa
 import nki.language as nl

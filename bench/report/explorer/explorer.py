@@ -57,7 +57,13 @@ class Explorer:
     @property
     def json(self) -> str:
         """All as JSON, with no character that means something to HTML."""
-        data = {"steps": [*STEPS, NONE], "sets": self.sets, "cells": self.cells, "blobs": self.blobs}
+        told = {step for steps in self.sets for step in steps}
+        data = {
+            "steps": [*(step for step in STEPS if step in told), NONE],
+            "sets": self.sets,
+            "cells": self.cells,
+            "blobs": self.blobs,
+        }
         data["lexers"] = [one.rules for one in self.lexers]
         text = json.dumps(data, separators=(",", ":"), allow_nan=False, default=_as_data)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

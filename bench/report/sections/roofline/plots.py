@@ -122,7 +122,7 @@ def _chart(points: Sequence[dict[str, Any]], limits: Limits, ridge: float) -> Sp
     y = quantity("y", title="FLOP/s that the roof allows (log)", scale=log(padding=14), axis=axis)
     steps = [*STEPS, *sorted({point["step"] for point in data} - set(STEPS))]
     present = [step for step in steps if any(point["step"] == step for point in data)]
-    colour = name("step", sort=present, scale={"domain": steps}, legend={"values": present})
+    colour = name("step", sort=present, scale={"domain": present})
     places = [ridge, *(point["x"] for point in data)]
     left, right = min(places) / 2, max(places) * 2
     corners = [{"x": left, "y": left * rate}, {"x": ridge, "y": peak}, {"x": right, "y": peak}]
