@@ -11,7 +11,7 @@ from operator import or_
 
 from oneblock.workloads._workload import Case, Outputs, Spec, StepCost, Workload
 from oneblock.workloads.attention import attend, attention_costs, attention_outputs, attention_specs
-from oneblock.workloads.mlp import feed_forward, mlp_costs, mlp_specs
+from oneblock.workloads.mlp import feed_forward, mlp_costs, mlp_specs, route
 from oneblock.workloads.models import Config
 from oneblock.workloads.norm import input_spec, norm_costs, norm_specs, normalise
 from oneblock.workloads.ops.definitions import Array, Ops
@@ -28,8 +28,9 @@ def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
         with ops.step("post_norm1"):
             between = x + normalise(ops, case, a, "post_norm1", attended.pop("y"))
     h = _before(ops, case, a, "norm2", x if c.parallel else between)
+    weights = route(ops, case, a, h)
     with ops.step("mlp"):
-        y = feed_forward(ops, case, a, h)
+        y = feed_forward(ops, case, a, h, weights)
         if c.norms == "before":
             y = between + y
     if c.norms != "before":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from oneblock.workloads._experts import by_experts, expert_costs, expert_specs, routed
 from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
 from oneblock.workloads.norm import input_spec, output_shapes
 from oneblock.workloads.ops.definitions import Array, Ops
@@ -12,8 +13,18 @@ from oneblock.workloads.ops.definitions import Array, Ops
 _FLOPS = {"swiglu": 5, "geglu": 10, "gelu": 9, "gelu_erf": 5}  # an element of F: see `mlp_costs`
 
 
-def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array:
-    """h (B, T, C) -> (B, T, C), through F."""
+def route(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array | None:
+    """h (B, T, C) -> the weights (B T, E) of each token's experts; None where there is one part for all."""
+    if case.config.experts is None:
+        return None
+    with ops.step("router"):
+        return routed(ops, case, a, h)
+
+
+def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array, weights: Array | None) -> Array:
+    """h (B, T, C) -> (B, T, C), through F; of experts by the weights of `route`."""
+    if weights is not None:
+        return by_experts(ops, case, a, h, weights)
     up = ops.linear(h, a["up_weight"], a.get("up_bias"))  # (B, T, F)
     activation = getattr(ops, case.config.feed_forward)
     if case.config.gated:
@@ -50,7 +61,9 @@ def linear_cost(case: Case, width_in: int, width_out: int, itemsize: int, *, bia
 
 
 def mlp_specs(case: Case) -> dict[str, Spec]:
-    """The two projections, or with a gate three."""
+    """The two projections, or with a gate three; of experts a router and all of theirs."""
+    if case.config.experts is not None:
+        return expert_specs(case)
     C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
     specs = linear_specs("up", C, F, bias=bias) | linear_specs("down", F, C, bias=bias, by_rows=True)
     return specs | linear_specs("gate", C, F, bias=bias) if case.config.gated else specs
@@ -63,6 +76,8 @@ def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
     one product more. The exact GELU: scale, erf, add, two products. h is read once.
     Bytes, as one kernel: h (B*T*C) in, y (B*T*C) out, and the weights; what passes through F stays on chip.
     """
+    if case.config.experts is not None:
+        return expert_costs(case, itemsize)
     C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
     rows = case.B * case.T
     count, each = 1 + case.config.gated, _FLOPS[case.config.feed_forward]
@@ -75,8 +90,9 @@ def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:
 
 def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
     """x (B, T, C) -> y (B, T, C)."""
+    weights = route(ops, case, a, a["x"])
     with ops.step("mlp"):
-        return {"y": feed_forward(ops, case, a, a["x"])}
+        return {"y": feed_forward(ops, case, a, a["x"], weights)}
 
 
 WORKLOAD = Workload(

@@ -60,6 +60,9 @@ class TracedArray:
     def __mul__(self, other: Any) -> TracedArray:
         return self.apply(op.multiply, other)
 
+    def __rsub__(self, other: float) -> TracedArray:
+        return self._reversed(op.subtract, other)
+
     def __rmul__(self, other: float) -> TracedArray:
         return self._reversed(op.multiply, other)
 

@@ -20,8 +20,8 @@ from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import Named
 from oneblock.workloads.answers.overflow import overflow
 from oneblock.workloads.answers.reference import ReferenceAnswer, check_weights
+from oneblock.workloads.answers.routing import answered
 from oneblock.workloads.answers.verdict import Check, check
-from oneblock.workloads.ops.numpy_ops import NumpyOps
 
 _WITHIN_S = 0.25  # answers are judged for so long, and `least` of them however long it takes
 
@@ -96,7 +96,7 @@ class JudgeJob(Job[Judgement]):
 
     def _check(self, expected: ReferenceAnswer, workload: Workload, exact: Named, unseen: Unseen, got: Named) -> Check:
         inputs = {name: x.astype(np.float64) for name, x in self._inputs(workload, unseen).items()}
-        reference = workload.program(NumpyOps(), self.cell.case, exact | inputs)
+        reference = answered(workload, self.cell.case, exact | inputs).decided(self.cell.case, expected.nearest_logits)
         return check(got, reference, expected.answers[0].allowances, self.cell.dtype)
 
 

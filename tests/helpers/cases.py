@@ -23,6 +23,7 @@ TINY_NEOX = replace(
     TINY_GPT2, name="tiny-neox", family="gpt_neox", activation="gelu_erf", rope_theta=10_000.0, rotary_width=8,
     parallel=True,
 )  # fmt: skip
+TINY_MIXTRAL = replace(TINY, name="tiny-mixtral", family="mixtral", experts=5, experts_per_token=2, ffn_width=64)
 TINY_OLMO = replace(TINY, name="tiny-olmo", family="olmo2", norms="after", qk_norm="whole")
 
 
@@ -37,7 +38,9 @@ ALL = [
     for phase in workloads.load(name).phases
     for config in (TINY, TINY_GPT2)
 ]
-OTHERS = [case(config=config, phase=phase) for config in (TINY_GEMMA, TINY_NEOX, TINY_OLMO) for phase in Phase]
+OTHERS = [
+    case(config=config, phase=phase) for config in (TINY_GEMMA, TINY_NEOX, TINY_OLMO, TINY_MIXTRAL) for phase in Phase
+]
 
 
 def steps_of(of: Case) -> list[str]:

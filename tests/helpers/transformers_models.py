@@ -74,6 +74,8 @@ def made(config: Any, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     with in_float64():
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+        if hasattr(config, "num_experts_per_tok"):
+            model.set_experts_implementation("eager")  # its grouped product has no float64
         for name, weight in model.named_parameters():
             drawn = torch.randn(weight.shape) * (0.1 if weight.ndim == 1 else weight.shape[-1] ** -0.5)
             ones = weight.ndim == 1 and name.endswith("weight") and bool((weight == 1).all())

@@ -110,13 +110,13 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if place is None:
             family = case.config.family
             raise CheckpointError(f"{name}: no tensor of a {family} checkpoint is known for it; use seeded weights")
-        tensor = root + place.tensor
-        if tensor not in files:
-            raise CheckpointError(f"{path}: no tensor {tensor}; if this is one shard of many, give their index.json")
-        stored = _read(files[tensor], tensor, place, case.config, naming)
+        each = [_one(path, files, root + tensor, place, case.config, naming) for tensor in place.tensors]
         if naming.offset_norms and "norm" in name:
-            stored = stored.astype(np.float64) + 1.0
-        weights[name] = _round(stored, rounded, f"{files[tensor]}: {tensor}")
+            each = [one.astype(np.float64) + 1.0 for one in each]
+        parts = [
+            _round(one, rounded, f"{path}: {root}{tensor}") for one, tensor in zip(each, place.tensors, strict=True)
+        ]
+        weights[name] = np.stack(parts) if len(spec.shape) > len(place.shape) else parts[0]
     return weights
 
 
@@ -124,7 +124,7 @@ def _all_have_a_place(
     path: Path, root: str, files: Mapping[str, Path], places: Mapping[str, Place], naming: Tensors
 ) -> None:
     """CheckpointError names the tensors of a layer that the block has no place for: to drop one would be wrong."""
-    known = {place.tensor for place in places.values()} | set(naming.ignored)
+    known = {tensor for place in places.values() for tensor in place.tensors} | set(naming.ignored)
     left = sorted(tensor for tensor in files if tensor.startswith(root) and tensor.removeprefix(root) not in known)
     if left:
         shown = ", ".join(ascii(tensor)[1:-1][:80] for tensor in left[:4]) + (", ..." if len(left) > 4 else "")
@@ -165,6 +165,14 @@ def _layers(tensors: Iterable[str], naming: Tensors) -> str:
     if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
         return f"{found[0]} to {found[-1]}"
     return ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+
+
+def _one(
+    path: Path, files: Mapping[str, Path], tensor: str, place: Place, config: Config, naming: Tensors
+) -> np.ndarray:
+    if tensor not in files:
+        raise CheckpointError(f"{path}: no tensor {tensor}; if this is one shard of many, give their index.json")
+    return _read(files[tensor], tensor, place, config, naming)
 
 
 def _read(file: Path, tensor: str, place: Place, config: Config, naming: Tensors) -> np.ndarray:

@@ -16,7 +16,7 @@ from oneblock.workloads.models import Tensors
 class Place:
     """Where one of our arrays lies: a tensor of the layer, as (I, O) with other parts, and which of its columns."""
 
-    tensor: str  # less what the names of the layer's tensors begin with
+    tensors: tuple[str, ...]  # less what the names of the layer's tensors begin with; of experts one each, stacked
     shape: tuple[int, ...]  # of the whole tensor, as (I, O) or (O,)
     columns: slice
 
@@ -30,15 +30,21 @@ def stored_shapes(workload: Workload, case: Case) -> dict[str, tuple[int, ...]]:
 def places_of(naming: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Place]:
     """Where arrays of these names and shapes lie; those that the family does not name are left out."""
     together: dict[str, list[str]] = {}
-    for part in naming.parts:
-        for kind in ("weight", "bias"):
-            if (name := f"{part}_{kind}") in shapes:
-                together.setdefault(f"{naming.parts[part]}.{kind}", []).append(name)
     found: dict[str, Place] = {}
+    for part, theirs in naming.parts.items():
+        for kind in ("weight", "bias"):
+            if (name := f"{part}_{kind}") not in shapes:
+                continue
+            if "{}" in theirs:
+                experts, *shape = shapes[name]
+                tensors = tuple(f"{theirs.format(expert)}.{kind}" for expert in range(experts))
+                found[name] = Place(tensors, tuple(shape), slice(0, shape[-1]))
+            else:
+                together.setdefault(f"{theirs}.{kind}", []).append(name)
     for tensor, names in together.items():
         ends = list(accumulate((shapes[name][-1] for name in names), initial=0))
         whole = (*shapes[names[0]][:-1], ends[-1])
-        found |= {name: Place(tensor, whole, slice(*ends[i : i + 2])) for i, name in enumerate(names)}
+        found |= {name: Place((tensor,), whole, slice(*ends[i : i + 2])) for i, name in enumerate(names)}
     return found
 
 

@@ -11,16 +11,16 @@ import numpy as np
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.answers.arrays import Named, make_inputs, sha256_of
 from oneblock.workloads.answers.checkpoint import CheckpointError
+from oneblock.workloads.answers.routing import answered, nearest
 from oneblock.workloads.answers.verdict import Allowance, Check, allow, check
 from oneblock.workloads.answers.wrong import accepted, wrong_answers
-from oneblock.workloads.ops.numpy_ops import NumpyOps
 
 
 @dataclass(frozen=True)
 class InputReference:
     """The reference for one input: what is right, and what each output may err by."""
 
-    reference: dict[str, np.ndarray]  # float64
+    reference: dict[str, np.ndarray]  # float64; NaN for tokens whose router's choice rounding may turn, see `routing`
     allowances: dict[str, Allowance]
 
 
@@ -34,6 +34,7 @@ class ReferenceAnswer:
     wrong_tried: tuple[str, ...]  # the wrong answers shown to the check
     wrong_accepted: tuple[str, ...]  # those it let pass: one with any must not be used
     weights_sha256: str | None = None  # of a checkpoint's weights that the answers are of; None for seeded ones
+    nearest_logits: float = 0.0  # of a router, that are told apart
 
     def check(self, got: Arrays, i: int = 0) -> Check:
         """Judge the answer to input i."""
@@ -51,6 +52,7 @@ class ReferenceAnswer:
             "wrong_tried": self.wrong_tried,
             "wrong_accepted": self.wrong_accepted,
             "weights_sha256": self.weights_sha256,
+            "nearest_logits": self.nearest_logits,
             "allowances": [{name: asdict(a) for name, a in answer.allowances.items()} for answer in self.answers],
         }
         arrays = {f"{i}/{name}": y for i, answer in enumerate(self.answers) for name, y in answer.reference.items()}
@@ -71,7 +73,9 @@ class ReferenceAnswer:
                 for i, allowances in enumerate(head["allowances"])
             )
         tried, let_pass = tuple(head["wrong_tried"]), tuple(head["wrong_accepted"])
-        return ReferenceAnswer(head["dtype"], head["input_seed"], answers, tried, let_pass, head["weights_sha256"])
+        return ReferenceAnswer(
+            head["dtype"], head["input_seed"], answers, tried, let_pass, head["weights_sha256"], head["nearest_logits"]
+        )
 
 
 def check_weights(weights: Named, sha256: str | None) -> None:
@@ -91,15 +95,16 @@ def make_reference(
     if count < 2:
         raise ValueError(f"expected at least 2 inputs, got {count}")
     exact_weights = {name: w.astype(np.float64) for name, w in weights.items()}
-    answers, exact = [], {}
+    found, exact = [], {}
     for i in reversed(range(count)):  # ends with input 0 in `exact`
         inputs = make_inputs(workload, case, dtype, input_seed + i)
         exact = exact_weights | {name: x.astype(np.float64) for name, x in inputs.items()}
-        reference = workload.program(NumpyOps(), case, exact)
+        right = answered(workload, case, exact)
         with np.errstate(over="ignore", invalid="ignore"):  # which is diagnosed where an answer is not finite
-            yardstick = workload.program(NumpyOps(), case, {**weights, **inputs})
-        answers.append(InputReference(reference, allow(case, reference, yardstick, dtype)))
-    answers.reverse()
-    wrong = wrong_answers(workload, case, exact, answers[0].reference, stale=answers[1].reference)
+            found.append((right, answered(workload, case, {**weights, **inputs})))
+    near = max(nearest(right, eager) for right, eager in found)
+    references = [(right.decided(case, near), eager.outputs) for right, eager in reversed(found)]
+    answers = [InputReference(right, allow(case, right, eager, dtype)) for right, eager in references]
+    wrong = wrong_answers(workload, case, exact, answers[0].reference, stale=found[-2][0].outputs)
     tried, let_pass = accepted(wrong, answers[0].reference, answers[0].allowances, dtype)
-    return ReferenceAnswer(dtype, input_seed, tuple(answers), tuple(tried), tuple(let_pass))
+    return ReferenceAnswer(dtype, input_seed, tuple(answers), tuple(tried), tuple(let_pass), None, near)

@@ -104,28 +104,29 @@ WRONG_PROGRAMS: dict[str, type[_Wrong]] = {
 
 
 def _spoil_one(spoil: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], np.ndarray]:
-    """Change the middle element of the last position: in a cache, the row that was just written."""
+    """Change the middle element of the last position that is judged: in a cache, the row that was just written."""
 
     def spoilt(right: np.ndarray) -> np.ndarray:
         wrong = right.copy()
-        wrong.flat[-1 - wrong.shape[-1] // 2] = spoil(wrong)
+        wrong.flat[_middle(right)] = spoil(wrong)
         return wrong
 
     return spoilt
 
 
-def _middle(y: np.ndarray) -> float:
-    return float(y.flat[-1 - y.shape[-1] // 2])
+def _middle(y: np.ndarray) -> int:
+    judged = np.flatnonzero(~np.isnan(y))
+    return int(judged[-1 - y.shape[-1] // 2]) if judged.size else -1
 
 
 def _rms(y: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(y**2)))
+    return float(np.sqrt(np.nanmean(y**2)))
 
 
 SPOILT_ANSWERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "zeros": np.zeros_like,
-    "constant": lambda y: np.full_like(y, y.mean()),
-    "one wrong element": _spoil_one(lambda y: _middle(y) + _rms(y)),
+    "constant": lambda y: np.full_like(y, np.nanmean(y)),
+    "one wrong element": _spoil_one(lambda y: float(y.flat[_middle(y)]) + _rms(y)),
     "one NaN": _spoil_one(lambda _: math.nan),
     "wrong scale": lambda y: y * 1.0625,
     "float8-rounded": lambda y: y.astype(ml_dtypes.float8_e4m3fn).astype(np.float64),
@@ -159,7 +160,10 @@ def accepted(
     """(mistakes tried, those that the check lets pass) of answers such as y (B, T, C): the second must be empty."""
     tried, passed = [], []
     for mistake, answer in answers:
-        rounded = {name: value.astype(dtype_of(dtype)) for name, value in answer.items()}
+        rounded = {
+            name: np.where(np.isnan(reference[name]), 0.0, value).astype(dtype_of(dtype))
+            for name, value in answer.items()
+        }
         tried.append(mistake)
         if check(rounded, reference, allowances, dtype).passed:
             passed.append(mistake)

@@ -83,6 +83,9 @@ class Config:
     window: int | None = None  # each query sees so many keys, its own the last; None: all before it
     soft_cap: float | None = None  # scores become soft_cap * tanh(score / soft_cap)
     score_scale: float | None = None  # of the products of q and k; None: 1 / sqrt(D)
+    experts: int | None = None  # E, of which a token takes some; None: one feed-forward part for all
+    experts_per_token: int | None = None
+    renormalised: bool = True  # the weights of a token's experts sum to 1
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -105,6 +108,20 @@ class Config:
             )
         if self.rope_theta is not None:
             self._check_rotation()
+        if self.experts is not None or self.experts_per_token is not None:
+            self._check_experts()
+
+    def _check_experts(self) -> None:
+        """ValueError where a token could not take so many experts, or they are of no sort that is modelled."""
+        if self.experts is None or self.experts_per_token is None or self.experts_per_token > self.experts:
+            raise ValueError(
+                f"{self.name}: expected experts and at most as many experts_per_token, got experts={self.experts} "
+                f"experts_per_token={self.experts_per_token}"
+            )
+        if self.feed_forward != "swiglu" or self.mlp_bias:
+            raise ValueError(
+                f"{self.name}: expected experts of SwiGLU without biases, got activation={self.activation}"
+            )
 
     def _check_rotation(self) -> None:
         """ValueError where RoPE has no pairs to rotate, or a scaling of it lacks a factor of each."""

@@ -21,7 +21,8 @@ class Tensors:
 
     prefix: str  # absent from the files of a model saved without its head
     layers: str
-    parts: Mapping[str, str]  # our name -> theirs; several of one name lie in it side by side, in this order
+    # Our name -> theirs; several of one name lie in it side by side, in this order, and {} is the number of an expert.
+    parts: Mapping[str, str]
     transposed: bool  # nn.Linear stores (out, in); GPT-2's Conv1D stores (in, out) as we do
     by_head: bool = False  # of several parts in one tensor, each head's lie side by side
     offset_norms: bool = False  # norm weights are stored less 1

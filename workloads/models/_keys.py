@@ -96,6 +96,12 @@ class Keys:
         """Whether it is there, and is not null."""
         return self.values.get(name) is not None
 
+    def one_of(self, *names: str) -> str:
+        """That of several names of one key which is there, or else the first; ModelError where they contradict."""
+        same(self.where, [(name, self.values.get(name)) for name in names])
+        self.read |= set(names)
+        return next((name for name in names if self.has(name)), names[0])
+
     def only(self, name: str, *modelled: Any) -> None:
         """Refuse a key whose value is none of those that are modelled; it may be left out, or be null."""
         self.read.add(name)

@@ -1,4 +1,4 @@
-"""The nine operations of a block, and the axis legend that every shape in oneblock is written in.
+"""The eleven operations of a block, and the axis legend that every shape in oneblock is written in.
 
 Axes: `B` batch, `T` query positions, `S` key positions, `C` model width, `N` query heads, `K` key/value heads,
 `D` head width, `F` feed-forward width. In prefill S = T; in decode T = 1 and the query is the last of S positions.
@@ -18,8 +18,20 @@ from typing import Any
 
 Array = Any  # an array of whichever framework a program runs over
 
-OPS = ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
-STEPS = ("norm1", "qkv", "qk_norm", "rope", "attention", "proj", "post_norm1", "norm2", "mlp", "post_norm2")
+OPS = (
+    "linear",
+    "rms_norm",
+    "layer_norm",
+    "rope",
+    "attention",
+    "swiglu",
+    "geglu",
+    "gelu",
+    "gelu_erf",
+    "route",
+    "experts",
+)
+STEPS = ("norm1", "qkv", "qk_norm", "rope", "attention", "proj", "post_norm1", "norm2", "router", "mlp", "post_norm2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Scores:
 
 
 class Ops:
-    """The plain definitions, over an array namespace; a backend may replace any of the nine, and nothing else."""
+    """The plain definitions, over an array namespace; a backend may replace any of the eleven, and nothing else."""
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
@@ -69,7 +81,7 @@ class Ops:
         """x (...) -> (...): the error function."""
         return self.xp.erf(x)
 
-    # ---------------------------------------------------------------- the nine
+    # ---------------------------------------------------------------- the eleven
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         """x (..., I), weight (I, O), bias (O,) -> (..., O)."""
@@ -139,6 +151,31 @@ class Ops:
         """x (..., F) -> (..., F), x times the normal distribution's integral up to x (Hendrycks & Gimpel 2016)."""
         w = self.wide(x)
         return self.narrow(0.5 * w * (1.0 + self.erf(w * math.sqrt(0.5))), x)
+
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        """logits (M, E) -> (M, E): the softmax of each row where it is among the k largest, and zero elsewhere.
+
+        Of equal ones the first count as larger. Renormalised: divided by their sum (Jiang et al. 2024, Mixtral).
+        """
+        w = self.wide(logits)
+        p = self.xp.exp(w - self.xp.amax(w, -1, keepdims=True))
+        p = p / p.sum(-1, keepdims=True)
+        number = self.arange(logits.shape[-1], logits)
+        mine, others = p[:, :, None], p[:, None, :]  # (M, E, 1) and (M, 1, E)
+        before = self.wide(number[None, :] + 1 <= number[:, None])[None, :, :]  # (1, E, E): others stand before mine
+        larger, as_large = 1.0 - self.wide(others <= mine), self.wide(mine <= others)
+        rank = (before * as_large + (1.0 - before) * larger).sum(-1, keepdims=False)  # (M, E): how many go before it
+        p = self.xp.where(rank <= k - 0.5, p, 0.0)
+        return self.narrow(p / p.sum(-1, keepdims=True) if renormalised else p, logits)
+
+    def experts(self, x: Array, weights: Array, gate: Array, up: Array, down: Array) -> Array:
+        """x (M, C), weights (M, E), gate and up (E, C, F), down (E, F, C) -> (M, C): the weighted sum of all experts.
+
+        Here each expert answers each row, and most weights are zero; what computes the others alone is a backend's own.
+        """
+        hidden = self.swiglu(self.matmul(x[None, :, :], gate), self.matmul(x[None, :, :], up))  # (E, M, F)
+        y = self.wide(self.matmul(hidden, down)) * self.wide(weights.swapaxes(0, 1))[:, :, None]  # (E, M, C)
+        return self.narrow(y.sum(0, keepdims=False), x)
 
     def _gelu(self, w: Array) -> Array:
         inner = math.sqrt(2.0 / math.pi) * (w + 0.044715 * w * w * w)

@@ -20,6 +20,7 @@ LLAMA: dict[str, Any] = {
     "num_hidden_layers": 2, "vocab_size": 32, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
 }  # fmt: skip
 NEOX = {name: LLAMA[name] for name in LLAMA if name not in ("num_key_value_heads", "head_dim", "rms_norm_eps")}
+EXPERTS = {"num_experts": 7, "num_experts_per_tok": 3, "moe_intermediate_size": 32}
 YARN = {"rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0, "original_max_position_embeddings": 16}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 8.0, "low_freq_factor": 1.0,
           "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
@@ -60,6 +61,9 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         NEOX | {"use_parallel_residual": False, "rope_parameters": {
             "rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
     ),
+    "mixtral": ("MixtralConfig", LLAMA | {"num_local_experts": 5, "num_experts_per_tok": 2, "sliding_window": 12}),
+    "qwen3_moe": ("Qwen3MoeConfig", LLAMA | EXPERTS | {"num_hidden_layers": 3, "decoder_sparse_step": 2}),
+    "qwen3_moe-normed": ("Qwen3MoeConfig", LLAMA | EXPERTS | {"norm_topk_prob": True, "mlp_only_layers": [1]}),
     "olmo2": ("Olmo2Config", LLAMA | {"pad_token_id": 0}),
 }  # fmt: skip
 

@@ -1,0 +1,62 @@
+"""The right answer where a router chooses: of tokens whose choice rounding may turn, none is the only right one.
+
+A token takes the k experts of the largest logits. Where the k-th and the next lie nearer than twice what a backend may
+err by, both choices are right, and the answers to them have nothing in common: such tokens are left out of the check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.workloads.answers.verdict import BUDGET
+from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.numpy_ops import NumpyOps
+
+
+class Routers(NumpyOps):
+    """NumPy operations that remember each router's logits (M, E), and how many experts a token takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits: list[tuple[np.ndarray, int]] = []
+
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        """As defined."""
+        self.logits.append((logits.astype(np.float64), k))
+        return super().route(logits, k, renormalised)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program gives in NumPy, and the logits by which it chose."""
+
+    outputs: dict[str, np.ndarray]
+    logits: list[tuple[np.ndarray, int]]
+
+    def decided(self, case: Case, within: float) -> dict[str, np.ndarray]:
+        """The outputs, with NaN in y (B, T, C) for each token whose choice a difference of `within` may turn."""
+        near = np.zeros(case.B * case.T, bool)
+        for logits, k in self.logits:
+            ordered = np.sort(logits, axis=-1)[:, ::-1]
+            near |= ordered[:, k - 1] - ordered[:, k] <= within if k < logits.shape[-1] else False
+        if not near.any():
+            return self.outputs
+        tokens = near.reshape(case.B, case.T)[:, :, None]
+        of_tokens = (case.B, case.T, case.config.width)
+        return {name: np.where(tokens, np.nan, y) if y.shape == of_tokens else y for name, y in self.outputs.items()}
+
+
+def answered(workload: Workload, case: Case, arrays: Arrays) -> Answer:
+    """What the program gives of these arrays, in their dtype."""
+    ops = Routers()
+    outputs = workload.program(ops, case, arrays)
+    return Answer(outputs, ops.logits)
+
+
+def nearest(exact: Answer, eager: Answer) -> float:
+    """How near two logits may lie and still be told apart: in each a backend may err by more than eager NumPy does."""
+    pairs = zip(exact.logits, eager.logits, strict=True)
+    return 2.0 * BUDGET * max((float(np.abs(a - b).max()) for (a, _), (b, _) in pairs), default=0.0)
