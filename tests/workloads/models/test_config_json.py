@@ -121,6 +121,7 @@ def test_every_key_that_transformers_writes_is_read_or_harmless(tmp_path: Path, 
     classes = {
         "llama": "LlamaConfig", "mistral": "MistralConfig", "qwen2": "Qwen2Config", "qwen3": "Qwen3Config",
         "gemma": "GemmaConfig", "gemma2": "Gemma2Config", "gemma3": "Gemma3TextConfig", "phi3": "Phi3Config",
+        "mixtral": "MixtralConfig", "qwen3_moe": "Qwen3MoeConfig",
         "gpt2": "GPT2Config", "gpt_neox": "GPTNeoXConfig", "olmo2": "Olmo2Config",
     }  # fmt: skip
     assert classes.keys() == FAMILIES.keys()

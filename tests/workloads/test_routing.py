@@ -1,0 +1,107 @@
+"""Routers: which experts a token takes, and which tokens have more than one right answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from oneblock import workloads
+from oneblock.workloads._workload import Phase
+from oneblock.workloads.answers.arrays import make_inputs, make_weights
+from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
+from oneblock.workloads.answers.routing import answered
+from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.numpy_ops import NumpyOps
+from tests.helpers.cases import TINY_MIXTRAL, case
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("renormalised", [True, False])
+@pytest.mark.parametrize(("E", "k"), [(1, 1), (5, 2), (8, 8), (64, 6)])
+def test_a_token_takes_the_largest_one_at_a_time(E: int, k: int, renormalised: bool) -> None:
+    logits = RNG.standard_normal((20, E))
+    got = NumpyOps().route(logits, k, renormalised)
+    for row, found in zip(logits, got, strict=True):
+        p = np.exp(row) / np.exp(row).sum()
+        taken = sorted(range(E), key=lambda e: -p[e])[:k]
+        total = sum(p[e] for e in taken) if renormalised else 1.0
+        np.testing.assert_allclose(found, [p[e] / total if e in taken else 0.0 for e in range(E)], rtol=1e-12)
+
+
+def test_of_equal_ones_the_first_are_taken_and_never_more_than_k() -> None:
+    logits = np.array([[1.0, 3.0, 3.0, 3.0], [0.0, 0.0, 0.0, 0.0]])
+    got = NumpyOps().route(logits, 2, True)
+    np.testing.assert_allclose(got, [[0, 0.5, 0.5, 0], [0.5, 0.5, 0, 0]])
+
+
+def test_the_sum_of_experts_is_each_tokens_own() -> None:
+    M, C, F, E = 6, 5, 7, 4
+    x, weights = RNG.standard_normal((M, C)), NumpyOps().route(RNG.standard_normal((M, E)), 2, True)
+    gate, up, down = (RNG.standard_normal(shape) for shape in ((E, C, F), (E, C, F), (E, F, C)))
+    got = NumpyOps().experts(x, weights, gate, up, down)
+    for m in range(M):
+        expected = np.zeros(C)
+        for e in np.flatnonzero(weights[m]):
+            g = x[m] @ gate[e]
+            expected += weights[m, e] * ((g / (1 + np.exp(-g)) * (x[m] @ up[e])) @ down[e])
+        np.testing.assert_allclose(got[m], expected, rtol=1e-10)
+
+
+class OneTooMany(NumpyOps):
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        return super().route(logits, k + 1, renormalised)
+
+
+class Unnormed(NumpyOps):
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        return super().route(logits, k, not renormalised)
+
+
+class NextExpert(NumpyOps):
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        return np.roll(super().route(logits, k, renormalised), 1, axis=-1)
+
+
+def reference(phase: Phase, dtype: str) -> tuple[ReferenceAnswer, dict[str, np.ndarray]]:
+    c, block = case(config=TINY_MIXTRAL, phase=phase, n=200), workloads.load("block")
+    weights = make_weights(block, c, dtype, 0)
+    return make_reference(block, c, dtype, weights, 1, 2), weights | make_inputs(block, c, dtype, 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_wrong_routers_are_rejected_and_tokens_that_rounding_may_turn_are_left_out(dtype: str) -> None:
+    c, block = case(config=TINY_MIXTRAL, n=200), workloads.load("block")
+    expected, arrays = reference(Phase.PREFILL, dtype)
+    assert not expected.wrong_accepted
+    undecided = np.isnan(expected.answers[0].reference["y"][0, :, 0])
+    assert undecided.sum() == 0 if dtype == "float32" else 0 < undecided.sum() < 60
+    assert expected.check(block.program(NumpyOps(), c, arrays)).passed
+    for wrong in (OneTooMany(), Unnormed(), NextExpert()):
+        assert not expected.check(block.program(wrong, c, arrays)).passed, wrong
+
+
+def test_an_answer_that_chooses_otherwise_where_both_are_right_passes_and_elsewhere_fails() -> None:
+    c, block = case(config=TINY_MIXTRAL, n=200), workloads.load("block")
+    expected, arrays = reference(Phase.PREFILL, "bfloat16")
+    right = block.program(NumpyOps(), c, arrays)["y"]
+    other = block.program(NextExpert(), c, arrays)["y"]
+    undecided = np.isnan(expected.answers[0].reference["y"][0, :, 0])
+    assert expected.check({"y": np.where(undecided[None, :, None], other, right)}).passed
+    decided = np.flatnonzero(~undecided)[0]
+    spoilt = right.copy()
+    spoilt[0, decided] = other[0, decided]
+    assert not expected.check({"y": spoilt}).passed
+    spoilt[0, decided] = right[0, decided]
+    spoilt[0, np.flatnonzero(undecided)[0], 0] = np.nan
+    assert not expected.check({"y": spoilt}).passed, "no number is no choice"
+
+
+def test_without_a_router_nothing_is_left_out() -> None:
+    c, block = case(config=replace(TINY_MIXTRAL, experts=None, experts_per_token=None)), workloads.load("block")
+    arrays = make_weights(block, c, "float32", 0) | make_inputs(block, c, "float32", 1)
+    found = answered(block, c, arrays)
+    assert found.logits == []
+    assert found.decided(c, 1e9) is found.outputs
