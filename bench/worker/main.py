@@ -17,7 +17,7 @@ from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import JobEnd
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.errors import OutOfMemory
-from oneblock.workloads.answers.checkpoint import CheckpointError
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 
 _FITTING = "give a checkpoint that fits the preset, and leave it as it is while a run lasts"
 # How toolchains spell that an allocation failed: NumPy's and the interpreter's MemoryError, PyTorch, CUDA and XLA.

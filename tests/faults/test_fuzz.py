@@ -38,7 +38,8 @@ from oneblock.compilers.nki.restricted import check
 from oneblock.compilers.nki.rules import RuleError
 from oneblock.compilers.tvm import store as schedules
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, load_weights
+from oneblock.workloads.answers.checkpoint import fingerprint, load_weights
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.models import preset
 from tests.bench.report.test_report import record
 from tests.faults.inside import ask_in_turn

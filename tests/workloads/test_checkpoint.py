@@ -16,7 +16,8 @@ from safetensors.numpy import load_file, save_file
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
-from oneblock.workloads.answers.checkpoint import CheckpointError, fingerprint, load_weights, unchanged
+from oneblock.workloads.answers.checkpoint import fingerprint, load_weights, unchanged
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.models import Config, preset
 from oneblock.workloads.ops.dtypes import dtype_of
 

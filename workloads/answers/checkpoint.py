@@ -7,19 +7,16 @@ the header (lengths, offsets, overlaps) and maps the file, so that of 16 GB only
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Workload
+from oneblock.workloads.answers.checkpoint_files import CheckpointError, files_by_tensor, opened
 from oneblock.workloads.answers.places import Place, part_of_heads, places_of, stored_shapes
 from oneblock.workloads.models import FAMILIES, Config, Tensors
 from oneblock.workloads.ops.dtypes import dtype_of
@@ -27,11 +24,6 @@ from oneblock.workloads.ops.dtypes import dtype_of
 STORED = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales that lie elsewhere in the file
 # Around the names of a text model in one that sees, too (of older and newer transformers), or with an adapter merged.
 _WRAPPED = ("language_model.{}", "model.language_model.", "model.text_model.", "base_model.model.{}")
-INDEX_LIMIT_BYTES = 100_000_000  # as much as safetensors allows a header; the index of a 1 TB model has about 10 MB
-
-
-class CheckpointError(ValueError):
-    """Why a checkpoint cannot be used, as a sentence for the person who named it."""
 
 
 def fingerprint(path: Path, layer: int) -> str:
@@ -40,8 +32,8 @@ def fingerprint(path: Path, layer: int) -> str:
     files = _files_of(path, layer)
     try:
         for file in files:
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            with file.open("rb") as handle:
+                digest.update(hashlib.file_digest(handle, "sha256").digest())
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read: {error.strerror}") from None
     return digest.hexdigest()
@@ -81,9 +73,9 @@ def _files_of(path: Path, layer: int) -> list[Path]:
 
     What its index names may be a pipe, a device or a huge file of nothing, which to hash would take for ever.
     """
-    files = {file for tensor, file in _files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
+    files = {file for tensor, file in files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
     for shard in sorted(files - {path}):
-        with _opened(shard):
+        with opened(shard):
             pass
     return sorted({path, *files})
 
@@ -95,7 +87,7 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
     layer has a place in the block, or is named.
     """
     rounded = dtype_of(dtype)
-    naming, files = _tensors(case.config), _files_by_tensor(path)
+    naming, files = _tensors(case.config), files_by_tensor(path)
     root = _root(path, files, case.config, layer)
     places = places_of(naming, stored_shapes(load("block"), case))
     _all_have_a_place(path, root, files, places, naming)
@@ -178,7 +170,7 @@ def _one(
 def _read(file: Path, tensor: str, place: Place, config: Config, naming: Tensors) -> np.ndarray:
     """One of our arrays, (I, O) or (O,), as it is stored."""
     expected = place.shape[::-1] if naming.transposed else place.shape
-    with _opened(file) as tensors:
+    with opened(file) as tensors:
         if tensor not in tensors.keys():  # noqa: SIM118 - not a dict
             raise CheckpointError(f"{file}: the index says that {tensor} is here, and it is not")
         stored = tensors.get_slice(tensor)
@@ -206,53 +198,3 @@ def _round(stored: np.ndarray, dtype: np.dtype, where: str) -> np.ndarray:
         if np.isfinite(rounded).all():
             return rounded
     raise CheckpointError(f"{where}: {float(np.abs(stored).max()):.4g} is beyond {dtype}; choose another --dtype")
-
-
-def _files_by_tensor(path: Path) -> dict[str, Path]:
-    """Which file holds each tensor: all the same one, or as the index of a sharded checkpoint says."""
-    if path.suffix == ".json":
-        return {tensor: path.parent / shard for tensor, shard in _weight_map(path).items()}
-    with _opened(path) as tensors:
-        return dict.fromkeys(tensors.keys(), path)
-
-
-def _weight_map(path: Path) -> dict[str, str]:
-    if (size := _size_bytes(path)) > INDEX_LIMIT_BYTES:
-        raise CheckpointError(f"{path}: expected an index of at most {INDEX_LIMIT_BYTES} bytes, got {size}")
-    try:
-        index = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable JSON file: {error}") from None
-    shards = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
-        raise CheckpointError(f'{path}: expected {{"weight_map": {{tensor: file name}}}}, as Hugging Face writes it')
-    for shard in set(shards.values()):
-        # A downloaded index may not reach outside its folder, nor write control characters to a terminal.
-        if not shard.isprintable() or shard in ("", ".") or ".." in shard or set(shard) & set("/\\:"):
-            raise CheckpointError(f"{path}: expected plain file names of its own folder, got the shard {shard[:200]!r}")
-    return shards
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    _size_bytes(path)
-    try:
-        with safe_open(path, framework="numpy") as tensors:
-            yield tensors
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable .safetensors file: {str(error)[:200]!r}") from None
-
-
-def _size_bytes(path: Path) -> int:
-    """Of a regular file; to open a pipe would be to wait for ever."""
-    try:
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode):
-            path.open("rb").close()  # safetensors would call a lack of permission "No such file"
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise CheckpointError(f"{path}: is a folder; give the model.safetensors or model.safetensors.index.json in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise CheckpointError(f"{path}: expected a regular file, got a pipe, socket or device")
-    return status.st_size

@@ -10,7 +10,7 @@ import numpy as np
 
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.answers.arrays import Named, make_inputs, sha256_of
-from oneblock.workloads.answers.checkpoint import CheckpointError
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.answers.routing import answered, nearest
 from oneblock.workloads.answers.verdict import Allowance, Check, allow, check
 from oneblock.workloads.answers.wrong import accepted, wrong_answers

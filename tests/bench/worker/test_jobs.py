@@ -33,7 +33,7 @@ from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import sha256_of
-from oneblock.workloads.answers.checkpoint import CheckpointError
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.answers.reference import ReferenceAnswer
 from oneblock.workloads.answers.verdict import Allowance, Check, OutputCheck
 from oneblock.workloads.models import preset

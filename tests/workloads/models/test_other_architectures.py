@@ -12,7 +12,8 @@ from safetensors.numpy import save_file
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
-from oneblock.workloads.answers.checkpoint import CheckpointError, load_weights
+from oneblock.workloads.answers.checkpoint import load_weights
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.models import PRESETS, Config, ModelError, read_model
 from oneblock.workloads.models.llama import PARTS
 
