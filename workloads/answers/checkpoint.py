@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,14 @@ from oneblock.workloads.models import FAMILIES, Config, Tensors
 from oneblock.workloads.ops.dtypes import dtype_of
 
 STORED = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales that lie elsewhere in the file
+# In the names of tensors, what tells of more than an architecture.
+_SIGNS = {
+    "lora_": "an adapter alone is no layer: merge it into its model first",
+    "_scale": "scales of quantised weights, which are not read: convert it to bfloat16 first",
+    ".qweight": "packed integers, which are not read: convert it to bfloat16 first",
+    "attention.wq.": "Meta's or Mistral's own names (consolidated), whose rotation pairs neighbours: convert it with "
+    "transformers",
+}
 # Around the names of a text model in one that sees, too (of older and newer transformers), or with an adapter merged.
 _WRAPPED = ("language_model.{}", "model.language_model.", "model.text_model.", "base_model.model.{}")
 
@@ -120,7 +128,21 @@ def _all_have_a_place(
     left = sorted(tensor for tensor in files if tensor.startswith(root) and tensor.removeprefix(root) not in known)
     if left:
         shown = ", ".join(ascii(tensor)[1:-1][:80] for tensor in left[:4]) + (", ..." if len(left) > 4 else "")
-        raise CheckpointError(f"{path}: {shown}: no place in the block: this is another architecture")
+        raise CheckpointError(f"{path}: {shown}: no place in the block: {_whose(root, left, naming)}")
+
+
+def _whose(root: str, left: Sequence[str], naming: Tensors) -> str:
+    """Whose tensors these are, as far as their names tell, and what to do about it."""
+    for sign, what in _SIGNS.items():
+        if any(sign in tensor for tensor in left):
+            return what
+    names = [tensor.removeprefix(root) for tensor in left]
+    if all(naming.has(name) for name in names):
+        return "its family has them, and this configuration has not: this is another architecture"
+    others = [family for family, one in FAMILIES.items() if all(one.tensors.has(name) for name in names)]
+    if others:
+        return f"as in {', '.join(others)}: give --model its folder with the config.json"
+    return "this is another architecture"
 
 
 def _tensors(config: Config) -> Tensors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,12 @@ class Tensors:
     by_head: bool = False  # of several parts in one tensor, each head's lie side by side
     offset_norms: bool = False  # norm weights are stored less 1
     ignored: tuple[str, ...] = ()  # tensors of a layer that say nothing: masks and tables that are computed
+
+    def has(self, tensor: str) -> bool:
+        """Whether a tensor of a layer, less what its layer's names begin with, is one that the family names."""
+        part, _, kind = tensor.rpartition(".")
+        numbered = re.sub(r"\.\d+\.", ".{}.", part)
+        return kind in ("weight", "bias") and numbered in self.parts.values()
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def test_an_adapter_alone_is_no_layer(tmp_path: Path) -> None:
     part, path = "base_model.model.model.layers.0.self_attn.q_proj", tmp_path / "adapter_model.safetensors"
     save_file({f"{part}.lora_{end}.weight": np.zeros((8, 64), np.float32) for end in "AB"}, path)
     case = Case("block", fitting("llama"), Phase.PREFILL, 1, 4, 4)
-    with pytest.raises(CheckpointError, match=r"q_proj\.lora_A\.weight, .*: no place in the block"):
+    with pytest.raises(CheckpointError, match=r"q_proj\.lora_A\.weight, .*: no place in the block: an adapter"):
         load_weights(workloads.load("block"), case, "float32", path, 0)
 
 
@@ -96,3 +96,25 @@ def test_names_around_a_text_model_are_known(tmp_path: Path, prefix: str) -> Non
     save_file(tensors | {"model.vision_tower.layers.0.norm.weight": np.ones(8)}, tmp_path / "model.safetensors")
     got = load_weights(block, case, "float32", tmp_path / "model.safetensors", 0)
     assert all(np.array_equal(got[name], weight) for name, weight in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("self_attn.qkv_proj.weight", "as in phi3: give --model its folder"),
+        ("block_sparse_moe.experts.3.w1.weight", "as in mixtral: give --model its folder"),
+        ("self_attn.q_norm.weight", "as in gemma3, olmo2, qwen3, qwen3_moe: give --model its folder"),
+        ("self_attn.q_proj.bias", "its family has them, and this configuration has not"),
+        ("mlp.down_proj.weight_scale", "scales of quantised weights"),
+        ("self_attn.q_proj.qweight", "packed integers"),
+        ("attention.wq.weight", "own names"),
+        ("mixer.A_log", "this is another architecture"),
+    ],
+)
+def test_a_tensor_without_a_place_is_told_whose_it_is(tmp_path: Path, name: str, says: str) -> None:
+    path, case = tmp_path / "model.safetensors", Case("block", PRESETS["tiny"], Phase.PREFILL, 1, 4, 4)
+    save_file({f"model.layers.0.{name}": np.ones(8, np.float32)}, path)
+    with pytest.raises(CheckpointError) as error:
+        load_weights(workloads.load("block"), case, "float32", path, 0)
+    assert f"model.layers.0.{name}: no place in the block: " in str(error.value)
+    assert says in str(error.value)
