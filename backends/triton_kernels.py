@@ -10,7 +10,7 @@ from oneblock.workloads.ops.dtypes import DTYPES
 
 
 class TritonKernels(Tunes, Bisects):
-    """All nine operations are kernels of ours."""
+    """All operations are kernels of ours, but routing and experts."""
 
     name = "triton_kernels"
     ops_sets: Mapping[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""The nine operations as calls of our kernels, over arrays of NumPy or of PyTorch alike.
+"""The operations as calls of our kernels, over arrays of NumPy or of PyTorch alike.
 
 Only who runs a kernel differs: `run(kernel, *arguments)` gives its answer. The kernels are imported with this file, and
 with them `nki`, whichever that is.
@@ -23,7 +23,7 @@ _WIDEST_HEAD = 128  # D lies on the partitions
 
 
 class Kernels:
-    """All nine; mixed with the operations of an array namespace, which does what lies between them."""
+    """All but routing and experts; mixed with the operations of an array namespace, which does what lies between them."""
 
     run: Callable[..., Any]
 

@@ -1,4 +1,4 @@
-"""The nine operations as calls of our Triton kernels, whoever runs them."""
+"""The operations as calls of our Triton kernels, whoever runs them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def array(x: Array | DeferredLinear) -> Array:
 
 
 class TritonOps(TorchOps):
-    """All nine operations as kernels of ours."""
+    """All operations as kernels of ours, but routing and experts."""
 
     def __init__(self, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> None:
         super().__init__()

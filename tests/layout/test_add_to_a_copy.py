@@ -120,7 +120,7 @@ def test_an_operation_takes_three_files_and_kernels_leave_it_to_the_text(tree: P
     workloads = tree / "oneblock/workloads"
     exchanged(
         workloads / "ops/definitions.py",
-        ('"gelu", "gelu_erf")\n', '"gelu", "gelu_erf", "reglu")\n'),
+        ('"route", "experts")\n', '"route", "experts", "reglu")\n'),
         (
             "    # ---------------------------------------------------------------- shared by",
             f"{REGLU}\n    # shared by",
