@@ -23,7 +23,7 @@ _WIDEST_HEAD = 128  # D lies on the partitions
 
 
 class Kernels:
-    """All but routing and experts; mixed with the operations of an array namespace, which does what lies between them."""
+    """All but routing and experts; mixed with an array namespace's operations, which do what lies between them."""
 
     run: Callable[..., Any]
 

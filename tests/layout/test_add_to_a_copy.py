@@ -120,7 +120,7 @@ def test_an_operation_takes_three_files_and_kernels_leave_it_to_the_text(tree: P
     workloads = tree / "oneblock/workloads"
     exchanged(
         workloads / "ops/definitions.py",
-        ('"route", "experts")\n', '"route", "experts", "reglu")\n'),
+        ('    "experts",\n)', '    "experts",\n    "reglu",\n)'),
         (
             "    # ---------------------------------------------------------------- shared by",
             f"{REGLU}\n    # shared by",
