@@ -18,6 +18,9 @@ from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
 from oneblock.workloads.answers.checkpoint import load_weights
 from oneblock.workloads.models import Config, preset
 
+# Of a configuration, what tensors do not tell.
+_ASSUMED = ("rope_theta", "rope_scaling", "norm_eps", "activation", "window", "soft_cap", "score_scale")
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -84,6 +87,15 @@ class Cell:
         said += [] if self.input_seed == 1 else [f"input seed {self.input_seed}"]
         named = {"variant": self.variant, "sharding": self.sharding, "toolchain": self.toolchain}
         return said + [f"{name} {value}" for name, value in named.items() if value is not None]
+
+    @property
+    def assumed(self) -> str | None:
+        """The sentence for what a checkpoint's tensors do not tell of its model, and no `config.json` does; or None."""
+        if self.weights is None or self.model is not None:
+            return None
+        told = {name: getattr(self.case.config, name) for name in _ASSUMED}
+        said = ", ".join(f"{name}={Config.as_text(value)}" for name, value in told.items())
+        return f"no config.json beside the checkpoint: {said} assumed of its model"
 
     @cached_property
     def key(self) -> str:

@@ -6,16 +6,12 @@ from collections.abc import Iterator
 from statistics import median
 
 from oneblock.backends.api.evidence import KERNELS, DeviceEvidence
-from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.judge.stats import spread
 from oneblock.bench.records.disturbance import SLOWER
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Environment, Launch
-from oneblock.workloads.models import Config
 
-# Of a configuration, what tensors do not tell.
-_ASSUMED = ("rope_theta", "rope_scaling", "norm_eps", "activation", "window", "soft_cap", "score_scale")
 TIMERS_AGREE = 0.03  # two timers of one call may differ by so much of the shorter
 _SLOW_CLOCK = 0.75  # of the highest: a device at work below it is held back
 _CLOCK_MOVES = 0.05
@@ -29,15 +25,6 @@ def doubts(launches: tuple[Launch, ...], environment: Environment, tier: Tier) -
         *_about_calls(launches),
         *_about_device([launch.evidence for launch in launches if launch.evidence is not None]),
     ]
-
-
-def assumed(cell: Cell) -> list[Doubt]:
-    """What was assumed of the model of a checkpoint, where no `config.json` says it: RoPE, eps, norms, window."""
-    if cell.weights is None or cell.model is not None:
-        return []
-    told = {name: getattr(cell.case.config, name) for name in _ASSUMED}
-    said = ", ".join(f"{name}={Config.as_text(value)}" for name, value in told.items())
-    return [Doubt(Cause.PROPERTIES_ASSUMED, f"no config.json beside the checkpoint: {said} assumed of its model")]
 
 
 def _about_machine(launches: tuple[Launch, ...], environment: Environment) -> Iterator[Doubt]:

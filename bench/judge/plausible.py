@@ -1,4 +1,7 @@
-"""Estimates that cannot be: below the roofline, or of a sharding that gains more than its chips. Both are doubts."""
+"""What a record's own words cast doubt on: estimates that cannot be, and a model of which something was assumed.
+
+An estimate cannot be below the roofline, nor a sharding gain more than its chips.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,11 @@ def too_fast(record: Record) -> str | None:
         return None
     best_ms = least.seconds * 1e3
     return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
+
+
+def assumed(record: Record) -> list[Doubt]:
+    """One where a checkpoint's tensors do not tell all of its model, and no `config.json` did."""
+    return [] if record.cell.assumed is None else [Doubt(Cause.PROPERTIES_ASSUMED, record.cell.assumed)]
 
 
 def below_roofline(record: Record) -> list[Doubt]:

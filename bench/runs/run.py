@@ -13,9 +13,9 @@ from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.judge.doubts import assumed, doubts
+from oneblock.bench.judge.doubts import doubts
 from oneblock.bench.judge.in_hand import refused
-from oneblock.bench.judge.plausible import below_roofline, too_fast
+from oneblock.bench.judge.plausible import assumed, below_roofline, too_fast
 from oneblock.bench.judge.roofline import costs, stated_limits
 from oneblock.bench.records.dependence import software
 from oneblock.bench.records.environment import environment, now
@@ -210,7 +210,7 @@ class Run:
             costs=costs(cell.case, cell.dtype),
             limits=reached() if launches else stated_limits(cell) if measured.facts else None,
             launches=launches,
-            doubts=(*assumed(cell), *(doubts(launches, self.environment, self.tier) if launches else ())),
+            doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
             artifacts=measured.artifacts,
             environment=replace(self.environment, software=self._software(cell)),
             order_seed=self.seed,
@@ -222,7 +222,7 @@ class Run:
             detail=self.detail,
             number=next_number(self.store.directory),
         )
-        record = record.with_doubts(below_roofline(record))
+        record = record.with_doubts([*assumed(record), *below_roofline(record)])
         if too_fast(record) is not None and ceilings.remeasure(cell.target, cell.backend, cell.dtype):
             record = replace(record, limits=reached())
         if (reason := refused(launches, cell.target.platform)) is not None:

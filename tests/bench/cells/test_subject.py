@@ -15,7 +15,6 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.doubts import assumed
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
@@ -60,7 +59,7 @@ def test_a_folder_has_the_models_properties_and_its_weights(folder: Path) -> Non
     expected = make_weights(load("block"), cell.case, "float32", 1)
     got = cell.weight_arrays(load("block"))
     assert all(np.array_equal(got[name], expected[name]) for name in expected)
-    assert not assumed(cell)
+    assert cell.assumed is None
 
 
 def test_its_config_alone_has_seeded_weights(folder: Path) -> None:
@@ -100,7 +99,7 @@ def test_what_a_config_says_of_a_checkpoint_wins_over_the_preset(folder: Path) -
     checkpoint = folder / "model.safetensors"
     (cell,) = cells(presets=("tiny",), weights=checkpoint)
     assert cell.model == str(folder / "config.json")
-    assert not assumed(cell)
+    assert cell.assumed is None
     (folder / "config.json").write_text(json.dumps(TOLD | {"rope_theta": 5e5, "rms_norm_eps": 1e-6}))
     with pytest.raises(Refused, match=r"norm_eps is 1e-06 and not 1e-05; rope_theta is 500000\.0 and not 10000\.0"):
         cells(presets=("tiny",), weights=checkpoint)
@@ -112,7 +111,7 @@ def test_what_a_config_says_of_a_checkpoint_wins_over_the_preset(folder: Path) -
 def test_a_checkpoint_without_its_config_has_a_doubt_that_says_what_was_assumed(folder: Path) -> None:
     (folder / "config.json").unlink()
     (cell,) = cells(presets=("tiny",), weights=folder / "model.safetensors")
-    (doubt,) = assumed(cell)
+    assert cell.assumed is not None
     for said in ("rope_theta=10000.0", "rope_scaling=none", "norm_eps=1e-05", "window=none", "activation=silu"):
-        assert said in doubt.words
-    assert not assumed(cells(presets=("tiny",))[0]), "of seeded weights nothing is assumed"
+        assert said in cell.assumed
+    assert cells(presets=("tiny",))[0].assumed is None, "of seeded weights nothing is assumed"
