@@ -21,6 +21,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.files import not_plain, read_plain
 
 _BEGINS_AS_RECORD = re.compile(rb'\s*\{\s*"schema"\s*:')  # one that was cut off begins so, too
+STORES = ("artifacts", ".partial")  # the folders of a folder of records
 _TEMPORARY = re.compile(r"\.oneblock-[0-9a-f]{32}")
 _LEFT_BEHIND_S = 3600.0
 LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB
@@ -98,10 +99,15 @@ def write_asked(path: Path, raw: bytes | Iterable[bytes], option: str, mode: int
 
 
 def _check_free(path: Path) -> None:
-    """OSError unless nothing stands there, or a plain file that is no record: what was measured is never lost."""
+    """OSError unless nothing stands there, or a plain file that is no record: what was measured is never lost.
+
+    Nor may a file take the name of a folder that records beside it will want.
+    """
     try:
         about = path.lstat()
     except FileNotFoundError:
+        if path.name in STORES and next(path.parent.glob("*.json"), None) is not None:
+            raise OSError(errno.EEXIST, "the records beside it keep a folder of that name", str(path)) from None
         return
     if not stat.S_ISREG(about.st_mode):
         raise not_plain(path, about.st_mode)

@@ -185,3 +185,13 @@ def test_what_a_kill_left_of_a_file_is_swept_by_who_writes_there_later(tmp_path:
     os.utime(link, (0, 0), follow_symlinks=False)
     write_whole(tmp_path / "page.html", b"a page")
     assert sorted(tmp_path.iterdir()) == sorted([new, other, link, tmp_path / "page.html"])
+
+
+@pytest.mark.parametrize("name", ["artifacts", ".partial"])
+def test_no_file_takes_the_name_of_a_folder_that_records_beside_it_will_want(tmp_path: Path, name: str) -> None:
+    write_whole(tmp_path / name, b"a page")
+    (tmp_path / name).unlink()
+    Store(tmp_path).add(record())
+    with pytest.raises(Refused, match="the records beside it keep a folder of that name; give another with --to"):
+        write_asked(tmp_path / name, b"a page", "--to")
+    write_whole(tmp_path / "page.html", b"a page")
