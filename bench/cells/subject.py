@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oneblock.bench.cells.cell import Weights
 from oneblock.bench.format.errors import Refused
-from oneblock.workloads.answers.checkpoint import fingerprint
+from oneblock.workloads.answers.checkpoint import check_layer, fingerprint
 from oneblock.workloads.models import Config, preset, read_model
 
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
@@ -60,6 +60,8 @@ def model_subject(path: Path, overrides: Mapping[str, str], weights: Path | None
                 f"{path} has {', '.join(others)} and none of {', '.join(CHECKPOINTS)}: name the checkpoint with "
                 f"--weights, or give {path / 'config.json'} alone for seeded weights"
             )
+    if weights is not None:
+        check_layer(config, weights, layer)
     # With other properties set it is no longer the file's, and a command that names the file would not say them.
     told = None if overrides else str(path)
     return Subject(config, None if weights is None else _weights(weights, layer), told)

@@ -26,6 +26,7 @@ from oneblock.bench.terminal.records import remarks, results
 from oneblock.bench.terminal.screen import console
 from oneblock.compilers import Detail
 from oneblock.workloads.answers.checkpoint import fingerprint
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 
 
 @command(
@@ -71,7 +72,10 @@ def _check_weights(old: Record) -> None:
     weights = old.cell.weights
     if weights is None:
         return
-    found = fingerprint(Path(weights.path), weights.layer)
+    try:
+        found = fingerprint(Path(weights.path), weights.layer)
+    except CheckpointError as error:
+        raise Refused(f"{error}; the record's checkpoint lay there: put it there again") from error
     if found != weights.sha256:
         expected = f"expected SHA-256 {weights.sha256[:16]}..., got {found[:16]}..."
         raise Refused(f"{weights.path}: another checkpoint than the record's: {expected}; put that one back")

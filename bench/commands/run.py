@@ -106,6 +106,8 @@ def COMMAND(
         found = rows(asked.backends, bool(asked.targets), within)
     chosen = asked.cells(found)
     _tell_left_out(chosen, asked.backends)
+    for model in sorted({cell.model for cell in chosen if cell.model is not None and cell.weights is None}):
+        note(f"oneblock: {model}: its configuration alone: the weights are drawn from the seed")
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)
     if detail == Detail.ALL and not as_json:

@@ -168,7 +168,8 @@ def _refusal(a: Record, b: Record, differ: Mapping[str, tuple[Any, Any]], across
     """Why two records, which differ so, must not be compared; None if they may."""
     where = {key: both for key, both in differ.items() if key.startswith(_WHERE)}
     if len(where) < len(differ):
-        return f"not the same thing: {'; '.join(in_words(differ))}"
+        ways = "; `oneblock diff` puts two ways side by side" if differ.keys() & {"backend", "ops_set"} else ""
+        return f"not the same thing: {'; '.join(in_words(differ))}{ways}"
     if _counted(a, b):
         return None
     if (why := _without_time(a, b)) is not None:

@@ -19,7 +19,7 @@ from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.workloads.answers.checkpoint_files import CheckpointError
 
-_FITTING = "give a checkpoint that fits the preset, and leave it as it is while a run lasts"
+_FITTING = "give a checkpoint that fits the configuration, and leave it as it is while a run lasts"
 # How toolchains spell that an allocation failed: NumPy's and the interpreter's MemoryError, PyTorch, CUDA and XLA.
 _NO_MEMORY = ("can't allocate memory", "out of memory", "RESOURCE_EXHAUSTED", "Unable to allocate", "bad_alloc")
 

@@ -326,7 +326,7 @@ def test_each_misshapen_tensor_is_named_with_both_shapes(tmp_path: Path, config:
         for wrong in ((*shape[:-1], shape[-1] + 1), (*shape, 1), (0, *shape[1:])):
             path = save(tmp_path / "model.safetensors", tensors | {name: np.zeros(wrong, np.float32)})
             told = refusal(path, config)
-            assert f"{name}: expected shape {shape} for {config.name}, got {wrong}; --preset" in told
+            assert f"{name}: expected shape {shape} for {config.name}, got {wrong}; the preset or model" in told
 
 
 def test_another_size_of_model_is_refused(tmp_path: Path) -> None:

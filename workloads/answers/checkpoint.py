@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from oneblock.workloads import load
-from oneblock.workloads._workload import Case, Workload
+from oneblock.workloads._workload import Case, Phase, Workload
 from oneblock.workloads.answers.checkpoint_files import CheckpointError, files_by_tensor, opened
 from oneblock.workloads.answers.places import Place, part_of_heads, places_of, stored_shapes
 from oneblock.workloads.models import FAMILIES, Config, Tensors
@@ -110,14 +111,26 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if place is None:
             family = case.config.family
             raise CheckpointError(f"{name}: no tensor of a {family} checkpoint is known for it; use seeded weights")
-        each = [_one(path, files, root + tensor, place, case.config, naming) for tensor in place.tensors]
+        names = [root + tensor for tensor in place.tensors]
+        each = [_read(_file_of(path, files, tensor), tensor, place, case.config) for tensor in names]
         if naming.offset_norms and "norm" in name:
             each = [one.astype(np.float64) + 1.0 for one in each]
-        parts = [
-            _round(one, rounded, f"{path}: {root}{tensor}") for one, tensor in zip(each, place.tensors, strict=True)
-        ]
+        parts = [_round(one, rounded, f"{files[tensor]}: {tensor}") for one, tensor in zip(each, names, strict=True)]
         weights[name] = np.stack(parts) if len(spec.shape) > len(place.shape) else parts[0]
     return weights
+
+
+def check_layer(config: Config, path: Path, layer: int) -> None:
+    """CheckpointError where a layer is not one of that configuration's block, by the headers of its files alone."""
+    case = Case("block", config, Phase.PREFILL, 1, 1, 1)
+    naming, files = _tensors(config), files_by_tensor(path)
+    root = _root(path, files, config, layer)
+    places = places_of(naming, stored_shapes(load(case.workload), case))
+    _all_have_a_place(path, root, files, places, naming)
+    for place in places.values():
+        for tensor in (root + one for one in place.tensors):
+            with opened(_file_of(path, files, tensor)) as tensors:
+                _stored(tensors, files[tensor], tensor, place, config)
 
 
 def _all_have_a_place(
@@ -181,27 +194,32 @@ def _layers(tensors: Iterable[str], naming: Tensors) -> str:
     return ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
 
 
-def _one(
-    path: Path, files: Mapping[str, Path], tensor: str, place: Place, config: Config, naming: Tensors
-) -> np.ndarray:
+def _file_of(path: Path, files: Mapping[str, Path], tensor: str) -> Path:
     if tensor not in files:
         raise CheckpointError(f"{path}: no tensor {tensor}; if this is one shard of many, give their index.json")
-    return _read(files[tensor], tensor, place, config, naming)
+    return files[tensor]
 
 
-def _read(file: Path, tensor: str, place: Place, config: Config, naming: Tensors) -> np.ndarray:
+def _stored(tensors: Any, file: Path, tensor: str, place: Place, config: Config) -> Any:
+    """A tensor of an opened file, not read yet; CheckpointError where it is of another shape or dtype."""
+    expected = place.shape[::-1] if _tensors(config).transposed else place.shape
+    if tensor not in tensors.keys():  # noqa: SIM118 - not a dict
+        raise CheckpointError(f"{file}: the index says that {tensor} is here, and it is not")
+    stored = tensors.get_slice(tensor)
+    dtype, got = stored.get_dtype(), tuple(stored.get_shape())
+    if dtype not in STORED:
+        raise CheckpointError(f"{file}: {tensor}: expected {', '.join(STORED)}, got {dtype}; convert it first")
+    if got != expected:
+        what = f"expected shape {expected} for {config.name}, got {got}"
+        raise CheckpointError(f"{file}: {tensor}: {what}; the preset or model must be that of the checkpoint")
+    return stored
+
+
+def _read(file: Path, tensor: str, place: Place, config: Config) -> np.ndarray:
     """One of our arrays, (I, O) or (O,), as it is stored."""
-    expected = place.shape[::-1] if naming.transposed else place.shape
+    naming = _tensors(config)
     with opened(file) as tensors:
-        if tensor not in tensors.keys():  # noqa: SIM118 - not a dict
-            raise CheckpointError(f"{file}: the index says that {tensor} is here, and it is not")
-        stored = tensors.get_slice(tensor)
-        dtype, got = stored.get_dtype(), tuple(stored.get_shape())
-        if dtype not in STORED:
-            raise CheckpointError(f"{file}: {tensor}: expected {', '.join(STORED)}, got {dtype}; convert it first")
-        if got != expected:
-            what = f"expected shape {expected} for {config.name}, got {got}"
-            raise CheckpointError(f"{file}: {tensor}: {what}; --preset must be the model that the checkpoint is of")
+        stored = _stored(tensors, file, tensor, place, config)
         whole = place.columns.stop - place.columns.start == place.shape[-1]
         if naming.by_head and not whole:
             return part_of_heads(stored[...], place, config.heads)

@@ -38,7 +38,7 @@ class Model:
 def read_model(path: Path, families: dict[str, Family]) -> Model:
     """The model of a folder's `config.json`, or of such a file; ModelError says what is wrong with it."""
     file = path / "config.json" if path.is_dir() else path
-    values = _object(file)
+    values = told = _object(file)
     where = str(file)
     # A model that sees or hears, too, keeps the keys of its text in an object of their own.
     if isinstance(values.get("text_config"), dict):
@@ -52,7 +52,7 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
         raise ModelError(f"{where}: {unknown('model_type', kind[:60], types)}")
     keys = Keys(values, where)
     try:
-        layers = tuple(family.read(keys, _name(file, values, family.name)))
+        layers = tuple(family.read(keys, _name(told, family.name)))
     except ValueError as error:
         raise error if isinstance(error, ModelError) else ModelError(f"{where}: {error}") from None
     vocabulary = keys.size("vocab_size") if keys.has("vocab_size") else None
@@ -63,10 +63,10 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
     return Model(layers[0].name, family.name, layers, vocabulary, tied, context, tuple(sorted(keys.assumed.items())))
 
 
-def _name(file: Path, values: dict[str, Any], family: str) -> str:
-    """What to call it: as its folder is called, or else as its family."""
-    told = file.absolute().parent.name
-    return told if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+=-]{0,80}", told) else family
+def _name(told: dict[str, Any], family: str) -> str:
+    """What to call it: as the file does, or else as its family. Where it lies is no part of what it is."""
+    name = str(told.get("_name_or_path") or "").rpartition("/")[2]
+    return name if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+=-]{0,80}", name) else family
 
 
 def _object(file: Path) -> dict[str, Any]:

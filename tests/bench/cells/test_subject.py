@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
@@ -18,6 +18,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_weights
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.models import ModelError, preset
 from oneblock.workloads.models.llama import PARTS
 
@@ -53,7 +54,7 @@ def cells(**asked: Any) -> list[Cell]:
 def test_a_folder_has_the_models_properties_and_its_weights(folder: Path) -> None:
     (cell,) = cells(models=(folder,), layer=1)
     assert replace(cell.case.config, name="tiny") == preset("tiny")
-    assert cell.case.config.name == "mine"
+    assert cell.case.config.name == "llama", "the file has no name of its own"
     assert cell.weights is not None
     assert (cell.weights.path, cell.weights.layer) == (str(folder / "model.safetensors"), 1)
     expected = make_weights(load("block"), cell.case, "float32", 1)
@@ -65,7 +66,6 @@ def test_a_folder_has_the_models_properties_and_its_weights(folder: Path) -> Non
 def test_its_config_alone_has_seeded_weights(folder: Path) -> None:
     (cell,) = cells(models=(folder / "config.json",))
     assert cell.weights is None
-    assert cell.case.config.name == "mine"
     (set_otherwise,) = cells(models=(folder / "config.json",), overrides=("rope_theta=5e5", "qk_norm=head"))
     assert (set_otherwise.case.config.rope_theta, set_otherwise.case.config.qk_norm) == (5e5, "head")
     assert set_otherwise.key != cell.key
@@ -73,13 +73,12 @@ def test_its_config_alone_has_seeded_weights(folder: Path) -> None:
 
 
 def test_a_model_and_a_preset_are_two_cells(folder: Path) -> None:
-    assert [cell.case.config.name for cell in cells(models=(folder,), presets=("gpt2",))] == ["gpt2", "mine"]
+    assert [cell.case.config.name for cell in cells(models=(folder,), presets=("gpt2",))] == ["gpt2", "llama"]
 
 
 def test_where_it_lies_is_no_part_of_what_it_is(folder: Path, tmp_path: Path) -> None:
     (cell,) = cells(models=(folder,))
-    (tmp_path / "b").mkdir()
-    elsewhere = folder.rename(tmp_path / "b" / "mine")
+    elsewhere = folder.rename(tmp_path / "another")
     (again,) = cells(models=(elsewhere,))
     assert (again.key, again.name) == (cell.key, cell.name)
 
@@ -115,3 +114,28 @@ def test_a_checkpoint_without_its_config_has_a_doubt_that_says_what_was_assumed(
     for said in ("rope_theta=10000.0", "rope_scaling=none", "norm_eps=1e-05", "window=none", "activation=silu"):
         assert said in cell.assumed
     assert cells(presets=("tiny",))[0].assumed is None, "of seeded weights nothing is assumed"
+
+
+def test_a_model_is_called_as_its_file_calls_it(folder: Path) -> None:
+    named = {"meta-llama/Llama-3.2-1B": "Llama-3.2-1B", "/a/b/mine": "mine", "\x1b[2J": "llama", "": "llama"}
+    for told, name in named.items():
+        (folder / "config.json").write_text(json.dumps(TOLD | {"_name_or_path": told}))
+        assert cells(models=(folder,))[0].case.config.name == name
+
+
+def test_a_layer_that_does_not_fit_its_config_is_refused_before_anything_runs(folder: Path) -> None:
+    checkpoint = folder / "model.safetensors"
+    tensors = load_file(checkpoint)
+    name = "model.layers.0.mlp.up_proj.weight"
+    for changed, says in (
+        ({name: tensors[name][:, :32].copy()}, r"expected shape \(128, 64\) for llama, got \(128, 32\)"),
+        ({name: tensors[name].astype(np.int8)}, "expected F64, F32, F16, BF16, got I8"),
+        ({"model.layers.0.self_attn.q_norm.weight": np.ones(16, np.float32)}, "no place in the block: as in "),
+    ):
+        save_file(tensors | changed, checkpoint)
+        with pytest.raises(CheckpointError, match=says):
+            cells(models=(folder,))
+    save_file({one: tensor for one, tensor in tensors.items() if one != name}, checkpoint)
+    with pytest.raises(CheckpointError, match=f"no tensor {name}"):
+        cells(models=(folder,))
+    assert cells(models=(folder,), layer=1), "of another layer it is whole"
