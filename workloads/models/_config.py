@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
-from math import isfinite
+from math import isfinite, isqrt
 from types import NoneType
 from typing import Any, Literal, get_args
 
@@ -104,7 +104,7 @@ class Config:
             raise ValueError(
                 f"{self.name}: each key/value head must serve the same number of query heads: "
                 f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}; "
-                f"kv_heads may be any of {[k for k in range(1, self.heads + 1) if self.heads % k == 0]}"
+                f"kv_heads may be any of {_divisors(self.heads)[:24]}"
             )
         if self.rope_theta is not None:
             self._check_rotation()
@@ -220,6 +220,12 @@ def _expected(of: str) -> str:
     if of.startswith("RopeScaling"):
         return 'none or a JSON object such as {"kind": "linear", "factor": 2}'
     return {"bool": "true or false"}.get(of) or _TYPES[of][0]
+
+
+def _divisors(n: int) -> list[int]:
+    """Of a number up to LARGEST, in the time that its root takes: it may be a stranger's."""
+    small = [k for k in range(1, isqrt(n) + 1) if n % k == 0]
+    return sorted({*small, *(n // k for k in small)})
 
 
 @cache

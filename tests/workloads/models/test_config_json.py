@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from oneblock.workloads.models import FAMILIES, ModelError, read_model
+from oneblock import workloads
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.models import FAMILIES, Model, ModelError, read_model
 
 MISTRAL: dict[str, Any] = {
     "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 64, "num_attention_heads": 4,
@@ -59,6 +64,7 @@ def test_a_model_is_what_its_config_says_and_what_it_leaves_out_is_told(tmp_path
         (MISTRAL | {"hidden_act": "relu"}, "hidden_act: expected one of silu, .* got relu"),
         (MISTRAL | {"hidden_act": "gelu"}, "activation=gelu_erf gated=True, which no operation does"),
         (MISTRAL | {"num_key_value_heads": 3}, "heads=4 is not a multiple of kv_heads=3"),
+        (MISTRAL | {"num_attention_heads": 10**12, "num_key_value_heads": 7}, "is not a multiple of kv_heads=7"),
         (MISTRAL | {"num_hidden_layers": 10**9}, "num_hidden_layers: expected at most 10,000, got 1000000000"),
         (MISTRAL | {"hidden_size": -64}, "hidden_size: expected a whole number from 1"),
         (MISTRAL | {"hidden_size": 64.0}, "hidden_size: expected a whole number from 1"),
@@ -133,3 +139,56 @@ def test_every_key_that_transformers_writes_is_read_or_harmless(tmp_path: Path, 
         assert len(model.layers) == given.num_hidden_layers
         assert model.layer(0).width == given.hidden_size
         assert model.tied_head == given.tie_word_embeddings
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=True), st.text(max_size=30),
+    st.lists(st.integers(-5, 5), max_size=4), st.dictionaries(st.text(max_size=8), st.integers(), max_size=3),
+    st.just({"rope_type": "yarn", "factor": 1e-300}), st.just({"rope_type": "longrope", "short_factor": [0.0]}),
+)  # fmt: skip
+EXTRA: dict[str, dict[str, Any]] = {
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
+    "phi3": {"max_position_embeddings": 64},
+    "gpt2": {"n_embd": 64, "n_head": 4, "n_layer": 3},
+    "gpt_neox": {"rms_norm_eps": None, "layer_norm_eps": 1e-5, "hidden_act": "gelu"},
+}
+WHOLE = {
+    name: ({} if name == "gpt2" else MISTRAL) | EXTRA.get(name, {}) | {"model_type": family.types[0]}
+    for name, family in FAMILIES.items()
+}
+for _name in ("gemma", "gemma2", "gemma3"):
+    WHOLE[_name] = WHOLE[_name] | {"hidden_act": None, "hidden_activation": "gelu_pytorch_tanh"}
+OWN = (
+    "use_sliding_window", "sliding_window", "max_window_layers", "layer_types", "attn_logit_softcapping", "rotary_pct",
+    "query_pre_attn_scalar", "rope_parameters", "partial_rotary_factor", "num_experts_per_tok", "mlp_only_layers",
+    "decoder_sparse_step", "text_config", "_name_or_path", "sliding_window_pattern", "n_inner",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", WHOLE)
+def test_each_family_is_read_by_itself(tmp_path: Path, family: str) -> None:
+    assert read_model(write(tmp_path, WHOLE[family])).family == family
+
+
+def read(path: Path) -> Model | str:
+    """The model, or the sentence."""
+    try:
+        return read_model(path)
+    except ModelError as error:
+        return str(error)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(WHOLE)), st.dictionaries(st.sampled_from([*MISTRAL, *OWN]), ODD, max_size=4))
+def test_whatever_a_file_says_the_answer_is_a_model_or_a_sentence(family: str, odd: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = read(write(Path(folder), WHOLE[family] | odd))
+    if isinstance(found, str):
+        assert found.isprintable()
+        assert len(found) < 1500
+        return
+    assert 1 <= len(found.layers) <= 10_000
+    block = workloads.load("block")
+    for config in set(found.layers):
+        assert block.specs(Case("block", config, Phase.PREFILL, 1, 2, 2)).keys() >= {"x", "q_weight"}
