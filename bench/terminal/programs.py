@@ -133,7 +133,8 @@ def details(record: Record) -> Iterator[str]:
         if count:
             yield f"{label}: " + ", ".join(f"{n} {what}" for what, n in count.items())
     if facts.compiler_flops is not None:
-        yield f"the compiler's own count of FLOPs: {facts.compiler_flops:.4g} (ours: {facts.flops or 0:.4g})"
+        ours = "not counted by us" if facts.flops is None else f"ours: {facts.flops:.4g}"
+        yield f"the compiler's own count of FLOPs: {facts.compiler_flops:.4g} ({ours})"
     if (moved := _traffic.line(record)) is not None:
         yield moved
     for step in facts.steps:

@@ -10,6 +10,8 @@ from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.judge.figures import whole
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
+from oneblock.bench.terminal.programs import details
+from oneblock.compilers.api.facts import Facts
 from tests.bench.report.test_report import page_of
 from tests.bench.report.test_report_compiled import section
 from tests.helpers.stage_records import run
@@ -80,3 +82,9 @@ def test_the_page_lists_it_with_both_sums() -> None:
     assert "HBM traffic by array, 4.06 MB in the steady state, 8.06 MB in the first call" in " ".join(text.split())
     assert f"{2 * SMALL:,}" in text
     assert "gate_weight" in text
+
+
+def test_a_count_of_flops_that_is_not_ours_is_no_zero() -> None:
+    told = replace(Facts(), compiler_flops=5e6)
+    for facts, says in ((told, "5e+06 (not counted by us)"), (replace(told, flops=4e6), "5e+06 (ours: 4e+06)")):
+        assert any(says in line for line in details(replace(listed(), facts=facts)))
