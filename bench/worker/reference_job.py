@@ -41,6 +41,10 @@ class ReferenceJob(Job[Proof]):
         weights, sha256 = _weights(cell, workload)
         expected = make_reference(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
         expected = replace(expected, weights_sha256=sha256)
+        if expected.undecided:
+            reason = f"rounding may turn which experts the tokens of {cell.subject} take: no answer can be judged"
+            hint = "choose another --input-seed, more sequences, or float32"
+            return Outcome(Status.INVALID, reason=reason, hint=hint)
         if expected.wrong_accepted:
             lets_pass = ", ".join(expected.wrong_accepted)
             reason = (

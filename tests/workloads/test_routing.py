@@ -105,3 +105,17 @@ def test_without_a_router_nothing_is_left_out() -> None:
     found = answered(block, c, arrays)
     assert found.logits == []
     assert found.decided(c, 1e9) is found.outputs
+
+
+def test_of_an_input_that_rounding_may_turn_whole_nothing_is_judged_and_of_the_first_that_is_said() -> None:
+    c, block = case(config=TINY_MIXTRAL, phase=Phase.DECODE, n=16), workloads.load("block")
+    weights = make_weights(block, c, "bfloat16", 0)
+    expected = make_reference(block, c, "bfloat16", weights, 1, 2)
+    assert not expected.undecided
+    alike = weights | {"router_weight": np.zeros_like(weights["router_weight"])}
+    tied = make_reference(block, c, "bfloat16", alike, 1, 2)
+    assert tied.undecided
+    answer = block.program(NumpyOps(), c, alike | make_inputs(block, c, "bfloat16", 1))
+    assert tied.check(answer).passed
+    assert not tied.check(answer | {"y": np.full_like(answer["y"], np.nan)}).passed
+    assert not tied.check(answer | {"k_cache": 2 * answer["k_cache"]}).passed, "what no router decides is judged"

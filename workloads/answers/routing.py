@@ -1,7 +1,8 @@
 """The right answer where a router chooses: of tokens whose choice rounding may turn, none is the only right one.
 
-A token takes the k experts of the largest logits. Where the k-th and the next lie nearer than twice what a backend may
-err by, both choices are right, and the answers to them have nothing in common: such tokens are left out of the check.
+A token takes the k experts of the largest logits. Where the k-th and the next lie nearer than what a backend may err
+by in their difference, both choices are right, and the answers to them have nothing in common: such tokens are left out
+of the check.
 """
 
 from __future__ import annotations
@@ -57,6 +58,6 @@ def answered(workload: Workload, case: Case, arrays: Arrays) -> Answer:
 
 
 def nearest(exact: Answer, eager: Answer) -> float:
-    """How near two logits may lie and still be told apart: in each a backend may err by more than eager NumPy does."""
-    pairs = zip(exact.logits, eager.logits, strict=True)
-    return 2.0 * BUDGET * max((float(np.abs(a - b).max()) for (a, _), (b, _) in pairs), default=0.0)
+    """How near two logits may lie and still be told apart: their difference may err by more than in eager NumPy."""
+    errors = [a - b for (a, _), (b, _) in zip(exact.logits, eager.logits, strict=True)]
+    return BUDGET * max((float(np.ptp(error, axis=-1).max()) for error in errors), default=0.0)
