@@ -9,6 +9,7 @@ from typing import Any
 
 # What needs a second look: all but plain ASCII and ranges in which nothing but letters, signs and frames are.
 _ODD = re.compile(r"[^\n\t -~\u00a1-\u00ac\u2010-\u2027\u2030-\u205e\u2070-\u2fff\u3001-\ud7ff]")
+_BEYOND_ASCII = re.compile(r"[^\n\t -~]")
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(\x07|\x1b\\))")  # colours, cursor moves, titles
 
 
@@ -37,8 +38,8 @@ def visible(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """JSON with the same values, whose control characters, all of which stand within its texts, are escaped."""
-    return _ODD.sub(lambda match: _escape(match[0]) if _obeyed(match[0]) else match[0], text)
+    """JSON with the same values in ASCII: what else there is stands within its texts, and is escaped there."""
+    return _BEYOND_ASCII.sub(lambda match: _escape(match[0]), text)
 
 
 def _escape(character: str) -> str:

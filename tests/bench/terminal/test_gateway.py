@@ -114,3 +114,11 @@ def test_a_shown_line_has_our_colours_alone(
     show([f"\x1b[31m{text}\x1b[0m"], pager=False)
     out, _ = capsys.readouterr()
     assert harmless(out.replace("\x1b[31m", "").replace("\x1b[0m", "") if colours else out)
+
+
+def test_json_is_ascii_and_has_the_same_values() -> None:
+    texts = ["\u00a0", "é", "µs", "\u2028", "日本", "\U0001f600", "\x9b31m", "\u202e", 'tab\tand \\ and "']
+    said = escaped(json.dumps(texts, ensure_ascii=False))
+    assert said.isascii()
+    assert said.isprintable()
+    assert json.loads(said) == texts
