@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
-WIDTH, HEIGHT = 1200, 640
+WIDTH, HEIGHT = 1200, 600
 VIEW = "step=attention"  # of the Explorer; which two stages it shows is the page's own choice
 MOST_BYTES = 250_000
 
