@@ -5,9 +5,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from oneblock.backends.kernels.triton._elementwise import BLOCKS, cdiv, streamed
+from oneblock.backends.kernels.triton._elementwise import element_by_element
 from oneblock.backends.kernels.triton.gelu import gelu_tanh
-from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work
+from oneblock.backends.kernels.triton.launch import Runner
 from oneblock.workloads.ops.definitions import Array
 
 
@@ -26,19 +26,4 @@ def geglu(runner: Runner, gate: Array, up: Array) -> Array:
 
     FLOPs: 10 an element. Bytes: gate and up read once, y written once.
     """
-    gate_flat, up_flat, n = gate.reshape(-1), up.reshape(-1), gate.numel()
-    y = runner.empty((n,), gate_flat)
-
-    def work(config: Config) -> Work:
-        return streamed(n, 10.0 * n, 2, 1, gate.element_size(), config["BLOCK"])
-
-    runner.launch(
-        KernelCall(
-            geglu_kernel,
-            BLOCKS,
-            args=lambda config: (gate_flat, up_flat, y, n),
-            grid=lambda config: (cdiv(n, config["BLOCK"]),),
-            work=work,
-        )
-    )
-    return y.reshape(gate.shape)
+    return element_by_element(runner, geglu_kernel, (gate, up), 10.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from oneblock.backends.kernels.triton._elementwise import BLOCKS, cdiv, streamed
-from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work
+from oneblock.backends.kernels.triton._elementwise import element_by_element
+from oneblock.backends.kernels.triton.launch import Runner
 from oneblock.workloads.ops.definitions import Array
 
 
@@ -31,19 +31,4 @@ def gelu(runner: Runner, x: Array) -> Array:
 
     FLOPs: 9 an element. Bytes: x read and y written once.
     """
-    flat, n = x.reshape(-1), x.numel()
-    y = runner.empty((n,), flat)
-
-    def work(config: Config) -> Work:
-        return streamed(n, 9.0 * n, 1, 1, x.element_size(), config["BLOCK"])
-
-    runner.launch(
-        KernelCall(
-            gelu_kernel,
-            BLOCKS,
-            args=lambda config: (flat, y, n),
-            grid=lambda config: (cdiv(n, config["BLOCK"]),),
-            work=work,
-        )
-    )
-    return y.reshape(x.shape)
+    return element_by_element(runner, gelu_kernel, (x,), 9.0)

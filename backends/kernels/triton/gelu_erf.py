@@ -5,8 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from oneblock.backends.kernels.triton._elementwise import BLOCKS, cdiv, streamed
-from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work
+from oneblock.backends.kernels.triton._elementwise import element_by_element
+from oneblock.backends.kernels.triton.launch import Runner
 from oneblock.workloads.ops.definitions import Array
 
 
@@ -24,19 +24,4 @@ def gelu_erf(runner: Runner, x: Array) -> Array:
 
     FLOPs: 5 an element. Bytes: x read and y written once.
     """
-    flat, n = x.reshape(-1), x.numel()
-    y = runner.empty((n,), flat)
-
-    def work(config: Config) -> Work:
-        return streamed(n, 5.0 * n, 1, 1, x.element_size(), config["BLOCK"])
-
-    runner.launch(
-        KernelCall(
-            gelu_erf_kernel,
-            BLOCKS,
-            args=lambda config: (flat, y, n),
-            grid=lambda config: (cdiv(n, config["BLOCK"]),),
-            work=work,
-        )
-    )
-    return y.reshape(x.shape)
+    return element_by_element(runner, gelu_erf_kernel, (x,), 5.0)

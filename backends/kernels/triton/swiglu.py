@@ -5,8 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from oneblock.backends.kernels.triton._elementwise import BLOCKS, cdiv, streamed
-from oneblock.backends.kernels.triton.launch import Config, KernelCall, Runner, Work
+from oneblock.backends.kernels.triton._elementwise import element_by_element
+from oneblock.backends.kernels.triton.launch import Runner
 from oneblock.workloads.ops.definitions import Array
 
 
@@ -25,19 +25,4 @@ def swiglu(runner: Runner, gate: Array, up: Array) -> Array:
 
     FLOPs: 5 an element. Bytes: gate and up read once, y written once.
     """
-    gate_flat, up_flat, n = gate.reshape(-1), up.reshape(-1), gate.numel()
-    y = runner.empty((n,), gate_flat)
-
-    def work(config: Config) -> Work:
-        return streamed(n, 5.0 * n, 2, 1, gate.element_size(), config["BLOCK"])
-
-    runner.launch(
-        KernelCall(
-            swiglu_kernel,
-            BLOCKS,
-            args=lambda config: (gate_flat, up_flat, y, n),
-            grid=lambda config: (cdiv(n, config["BLOCK"]),),
-            work=work,
-        )
-    )
-    return y.reshape(gate.shape)
+    return element_by_element(runner, swiglu_kernel, (gate, up), 5.0)
