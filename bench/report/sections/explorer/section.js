@@ -239,7 +239,8 @@ function explorer() {
   const place = document.getElementById("explore");
   if (!STUDY?.cells.length || !place) return;
   place.replaceChildren();
-  const panes = el("div", { class: "panes" }), help = "Click or Enter on a line: its step in both panes. 1–7 a step, 0 what is not attributed, n p next and previous region, / search, arrows move.";
+  const USUAL_STEP = STUDY.steps.includes("attention") ? "attention" : STUDY.steps[0];
+  const panes = el("div", { class: "panes" }), help = "Click or Enter on a line: its step in both panes. 1–9 a step, 0 what is not attributed, n p next and previous region, / search, arrows move.";
   let step = null, sides = [], ready = false;
   const buttons = STUDY.steps.map((name) => el("button", { type: "button", "data-step": name, "aria-pressed": "false", onclick: () => choose(name === step ? null : name, true) }, chip(name), name === "none" ? "not attributed" : name, el("small", {})));
   const bar = el("div", { class: "steps", role: "toolbar", "aria-label": "Steps of the block" }, ...buttons, el("small", { class: "unit" }, "operations, left | right"));
@@ -267,8 +268,8 @@ function explorer() {
 
   async function restore() {
     const asked = state.read();
-    step = STUDY.steps.includes(asked.get("step")) ? asked.get("step") : asked.has("l") ? null : STUDY.steps[3];
-    const usual = beginning(step ?? STUDY.steps[3]);
+    step = STUDY.steps.includes(asked.get("step")) ? asked.get("step") : asked.has("l") ? null : USUAL_STEP;
+    const usual = beginning(step ?? USUAL_STEP);
     await Promise.all(sides.map((side, n) => {
       const [, id, dialect] = /^(\d+)\.(.*)$/.exec(asked.get(side.key) ?? "") ?? [];
       side.cells.value = String(STUDY.cells[id] ? Number(id) : usual[n][0].id);
