@@ -104,7 +104,7 @@ def _run(model: Any, length: int, seed: int, cached: int) -> list[Seen]:
     width = model.get_input_embeddings().weight.shape[1]
     with in_float64():
         x = torch.randn(1, length, width)
-        past = model(inputs_embeds=x[:, :cached], use_cache=True).past_key_values if cached else None
+        past = model(inputs_embeds=x[:, :cached], use_cache=True).cache if cached else None
         caches = [_cache(past, i) for i in range(len(layers_of(model)))] if cached else []
         seen: list[Seen] = []
 
@@ -114,7 +114,7 @@ def _run(model: Any, length: int, seed: int, cached: int) -> list[Seen]:
             seen.append(Seen(given.numpy().copy(), answer.numpy().copy()))
 
         hooks = [layer.register_forward_hook(hear, with_kwargs=True) for layer in layers_of(model)]
-        model(inputs_embeds=x[:, cached:], past_key_values=past, use_cache=bool(cached))
+        model(inputs_embeds=x[:, cached:], cache=past, use_cache=bool(cached))
         for hook in hooks:
             hook.remove()
     for one, (keys, values) in zip(seen, caches, strict=False):
