@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from oneblock.backends.api.backend import refuse
 from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
@@ -41,8 +42,7 @@ class JaxNativeOps(JaxOps):
         return self.narrow(y if bias is None else y + self.wide(bias), x)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-        if scores.soft_cap is not None:  # it has none
-            return super().attention(q, k, v, scores)
+        refuse(scores.beyond("window"))
         T, S = q.shape[1], k.shape[1]
         causal = 1 < T == S and scores.window is None
         mask = None if T == 1 or causal else self.visible(T, S, q, scores.window)[None, None]

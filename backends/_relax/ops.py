@@ -10,6 +10,7 @@ from tvm import IRModule, relax
 from tvm.relax import op
 
 from oneblock.backends._relax.arrays import Namespace, TracedArray, Tracer
+from oneblock.backends.api.backend import refuse
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
@@ -45,8 +46,7 @@ class RelaxNativeOps(RelaxOps):
         return self.narrow(w.apply(op.nn.layer_norm, self.wide(weight), self.wide(bias), axes=-1, epsilon=eps), x)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-        if scores.beyond() is not None:  # it has neither
-            return super().attention(q, k, v, scores)
+        refuse(scores.beyond())
         group = q.shape[2] // k.shape[2]
         if group > 1:  # it has no groups
             k, v = (x.apply(op.repeat, repeats=group, axis=2) for x in (k, v))

@@ -9,6 +9,7 @@ import torch
 import torch.fx.traceback
 import torch.nn.functional as F
 
+from oneblock.backends.api.backend import refuse
 from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
@@ -50,8 +51,7 @@ class TorchNativeOps(TorchOps):
         return F.layer_norm(x, weight.shape, weight, bias, eps)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-        if scores.soft_cap is not None:  # it has none
-            return super().attention(q, k, v, scores)
+        refuse(scores.beyond("window"))
         (B, T, N, D), (_, S, K, _) = q.shape, k.shape
         if T == 1 and N != K:  # no mask: a group's heads are the rows of one small product, and keys are read once
             rows, keys, values = q.reshape(B, K, N // K, D), k.transpose(1, 2), v.transpose(1, 2)

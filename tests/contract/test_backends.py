@@ -95,11 +95,12 @@ def test_every_ops_set_gives_the_right_answer_for_inputs_old_and_new(backend: Ba
     for ops_set in backend.ops_sets:
         try:
             executable = made.compile(backend, ops_set)
-        except pytest.skip.Exception:
+            weights = executable.put(made.weights)
+            executable.call({**weights, **executable.put(made.inputs[0])})  # what compiles nothing refuses here
+        except (pytest.skip.Exception, Unsupported):
             if ops_set == "plain":
                 raise
             continue
-        weights = executable.put(made.weights)
         before = backend.compilations()
         for i in (0, 1, 0):
             out = executable.call({**weights, **executable.put(made.inputs[i])})

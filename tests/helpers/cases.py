@@ -23,7 +23,9 @@ TINY_NEOX = replace(
     TINY_GPT2, name="tiny-neox", family="gpt_neox", activation="gelu_erf", rope_theta=10_000.0, rotary_width=8,
     parallel=True,
 )  # fmt: skip
-TINY_MIXTRAL = replace(TINY, name="tiny-mixtral", family="mixtral", experts=5, experts_per_token=2, ffn_width=64)
+TINY_MIXTRAL = replace(
+    TINY, name="tiny-mixtral", family="mixtral", experts=5, experts_per_token=2, ffn_width=64, window=9
+)
 TINY_OLMO = replace(TINY, name="tiny-olmo", family="olmo2", norms="after", qk_norm="whole")
 
 
