@@ -43,13 +43,12 @@ class Programs:
         here = _cuda_here(target)
         if here is not None:
             return Availability(Kind.MEASURED, here[2])
-        name = _name(target)
         if target.platform == "rocm" and not rocm.ready():
             raise Unavailable(
                 "TVM's code for AMD's GPUs is linked with ROCm's bitcode, which is not here",
                 "pip install triton, whose wheel has it, or install ROCm",
             )
-        return Availability(Kind.COMPILED, name)
+        return Availability(Kind.COMPILED, _name(target))
 
     def trn_source(self) -> TrnSource:
         return trn.source()

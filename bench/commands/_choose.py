@@ -25,3 +25,11 @@ def one(text: str, directory: Path, *, indexed: bool, ask: bool = True) -> tuple
         within = click.IntRange(1, len(several.candidates))
         path, _ = several.candidates[click.prompt(f"{text!r}: which?", type=within, err=True) - 1]
         return path, read_record(path)
+
+
+def meant(text: str, directory: Path, *, indexed: bool) -> list[Record]:
+    """Every record that `text` may mean, in the order of names; Refused where there is none."""
+    try:
+        return [find(text, directory, indexed=indexed)[1]]
+    except Several as several:
+        return [record for _, record in several.candidates]

@@ -112,5 +112,6 @@ def finished_line(run: Run, record: Record, took_s: float) -> str:
 def show(records: list[Any], directory: Path, lost: int) -> None:
     """The tables, then what is wrong or doubtful, then where the records are but for those that were lost."""
     tell(records)
-    where = f"{len(records) - lost} records in {directory}; next: oneblock report -o {directory}"
+    kept = len(records) - lost
+    where = f"{kept} record{'s' * (kept != 1)} of this run in {directory}; next: oneblock report -o {directory}"
     console().print(where, highlight=False)

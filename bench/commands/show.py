@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from oneblock.backends.api.evidence import DeviceState, Energy
+from oneblock.bench.commands._choose import meant
 from oneblock.bench.commands._choose import one as choose
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import RECORD, STEP
@@ -61,7 +62,8 @@ def COMMAND(
     """Show a record, its lowering stages, the lines of one step in them, or without RECORD the table of all.
 
     RECORD is a file, a name, or words that one has: "llama-1b decode bfloat16 jax_xla-native". Of one cell, tier and
-    machine the newest record is meant. Where several others have them, a terminal is asked which, and a pipe refused.
+    machine the newest record is meant. Where several others have them, a terminal is asked which, and a pipe refused;
+    --why is of all that have them.
     """
     store, of_stages = Store(directory), stage is not None or step is not None or stats
     if record is None:
@@ -75,13 +77,14 @@ def COMMAND(
         else:
             tell(listed)
         return
+    if why:
+        _why(meant(record, directory, indexed=indexed), as_json=as_json)
+        return
     path, found = choose(record, directory, indexed=indexed, ask=not as_json)
     if found.cell.target.devices > 1 and not by_array and not of_stages:
         beside = [one for _, one in newest(load(Store(path.parent), indexed=indexed))]
         *_, found = beyond_chips([*beside, found])
-    if why:
-        _why([found], as_json=as_json)
-    elif by_array:
+    if by_array:
         if of_stages:
             raise Refused("--bytes is of the whole record: leave out --stage, --step and --stats")
         _bytes(found, as_json=as_json)

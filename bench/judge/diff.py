@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +81,22 @@ def summary(a: Record, b: Record, stores: tuple[Store, Store], step: str | None,
         notes += ("no counts and no stage in common: only what was measured is compared",)
     timed = a.launches and b.launches and not step
     alone = ((), ()) if step else (_alone(a, b), _alone(b, a))
+    if not step:
+        notes += (*_uncounted(of_steps(a), of_steps(b)), *(() if stages else _apart(alone)))
     return Summary(steps, two_ways(a, b) if timed else None, stages, alone, notes, beside)
+
+
+def _uncounted(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:
+    """Why no step has a line of its own, where only one compiler's texts are counted by step."""
+    if bool(a) != bool(b):
+        yield f"no counts by step: only {'A' if a else 'B'} has them"
+
+
+def _apart(alone: tuple[tuple[str, ...], tuple[str, ...]]) -> Iterator[str]:
+    """Of two compilers that share no stage: how to read the last whole program of each, step by step."""
+    last = [[name for name in names if ":" not in name] for names in alone]
+    if all(last):
+        yield f"no stage is in both: --stage {last[0][-1]}:{last[1][-1]} puts one of each side by side, step by step"
 
 
 def _alone(a: Record, b: Record) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def details(record: Record) -> Iterator[str]:
         if count:
             yield f"{label}: " + ", ".join(f"{n} {what}" for what, n in count.items())
     if facts.compiler_flops is not None:
-        ours = "not counted by us" if facts.flops is None else f"ours: {facts.flops:.4g}"
+        ours = f"ours: {facts.flops:.4g}" if facts.flops else "not counted by us"
         yield f"the compiler's own count of FLOPs: {facts.compiler_flops:.4g} ({ours})"
     if (moved := _traffic.line(record)) is not None:
         yield moved

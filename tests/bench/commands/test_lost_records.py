@@ -37,7 +37,7 @@ def test_a_run_whose_folder_is_deleted_meanwhile_says_so(
     if as_json:
         assert [one["status"] for one in json.loads(done.stdout)] == ["passed"]
     else:
-        assert "0 records in " in done.stdout
+        assert "0 records of this run in " in done.stdout
 
 
 @pytest.mark.parametrize("what", ["record", "text"])
