@@ -25,8 +25,10 @@ class NeuronNki(Deferred):
 
     name = "neuron_nki"
     ops_sets: Mapping[str, tuple[str, ...]] = {
-        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
-    }
+        "kernels": (
+            "linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf", "route",
+        )
+    }  # fmt: skip
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 

@@ -9,11 +9,11 @@ from oneblock.backends.api.deferred import Tunes
 
 
 class PallasTpu(Tunes):
-    """Attention, and RMSNorm with the projections after it, are kernels of ours; the other operations are JAX's own."""
+    """Attention, RMSNorm with the projections after it, and routing are kernels of ours; the others are JAX's own."""
 
     name = "pallas_tpu"
     ops_sets: Mapping[str, tuple[str, ...]] = {
-        "kernels": ("linear", "rms_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
+        "kernels": ("linear", "rms_norm", "attention", "swiglu", "geglu", "gelu", "gelu_erf", "route")
     }
     dtypes = ("float32", "bfloat16")  # Mosaic refuses to load float16: "Invalid vector type for load"
     platforms = ("cpu", "tpu")

@@ -10,12 +10,14 @@ from oneblock.workloads.ops.dtypes import DTYPES
 
 
 class TritonKernels(Tunes, Bisects):
-    """All operations are kernels of ours, but routing and experts."""
+    """All operations are kernels of ours, but experts."""
 
     name = "triton_kernels"
     ops_sets: Mapping[str, tuple[str, ...]] = {
-        "kernels": ("linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf")
-    }
+        "kernels": (
+            "linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf", "route",
+        )
+    }  # fmt: skip
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "rocm")
 

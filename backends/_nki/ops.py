@@ -17,13 +17,14 @@ from oneblock.backends.kernels.nki.layer_norm import layer_norm
 from oneblock.backends.kernels.nki.linear import linear, linear_bias
 from oneblock.backends.kernels.nki.rms_norm import rms_norm
 from oneblock.backends.kernels.nki.rope import rope
+from oneblock.backends.kernels.nki.route import route
 from oneblock.workloads.ops.definitions import Array, Scores
 
 _WIDEST_HEAD = 128  # D lies on the partitions
 
 
 class Kernels:
-    """All but routing and experts; mixed with an array namespace's operations, which do what lies between them."""
+    """All but experts; mixed with an array namespace's operations, which do what lies between them."""
 
     run: Callable[..., Any]
 
@@ -71,3 +72,7 @@ class Kernels:
     def gelu(self, x: Array) -> Array:
         """x (..., F) -> (..., F)."""
         return self.run(gelu, x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        """logits (M, E) -> (M, E)."""
+        return self.run(route, logits, k, int(renormalised))

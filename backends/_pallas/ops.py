@@ -13,6 +13,7 @@ from oneblock.backends.api.backend import Unsupported
 from oneblock.backends.kernels.pallas.flash_attention import flash_attention
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention
 from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
+from oneblock.backends.kernels.pallas.route import route
 from oneblock.workloads.ops.definitions import Array, Scores
 
 
@@ -35,7 +36,7 @@ class DeferredRmsNorm:
 
 
 class PallasOps(JaxNativeOps):
-    """Attention, and RMSNorm with the projections after it, as kernels of ours; the other operations as native."""
+    """Attention, RMSNorm with the projections after it, and routing as kernels of ours; the others as native."""
 
     def __init__(self, platform: str) -> None:
         super().__init__(platform)
@@ -62,6 +63,9 @@ class PallasOps(JaxNativeOps):
         if T not in (1, S):
             raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")
         return _start(self, cached_attention if T == 1 else flash_attention, q, k, v, scores, steps=(self.current,))
+
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        return route(logits, k, renormalised, interpret=self.interpret)  # of one form: there is nothing to tune
 
 
 def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tuple[str, ...]) -> Array:

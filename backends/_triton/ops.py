@@ -17,6 +17,7 @@ from oneblock.backends.kernels.triton.layer_norm import layer_norm
 from oneblock.backends.kernels.triton.linear import linear
 from oneblock.backends.kernels.triton.rms_norm import rms_norm
 from oneblock.backends.kernels.triton.rope import rope
+from oneblock.backends.kernels.triton.route import route
 from oneblock.backends.kernels.triton.swiglu import swiglu
 from oneblock.workloads.ops.definitions import Array, Scores
 
@@ -51,7 +52,7 @@ def array(x: Array | DeferredLinear) -> Array:
 
 
 class TritonOps(TorchOps):
-    """All operations as kernels of ours, but routing and experts."""
+    """All operations as kernels of ours, but experts."""
 
     def __init__(self, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> None:
         super().__init__()
@@ -94,3 +95,6 @@ class TritonOps(TorchOps):
 
     def gelu(self, x: Array | DeferredLinear) -> Array | DeferredLinear:
         return replace(x, activation="gelu") if isinstance(x, DeferredLinear) else gelu(self.runner, x)
+
+    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+        return route(self.runner, logits, k, renormalised)

@@ -45,6 +45,7 @@ from oneblock.backends.kernels.nki import (  # noqa: E402
     linear,
     rms_norm,
     rope,
+    route,
     softmax,
     staged_linear,
 )
@@ -128,6 +129,21 @@ def test_a_window_that_is_off_by_a_key_is_rejected() -> None:
     for window in (29, 31, 0):
         with pytest.raises(AssertionError, match="flash_attention"):
             agrees(flash_attention.flash_attention, "float32", "v2", [q, k, v, 0.2, window, 0.0], exact)
+
+
+@pytest.mark.parametrize("core", ["v2", "v3", "v4"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "E", "k"), [(130, 8, 2), (3, 60, 6), (1, 3, 3)])
+def test_routing_is_right_and_of_equals_takes_the_first(dtype: str, core: str, M: int, E: int, k: int) -> None:
+    (logits,) = drawn(dtype, (M, E))
+    logits[M // 2] = logits[M // 2, 0]  # all alike
+    for renormalised in (0, 1):
+        exact = NumpyOps().route(logits.astype(np.float64), k, bool(renormalised))
+        agrees(route.route, dtype, core, [logits, k, renormalised], exact)
+        for of, how in ((k - 1, renormalised), (k, 1 - renormalised)):
+            if of and (of, how) != (E, 1 - renormalised):  # all experts sum to 1 anyway
+                with pytest.raises(AssertionError, match="route"):
+                    agrees(route.route, dtype, core, [logits, of, how], exact)
 
 
 # ---------------------------------------------------------------- the laboratory's figure

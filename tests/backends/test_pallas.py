@@ -19,6 +19,7 @@ from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.ops.definitions import Scores
+from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.conftest import REQUIRED
 from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, usual, worst
 from tests.helpers.cases import case
@@ -51,9 +52,9 @@ def kernels(pallas: Backend) -> Any:
     import importlib
 
     class Kernels:
-        flash, paged, rms = (
+        flash, paged, rms, route = (
             importlib.import_module(f"oneblock.backends.kernels.pallas.{name}")
-            for name in ("flash_attention", "paged_attention", "rms_matmul")
+            for name in ("flash_attention", "paged_attention", "rms_matmul", "route")
         )
 
     return Kernels
@@ -236,6 +237,22 @@ def test_the_fused_norm_and_projection_are_right_for_rows_and_columns_of_any_num
     assert worst(got, wide @ projection.astype(np.float64).T) > 0.1, "not normalised"
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "E", "k"), [(33, 8, 2), (520, 60, 6), (1, 3, 3)])
+def test_routing_is_right_and_of_equals_takes_the_first(kernels: Any, M: int, E: int, k: int, dtype: str) -> None:
+    logits = draw(0, (M, E), dtype)
+    logits[M // 2] = logits[M // 2, 0]  # all alike
+    for renormalised in (False, True):
+        want = NumpyOps().route(logits.astype(np.float64), k, renormalised)
+        got = np.asarray(kernels.route.route(logits, k, renormalised, interpret=True))
+        assert ((got != 0) == (want != 0)).all()
+        assert worst(got, want) < TOLERANCE[dtype]
+        if k < E:
+            other = kernels.route.route(logits, k, not renormalised, interpret=True)
+            assert worst(other, want) > TOLERANCE[dtype], "their sum taken for another"
+            assert worst(kernels.route.route(logits, k + 1, renormalised, interpret=True), want) > TOLERANCE[dtype]
+
+
 def test_blocks_are_evenly_filled_and_no_larger_than_allowed() -> None:
     assert _blocks.fitting(2048, 1024, 128) == 1024
     assert _blocks.fitting(1100, 1024, 128) == 640  # and not 1024 twice
@@ -258,6 +275,8 @@ def arguments(kernels: Any, name: str) -> tuple[Callable[..., Any], list[tuple[i
             (2, 300, 8, 128),
             (2, 300, 8, 128),
         ]
+    if name == "route":
+        return partial(kernels.route.route, k=6, renormalised=True), [(40, 128)]
     return (lambda x, weight, p: kernels.rms.rms_matmul(x, weight, p, 1e-5)), [(40, 256), (256,), (512, 256)]
 
 
@@ -275,7 +294,7 @@ def compile_kernel(kernels: Any, name: str, generation: str, dtype: str) -> Any:
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["flash", "window", "paged", "rms"])
+@pytest.mark.parametrize("name", ["flash", "window", "paged", "rms", "route"])
 def test_each_kernel_compiles_for_each_generation_without_scratch(
     tpu: Backend, kernels: Any, name: str, dtype: str, generation: str
 ) -> None:

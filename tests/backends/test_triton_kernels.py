@@ -24,7 +24,14 @@ from oneblock.backends._triton import programs  # noqa: E402
 from oneblock.backends._triton.runners import InterpreterRunner  # noqa: E402
 from oneblock.backends.api.backend import Unavailable, Unsupported  # noqa: E402
 from oneblock.backends.api.target import Target  # noqa: E402
-from oneblock.backends.kernels.triton import decode_attention, flash_attention, linear_kernels, linear_tile, swiglu  # noqa: E402
+from oneblock.backends.kernels.triton import (  # noqa: E402
+    decode_attention,
+    flash_attention,
+    linear_kernels,
+    linear_tile,
+    route,
+    swiglu,
+)
 from oneblock.backends.kernels.triton import linear as linear_module  # noqa: E402
 from oneblock.backends.kernels.triton.launch import KernelCall  # noqa: E402
 from oneblock.compilers.triton import interpreter as triton_interpreter  # noqa: E402
@@ -116,6 +123,39 @@ def test_activations_are_right_at_both_ends(shape: tuple[int, ...], dtype: str) 
         assert worst(got, EXACT.gelu_erf(*wide(x))) < TOLERANCE[dtype]
     for got in all_ways(lambda ops: ops.geglu(_to_torch(x), _to_torch(up))):
         assert worst(got, EXACT.geglu(*wide(x, up))) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "E", "k"), [(33, 8, 2), (5, 60, 6), (1, 3, 3), (70, 5, 1)])
+def test_routing_is_right_and_of_equals_takes_the_first(M: int, E: int, k: int, dtype: str) -> None:
+    logits = draw(0, (M, E), dtype)
+    logits[M // 2] = logits[M // 2, 0]  # all alike
+    for renormalised in (False, True):
+        want = EXACT.route(wide(logits)[0], k, renormalised)
+        for got in all_ways(lambda ops, how=renormalised: ops.route(_to_torch(logits), k, how)):  # type: ignore[misc]
+            assert ((got != 0) == (want != 0)).all()
+            assert worst(got, want) < TOLERANCE[dtype]
+
+
+WRONG_ROUTES = {
+    "an expert too few": ("range(TAKEN)", "range(TAKEN - 1)"),
+    "the padding takes part": ("left = tl.where(there, p, -1.0)", "left = tl.where(there, p, 2.0)"),
+    "the same one again": ("left = tl.where(chosen, -1.0, left)", "left = left"),
+    "of equals the last": ("tl.argmax(left, axis=1)", "(WIDTH - 1 - tl.argmax(tl.flip(left, 1), axis=1))"),
+    "no sum of what is taken": ("if RENORMALISED:", "if not RENORMALISED:"),
+    "logits in place of shares": ("taken = tl.where(chosen, p, taken)", "taken = tl.where(chosen, logits, taken)"),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_ROUTES)
+def test_wrong_routing_is_rejected(mistake: str, tmp_path: Path) -> None:
+    logits = draw(0, (7, 5))
+    logits[3] = logits[3, 0]
+    want = EXACT.route(wide(logits)[0], 2, True)
+    assert worst(_to_numpy(route.route(InterpreterRunner(), _to_torch(logits), 2, True)), want) < TOLERANCE["float32"]
+    wrong = triton_here.altered(route, tmp_path, [WRONG_ROUTES[mistake]])
+    got = _to_numpy(wrong.route(InterpreterRunner(), _to_torch(logits), 2, True))
+    assert not worst(got, want) < TOLERANCE["float32"]
 
 
 PROJECTIONS = [  # rows, in, out, what follows
