@@ -56,6 +56,21 @@ Split = tuple[str | None, ...]  # for each axis of an array the axis of a mesh t
 
 
 @dataclass(frozen=True)
+class Common:
+    """What a weight (I, heads * group * width) has in common with others: a share of its variance is of one stream.
+
+    Queries and keys that are to be alike have it, in some rows and in some columns of each head: see answers/arrays.py.
+    """
+
+    stream: str
+    share: float
+    heads: int  #: of the stream, each of which a group of the array's heads has
+    width: int  #: of each head of the array
+    rows: int | None = None  #: the first so many; None: all
+    columns: tuple[int, int | None] = (0, None)  #: of each head, from the first to before the second
+
+
+@dataclass(frozen=True)
 class Spec:
     """One array of a workload: its shape, where its numbers come from, and how it splits over devices.
 
@@ -66,7 +81,7 @@ class Spec:
     is_input: bool = False  #: an input changes from call to call; the rest are weights and tables
     std: float = 1.0
     mean: float = 0.0
-    correlated: float = 0.0  #: share of the variance drawn from a stream common to q and k; see answers/arrays.py
+    common: Common | None = None
     table: Callable[[Config, int, int], np.ndarray] | None = None  #: computed instead of drawn, from (config, T, S)
     projection: bool = False  #: the weight (I, O) of one, which a backend may keep in a layout of its own
     split: Split = ()  #: empty: whole on every device

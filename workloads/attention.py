@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
+from oneblock.workloads._latent import latent_attend, latent_costs, latent_specs
+from oneblock.workloads._workload import Case, Common, Outputs, Phase, Spec, StepCost, Workload
 from oneblock.workloads.mlp import linear_cost, linear_specs
 from oneblock.workloads.models import Config
 from oneblock.workloads.models._rope import cos_table, sin_table
@@ -15,8 +16,13 @@ from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
 def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
-    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), the new token last."""
+    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), the new token last.
+
+    Of latent attention it is "latent_cache" instead: see `_latent`.
+    """
     c, B, T = case.config, case.B, case.T
+    if c.latent is not None:
+        return latent_attend(ops, case, c.latent, a, h)
     with ops.step("qkv"):
         q = ops.linear(h, a["q_weight"], a.get("q_bias")).reshape(B, T, c.heads, c.head_width)
         k = ops.linear(h, a["k_weight"], a.get("k_bias")).reshape(B, T, c.kv_heads, c.head_width)
@@ -52,10 +58,12 @@ def _rotate(ops: Ops, c: Config, a: Mapping[str, Array], x: Array) -> Array:
 def attention_specs(case: Case) -> dict[str, Spec]:
     """The four projections, the rotary tables, and in decode the cache."""
     c, bias = case.config, case.config.qkv_bias
+    if c.latent is not None:
+        return latent_specs(case, c.latent)
     C, ND, KD = c.width, c.heads * c.head_width, c.kv_heads * c.head_width
-    shared = self_attention_share(c)
-    specs = linear_specs("q", C, ND, bias=bias, correlated=shared)
-    specs |= linear_specs("k", C, KD, bias=bias, correlated=shared)
+    shared = Common("qk_shared", self_attention_share(c), c.kv_heads, c.head_width)
+    specs = linear_specs("q", C, ND, bias=bias, common=shared)
+    specs |= linear_specs("k", C, KD, bias=bias, common=shared)
     specs |= linear_specs("v", C, KD, bias=bias) | linear_specs("proj", ND, C, bias=c.proj_bias, by_rows=True)
     specs |= qk_norm_specs(case)
     if c.rope_theta is not None:
@@ -68,10 +76,9 @@ def attention_specs(case: Case) -> dict[str, Spec]:
 
 
 def attention_outputs(case: Case) -> dict[str, tuple[int, ...]]:
-    """y (B, T, C), and in decode both caches (B, S, K, D)."""
-    caches = ("k_cache", "v_cache") if case.phase is Phase.DECODE else ()
-    cache = (case.B, case.S, case.config.kv_heads, case.config.head_width)
-    return output_shapes(case) | dict.fromkeys(caches, cache)
+    """y (B, T, C), and in decode both caches (B, S, K, D), or that of latents."""
+    caches = {name: spec.shape for name, spec in attention_specs(case).items() if spec.is_input}
+    return output_shapes(case) | caches
 
 
 def self_attention_share(config: Config) -> float:
@@ -93,6 +100,8 @@ def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
     of S) and writes its output, and in decode also writes both caches, since the program returns them.
     """
     c, B, T, S = case.config, case.B, case.T, case.S
+    if c.latent is not None:
+        return latent_costs(case, c.latent, itemsize)
     C, N, K, D = c.width, c.heads, c.kv_heads, c.head_width
     rows = B * T
     projections = [linear_cost(case, C, width * D, itemsize, bias=c.qkv_bias) for width in (N, K, K)]

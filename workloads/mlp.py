@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from oneblock.workloads._experts import by_experts, expert_costs, expert_specs, routed
-from oneblock.workloads._workload import Case, Outputs, Phase, Spec, StepCost, Workload
+from oneblock.workloads._workload import Case, Common, Outputs, Phase, Spec, StepCost, Workload
+from oneblock.workloads.models import Config
 from oneblock.workloads.norm import input_spec, output_shapes
 from oneblock.workloads.ops.definitions import Array, Ops
 
@@ -23,26 +24,32 @@ def route(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Array | Non
 
 def feed_forward(ops: Ops, case: Case, a: Mapping[str, Array], h: Array, weights: Array | None) -> Array:
     """h (B, T, C) -> (B, T, C), through F; of experts by the weights of `route`."""
-    if weights is not None:
-        return by_experts(ops, case, a, h, weights)
-    up = ops.linear(h, a["up_weight"], a.get("up_bias"))  # (B, T, F)
+    if weights is None:
+        return _dense(ops, case, a, h)
+    y = by_experts(ops, case, a, h, weights)
+    return y if case.config.shared_width is None else y + _dense(ops, case, a, h, "shared_")
+
+
+def _dense(ops: Ops, case: Case, a: Mapping[str, Array], h: Array, of: str = "") -> Array:
+    """h (B, T, C) -> (B, T, C), through the F of one part that every token takes."""
+    up = ops.linear(h, a[f"{of}up_weight"], a.get(f"{of}up_bias"))  # (B, T, F)
     activation = getattr(ops, case.config.feed_forward)
     if case.config.gated:
-        up = activation(ops.linear(h, a["gate_weight"], a.get("gate_bias")), up)
+        up = activation(ops.linear(h, a[f"{of}gate_weight"], a.get(f"{of}gate_bias")), up)
     else:
         up = activation(up)
-    return ops.linear(up, a["down_weight"], a.get("down_bias"))
+    return ops.linear(up, a[f"{of}down_weight"], a.get(f"{of}down_bias"))
 
 
 def linear_specs(
-    name: str, width_in: int, width_out: int, *, bias: bool, by_rows: bool = False, correlated: float = 0.0
+    name: str, width_in: int, width_out: int, *, bias: bool, by_rows: bool = False, common: Common | None = None
 ) -> dict[str, Spec]:
     """A projection (I, O) whose outputs have the variance of its inputs: std = 1 / sqrt(I).
 
     It splits over devices by its columns, or by its rows where it leads out of what columns have split: then its bias,
     which is added once to the sum over the devices, is whole on each.
     """
-    weight = Spec((width_in, width_out), std=width_in**-0.5, correlated=correlated, projection=True)
+    weight = Spec((width_in, width_out), std=width_in**-0.5, common=common, projection=True)
     specs = {f"{name}_weight": replace(weight, split=("tp", None) if by_rows else (None, "tp"))}
     if bias:
         specs[f"{name}_bias"] = Spec((width_out,), std=0.1, split=() if by_rows else ("tp",))
@@ -61,12 +68,17 @@ def linear_cost(case: Case, width_in: int, width_out: int, itemsize: int, *, bia
 
 
 def mlp_specs(case: Case) -> dict[str, Spec]:
-    """The two projections, or with a gate three; of experts a router and all of theirs."""
-    if case.config.experts is not None:
-        return expert_specs(case)
-    C, F, bias = case.config.width, case.config.ffn_width, case.config.mlp_bias
-    specs = linear_specs("up", C, F, bias=bias) | linear_specs("down", F, C, bias=bias, by_rows=True)
-    return specs | linear_specs("gate", C, F, bias=bias) if case.config.gated else specs
+    """The two projections, or with a gate three; of experts a router and all of theirs, and those of a shared part."""
+    c = case.config
+    if c.experts is None:
+        return _dense_specs(c, c.ffn_width)
+    return expert_specs(case) | ({} if c.shared_width is None else _dense_specs(c, c.shared_width, "shared_"))
+
+
+def _dense_specs(c: Config, F: int, of: str = "") -> dict[str, Spec]:
+    specs = linear_specs(f"{of}up", c.width, F, bias=c.mlp_bias)
+    specs |= linear_specs(f"{of}down", F, c.width, bias=c.mlp_bias, by_rows=True)
+    return specs | linear_specs(f"{of}gate", c.width, F, bias=c.mlp_bias) if c.gated else specs
 
 
 def mlp_costs(case: Case, itemsize: int) -> list[StepCost]:

@@ -134,6 +134,9 @@ class Namespace:
     def concat(self, arrays: Sequence[TracedArray], axis: int) -> TracedArray:
         return self.tracer.emit(op.concat([x.var for x in arrays], axis=axis), "concat")
 
+    def broadcast_to(self, x: TracedArray, shape: tuple[int, ...]) -> TracedArray:
+        return x.apply(op.broadcast_to, shape)
+
     def moveaxis(self, x: TracedArray, source: int, to: int) -> TracedArray:
         axes = [axis for axis in range(len(x.shape)) if axis != source % len(x.shape)]
         axes.insert(to % len(x.shape), source % len(x.shape))

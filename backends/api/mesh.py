@@ -19,8 +19,8 @@ def check(case: Case, target: Target) -> None:
     c = case.config
     if case.B % dp:
         raise Unsupported(f"{target} splits the batch over {dp} devices, and B={case.B} is not a multiple of {dp}")
-    for what, n in (("heads", c.heads), ("kv_heads", c.kv_heads), ("ffn_width", c.ffn_width)):
-        if n % tp:
+    for what in ("heads", "kv_heads", "ffn_width", "shared_width"):
+        if (n := getattr(c, what)) is not None and n % tp:
             raise Unsupported(f"{target} splits {what}={n} over {tp} devices: choose a tp that divides it")
 
 

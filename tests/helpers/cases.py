@@ -8,7 +8,7 @@ from typing import Any
 
 from oneblock import workloads
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models import PRESETS, Config
+from oneblock.workloads.models import PRESETS, Config, Latent
 
 TINY = PRESETS["tiny"]
 TINY_GPT2 = replace(PRESETS["gpt2"], name="tiny-gpt2", width=48, heads=3, kv_heads=3, head_width=16, ffn_width=96)
@@ -26,6 +26,13 @@ TINY_NEOX = replace(
 TINY_MIXTRAL = replace(
     TINY, name="tiny-mixtral", family="mixtral", experts=5, experts_per_token=2, ffn_width=64, window=9
 )
+# Latent attention of both sorts, with queries' latent and without, and experts in groups beside a shared part.
+TINY_DEEPSEEK = replace(
+    TINY, name="tiny-deepseek", family="deepseek_v2", kv_heads=4, head_width=24, ffn_width=32, experts=8,
+    experts_per_token=3, renormalised=False, expert_scale=2.5, expert_groups=4, groups_per_token=2, shared_width=64,
+    latent=Latent(32, 8, 20, 48),
+)  # fmt: skip
+TINY_LITE = replace(TINY, name="tiny-lite", family="deepseek_v2", kv_heads=4, latent=Latent(24, 8, 12))
 TINY_OLMO = replace(TINY, name="tiny-olmo", family="olmo2", norms="after", qk_norm="whole")
 
 
@@ -41,7 +48,9 @@ ALL = [
     for config in (TINY, TINY_GPT2)
 ]
 OTHERS = [
-    case(config=config, phase=phase) for config in (TINY_GEMMA, TINY_NEOX, TINY_OLMO, TINY_MIXTRAL) for phase in Phase
+    case(config=config, phase=phase)
+    for config in (TINY_GEMMA, TINY_NEOX, TINY_OLMO, TINY_MIXTRAL, TINY_DEEPSEEK, TINY_LITE)
+    for phase in Phase
 ]
 
 

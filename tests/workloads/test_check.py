@@ -29,6 +29,7 @@ GENERIC = (
     "stale",
 )
 ATTENTION = ("mask off by one: own key missing", "RoPE halves swapped", "attention without its scale")
+LATENT, EXPERTS = ("latents without their norm",), ("experts without their scale",)
 PREFILL = ("mask forgotten", "mask off by one: a key of the future")
 
 
@@ -51,6 +52,8 @@ def test_every_wrong_answer_is_rejected_and_the_right_one_is_not(c: Case, dtype:
     if c.workload in ("block", "attention"):
         expected += [m for m in ATTENTION if c.config.rope_theta is not None or not m.startswith("RoPE")]
         expected += PREFILL if c.phase is Phase.PREFILL else ()
+        expected += LATENT if c.config.latent is not None else ()
+    expected += EXPERTS if c.config.expert_scale != 1.0 else ()
     for mistake in expected:
         assert any(tried.startswith(mistake) for tried in g.wrong_tried), f"{mistake} was never tried"
     verdict = g.check(answer(c, dtype))

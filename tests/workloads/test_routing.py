@@ -12,7 +12,7 @@ from oneblock.workloads._workload import Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
 from oneblock.workloads.answers.routing import answered
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Routing
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.helpers.cases import TINY_MIXTRAL, case
 
@@ -23,7 +23,7 @@ RNG = np.random.default_rng(3)
 @pytest.mark.parametrize(("E", "k"), [(1, 1), (5, 2), (8, 8), (64, 6)])
 def test_a_token_takes_the_largest_one_at_a_time(E: int, k: int, renormalised: bool) -> None:
     logits = RNG.standard_normal((20, E))
-    got = NumpyOps().route(logits, k, renormalised)
+    got = NumpyOps().route(logits, Routing(k, renormalised))
     for row, found in zip(logits, got, strict=True):
         p = np.exp(row) / np.exp(row).sum()
         taken = sorted(range(E), key=lambda e: -p[e])[:k]
@@ -33,13 +33,13 @@ def test_a_token_takes_the_largest_one_at_a_time(E: int, k: int, renormalised: b
 
 def test_of_equal_ones_the_first_are_taken_and_never_more_than_k() -> None:
     logits = np.array([[1.0, 3.0, 3.0, 3.0], [0.0, 0.0, 0.0, 0.0]])
-    got = NumpyOps().route(logits, 2, True)
+    got = NumpyOps().route(logits, Routing(2))
     np.testing.assert_allclose(got, [[0, 0.5, 0.5, 0], [0.5, 0.5, 0, 0]])
 
 
 def test_the_sum_of_experts_is_each_tokens_own() -> None:
     M, C, F, E = 6, 5, 7, 4
-    x, weights = RNG.standard_normal((M, C)), NumpyOps().route(RNG.standard_normal((M, E)), 2, True)
+    x, weights = RNG.standard_normal((M, C)), NumpyOps().route(RNG.standard_normal((M, E)), Routing(2))
     gate, up, down = (RNG.standard_normal(shape) for shape in ((E, C, F), (E, C, F), (E, F, C)))
     got = NumpyOps().experts(x, weights, gate, up, down)
     for m in range(M):
@@ -51,18 +51,18 @@ def test_the_sum_of_experts_is_each_tokens_own() -> None:
 
 
 class OneTooMany(NumpyOps):
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
-        return super().route(logits, k + 1, renormalised)
+    def route(self, logits: Array, routing: Routing) -> Array:
+        return super().route(logits, replace(routing, k=routing.k + 1))
 
 
 class Unnormed(NumpyOps):
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
-        return super().route(logits, k, not renormalised)
+    def route(self, logits: Array, routing: Routing) -> Array:
+        return super().route(logits, replace(routing, renormalised=not routing.renormalised))
 
 
 class NextExpert(NumpyOps):
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
-        return np.roll(super().route(logits, k, renormalised), 1, axis=-1)
+    def route(self, logits: Array, routing: Routing) -> Array:
+        return np.roll(super().route(logits, routing), 1, axis=-1)
 
 
 def reference(phase: Phase, dtype: str) -> tuple[ReferenceAnswer, dict[str, np.ndarray]]:

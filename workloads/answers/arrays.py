@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from oneblock.workloads._workload import Arrays, Case, Spec, Workload
+from oneblock.workloads._workload import Arrays, Case, Common, Spec, Workload
 from oneblock.workloads.ops.dtypes import dtype_of
 
 Named = dict[str, np.ndarray]
@@ -35,20 +35,20 @@ def _draw(name: str, spec: Spec, case: Case, seed: int) -> np.ndarray:
     if spec.table is not None:
         return spec.table(case.config, case.T, case.S)
     drawn = _normal(name, spec.shape, seed)
-    if spec.correlated:
-        shared = _shared_heads(case, spec.shape, seed)
-        drawn = np.float32((1.0 - spec.correlated) ** 0.5) * drawn + np.float32(spec.correlated**0.5) * shared
+    if spec.common is not None:
+        _mix(drawn, spec.common, seed)
     drawn *= np.float32(spec.std)
     drawn += np.float32(spec.mean)
     return drawn
 
 
-def _shared_heads(case: Case, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """What each query head has in common with its key head, (C, N*D) or (C, K*D)."""
-    c = case.config
-    shared = _normal("qk_shared", (c.width, c.kv_heads, 1, c.head_width), seed)
-    group = shape[1] // (c.kv_heads * c.head_width)
-    return np.broadcast_to(shared, (c.width, c.kv_heads, group, c.head_width)).reshape(shape)
+def _mix(drawn: np.ndarray, common: Common, seed: int) -> None:
+    """Into (I, O), what it has in common with other arrays: a group of heads has the same."""
+    by_head = drawn.reshape(len(drawn), common.heads, -1, common.width)
+    part = by_head[: common.rows, :, :, slice(*common.columns)]
+    stream = _normal(common.stream, (*part.shape[:2], 1, part.shape[3]), seed)
+    part *= np.float32((1.0 - common.share) ** 0.5)
+    part += np.float32(common.share**0.5) * stream
 
 
 def _normal(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase, Workload
 from oneblock.workloads.answers.checkpoint_files import CheckpointError, files_by_tensor, opened
-from oneblock.workloads.answers.places import Place, part_of_heads, places_of, stored_shapes
+from oneblock.workloads.answers.places import Place, halves_of_pairs, part_of_heads, places_of, stored_shapes
 from oneblock.workloads.models import FAMILIES, Config, Tensors
 from oneblock.workloads.ops.dtypes import dtype_of
 
@@ -113,6 +113,9 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
             raise CheckpointError(f"{name}: no tensor of a {family} checkpoint is known for it; use seeded weights")
         names = [root + tensor for tensor in place.tensors]
         each = [_read(_file_of(path, files, tensor), tensor, place, case.config) for tensor in names]
+        if name.removesuffix("_weight") in naming.neighbours:
+            heads = case.config.heads if name.startswith("q") else 1  # of keys they are the same for all
+            each = [halves_of_pairs(one, heads, case.config.rotated) for one in each]
         if naming.offset_norms and "norm" in name:
             each = [one.astype(np.float64) + 1.0 for one in each]
         parts = [_round(one, rounded, f"{files[tensor]}: {tensor}") for one, tensor in zip(each, names, strict=True)]

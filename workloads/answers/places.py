@@ -49,8 +49,16 @@ def places_of(naming: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
 
 
 def part_of_heads(stored: np.ndarray, place: Place, heads: int) -> np.ndarray:
-    """One of several parts of a tensor in which each head's lie side by side, (heads, parts, D, ...), as (..., O)."""
-    width = place.columns.stop - place.columns.start
-    by_head = stored.reshape(heads, place.shape[-1] // width, width // heads, *stored.shape[1:])
-    part = by_head[:, place.columns.start // width]
-    return np.asarray(part.reshape(width, *stored.shape[1:]).T)
+    """One of several parts of a tensor in which each head's lie side by side, (heads * D, ...), as (..., O)."""
+    by_head = stored.reshape(heads, place.shape[-1] // heads, *stored.shape[1:])
+    part = by_head[:, place.columns.start // heads : place.columns.stop // heads]
+    return np.asarray(part.reshape(-1, *stored.shape[1:]).T)
+
+
+def halves_of_pairs(weight: np.ndarray, heads: int, rotated: int) -> np.ndarray:
+    """(..., heads * D) whose rotation pairs neighbours, as ours pairs halves: of each head's last `rotated` columns the
+    first of every pair, and then the second. Scores stay what they are, as queries and keys are both reordered.
+    """
+    by_head = weight.reshape(*weight.shape[:-1], heads, -1)
+    whole, pairs = by_head[..., :-rotated], by_head[..., -rotated:]
+    return np.concatenate([whole, pairs[..., 0::2], pairs[..., 1::2]], axis=-1).reshape(weight.shape)

@@ -90,7 +90,8 @@ class Check:
 def allow(case: Case, reference: Arrays, yardstick: Arrays, dtype: str) -> dict[str, Allowance]:
     """What each output may err by. The reference is float64, the yardstick eager NumPy in the dtype."""
     c = case.config
-    longest_sum = max(c.width, c.ffn_width, c.heads * c.head_width, case.S)
+    heads = c.heads * max(c.head_width, c.value_width)
+    longest_sum = max(c.width, c.ffn_width, c.shared_width or 0, heads, case.S)
     in_float32 = math.sqrt(longest_sum) * unit_roundoff("float32")
     limit = 6.0 * unit_roundoff(dtype) + 4.0 * in_float32
     allowances = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import ml_dtypes
@@ -15,7 +16,7 @@ import numpy as np
 
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.answers.verdict import Allowance, check
-from oneblock.workloads.ops.definitions import Array, Scores
+from oneblock.workloads.ops.definitions import Array, Routing, Scores
 from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 
@@ -93,6 +94,35 @@ class AttentionUnscaled(_Wrong):
         return super().attention(q, k, v, replace(scores, scale=1.0))
 
 
+class LatentUnnormed(_Wrong):
+    """Latents are projected up as they were projected down."""
+
+    within = ""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """As defined, remembered."""
+        before, self.within = self.within, name
+        yield
+        self.within = before
+
+    def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
+        """As defined, but nothing of latents."""
+        if self.within != "latent":
+            return super().rms_norm(x, weight, eps)
+        self.made = True
+        return x
+
+
+class ExpertsUnscaled(_Wrong):
+    """The weights of experts are not scaled."""
+
+    def route(self, logits: Array, routing: Routing) -> Array:
+        """As defined, with a scale of 1."""
+        self.made = routing.scale != 1.0
+        return super().route(logits, replace(routing, scale=1.0))
+
+
 WRONG_PROGRAMS: dict[str, type[_Wrong]] = {
     "mask forgotten": MaskForgotten,
     "mask off by one: own key missing": MaskLate,
@@ -100,6 +130,8 @@ WRONG_PROGRAMS: dict[str, type[_Wrong]] = {
     "window forgotten": WindowForgotten,
     "RoPE halves swapped": RopeHalvesSwapped,
     "attention without its scale": AttentionUnscaled,
+    "latents without their norm": LatentUnnormed,
+    "experts without their scale": ExpertsUnscaled,
 }
 
 

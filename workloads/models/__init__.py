@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from oneblock.workloads.models._config import LARGEST, Config
+from oneblock.workloads.models._config import Config
 from oneblock.workloads.models._family import Family, Tensors
 from oneblock.workloads.models._keys import ModelError
+from oneblock.workloads.models._latent import Latent
 from oneblock.workloads.models._model import Model
 from oneblock.workloads.models._model import read_model as _read
+from oneblock.workloads.models._properties import LARGEST
 from oneblock.workloads.models._rope_scaling import RopeScaling
 from oneblock.workloads.ops.nearest import unknown
 from oneblock.workloads.ops.third_party import Refused, Registrations, found
@@ -20,6 +22,7 @@ __all__ = [
     "PRESETS",
     "Config",
     "Family",
+    "Latent",
     "Model",
     "ModelError",
     "RopeScaling",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
-from math import isfinite, isqrt
-from types import NoneType
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from math import isqrt
 from typing import Any, Literal, get_args
 
+from oneblock.workloads.models._latent import Latent
+from oneblock.workloads.models._properties import check_types, from_text
 from oneblock.workloads.models._rope_scaling import RopeScaling
 from oneblock.workloads.ops.nearest import unknown
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")  # a name of cells encodes what separates its parts
-LARGEST = 10**12  # of a dimension: beyond what any machine holds, and short of where arithmetic or a name breaks
 Norm = Literal["rms_norm", "layer_norm"]
 Activation = Literal["silu", "gelu", "gelu_erf"]  # "gelu" is the tanh form, "gelu_erf" the exact one
 NormPlace = Literal["before", "after", "both"]  # of each half of the block
@@ -36,21 +32,8 @@ _WORDS: dict[str, tuple[str | None, ...]] = {
     "norms": get_args(NormPlace),
     "qk_norm": (None, *get_args(QkNorm)),
 }
-
-
-def _positive(value: object) -> bool:
-    return type(value) in (int, float) and isfinite(value) and value > 0  # type: ignore[arg-type, operator]
-
-
-_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # type of a field: (what is expected, whether a value is that)
-    "str": ("a word", lambda value: isinstance(value, str) and _WORD.fullmatch(value) is not None),
-    "int": ("a whole number", lambda value: type(value) is int),
-    "bool": ("True or False", lambda value: type(value) is bool),
-    "float": ("a positive number", _positive),
-    "float | None": ("a positive number or None", lambda value: value is None or _positive(value)),
-    "int | None": ("a whole number from 1 or None", lambda value: value is None or (type(value) is int and value > 0)),
-    "RopeScaling | None": ("a RopeScaling or None", lambda value: isinstance(value, (RopeScaling, NoneType))),
-}
+# Those that are objects, by the names of their types.
+_OBJECTS: dict[str, type] = {"RopeScaling": RopeScaling, "Latent": Latent}
 
 
 @dataclass(frozen=True)
@@ -86,9 +69,17 @@ class Config:
     experts: int | None = None  # E, of which a token takes some; None: one feed-forward part for all
     experts_per_token: int | None = None
     renormalised: bool = True  # the weights of a token's experts sum to 1
+    expert_scale: float = 1.0  # what these weights are multiplied with
+    expert_groups: int | None = None  # experts are in so many groups, and a token's are of some of them; None: of any
+    groups_per_token: int | None = None
+    shared_width: int | None = None  # of a feed-forward part that every token takes beside its experts
+    latent: Latent | None = None  # keys and values are projected up from a latent; None: from the block's input
 
     def __post_init__(self) -> None:
-        self._check_types()
+        check_types(self, repr(self.name))
+        for name, of in (("rope_scaling", RopeScaling), ("latent", Latent)):
+            if not isinstance(value := getattr(self, name), (of, type(None))):
+                raise ValueError(f"{name} of {self.name!r}: expected a {of.__name__} or None, got {value!r}")
         for name, words in _WORDS.items():
             if (word := getattr(self, name)) not in words:
                 raise ValueError(unknown(f"{name} of {self.name}:", str(word), [str(one) for one in words]))
@@ -96,32 +87,53 @@ class Config:
             known = ", ".join(f"activation={a} gated={g}" for a, g in FEED_FORWARDS)
             got = f"activation={self.activation} gated={self.gated}"
             raise ValueError(f"{self.name}: expected one of {known}, got {got}, which no operation does")
-        for name, size in ((name, getattr(self, name)) for name in self.dimensions()):
-            if size is not None and not 1 <= size <= LARGEST:
-                bound = "at least 1" if size < 1 else f"at most {LARGEST:,}"
-                raise ValueError(f"{name} of {self.name}: expected {bound}, got {size}")
         if self.heads % self.kv_heads:
             raise ValueError(
                 f"{self.name}: each key/value head must serve the same number of query heads: "
                 f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}; "
                 f"kv_heads may be any of {_divisors(self.heads)[:24]}"
             )
+        if self.latent is not None:
+            self._check_latent(self.latent)
         if self.rope_theta is not None:
             self._check_rotation()
-        if self.experts is not None or self.experts_per_token is not None:
+        of_experts = ("experts", "experts_per_token", "expert_groups", "groups_per_token", "shared_width")
+        if any(getattr(self, name) is not None for name in of_experts):
             self._check_experts()
 
     def _check_experts(self) -> None:
         """ValueError where a token could not take so many experts, or they are of no sort that is modelled."""
-        if self.experts is None or self.experts_per_token is None or self.experts_per_token > self.experts:
+        E, k, G, taken = self.experts, self.experts_per_token, self.expert_groups, self.groups_per_token
+        if E is None or k is None or k > E:
             raise ValueError(
-                f"{self.name}: expected experts and at most as many experts_per_token, got experts={self.experts} "
-                f"experts_per_token={self.experts_per_token}"
+                f"{self.name}: expected experts and at most as many experts_per_token, got experts={E} "
+                f"experts_per_token={k}"
             )
         if self.feed_forward != "swiglu" or self.mlp_bias:
             raise ValueError(
                 f"{self.name}: expected experts of SwiGLU without biases, got activation={self.activation}"
             )
+        if G is None and taken is None:
+            return
+        if G is None or taken is None or E % G or taken > G or k > E // G * taken:
+            raise ValueError(
+                f"{self.name}: expected expert_groups of equally many experts, and groups_per_token with as many as a "
+                f"token takes, got experts={E} experts_per_token={k} expert_groups={G} groups_per_token={taken}"
+            )
+
+    def _check_latent(self, latent: Latent) -> None:
+        """ValueError where a property is one that latent attention has not, or its widths do not go together."""
+        if latent.rope_width >= self.head_width:
+            raise ValueError(
+                f"{self.name}: expected a rope_width of latent of less than head_width={self.head_width}, "
+                f"got {latent.rope_width}"
+            )
+        modelled = {"kv_heads": self.heads, "qk_norm": None, "qkv_bias": False, "rotary_width": None, "window": None}
+        for name, value in modelled.items():
+            if (got := getattr(self, name)) != value:
+                raise ValueError(f"{self.name}: expected {name}={value} of latent attention, got {name}={got}")
+        if self.rope_theta is None:
+            raise ValueError(f"{self.name}: expected a rope_theta of latent attention, got rope_theta=None")
 
     def _check_rotation(self) -> None:
         """ValueError where RoPE has no pairs to rotate, or a scaling of it lacks a factor of each."""
@@ -138,13 +150,6 @@ class Config:
                 if (got := len(getattr(scaling, name))) != self.rotated // 2:
                     raise ValueError(f"{self.name}: expected {self.rotated // 2} {name} of longrope, got {got}")
 
-    def _check_types(self) -> None:
-        """ValueError names the first field that is no value of its type: 32.0 and 32 would be two cells of one name."""
-        for name, (expected, is_one) in _checked():
-            value = getattr(self, name)
-            if not is_one(value):
-                raise ValueError(f"{name} of {self.name!r}: expected {expected}, got {value!r}")
-
     @property
     def feed_forward(self) -> str:
         """The operation between the projections of the feed-forward part."""
@@ -152,8 +157,15 @@ class Config:
 
     @property
     def rotated(self) -> int:
-        """R: of each head the first so many dimensions are rotated, where the block has RoPE."""
+        """R: of each head so many dimensions are rotated, where the block has RoPE: the first, of latents the last."""
+        if self.latent is not None:
+            return self.latent.rope_width
         return self.head_width if self.rotary_width is None else self.rotary_width
+
+    @property
+    def value_width(self) -> int:
+        """Dv: the width of a head's values."""
+        return self.head_width if self.latent is None else self.latent.value_width
 
     def with_rope(self, **properties: Any) -> Config:
         """This configuration with another rotation: rope_theta, rope_scaling, rotary_width."""
@@ -165,11 +177,6 @@ class Config:
         return self.head_width**-0.5 if self.score_scale is None else self.score_scale
 
     @classmethod
-    def dimensions(cls) -> list[str]:
-        """The fields that are whole numbers."""
-        return [name for name, of in _checked() if of in (_TYPES["int"], _TYPES["int | None"])]
-
-    @classmethod
     def settable(cls) -> list[str]:
         """What `with_overrides` replaces: every property, and not whose it is."""
         return [field.name for field in fields(cls) if field.name not in ("name", "family")]
@@ -177,7 +184,7 @@ class Config:
     @staticmethod
     def as_text(value: Any) -> str:
         """A property's value as `with_overrides` reads it."""
-        if isinstance(value, RopeScaling):
+        if is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
         return "none" if value is None else json.dumps(value) if isinstance(value, bool | dict) else str(value)
 
@@ -188,47 +195,15 @@ class Config:
         for key, text in overrides.items():
             if key not in known:
                 raise ValueError(unknown("property", key, known))
-            changed[key] = _value(key, text)
+            changed[key] = from_text(_type_of(key), key, text, _OBJECTS)
         return replace(self, **changed)
 
 
-def _value(name: str, text: str) -> Any:
-    """A property from its text: a number, true or false, none, a word, or a RoPE scaling as a JSON object."""
-    of = {field.name: str(field.type) for field in fields(Config)}[name]
-    if "None" in of and text.lower() == "none":
-        return None
-    try:
-        if of.startswith("RopeScaling"):
-            return RopeScaling(**{key: _tuple(one) for key, one in json.loads(text).items()})
-        if of.startswith("int"):
-            return int(text)
-        if of.startswith("float"):
-            return float(text)
-        if of == "bool":
-            return {"true": True, "false": False}[text.lower()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f": {error}" if of.startswith("RopeScaling") else ""
-        raise ValueError(f"{name}: expected {_expected(of)}, got {text!r}{why}") from None
-    return text
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _expected(of: str) -> str:
-    if of.startswith("RopeScaling"):
-        return 'none or a JSON object such as {"kind": "linear", "factor": 2}'
-    return {"bool": "true or false"}.get(of) or _TYPES[of][0]
+def _type_of(name: str) -> str:
+    return {field.name: str(field.type) for field in fields(Config)}[name]
 
 
 def _divisors(n: int) -> list[int]:
     """Of a number up to LARGEST, in the time that its root takes: it may be a stranger's."""
     small = [k for k in range(1, isqrt(n) + 1) if n % k == 0]
     return sorted({*small, *(n // k for k in small)})
-
-
-@cache
-def _checked() -> list[tuple[str, tuple[str, Callable[[Any], bool]]]]:
-    """The fields of a configuration whose values are looked at, with what is expected of each."""
-    return [(field.name, _TYPES[str(field.type)]) for field in fields(Config) if str(field.type) in _TYPES]

@@ -26,6 +26,7 @@ class Tensors:
     parts: Mapping[str, str]
     transposed: bool  # nn.Linear stores (out, in); GPT-2's Conv1D stores (in, out) as we do
     by_head: bool = False  # of several parts in one tensor, each head's lie side by side
+    neighbours: tuple[str, ...] = ()  # ours of which the last R columns of each head are rotated in pairs of neighbours
     offset_norms: bool = False  # norm weights are stored less 1
     ignored: tuple[str, ...] = ()  # tensors of a layer that say nothing: masks and tables that are computed
 

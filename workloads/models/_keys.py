@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeVar
 
-from oneblock.workloads.models._config import LARGEST
+from oneblock.workloads.models._properties import LARGEST
 
 Value = TypeVar("Value")
 REQUIRED: Any = object()
@@ -48,11 +48,11 @@ class Keys:
             raise self.wrong(name, "a positive number", value)
         return float(value)
 
-    def size(self, name: str, default: Any = REQUIRED) -> int:
-        """A whole number from 1."""
+    def size(self, name: str, default: Any = REQUIRED, least: int = 1) -> int:
+        """A whole number from 1, or from 0."""
         value = self._value(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
-            raise self.wrong(name, f"a whole number from 1 to {LARGEST:,}", value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+            raise self.wrong(name, f"a whole number from {least} to {LARGEST:,}", value)
         return value
 
     def flag(self, name: str, default: Any = REQUIRED) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from oneblock.workloads.ops.nearest import unknown
 
@@ -23,6 +23,7 @@ class RopeScaling:
     al. 2024).
     """
 
+    EXAMPLE: ClassVar = '{"kind": "linear", "factor": 2}'
     factor: float
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0

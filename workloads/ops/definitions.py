@@ -1,7 +1,8 @@
 """The eleven operations of a block, and the axis legend that every shape in oneblock is written in.
 
 Axes: `B` batch, `T` query positions, `S` key positions, `C` model width, `N` query heads, `K` key/value heads,
-`D` head width, `F` feed-forward width. In prefill S = T; in decode T = 1 and the query is the last of S positions.
+`D` head width, `F` feed-forward width; of latent attention `L` latent width and `Dv` width of a head's values, which
+elsewhere is D. In prefill S = T; in decode T = 1 and the query is the last of S positions.
 
 An operation takes arrays of the cell's dtype and gives an array of that dtype. Where models in practice compute in
 float32 inside an operation (norms, softmax, rotation, activations), the plain definition does too, and rounds once at
@@ -31,7 +32,8 @@ OPS = (
     "route",
     "experts",
 )
-STEPS = ("norm1", "qkv", "qk_norm", "rope", "attention", "proj", "post_norm1", "norm2", "router", "mlp", "post_norm2")
+_OF_ATTENTION = ("latent", "qkv", "qk_norm", "rope", "attention", "proj")
+STEPS = ("norm1", *_OF_ATTENTION, "post_norm1", "norm2", "router", "mlp", "post_norm2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,23 @@ class Scores:
         given = {"window": self.window, "soft_cap": self.soft_cap}
         lacking = [f"{name}={value}" for name, value in given.items() if name not in kept and value is not None]
         return f"attention with {' and '.join(lacking)}" if lacking else None
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How a router chooses among E experts."""
+
+    k: int  #: experts that a token takes
+    renormalised: bool = True  #: their weights sum to 1, before they are scaled
+    scale: float = 1.0  #: of the weights
+    groups: int = 1  #: of E / groups experts each, one after another
+    groups_taken: int = 1  #: a token's experts are of so many groups, those of which the best expert is best
+
+
+def uneven(k: Array, v: Array) -> str | None:
+    """What an implementation that takes k and v (B, S, K, D) alone says of v (B, S, K, Dv); None where Dv is D."""
+    (*_, D), (*_, Dv) = k.shape, v.shape
+    return None if Dv == D else f"attention with values of width {Dv} beside keys of width {D}"
 
 
 class Ops:
@@ -112,16 +131,16 @@ class Ops:
         return self.narrow(self.xp.concat([first * c - second * s, second * c + first * s], axis=-1), x)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-        """Causal, grouped. q (B, T, N, D), k and v (B, S, K, D) -> (B, T, N, D).
+        """Causal, grouped. q (B, T, N, D), k (B, S, K, D), v (B, S, K, Dv) -> (B, T, N, Dv).
 
         Query t stands at position t + S - T and sees the keys up to its own position, of a window the last so many.
         Query head n reads key/value head n // (N / K). Where T = 1 every key is seen: the text drops those before the
         window.
         """
-        (B, T, N, D), (_, S, K, _) = q.shape, k.shape
+        (B, T, N, D), (_, S, K, Dv) = q.shape, v.shape
         G = N // K
         q = self.xp.moveaxis(q.reshape(B, T, K, G, D), 1, 3).reshape(B, K, G * T, D)  # a group's rows share their keys
-        k, v = k.swapaxes(1, 2), v.swapaxes(1, 2)  # (B, K, S, D)
+        k, v = k.swapaxes(1, 2), v.swapaxes(1, 2)  # (B, K, S, D or Dv)
         # A division: schedules that were searched for are of this text.
         s = self.wide(self.matmul(q, k.swapaxes(2, 3))) / (1.0 / scores.scale)  # (B, K, G*T, S)
         if scores.soft_cap is not None:
@@ -131,8 +150,8 @@ class Ops:
         s = s.reshape(B, K, G * T, S)
         weights = self.xp.exp(s - self.xp.amax(s, -1, keepdims=True))
         weights = self.narrow(weights / weights.sum(-1, keepdims=True), q)
-        out = self.matmul(weights, v)  # (B, K, G*T, D)
-        return self.xp.moveaxis(out.reshape(B, K, G, T, D), 3, 1).reshape(B, T, N, D)
+        out = self.matmul(weights, v)  # (B, K, G*T, Dv)
+        return self.xp.moveaxis(out.reshape(B, K, G, T, Dv), 3, 1).reshape(B, T, N, Dv)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         """gate and up (..., F) -> (..., F): gate * sigmoid(gate) * up (Shazeer 2020)."""
@@ -152,21 +171,33 @@ class Ops:
         w = self.wide(x)
         return self.narrow(0.5 * w * (1.0 + self.erf(w * math.sqrt(0.5))), x)
 
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+    def route(self, logits: Array, routing: Routing) -> Array:
         """logits (M, E) -> (M, E): the softmax of each row where it is among the k largest, and zero elsewhere.
 
-        Of equal ones the first count as larger. Renormalised: divided by their sum (Jiang et al. 2024, Mixtral).
+        Of equal ones the first count as larger. Renormalised: divided by their sum (Jiang et al. 2024, Mixtral). Of
+        groups: the k largest of those groups alone whose largest are largest (DeepSeek-AI 2024, DeepSeek-V2, 2.2.2).
         """
         w = self.wide(logits)
         p = self.xp.exp(w - self.xp.amax(w, -1, keepdims=True))
         p = p / p.sum(-1, keepdims=True)
-        number = self.arange(logits.shape[-1], logits)
+        if routing.groups_taken < routing.groups:
+            (M, E), G = p.shape, routing.groups
+            p = p.reshape(M, G, E // G)
+            taken = self._largest(self.xp.amax(p, -1, keepdims=False), routing.groups_taken, logits)
+            p = (p * self.wide(taken)[:, :, None]).reshape(M, E)
+        p = self.xp.where(self._largest(p, routing.k, logits), p, 0.0)
+        if routing.renormalised:
+            p = p / p.sum(-1, keepdims=True)
+        return self.narrow(p if routing.scale == 1.0 else p * routing.scale, logits)
+
+    def _largest(self, p: Array, k: int, like: Array) -> Array:
+        """p (M, E) -> (M, E): True for the k largest of each row."""
+        number = self.arange(p.shape[-1], like)
         mine, others = p[:, :, None], p[:, None, :]  # (M, E, 1) and (M, 1, E)
         before = self.wide(number[None, :] + 1 <= number[:, None])[None, :, :]  # (1, E, E): others stand before mine
         larger, as_large = 1.0 - self.wide(others <= mine), self.wide(mine <= others)
         rank = (before * as_large + (1.0 - before) * larger).sum(-1, keepdims=False)  # (M, E): how many go before it
-        p = self.xp.where(rank <= k - 0.5, p, 0.0)
-        return self.narrow(p / p.sum(-1, keepdims=True) if renormalised else p, logits)
+        return rank <= k - 0.5
 
     def experts(self, x: Array, weights: Array, gate: Array, up: Array, down: Array) -> Array:
         """x (M, C), weights (M, E), gate and up (E, C, F), down (E, F, C) -> (M, C): the weighted sum of all experts.

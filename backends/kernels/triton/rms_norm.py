@@ -30,7 +30,7 @@ def rms_norm(runner: Runner, x: Array, weight: Array, eps: float) -> Array:
     FLOPs: 4 an element. Bytes: x read and y written once, and the weight.
     """
     width = x.shape[-1]
-    flat = x.reshape(-1, width)
+    flat = x.reshape(-1, width).contiguous()  # of a part of each row it would be a view whose rows lie apart
     rows = flat.shape[0]
     y = runner.empty((rows, width), flat)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 from pathlib import Path
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneblock import workloads
-from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models import FAMILIES, Model, ModelError, read_model
+from oneblock.workloads._workload import Case, Phase, Spec
+from oneblock.workloads.models import FAMILIES, Config, Latent, Model, ModelError, read_model
 
 MISTRAL: dict[str, Any] = {
     "architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_size": 64, "num_attention_heads": 4,
@@ -129,10 +130,11 @@ def test_every_key_that_transformers_writes_is_read_or_harmless(tmp_path: Path, 
         "gemma": "GemmaConfig", "gemma2": "Gemma2Config", "gemma3": "Gemma3TextConfig", "phi3": "Phi3Config",
         "mixtral": "MixtralConfig", "qwen3_moe": "Qwen3MoeConfig",
         "gpt2": "GPT2Config", "gpt_neox": "GPTNeoXConfig", "olmo2": "Olmo2Config",
+        "deepseek_v2": "DeepseekV2Config",
     }  # fmt: skip
     assert classes.keys() == FAMILIES.keys()
     for family, name in classes.items():
-        given = getattr(authority, name)()
+        given = getattr(authority, name)(**({"num_experts_per_tok": 6} if family == "deepseek_v2" else {}))
         given.save_pretrained(tmp_path)
         model = read_model(tmp_path)
         assert model.family == family
@@ -141,12 +143,80 @@ def test_every_key_that_transformers_writes_is_read_or_harmless(tmp_path: Path, 
         assert model.tied_head == given.tie_word_embeddings
 
 
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"topk_method": "noaux_tc"}, "topk_method: expected one of greedy, group_limited_greedy, got noaux_tc"),
+        ({"scoring_func": "sigmoid"}, "not modelled: scoring_func=sigmoid"),
+        ({"norm_topk_prob": True}, "not modelled: norm_topk_prob=True"),
+        ({"moe_layer_freq": 2}, "not modelled: moe_layer_freq=2"),
+        ({"attention_bias": True}, "not modelled: attention_bias=True"),
+        ({"num_key_value_heads": 2}, "not modelled: num_key_value_heads=2"),
+        ({"n_group": 3}, "expected expert_groups of equally many experts, .* expert_groups=3"),
+        ({"topk_group": 1, "num_experts_per_tok": 3}, "as many as a token takes, .* groups_per_token=1"),
+        ({"n_group": None}, "no n_group, which this family needs"),
+        ({"n_routed_experts": None}, "no n_routed_experts, which this family needs"),
+        ({"qk_rope_head_dim": 7}, "rope_width must be even, got 7"),
+        ({"partial_rotary_factor": 0.5}, "not modelled: partial_rotary_factor=0.5"),
+        ({"first_k_dense_replace": -1}, "first_k_dense_replace: expected a whole number from 0"),
+        ({"model_type": "deepseek_v3"}, "unknown model_type 'deepseek_v3'; did you mean 'deepseek_v2'"),
+    ],
+)
+def test_what_is_not_modelled_of_deepseek_is_refused(tmp_path: Path, told: dict[str, Any], says: str) -> None:
+    assert re.search(says, refusal(tmp_path, WHOLE["deepseek_v2"] | told))
+
+
+def test_the_published_config_of_deepseek_v2_is_read(tmp_path: Path) -> None:
+    """The keys of deepseek-ai/DeepSeek-V2's own config.json, with its numbers."""
+    scaling = {"beta_fast": 32, "beta_slow": 1, "factor": 40, "mscale": 0.707, "mscale_all_dim": 0.707,
+               "original_max_position_embeddings": 4096, "type": "yarn"}  # fmt: skip
+    told = {
+        "architectures": ["DeepseekV2ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+        "aux_loss_alpha": 0.001, "bos_token_id": 100000, "eos_token_id": 100001, "ep_size": 1,
+        "first_k_dense_replace": 1, "hidden_act": "silu", "hidden_size": 5120, "initializer_range": 0.02,
+        "intermediate_size": 12288, "kv_lora_rank": 512, "max_position_embeddings": 163840,
+        "model_type": "deepseek_v2", "moe_intermediate_size": 1536, "moe_layer_freq": 1, "n_group": 8,
+        "n_routed_experts": 160, "n_shared_experts": 2, "norm_topk_prob": False, "num_attention_heads": 128,
+        "num_experts_per_tok": 6, "num_hidden_layers": 60, "num_key_value_heads": 128, "pretraining_tp": 1,
+        "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "rms_norm_eps": 1e-06,
+        "rope_scaling": scaling, "rope_theta": 10000, "routed_scaling_factor": 16.0, "scoring_func": "softmax",
+        "seq_aux": True, "tie_word_embeddings": False, "topk_group": 3, "topk_method": "group_limited_greedy",
+        "torch_dtype": "bfloat16", "use_cache": True, "v_head_dim": 128, "vocab_size": 102400,
+    }  # fmt: skip
+    model = read_model(write(tmp_path, told))
+    first, other = model.layer(0), model.layer(59)
+    assert first.latent == other.latent == Latent(512, 64, 128, 1536)
+    assert (first.experts, first.ffn_width, first.head_width) == (None, 12288, 192)
+    assert (other.experts, other.ffn_width, other.shared_width, other.expert_scale) == (160, 1536, 3072, 16.0)
+    assert other.score_scale == pytest.approx(192**-0.5 * (0.1 * 0.707 * math.log(40) + 1) ** 2)
+    assert other.rope_scaling is not None
+    assert other.rope_scaling.attention_factor == 1.0
+    # "236B total parameters, of which 21B are activated for each token" (DeepSeek-AI 2024, abstract).
+    each = [sum(math.prod(s.shape) for s in stored(config).values()) for config in model.layers]
+    assert sum(each) + 2 * 102400 * 5120 == pytest.approx(236e9, rel=0.005)
+    idle = 59 * (160 - 6) * 3 * 5120 * 1536
+    assert sum(each) + 2 * 102400 * 5120 - idle == pytest.approx(21e9, rel=0.03)
+
+
+def stored(config: Config) -> dict[str, Spec]:
+    """The weights of a layer."""
+    specs = workloads.load("block").specs(Case("block", config, Phase.PREFILL, 1, 2, 2))
+    return {name: spec for name, spec in specs.items() if not spec.is_input and spec.table is None}
+
+
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=True), st.text(max_size=30),
     st.lists(st.integers(-5, 5), max_size=4), st.dictionaries(st.text(max_size=8), st.integers(), max_size=3),
     st.just({"rope_type": "yarn", "factor": 1e-300}), st.just({"rope_type": "longrope", "short_factor": [0.0]}),
 )  # fmt: skip
+OF_DEEPSEEK = {
+    "num_key_value_heads": None, "head_dim": None, "q_lora_rank": 24, "kv_lora_rank": 32, "qk_nope_head_dim": 12,
+    "qk_rope_head_dim": 8, "v_head_dim": 20, "first_k_dense_replace": 1, "n_routed_experts": 8, "n_shared_experts": 2,
+    "moe_intermediate_size": 32, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2,
+    "topk_method": "group_limited_greedy", "scoring_func": "softmax",
+}  # fmt: skip
 EXTRA: dict[str, dict[str, Any]] = {
+    "deepseek_v2": OF_DEEPSEEK,
     "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
     "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
     "phi3": {"max_position_embeddings": 64},
@@ -162,7 +232,7 @@ for _name in ("gemma", "gemma2", "gemma3"):
 OWN = (
     "use_sliding_window", "sliding_window", "max_window_layers", "layer_types", "attn_logit_softcapping", "rotary_pct",
     "query_pre_attn_scalar", "rope_parameters", "partial_rotary_factor", "num_experts_per_tok", "mlp_only_layers",
-    "decoder_sparse_step", "text_config", "_name_or_path", "sliding_window_pattern", "n_inner",
+    "decoder_sparse_step", "text_config", "_name_or_path", "sliding_window_pattern", "n_inner", *OF_DEEPSEEK,
 )  # fmt: skip
 
 
@@ -191,4 +261,4 @@ def test_whatever_a_file_says_the_answer_is_a_model_or_a_sentence(family: str, o
     assert 1 <= len(found.layers) <= 10_000
     block = workloads.load("block")
     for config in set(found.layers):
-        assert block.specs(Case("block", config, Phase.PREFILL, 1, 2, 2)).keys() >= {"x", "q_weight"}
+        assert block.specs(Case("block", config, Phase.PREFILL, 1, 2, 2)).keys() & {"q_weight", "q_b_weight"}

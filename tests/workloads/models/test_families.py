@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,13 @@ LLAMA: dict[str, Any] = {
 }  # fmt: skip
 NEOX = {name: LLAMA[name] for name in LLAMA if name not in ("num_key_value_heads", "head_dim", "rms_norm_eps")}
 EXPERTS = {"num_experts": 7, "num_experts_per_tok": 3, "moe_intermediate_size": 32}
+DEEPSEEK = {name: LLAMA[name] for name in LLAMA if name not in ("num_key_value_heads", "head_dim")}
+DEEPSEEK |= {
+    "q_lora_rank": 40, "kv_lora_rank": 32, "qk_nope_head_dim": 12, "qk_rope_head_dim": 8, "v_head_dim": 20,
+    "first_k_dense_replace": 1, "n_routed_experts": 8, "n_shared_experts": 2, "moe_intermediate_size": 32,
+    "num_experts_per_tok": 3, "routed_scaling_factor": 2.5,
+}  # fmt: skip
+GROUPS = {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2, "num_hidden_layers": 3}
 YARN = {"rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0, "original_max_position_embeddings": 16}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 8.0, "low_freq_factor": 1.0,
           "high_freq_factor": 4.0, "original_max_position_embeddings": 32}  # fmt: skip
@@ -64,6 +73,12 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "mixtral": ("MixtralConfig", LLAMA | {"num_local_experts": 5, "num_experts_per_tok": 2, "sliding_window": 12}),
     "qwen3_moe": ("Qwen3MoeConfig", LLAMA | EXPERTS | {"num_hidden_layers": 3, "decoder_sparse_step": 2}),
     "qwen3_moe-normed": ("Qwen3MoeConfig", LLAMA | EXPERTS | {"norm_topk_prob": True, "mlp_only_layers": [1]}),
+    "deepseek_v2": ("DeepseekV2Config", DEEPSEEK | GROUPS),
+    "deepseek_v2-lite": ("DeepseekV2Config", DEEPSEEK | {"q_lora_rank": None, "first_k_dense_replace": 0}),
+    "deepseek_v2-yarn": (
+        "DeepseekV2Config",
+        DEEPSEEK | GROUPS | {"rope_parameters": YARN | {"mscale": 0.5, "mscale_all_dim": 0.8}},
+    ),
     "olmo2": ("Olmo2Config", LLAMA | {"pad_token_id": 0}),
 }  # fmt: skip
 
@@ -71,7 +86,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 def ours(folder: Path, layer: int, config: Config, x: np.ndarray, cache: dict[str, np.ndarray]) -> np.ndarray:
     """The block's answer in float64, from the files in a folder."""
     phase = Phase.DECODE if cache else Phase.PREFILL
-    S = cache["k_cache"].shape[1] if cache else x.shape[1]
+    S = next(iter(cache.values())).shape[1] if cache else x.shape[1]
     block, case = workloads.load("block"), Case("block", config, phase, 1, x.shape[1], S)
     weights = load_weights(block, case, "float32", folder / "model.safetensors", layer)
     arrays = {name: weight.astype(np.float64) for name, weight in weights.items()} | cache | {"x": x}
@@ -113,10 +128,18 @@ def test_decode_is_transformers(written: Any) -> None:
     if scaling is not None and scaling.kind in ("dynamic", "longrope"):
         S = 16  # beyond the context transformers keeps keys that were rotated by other frequencies
     for layer, seen in enumerate(decode(model, S)):
-        assert seen.keys is not None
-        assert seen.values is not None
-        cache = {"k_cache": _slots(seen.keys, S), "v_cache": _slots(seen.values, S)}
+        cache = _cache(seen, told.layer(layer), S)
         assert distance(ours(folder, layer, told.layer(layer), seen.x, cache), seen.y) <= 1e-10
+
+
+def _cache(seen: Any, config: Config, S: int) -> dict[str, np.ndarray]:
+    """What transformers' cache held, as ours."""
+    keys, values = _slots(seen.keys, S), _slots(seen.values, S)
+    if config.latent is None:
+        return {"k_cache": keys, "v_cache": values}
+    # Of latent attention it keeps each token's latent, and its rotated key, whose pairs are neighbours.
+    rotated = np.concatenate([values[..., 0::2], values[..., 1::2]], axis=-1)
+    return {"latent_cache": np.concatenate([keys, rotated], axis=-1)[:, :, 0]}
 
 
 def _slots(held: np.ndarray, S: int) -> np.ndarray:
@@ -133,26 +156,32 @@ def test_every_family_is_held_to_its_own() -> None:
 
 def test_another_property_is_another_answer(written: Any) -> None:
     """The check that says 1e-10 is shown what leaving a property out comes to."""
-    from dataclasses import replace
-
     from tests.helpers.transformers_models import prefill
 
     model, folder = written
-    config = read_model(folder).layer(0)
-    seen = prefill(model, 40)[0]
-    others = [
-        replace(config, norm_eps=config.norm_eps * 3),
-        *([replace(config, rope_theta=config.rope_theta * 2)] if config.rope_theta else []),
-        *([replace(config, window=None)] if config.window else []),
-        *([replace(config, soft_cap=None)] if config.soft_cap else []),
-        *([replace(config, score_scale=None)] if config.score_scale else []),
-        *([replace(config, rope_scaling=None)] if config.rope_scaling else []),
-        *([replace(config, parallel=not config.parallel)] if config.norm == "layer_norm" else []),
-        *(
-            [replace(config, activation="gelu_erf" if config.activation == "gelu" else "gelu")]
-            if not config.gated
-            else []
-        ),
-    ]
-    for other in others:
-        assert distance(ours(folder, 0, other, seen.x, {}), seen.y) > 1e-9, other
+    told, each = read_model(folder), prefill(model, 40)
+    for layer in {0, len(each) - 1}:
+        for other in others(told.layer(layer)):
+            assert distance(ours(folder, layer, other, each[layer].x, {}), each[layer].y) > 1e-9, other
+
+
+def others(config: Config) -> Iterator[Config]:
+    """A configuration with one property of its own left out or changed, each in turn."""
+    yield replace(config, norm_eps=config.norm_eps * 3)
+    if config.rope_theta is not None:
+        yield replace(config, rope_theta=config.rope_theta * 2)
+    for name in ("window", "soft_cap", "score_scale", "rope_scaling"):
+        if getattr(config, name) is not None:
+            yield replace(config, **{name: None})
+    if config.norm == "layer_norm":
+        yield replace(config, parallel=not config.parallel)
+    if not config.gated:
+        yield replace(config, activation="gelu_erf" if config.activation == "gelu" else "gelu")
+    if config.experts is not None:
+        yield replace(config, renormalised=not config.renormalised)
+    if config.expert_scale != 1.0:
+        yield replace(config, expert_scale=1.0)
+    if config.expert_groups is not None:
+        yield replace(config, expert_groups=None, groups_per_token=None)
+    if config.latent is not None:
+        yield replace(config, latent=replace(config.latent, norm_eps=config.latent.norm_eps * 3))

@@ -36,13 +36,18 @@ NEO = {"hidden_size": 64, "num_layers": 1, "attention_types": [[["global"], 1]],
 MOE = SMALL | {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 BLOOM = {"hidden_size": 64, "n_head": 4, "n_layer": 1, "vocab_size": 32}
 MAMBA = {"hidden_size": 64, "num_hidden_layers": 1, "vocab_size": 32}
+DEEPSEEK_V3 = PLAIN | {
+    "q_lora_rank": 24, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 12,
+    "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "n_group": 2, "topk_group": 1,
+    "first_k_dense_replace": 0,
+}  # fmt: skip
 OTHERS: dict[str, dict[str, Any]] = {
     "T5": T5, "MT5": T5, "Falcon": PLAIN, "Bloom": BLOOM, "Mamba": MAMBA, "Whisper": WHISPER, "Bart": WHISPER,
     "OPT": OPT, "GPTJ": GPT | {"rotary_dim": 8}, "CodeGen": GPT | {"rotary_dim": 8}, "GPTNeo": NEO, "Phi": PLAIN,
     "StableLm": SMALL, "Cohere": SMALL, "Starcoder2": SMALL, "Bert": PLAIN, "Roberta": PLAIN, "Electra": PLAIN,
     "DistilBert": {"dim": 64, "n_heads": 4, "n_layers": 1, "hidden_dim": 128, "vocab_size": 32}, "GPTBigCode": GPT,
     "Persimmon": PLAIN, "Olmo": SMALL, "Granite": SMALL, "Nemotron": SMALL, "Qwen2Moe": MOE, "Ernie4_5_Moe": MOE,
-    "SmolLM3": SMALL, "Glm": SMALL, "Helium": SMALL, "Arcee": SMALL,
+    "DeepseekV3": DEEPSEEK_V3, "SmolLM3": SMALL, "Glm": SMALL, "Helium": SMALL, "Arcee": SMALL,
 }  # fmt: skip
 
 
