@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from oneblock.backends.api.backend import refuse
-from oneblock.workloads.ops.definitions import Array, Ops, Scores
+from oneblock.workloads.ops.definitions import Array, Ops, Scores, uneven
 
 
 class JaxOps(Ops):
@@ -42,7 +42,7 @@ class JaxNativeOps(JaxOps):
         return self.narrow(y if bias is None else y + self.wide(bias), x)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-        refuse(scores.beyond("window"))
+        refuse(scores.beyond("window") or uneven(k, v))
         T, S = q.shape[1], k.shape[1]
         causal = 1 < T == S and scores.window is None
         mask = None if T == 1 or causal else self.visible(T, S, q, scores.window)[None, None]

@@ -18,7 +18,7 @@ from oneblock.compilers.xla import lowering as xla
 from oneblock.compilers.xla import tpu
 from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import STEPS, Array, Scores
+from oneblock.workloads.ops.definitions import STEPS, Array, Scores, uneven
 
 ON_DEVICE = Here()
 
@@ -31,7 +31,7 @@ class ShippedKernels(JaxNativeOps):
 
         if q.shape[1] == 1:
             return super().attention(q, k, v, scores)
-        refuse(scores.beyond())
+        refuse(scores.beyond() or uneven(k, v))
         group = q.shape[2] // k.shape[2]
         # It knows no groups: each query head is given a key/value head of its own, copied.
         q, k, v = (x.swapaxes(1, 2) for x in (q, k.repeat(group, axis=2), v.repeat(group, axis=2)))  # (B, N, T, D)

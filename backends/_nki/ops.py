@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.api.backend import Unsupported, refuse
 from oneblock.backends.kernels.nki.activations import geglu, gelu, gelu_erf, swiglu
 from oneblock.backends.kernels.nki.decode_attention import decode_attention
 from oneblock.backends.kernels.nki.flash_attention import flash_attention
@@ -18,7 +18,7 @@ from oneblock.backends.kernels.nki.linear import linear, linear_bias
 from oneblock.backends.kernels.nki.rms_norm import rms_norm
 from oneblock.backends.kernels.nki.rope import rope
 from oneblock.backends.kernels.nki.route import route
-from oneblock.workloads.ops.definitions import Array, Scores
+from oneblock.workloads.ops.definitions import Array, Scores, uneven
 
 _WIDEST_HEAD = 128  # D lies on the partitions
 
@@ -48,6 +48,7 @@ class Kernels:
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         """q (B, T, N, D), k and v (B, S, K, D) -> (B, T, N, D); a lone query by a kernel of its own."""
+        refuse(uneven(k, v))
         if q.shape[-1] > _WIDEST_HEAD:
             raise Unsupported(f"a head of width {q.shape[-1]}: our kernels lay it on {_WIDEST_HEAD} partitions")
         cap = scores.soft_cap or 0.0

@@ -9,12 +9,12 @@ from typing import Any
 
 from oneblock.backends._jax.ops import JaxNativeOps
 from oneblock.backends._pallas import tuning
-from oneblock.backends.api.backend import Unsupported
+from oneblock.backends.api.backend import Unsupported, refuse
 from oneblock.backends.kernels.pallas.flash_attention import flash_attention
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention
 from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
 from oneblock.backends.kernels.pallas.route import route
-from oneblock.workloads.ops.definitions import Array, Scores
+from oneblock.workloads.ops.definitions import Array, Scores, uneven
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class PallasOps(JaxNativeOps):
         return y.reshape(*outer, weight.shape[0])
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
+        refuse(uneven(k, v))
         T, S = q.shape[1], k.shape[1]
         if T not in (1, S):
             raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")

@@ -12,7 +12,7 @@ from tvm.relax import op
 from oneblock.backends._relax.arrays import Namespace, TracedArray, Tracer
 from oneblock.backends.api.backend import refuse
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import Array, Ops, Scores
+from oneblock.workloads.ops.definitions import Array, Ops, Scores, uneven
 
 
 class RelaxOps(Ops):
@@ -46,7 +46,7 @@ class RelaxNativeOps(RelaxOps):
         return self.narrow(w.apply(op.nn.layer_norm, self.wide(weight), self.wide(bias), axes=-1, epsilon=eps), x)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-        refuse(scores.beyond())
+        refuse(scores.beyond() or uneven(k, v))
         group = q.shape[2] // k.shape[2]
         if group > 1:  # it has no groups
             k, v = (x.apply(op.repeat, repeats=group, axis=2) for x in (k, v))

@@ -52,10 +52,10 @@ class TorchNativeOps(TorchOps):
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         refuse(scores.beyond("window"))
-        (B, T, N, D), (_, S, K, _) = q.shape, k.shape
+        (B, T, N, D), (_, S, K, Dv) = q.shape, v.shape
         if T == 1 and N != K:  # no mask: a group's heads are the rows of one small product, and keys are read once
             rows, keys, values = q.reshape(B, K, N // K, D), k.transpose(1, 2), v.transpose(1, 2)
-            return F.scaled_dot_product_attention(rows, keys, values, scale=scores.scale).reshape(B, 1, N, D)
+            return F.scaled_dot_product_attention(rows, keys, values, scale=scores.scale).reshape(B, 1, N, Dv)
         causal, grouped = 1 < T == S and scores.window is None, N != K
         mask = None if T == 1 or causal else self.visible(T, S, q, scores.window)
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (B, heads, positions, D)

@@ -27,13 +27,15 @@ _HALF = (torch.float16, torch.bfloat16)
 _WIDEST_FLASH = 256
 
 
-def choose(gpu: Gpu, dtype: torch.dtype, head_width: int, *, masked: bool, grouped: bool) -> Any:
+def choose(
+    gpu: Gpu, dtype: torch.dtype, head_width: int, value_width: int, *, masked: bool, grouped: bool
+) -> Any:  # fmt: skip
     """The operation that PyTorch calls; None where it decomposes attention into products and a softmax."""
     recent = gpu.capability >= (8, 0)
-    if recent and dtype in _HALF and not masked and head_width <= _WIDEST_FLASH:
+    if recent and dtype in _HALF and not masked and head_width == value_width <= _WIDEST_FLASH:
         return FLASH
     known = dtype in (torch.float32, *_HALF) and (recent or dtype != torch.bfloat16)
-    aligned = head_width % _alignment(recent, dtype) == 0
+    aligned = all(width % _alignment(recent, dtype) == 0 for width in (head_width, value_width))
     return EFFICIENT if known and aligned and not masked and not grouped else None
 
 
@@ -57,7 +59,7 @@ def decided(gpu: Gpu) -> Iterator[None]:
     ) -> Any:  # fmt: skip
         given = {"scale": 1 / math.sqrt(q.shape[-1]) if scale is None else scale}
         grouped, width = q.shape[1] != k.shape[1], q.shape[-1]
-        operation = choose(gpu, q.dtype, width, masked=mask is not None, grouped=grouped)
+        operation = choose(gpu, q.dtype, width, v.shape[-1], masked=mask is not None, grouped=grouped)
         if q.device.type != "cuda" or operation is None:
             return whole._op_dk(key, q, k, v, mask, dropout, causal, scale=scale, enable_gqa=enable_gqa)
         if operation is EFFICIENT:

@@ -125,12 +125,14 @@ def test_attention_goes_to_the_kernel_that_pytorch_takes_on_that_gpu(backend: Ba
     from oneblock.compilers.inductor.sdpa_on_gpu import EFFICIENT, FLASH, choose
 
     half, single, plain = torch.float16, torch.float32, {"masked": False, "grouped": False}
-    assert choose(H100, half, 64, **plain) is FLASH
-    assert choose(H100, half, 64, masked=False, grouped=True) is FLASH
-    assert choose(H100, single, 64, **plain) is EFFICIENT
-    assert choose(H100, single, 64, masked=False, grouped=True) is None
-    assert choose(H100, single, 10, **plain) is None, "rows that are no multiple of 16 bytes"
-    assert choose(load("cuda:sm_75", Gpu), half, 64, **plain) is EFFICIENT
+    assert choose(H100, half, 64, 64, **plain) is FLASH
+    assert choose(H100, half, 64, 64, masked=False, grouped=True) is FLASH
+    assert choose(H100, single, 64, 64, **plain) is EFFICIENT
+    assert choose(H100, single, 64, 64, masked=False, grouped=True) is None
+    assert choose(H100, single, 10, 10, **plain) is None, "rows that are no multiple of 16 bytes"
+    assert choose(load("cuda:sm_75", Gpu), half, 64, 64, **plain) is EFFICIENT
+    assert choose(H100, half, 192, 128, **plain) is EFFICIENT, "flash attention has values as wide as keys alone"
+    assert choose(H100, half, 192, 100, **plain) is None, "rows of values that are no multiple of 16 bytes"
     launches = texts(compiled(backend, ops_set="native", c=case("attention")).capture(Detail.DEFAULT))["launches"]
     assert "_scaled_dot_product_flash_attention" in launches
 

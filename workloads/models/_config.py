@@ -98,7 +98,7 @@ class Config:
         if self.rope_theta is not None:
             self._check_rotation()
         of_experts = ("experts", "experts_per_token", "expert_groups", "groups_per_token", "shared_width")
-        if any(getattr(self, name) is not None for name in of_experts):
+        if self.expert_scale != 1.0 or any(getattr(self, name) is not None for name in of_experts):
             self._check_experts()
 
     def _check_experts(self) -> None:

@@ -27,7 +27,8 @@ _FEWEST_KEYS = 128  # of one part: fewer do not pay for the joining
 def decode_part_kernel(
     q_ptr, k_ptr, v_ptr, acc_ptr, largest_ptr, total_ptr, S, part_keys, kv_heads, scale,
     k_batch, k_stride, k_head, v_batch, v_stride, v_head,
-    GROUP: tl.constexpr, ROWS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr, CAP: tl.constexpr, BN: tl.constexpr,
+    GROUP: tl.constexpr, ROWS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr, DV: tl.constexpr,
+    WIDTH_V: tl.constexpr, CAP: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """One part of the keys of one key/value head a program, for the GROUP query heads that read it."""
     part, parts = tl.program_id(0), tl.num_programs(0)
@@ -39,7 +40,8 @@ def decode_part_kernel(
     k_ptr += batch * k_batch + head * k_head
     v_ptr += batch * v_batch + head * v_head
 
-    acc = tl.zeros((ROWS, WIDTH), tl.float32)
+    wide_v = tl.arange(0, WIDTH_V)
+    acc = tl.zeros((ROWS, WIDTH_V), tl.float32)
     largest, total = tl.full((ROWS,), float("-inf"), tl.float32), tl.zeros((ROWS,), tl.float32)
     end = tl.minimum(S, (part + 1) * part_keys)
     for start in tl.range(part * part_keys, end, BN):
@@ -54,13 +56,13 @@ def decode_part_kernel(
         weights = tl.exp2(scores - larger[:, None])
         rescale = tl.exp2(largest - larger)
         total = total * rescale + tl.sum(weights, 1)
-        v_at = keys[:, None].to(tl.int64) * v_stride + wide[None, :]
-        v = tl.load(v_ptr + v_at, mask=(keys[:, None] < end) & (wide[None, :] < D), other=0.0)
+        v_at = keys[:, None].to(tl.int64) * v_stride + wide_v[None, :]
+        v = tl.load(v_ptr + v_at, mask=(keys[:, None] < end) & (wide_v[None, :] < DV), other=0.0)
         acc = tl.dot(weights.to(v.dtype), v, acc * rescale[:, None], input_precision="ieee")
         largest = larger
 
     own = ((batch * kv_heads + head) * GROUP + row) * parts + part  # (B, N, parts)
-    tl.store(acc_ptr + own[:, None] * D + wide[None, :], acc, mask=inside)
+    tl.store(acc_ptr + own[:, None] * DV + wide_v[None, :], acc, mask=(row[:, None] < GROUP) & (wide_v[None, :] < DV))
     tl.store(largest_ptr + own, largest, mask=row < GROUP)
     tl.store(total_ptr + own, total, mask=row < GROUP)
 
@@ -82,25 +84,34 @@ def decode_join_kernel(
 
 
 def decode_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-    """q (B, 1, N, D), k and v (B, S, K, D), the last axis packed -> (B, 1, N, D): every key is seen.
+    """q (B, 1, N, D), k (B, S, K, D), v (B, S, K, Dv), the last axis packed -> (B, 1, N, Dv): every key is seen.
 
-    FLOPs: 4*B*N*S*D, of a group's rows padded to 16. Bytes: k and v read once, q, and for each part a float32 row of
-    D and two numbers for every query head, written and read again.
+    FLOPs: 2*B*N*S*(D + Dv), of a group's rows padded to 16. Bytes: k and v read once, q, and for each part a float32
+    row of Dv and two numbers for every query head, written and read again.
     """
-    (B, _, N, D), (S, K) = q.shape, k.shape[1:3]
-    q, group, width = q.reshape(B, N, D), N // K, max(16, padded(D))
+    (B, _, N, D), (_, S, K, Dv) = q.shape, v.shape
+    q, group, width, width_v = q.reshape(B, N, D), N // K, max(16, padded(D)), max(16, padded(Dv))
     parts = parts_of(S, B * K, runner.sms)
     part_keys = ceil(S / parts)
     wide = q.new_empty(0, dtype=torch.float32)  # what the sums are kept in
-    acc, largest, total = (runner.empty(shape, wide) for shape in ((B, N, parts, D), (B, N, parts), (B, N, parts)))
-    y = runner.empty((B, 1, N, D), q)
+    acc, largest, total = (runner.empty(shape, wide) for shape in ((B, N, parts, Dv), (B, N, parts), (B, N, parts)))
+    y = runner.empty((B, 1, N, Dv), q)
     strides = tuple(x.stride(axis) for x in (k, v) for axis in (0, 1, 2))
-    sums = 4.0 * B * N * parts * (D + 2)
+    sums = 4.0 * B * N * parts * (Dv + 2)
 
     def part_work(config: Config) -> Work:
-        flops = 4.0 * width * B * K * max(16, padded(group)) * parts * ceil(part_keys / config["BN"]) * config["BN"]
-        moved = (B * N * D + 2.0 * B * S * K * D) * q.element_size() + sums
-        waiting = 2.0 * config["BN"] * D * q.element_size() * max(1, config.num_stages - 1)
+        flops = (
+            2.0
+            * (width + width_v)
+            * B
+            * K
+            * max(16, padded(group))
+            * parts
+            * ceil(part_keys / config["BN"])
+            * config["BN"]
+        )
+        moved = (B * N * D + float(B * S * K * (D + Dv))) * q.element_size() + sums
+        waiting = float(config["BN"] * (D + Dv)) * q.element_size() * max(1, config.num_stages - 1)
         return Work(flops, moved, waiting)
 
     runner.launch(
@@ -113,20 +124,21 @@ def decode_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Score
             grid=lambda config: (parts, B * K),
             work=part_work,
             constants={
-                "GROUP": group, "ROWS": max(16, padded(group)), "D": D, "WIDTH": width, "CAP": scores.soft_cap or 0.0
+                "GROUP": group, "ROWS": max(16, padded(group)), "D": D, "WIDTH": width, "DV": Dv, "WIDTH_V": width_v,
+                "CAP": scores.soft_cap or 0.0,
             },
             matrix_units=True,
         )
     )  # fmt: skip
-    moved = sums + B * N * D * q.element_size()
+    moved = sums + B * N * Dv * q.element_size()
     runner.launch(
         KernelCall(
             decode_join_kernel,
             (config(1, 1), config(4, 1)),
             args=lambda config: (acc, largest, total, y, parts),
             grid=lambda config: (B * N,),
-            work=lambda config: Work(3.0 * B * N * parts * D, moved, 4.0 * parts * D),
-            constants={"D": D, "WIDTH": width, "PARTS": padded(parts)},
+            work=lambda config: Work(3.0 * B * N * parts * Dv, moved, 4.0 * parts * Dv),
+            constants={"D": Dv, "WIDTH": width_v, "PARTS": padded(parts)},
         )
     )
     return y

@@ -33,8 +33,8 @@ def soft_capped(scores, CAP: tl.constexpr):
 @triton.jit
 def keys_seen(
     q, k_ptr, v_ptr, acc, largest, total, first, last, position, S, k_stride, v_stride, scale,
-    D: tl.constexpr, WIDTH: tl.constexpr, BN: tl.constexpr, MASKED: tl.constexpr, WINDOW: tl.constexpr,
-    CAP: tl.constexpr,
+    D: tl.constexpr, WIDTH: tl.constexpr, DV: tl.constexpr, WIDTH_V: tl.constexpr, BN: tl.constexpr,
+    MASKED: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr,
 ):  # fmt: skip
     """Go over the keys first to last, BN at a time, with the softmax so far: (acc, largest, total) of each query.
 
@@ -43,7 +43,7 @@ def keys_seen(
     not see has a score that is finite: of a window's first block it may see nothing, and what is added for that goes
     with the first key that it sees.
     """
-    wide = tl.arange(0, WIDTH)
+    wide, wide_v = tl.arange(0, WIDTH), tl.arange(0, WIDTH_V)
     for start in tl.range(first, last, BN):
         keys = start + tl.arange(0, BN)
         inside = wide[:, None] < D
@@ -62,10 +62,10 @@ def keys_seen(
         weights = tl.exp2(scores - larger[:, None])
         rescale = tl.exp2(largest - larger)
         total = total * rescale + tl.sum(weights, 1)
-        inside = wide[None, :] < D
+        inside = wide_v[None, :] < DV
         if MASKED:
             inside = inside & (keys[:, None] < S)
-        v = tl.load(v_ptr + keys[:, None].to(tl.int64) * v_stride + wide[None, :], mask=inside, other=0.0)
+        v = tl.load(v_ptr + keys[:, None].to(tl.int64) * v_stride + wide_v[None, :], mask=inside, other=0.0)
         acc = tl.dot(weights.to(v.dtype), v, acc * rescale[:, None], input_precision="ieee")
         largest = larger
     return acc, largest, total
@@ -75,7 +75,8 @@ def keys_seen(
 def flash_attention_kernel(
     q_ptr, k_ptr, v_ptr, y_ptr, T, S, heads, group, scale,
     q_batch, q_stride, k_batch, k_stride, k_head, v_batch, v_stride, v_head,
-    D: tl.constexpr, WIDTH: tl.constexpr, WINDOW: tl.constexpr, CAP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    D: tl.constexpr, WIDTH: tl.constexpr, DV: tl.constexpr, WIDTH_V: tl.constexpr, WINDOW: tl.constexpr,
+    CAP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """BM queries of one head a program, the last first: they see the most keys, and take the longest."""
     block = tl.num_programs(0) - 1 - tl.program_id(0)
@@ -90,34 +91,36 @@ def flash_attention_kernel(
     position = queries + (S - T)  # the last key that a query sees
     open_to_all = tl.maximum(0, (block * BM + (S - T) + 1) // BN * BN)  # whole blocks that the first query sees
     last = tl.minimum(S, (block + 1) * BM + (S - T))
-    acc = tl.zeros((BM, WIDTH), tl.float32)
+    acc = tl.zeros((BM, WIDTH_V), tl.float32)
     largest, total = tl.full((BM,), float("-inf"), tl.float32), tl.zeros((BM,), tl.float32)
     if WINDOW > 0:
         open_to_all = tl.maximum(0, (block * BM + (S - T) - WINDOW + 1) // BN * BN)  # and none before it to any
     else:
         acc, largest, total = keys_seen(
             q, k_ptr, v_ptr, acc, largest, total, 0, open_to_all,
-            position, S, k_stride, v_stride, scale, D, WIDTH, BN, False, WINDOW, CAP,
+            position, S, k_stride, v_stride, scale, D, WIDTH, DV, WIDTH_V, BN, False, WINDOW, CAP,
         )  # fmt: skip
     acc, largest, total = keys_seen(
         q, k_ptr, v_ptr, acc, largest, total, open_to_all, last,
-        position, S, k_stride, v_stride, scale, D, WIDTH, BN, True, WINDOW, CAP,
+        position, S, k_stride, v_stride, scale, D, WIDTH, DV, WIDTH_V, BN, True, WINDOW, CAP,
     )  # fmt: skip
-    y_at = ((batch * T + queries[:, None]) * heads + head) * D + wide[None, :]
+    wide_v = tl.arange(0, WIDTH_V)
+    inside = (queries[:, None] < T) & (wide_v[None, :] < DV)
+    y_at = ((batch * T + queries[:, None]) * heads + head) * DV + wide_v[None, :]
     tl.store(y_ptr + y_at, (acc / total[:, None]).to(y_ptr.dtype.element_ty), mask=inside)
 
 
 def flash_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-    """q (B, T, N, D), k and v (B, S, K, D), the last axis and in q the heads packed -> (B, T, N, D); S >= T.
+    """q (B, T, N, D), k (B, S, K, D), v (B, S, K, Dv) -> (B, T, N, Dv); the last axis packed, in q the heads; S >= T.
 
-    FLOPs: 4*D for each query and each key that its block goes over, of a window from the first that it sees.
+    FLOPs: 2*(D + Dv) for each query and each key that its block goes over, of a window from the first that it sees.
     Bytes: q, k, v read and the output written once; each block of queries asks for the keys and values that it sees
     again, and so does each head of a group.
     """
-    (B, T, N, D), (S, K) = q.shape, k.shape[1:3]
+    (B, T, N, D), (_, S, K, Dv) = q.shape, v.shape
     if q.stride(2) != D:
         q = q.contiguous()
-    y = runner.empty((B, T, N, D), q)
+    y = runner.empty((B, T, N, Dv), q)
 
     def strides(x: Array) -> tuple[int, int, int]:
         return x.stride(0), x.stride(1), x.stride(2)
@@ -130,9 +133,10 @@ def flash_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores
                 q, k, v, y, T, S, N, N // K, log2(euler) * scores.scale, *strides(q)[:2], *strides(k), *strides(v)
             ),
             grid=lambda config: (cdiv(T, config["BM"]), B * N),
-            work=lambda config: _work(q, k, scores.window, config),
+            work=lambda config: _work(q, v, scores.window, config),
             constants={
-                "D": D, "WIDTH": max(16, padded(D)), "WINDOW": scores.window or 0, "CAP": scores.soft_cap or 0.0
+                "D": D, "WIDTH": max(16, padded(D)), "DV": Dv, "WIDTH_V": max(16, padded(Dv)),
+                "WINDOW": scores.window or 0, "CAP": scores.soft_cap or 0.0,
             },
             matrix_units=True,
         )
@@ -140,16 +144,16 @@ def flash_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores
     return y
 
 
-def _work(q: Array, k: Array, window: int | None, config: Config) -> Work:
-    (B, T, N, D), S = q.shape, k.shape[1]
-    BM, BN, itemsize, width = config["BM"], config["BN"], q.element_size(), padded(D)
+def _work(q: Array, v: Array, window: int | None, config: Config) -> Work:
+    (B, T, N, D), (_, S, _, Dv) = q.shape, v.shape
+    BM, BN, itemsize, width = config["BM"], config["BN"], q.element_size(), padded(D) + padded(Dv)
     ends = range(BM, T + BM, BM)
     over = sum(ceil(min(S, end + S - T) / BN) * BN for end in ends)  # keys, of all blocks of one head
     if window is not None:
         over -= sum(max(0, end - BM + S - T - window + 1) // BN * BN for end in ends)
-    own = B * T * N * D
+    both = D + Dv
     return Work(
-        flops=4.0 * width * B * N * BM * over,
-        asked_bytes=float((2 * own + 2 * B * N * D * over) * itemsize),
-        in_flight_bytes=float(2 * BN * D * itemsize * max(1, config.num_stages - 1)),
+        flops=2.0 * width * B * N * BM * over,
+        asked_bytes=float((B * T * N * both + B * N * both * over) * itemsize),
+        in_flight_bytes=float(BN * both * itemsize * max(1, config.num_stages - 1)),
     )
