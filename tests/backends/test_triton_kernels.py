@@ -234,6 +234,19 @@ def test_keys_are_split_so_that_programs_fill_the_gpu_and_none_is_lost() -> None
     assert decode_attention.parts_of(8192, 1000, 132) == 1  # enough programs as it is
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("module", "function"), [(flash_attention, "flash_attention"), (decode_attention, "decode_attention")]
+)
+@pytest.mark.parametrize(("D", "Dv"), [(40, 24), (24, 40)])
+def test_values_may_be_of_another_width_than_keys(module: Any, function: str, D: int, Dv: int, dtype: str) -> None:
+    """As in latent attention, where in decode they are a part of the keys that all heads read."""
+    q, k, wide = qkv(2, 1 if module is decode_attention else 37, 53, 4, 1, max(D, Dv), dtype)
+    q, k, v = np.ascontiguousarray(q[..., :D]), k[..., :D], (k if Dv < D else wide)[..., :Dv]
+    got = getattr(module, function)(InterpreterRunner(), *map(_to_torch, (q, k, v)), Scores(0.2))
+    assert worst(_to_numpy(got), attention64(q, k, v, Scores(0.2))) < TOLERANCE[dtype]
+
+
 WRONG_PREFILL = {  # what the mistake is: what to exchange
     "mask late": ("keys[None, :] <= position", "keys[None, :] < position"),
     "mask early": ("keys[None, :] <= position[:, None]", "keys[None, :] <= position[:, None] + 1"),

@@ -32,10 +32,10 @@ def usual(q: Any) -> Scores:
 
 def attention64(q: np.ndarray, k: np.ndarray, v: np.ndarray, how: Scores | None = None) -> np.ndarray:
     """Causal grouped attention in float64, one query of one head at a time."""
-    (B, T, N, D), (_, S, K, _) = q.shape, k.shape
+    (B, T, N, _), (_, S, K, Dv) = q.shape, v.shape
     how = how or usual(q)
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
-    out = np.empty((B, T, N, D))
+    out = np.empty((B, T, N, Dv))
     for b, t, n in np.ndindex(B, T, N):
         seen, head = t + S - T + 1, n // (N // K)
         first = 0 if how.window is None or T == 1 else max(0, seen - how.window)
