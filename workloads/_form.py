@@ -51,6 +51,8 @@ class _Form(np.ndarray):
         return self.ops.does(ufunc.__name__, np.broadcast_shapes(*(np.shape(one) for one in inputs)), *inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func is np.broadcast_to:
+            return self.ops.array(self.source, args[1])
         if func is not np.concatenate:
             return super().__array_function__(func, types, args, kwargs)
         axis, first = kwargs["axis"], args[0][0].shape

@@ -18,7 +18,7 @@ from oneblock.backends.kernels.nki.linear import linear, linear_bias
 from oneblock.backends.kernels.nki.rms_norm import rms_norm
 from oneblock.backends.kernels.nki.rope import rope
 from oneblock.backends.kernels.nki.route import route
-from oneblock.workloads.ops.definitions import Array, Scores, uneven
+from oneblock.workloads.ops.definitions import Array, Routing, Scores, uneven
 
 _WIDEST_HEAD = 128  # D lies on the partitions
 
@@ -74,6 +74,7 @@ class Kernels:
         """x (..., F) -> (..., F)."""
         return self.run(gelu, x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
+    def route(self, logits: Array, routing: Routing) -> Array:
         """logits (M, E) -> (M, E)."""
-        return self.run(route, logits, k, int(renormalised))
+        refuse(routing.beyond())
+        return self.run(route, logits, routing.k, int(routing.renormalised))

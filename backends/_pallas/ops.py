@@ -14,7 +14,7 @@ from oneblock.backends.kernels.pallas.flash_attention import flash_attention
 from oneblock.backends.kernels.pallas.paged_attention import cached_attention
 from oneblock.backends.kernels.pallas.rms_matmul import rms_matmul
 from oneblock.backends.kernels.pallas.route import route
-from oneblock.workloads.ops.definitions import Array, Scores, uneven
+from oneblock.workloads.ops.definitions import Array, Routing, Scores, uneven
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,11 @@ class PallasOps(JaxNativeOps):
             raise Unsupported(f"attention of {T} queries to {S} keys: our kernels take one query, or as many as keys")
         return _start(self, cached_attention if T == 1 else flash_attention, q, k, v, scores, steps=(self.current,))
 
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
-        return route(logits, k, renormalised, interpret=self.interpret)  # of one form: there is nothing to tune
+    def route(self, logits: Array, routing: Routing) -> Array:
+        refuse(routing.beyond())
+        return route(
+            logits, routing.k, routing.renormalised, interpret=self.interpret
+        )  # of one form: there is nothing to tune
 
 
 def _start(ops: PallasOps, kernel: Callable[..., Array], *args: Any, steps: tuple[str, ...]) -> Array:

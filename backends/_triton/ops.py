@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from oneblock.backends._torch.ops import TorchOps
 from oneblock.backends._triton.runners import DeviceRunner, InterpreterRunner, LaunchTracer
+from oneblock.backends.api.backend import refuse
 from oneblock.backends.kernels.triton.decode_attention import decode_attention
 from oneblock.backends.kernels.triton.flash_attention import flash_attention
 from oneblock.backends.kernels.triton.geglu import geglu
@@ -19,7 +20,7 @@ from oneblock.backends.kernels.triton.rms_norm import rms_norm
 from oneblock.backends.kernels.triton.rope import rope
 from oneblock.backends.kernels.triton.route import route
 from oneblock.backends.kernels.triton.swiglu import swiglu
-from oneblock.workloads.ops.definitions import Array, Scores
+from oneblock.workloads.ops.definitions import Array, Routing, Scores
 
 
 @dataclass(frozen=True)
@@ -96,5 +97,6 @@ class TritonOps(TorchOps):
     def gelu(self, x: Array | DeferredLinear) -> Array | DeferredLinear:
         return replace(x, activation="gelu") if isinstance(x, DeferredLinear) else gelu(self.runner, x)
 
-    def route(self, logits: Array, k: int, renormalised: bool) -> Array:
-        return route(self.runner, logits, k, renormalised)
+    def route(self, logits: Array, routing: Routing) -> Array:
+        refuse(routing.beyond())
+        return route(self.runner, logits, routing.k, routing.renormalised)

@@ -27,7 +27,7 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import make_reference
 from oneblock.workloads.models import PRESETS
-from oneblock.workloads.ops.definitions import Scores
+from oneblock.workloads.ops.definitions import Routing, Scores
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.helpers import nki_here
 from tests.helpers.cases import TINY, case, steps_of
@@ -138,7 +138,7 @@ def test_routing_is_right_and_of_equals_takes_the_first(dtype: str, core: str, M
     (logits,) = drawn(dtype, (M, E))
     logits[M // 2] = logits[M // 2, 0]  # all alike
     for renormalised in (0, 1):
-        exact = NumpyOps().route(logits.astype(np.float64), k, bool(renormalised))
+        exact = NumpyOps().route(logits.astype(np.float64), Routing(k, bool(renormalised)))
         agrees(route.route, dtype, core, [logits, k, renormalised], exact)
         for of, how in ((k - 1, renormalised), (k, 1 - renormalised)):
             if of and (of, how) != (E, 1 - renormalised):  # all experts sum to 1 anyway

@@ -18,7 +18,7 @@ from oneblock.backends.kernels.pallas import _blocks
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Phase
-from oneblock.workloads.ops.definitions import Scores
+from oneblock.workloads.ops.definitions import Routing, Scores
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.conftest import REQUIRED
 from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, usual, worst
@@ -243,7 +243,7 @@ def test_routing_is_right_and_of_equals_takes_the_first(kernels: Any, M: int, E:
     logits = draw(0, (M, E), dtype)
     logits[M // 2] = logits[M // 2, 0]  # all alike
     for renormalised in (False, True):
-        want = NumpyOps().route(logits.astype(np.float64), k, renormalised)
+        want = NumpyOps().route(logits.astype(np.float64), Routing(k, renormalised))
         got = np.asarray(kernels.route.route(logits, k, renormalised, interpret=True))
         assert ((got != 0) == (want != 0)).all()
         assert worst(got, want) < TOLERANCE[dtype]

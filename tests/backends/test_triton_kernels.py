@@ -38,7 +38,7 @@ from oneblock.compilers.triton import interpreter as triton_interpreter  # noqa:
 from oneblock.compilers.triton.interpreter_numerics import OutOfBounds  # noqa: E402
 from oneblock.workloads.answers.arrays import make_inputs, make_weights  # noqa: E402
 from oneblock.workloads.answers.reference import make_reference  # noqa: E402
-from oneblock.workloads.ops.definitions import Scores  # noqa: E402
+from oneblock.workloads.ops.definitions import Routing, Scores  # noqa: E402
 from oneblock.workloads.ops.numpy_ops import NumpyOps  # noqa: E402
 from tests.helpers.arrays import DTYPES, TOLERANCE, attention64, draw, qkv, usual, worst  # noqa: E402
 from tests.helpers.cases import case  # noqa: E402
@@ -131,8 +131,8 @@ def test_routing_is_right_and_of_equals_takes_the_first(M: int, E: int, k: int, 
     logits = draw(0, (M, E), dtype)
     logits[M // 2] = logits[M // 2, 0]  # all alike
     for renormalised in (False, True):
-        want = EXACT.route(wide(logits)[0], k, renormalised)
-        for got in all_ways(lambda ops, how=renormalised: ops.route(_to_torch(logits), k, how)):  # type: ignore[misc]
+        want = EXACT.route(wide(logits)[0], Routing(k, renormalised))
+        for got in all_ways(lambda ops, how=renormalised: ops.route(_to_torch(logits), Routing(k, how))):  # type: ignore[misc]
             assert ((got != 0) == (want != 0)).all()
             assert worst(got, want) < TOLERANCE[dtype]
 
@@ -151,7 +151,7 @@ WRONG_ROUTES = {
 def test_wrong_routing_is_rejected(mistake: str, tmp_path: Path) -> None:
     logits = draw(0, (7, 5))
     logits[3] = logits[3, 0]
-    want = EXACT.route(wide(logits)[0], 2, True)
+    want = EXACT.route(wide(logits)[0], Routing(2))
     assert worst(_to_numpy(route.route(InterpreterRunner(), _to_torch(logits), 2, True)), want) < TOLERANCE["float32"]
     wrong = triton_here.altered(route, tmp_path, [WRONG_ROUTES[mistake]])
     got = _to_numpy(wrong.route(InterpreterRunner(), _to_torch(logits), 2, True))

@@ -61,6 +61,11 @@ class Routing:
     groups: int = 1  #: of E / groups experts each, one after another
     groups_taken: int = 1  #: a token's experts are of so many groups, those of which the best expert is best
 
+    def beyond(self) -> str | None:
+        """What an implementation that knows `k` and `renormalised` alone lacks, in words; None for nothing."""
+        lacking = [f"scale={self.scale}"] * (self.scale != 1.0) + [f"groups={self.groups}"] * (self.groups > 1)
+        return f"routing with {' and '.join(lacking)}" if lacking else None
+
 
 def uneven(k: Array, v: Array) -> str | None:
     """What an implementation that takes k and v (B, S, K, D) alone says of v (B, S, K, Dv); None where Dv is D."""
