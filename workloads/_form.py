@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from oneblock.workloads._workload import Case, Workload
+from oneblock.workloads._workload import Case, Spec, Workload
 from oneblock.workloads.ops.definitions import OPS, Array
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 
@@ -30,7 +30,7 @@ class Step:
 def form(workload: Workload, case: Case) -> list[Step]:
     """The steps of the program's one text at a case, in the order in which they begin."""
     specs = workload.specs(case)
-    ops = _FormOps({name: spec.is_input for name, spec in specs.items()})
+    ops = _FormOps(specs)
     outputs = workload.program(ops, case, {name: ops.array(name, spec.shape) for name, spec in specs.items()})
     for array in outputs.values():
         ops.given(array)
@@ -64,9 +64,9 @@ class _Form(np.ndarray):
 class _FormOps(NumpyOps):
     """The operations, each of which notes down what it reads, and answers with a shape."""
 
-    def __init__(self, is_input: dict[str, bool]) -> None:
+    def __init__(self, specs: dict[str, Spec]) -> None:
         super().__init__()
-        self.is_input = is_input
+        self.specs = specs
         self.steps: dict[str, Step] = {}
         self.now = Step("")
 
@@ -90,8 +90,9 @@ class _FormOps(NumpyOps):
         return self.array(self.now.name, shape)
 
     def _reads(self, one: _Form) -> None:
-        if one.source in self.is_input and not self.is_input[one.source]:
-            self.now.weights[one.source] = one.shape
+        spec = self.specs.get(one.source)
+        if spec is not None and not spec.is_input:
+            self.now.weights[one.source] = spec.shape  # and not that of the view which is read of it
         elif (one.source, one.shape) not in self.now.reads:
             self.now.reads.append((one.source, one.shape))
             self.given(one)
