@@ -55,7 +55,8 @@ def _turned(logits: np.ndarray, routing: Routing, within: float) -> np.ndarray:
     best = logits.reshape(M, G, E // G).max(axis=-1)
     near = _near(best, routing.groups_taken, within)
     least = -np.sort(-best, axis=-1)[:, routing.groups_taken - 1, None]
-    return near | _near(np.where(np.repeat(best >= least, E // G, axis=-1), logits, -np.inf), routing.k, within)
+    near |= _near(np.where(np.repeat(best >= least, E // G, axis=-1), logits, -np.inf), routing.k, within)
+    return near
 
 
 def _near(sizes: np.ndarray, k: int, within: float) -> np.ndarray:

@@ -28,9 +28,9 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # type of a field: (wh
 }
 
 
-def check_types(given: Any, called: str) -> None:
+def check_types(given: object, called: str) -> None:
     """ValueError names the first field of a dataclass that is no value of its type: 32.0 and 32 would be two cells."""
-    for name, of in _typed(type(given)):
+    for name, of in _typed(type(given)):  # type: ignore[arg-type]  # mypy takes no class for hashable
         value = getattr(given, name)
         expected, is_one = _TYPES[of]
         if not is_one(value):

@@ -52,8 +52,9 @@ def _latent(keys: Keys) -> Latent:
     if "q_lora_rank" not in keys.values or keys.has("q_lora_rank"):
         of_queries = keys.size("q_lora_rank", 1536)
     keys.read.add("q_lora_rank")
-    widths = (keys.size(*one) for one in (("kv_lora_rank", 512), ("qk_rope_head_dim", 64), ("v_head_dim", 128)))
-    return Latent(*widths, of_queries)
+    return Latent(
+        keys.size("kv_lora_rank", 512), keys.size("qk_rope_head_dim", 64), keys.size("v_head_dim", 128), of_queries
+    )  # fmt: skip
 
 
 def _rotation(keys: Keys, R: int, D: int) -> dict[str, Any]:
