@@ -29,6 +29,9 @@ class Weights:
     path: str
     layer: int
     sha256: str  # of the file, or of the index and the shards that hold the layer
+    stored: str | None = (
+        None  # the types of its tensors there: "F32, Q4_K"; None: of a record from before they were told
+    )
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Cell:
         """What of it is not as by default, for people: ["kv_heads=4", "layer 3 of 1a2b3c4d", "seed 7"]."""
         said = [f"{key}={value}" for key, value in overrides(self.case.config).items()]
         said += [] if self.weights is None else [f"layer {self.weights.layer} of {self.weights.sha256[:8]}"]
+        said += [] if self.weights is None or self.weights.stored is None else [f"stored as {self.weights.stored}"]
         said += [] if self.weight_seed == 0 else [f"seed {self.weight_seed}"]
         said += [] if self.input_seed == 1 else [f"input seed {self.input_seed}"]
         named = {"variant": self.variant, "sharding": self.sharding, "toolchain": self.toolchain}
@@ -117,7 +121,7 @@ class Cell:
         return make_inputs(workload, self.case, self.dtype, self.input_seed + number)
 
     def keys(self) -> dict[str, Any]:
-        """Every property by a dotted name: "case.config.width"; no path is one, but a checkpoint's hash."""
+        """Every property by a dotted name: "case.config.width"; of a checkpoint its hash stands for all of it."""
         return dict(self._keys)
 
     @cached_property
@@ -126,6 +130,7 @@ class Cell:
         for field in fields(self):
             flat |= _named(field.name, getattr(self, field.name))
         flat.pop("weights.path", None)
+        flat.pop("weights.stored", None)
         flat.pop("model", None)
         return flat
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from oneblock.bench.cells.cell import Weights
 from oneblock.bench.format.errors import Refused
-from oneblock.workloads.answers.checkpoint import check_layer, fingerprint
-from oneblock.workloads.models import Config, preset, read_model
+from oneblock.workloads.answers.checkpoint import check_layer, fingerprint, stored_as
+from oneblock.workloads.models import Config, preset, read_model, told_by
 
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
+OWN = "consolidated.safetensors"  # in Mistral's own names
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Subject:
 
 
 def preset_subject(name: str, overrides: Mapping[str, str], weights: Path | None, layer: int) -> Subject:
-    """A preset's block. Of a checkpoint beside a `config.json` that file counts: it must tell the same."""
+    """A preset's block. What a checkpoint tells of its model, by itself or in a file beside it, must be the same."""
     config = preset(name).with_overrides(dict(overrides))
     if weights is None:
         return Subject(config, None, None)
-    beside = weights.parent / "config.json"
-    if not beside.is_file():
-        return Subject(config, _weights(weights, layer), None)
+    beside = weights if weights.suffix == ".gguf" else told_by(weights.parent)
+    if not beside.is_file() or (beside.suffix == ".gguf" and beside != weights):
+        return Subject(config, _weights(config, weights, layer), None)
     told = read_model(beside).layer(layer)
     differing = [
         f"{field.name} is {Config.as_text(getattr(told, field.name))} and not "
@@ -41,30 +42,40 @@ def preset_subject(name: str, overrides: Mapping[str, str], weights: Path | None
     if differing:
         raise Refused(
             f"{beside} says of this checkpoint what --preset {name} does not: {'; '.join(differing)}. "
-            f"--model {weights.parent} takes it as it is"
+            f"--model {beside if beside == weights else weights.parent} takes it as it is"
         )
-    return Subject(config, _weights(weights, layer), str(beside))
+    return Subject(config, _weights(config, weights, layer), str(beside))
 
 
 def model_subject(path: Path, overrides: Mapping[str, str], weights: Path | None, layer: int) -> Subject:
-    """A model's block, with its checkpoint's weights where there are any in its folder."""
+    """A model's block, with its checkpoint's weights where there are any in its folder, or in the file itself."""
     model = read_model(path)
     config = model.layer(layer).with_overrides(dict(overrides))
-    if weights is None and path.is_dir():
-        there = [path / name for name in CHECKPOINTS if (path / name).is_file()]
-        if len(there) > 1:
-            raise Refused(f"{path} has {' and '.join(CHECKPOINTS)}: say which with --weights")
-        weights = there[0] if there else None
-        if weights is None and (others := _others(path)):
-            raise Refused(
-                f"{path} has {', '.join(others)} and none of {', '.join(CHECKPOINTS)}: name the checkpoint with "
-                f"--weights, or give {path / 'config.json'} alone for seeded weights"
-            )
+    if weights is None:
+        weights = _checkpoint_of(path)
     if weights is not None:
         check_layer(config, weights, layer)
     # With other properties set it is no longer the file's, and a command that names the file would not say them.
     told = None if overrides else str(path)
-    return Subject(config, None if weights is None else _weights(weights, layer), told)
+    return Subject(config, None if weights is None else _weights(config, weights, layer), told)
+
+
+def _checkpoint_of(path: Path) -> Path | None:
+    """Where the weights of a model are; None where it has none, and Refused where that cannot be told."""
+    if not path.is_dir():
+        return path if path.suffix == ".gguf" else None
+    there = [path / name for name in CHECKPOINTS if (path / name).is_file()]
+    if len(there) > 1:
+        raise Refused(f"{path} has {' and '.join(CHECKPOINTS)}: say which with --weights")
+    packed = sorted(path.glob("*.gguf"))
+    there += packed if len(packed) == 1 else []
+    there += [path / OWN] if (path / OWN).is_file() else []  # which Mistral has beside the others
+    if not there and (others := _others(path)):
+        raise Refused(
+            f"{path} has {', '.join(others)} and none of {', '.join(CHECKPOINTS)}: name the checkpoint with "
+            f"--weights, or give {path / 'config.json'} alone for seeded weights"
+        )
+    return there[0] if there else None
 
 
 def _others(folder: Path) -> list[str]:
@@ -75,5 +86,5 @@ def _others(folder: Path) -> list[str]:
     return [ascii(name)[1:-1] for name in names[:4]]
 
 
-def _weights(path: Path, layer: int) -> Weights:
-    return Weights(str(path), layer, fingerprint(path, layer))
+def _weights(config: Config, path: Path, layer: int) -> Weights:
+    return Weights(str(path), layer, fingerprint(path, layer), stored_as(config, path, layer))

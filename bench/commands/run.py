@@ -48,7 +48,7 @@ from oneblock.compilers import Detail
 )
 @click.option("--target", "targets", cls=TargetOption, multiple=True, help="[default: the backend's first]")
 @click.option(
-    "--weights", type=click.Path(path_type=Path), help="A .safetensors checkpoint, or its index, in Hugging Face names."
+    "--weights", type=click.Path(path_type=Path), help="A checkpoint: a .safetensors file, its index, or a .gguf file."
 )
 @LAYER
 @click.option(

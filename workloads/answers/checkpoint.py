@@ -1,14 +1,13 @@
-"""Weights of a workload from one layer of a `.safetensors` checkpoint, in Hugging Face names.
+"""Weights of a workload from one layer of a checkpoint: `.safetensors` files in one of two namings, or a `.gguf` file.
 
-A checkpoint is somebody else's file: whatever is wrong with it, the answer is a `CheckpointError`. `safetensors` checks
-the header (lengths, offsets, overlaps) and maps the file, so that of 16 GB only the layer's own bytes are read.
+A checkpoint is somebody else's file: whatever is wrong with it, the answer is a `CheckpointError`. Its header (lengths,
+offsets, overlaps) is checked before anything else, and of 16 GB only the layer's own bytes are read.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,19 @@ import numpy as np
 
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Phase, Workload
-from oneblock.workloads.answers.checkpoint_files import CheckpointError, files_by_tensor, opened
+from oneblock.workloads.answers.checkpoint_files import (
+    FLOAT8,
+    CheckpointError,
+    Stored,
+    TensorFile,
+    files_by_tensor,
+    opened,
+)
+from oneblock.workloads.answers.float8 import OF_ACTIVATIONS, has_scales, times_scales
+from oneblock.workloads.answers.naming import Layer, layer_of
 from oneblock.workloads.answers.places import Place, halves_of_pairs, part_of_heads, places_of, stored_shapes
-from oneblock.workloads.models import FAMILIES, Config, Tensors
+from oneblock.workloads.models import Config
 from oneblock.workloads.ops.dtypes import dtype_of
-
-STORED = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales that lie elsewhere in the file
-# In the names of tensors, what tells of more than an architecture.
-_SIGNS = {
-    "lora_": "an adapter alone is no layer: merge it into its model first",
-    "_scale": "scales of quantised weights, which are not read: convert it to bfloat16 first",
-    ".qweight": "packed integers, which are not read: convert it to bfloat16 first",
-    "attention.wq.": "Meta's or Mistral's own names (consolidated), whose rotation pairs neighbours: convert it with "
-    "transformers",
-}
-# Around the names of a text model in one that sees, too (of older and newer transformers), or with an adapter merged.
-_WRAPPED = ("language_model.{}", "model.language_model.", "model.text_model.", "base_model.model.{}")
 
 
 def fingerprint(path: Path, layer: int) -> str:
@@ -96,10 +92,9 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
     layer has a place in the block, or is named.
     """
     rounded = dtype_of(dtype)
-    naming, files = _tensors(case.config), files_by_tensor(path)
-    root = _root(path, files, case.config, layer)
-    places = places_of(naming, stored_shapes(load("block"), case))
-    _all_have_a_place(path, root, files, places, naming)
+    found = layer_of(path, case.config, layer)
+    places = places_of(found.naming, stored_shapes(load("block"), case))
+    found.all_have_a_place(places)
     weights = {}
     for name, spec in workload.specs(case).items():
         if spec.is_input:
@@ -107,129 +102,87 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if spec.table is not None:
             weights[name] = spec.table(case.config, case.T, case.S).astype(rounded)
             continue
-        place = places.get(name) or places_of(naming, {name: spec.shape}).get(name)
+        place = places.get(name) or places_of(found.naming, {name: spec.shape}).get(name)
         if place is None:
             family = case.config.family
             raise CheckpointError(f"{name}: no tensor of a {family} checkpoint is known for it; use seeded weights")
-        names = [root + tensor for tensor in place.tensors]
-        each = [_read(_file_of(path, files, tensor), tensor, place, case.config) for tensor in names]
-        if name.removesuffix("_weight") in naming.neighbours:
-            heads = case.config.heads if name.startswith("q") else 1  # of keys they are the same for all
-            each = [halves_of_pairs(one, heads, case.config.rotated) for one in each]
-        if naming.offset_norms and "norm" in name:
+        names = [found.root + tensor for tensor in place.tensors]
+        each = [_read(found, tensor, place, case.config) for tensor in names]
+        if found.naming.offset_norms and "norm" in name:
             each = [one.astype(np.float64) + 1.0 for one in each]
-        parts = [_round(one, rounded, f"{files[tensor]}: {tensor}") for one, tensor in zip(each, names, strict=True)]
+        if (stem := name.removesuffix("_weight").removesuffix("_bias")) in found.naming.neighbours:
+            heads = _heads(case.config, stem)
+            each = [halves_of_pairs(one, heads, case.config.rotated) for one in each]
+        parts = [_round(one, rounded, f"{found.files[name]}: {name}") for one, name in zip(each, names, strict=True)]
         weights[name] = np.stack(parts) if len(spec.shape) > len(place.shape) else parts[0]
     return weights
+
+
+def _heads(config: Config, projection: str) -> int:
+    """How many heads lie side by side in a projection; the keys of latent attention are the same for all."""
+    return config.heads if projection.startswith("q") else 1 if config.latent else config.kv_heads
 
 
 def check_layer(config: Config, path: Path, layer: int) -> None:
     """CheckpointError where a layer is not one of that configuration's block, by the headers of its files alone."""
     case = Case("block", config, Phase.PREFILL, 1, 1, 1)
-    naming, files = _tensors(config), files_by_tensor(path)
-    root = _root(path, files, config, layer)
-    places = places_of(naming, stored_shapes(load(case.workload), case))
-    _all_have_a_place(path, root, files, places, naming)
+    found = layer_of(path, config, layer)
+    places = places_of(found.naming, stored_shapes(load(case.workload), case))
+    found.all_have_a_place(places)
     for place in places.values():
-        for tensor in (root + one for one in place.tensors):
-            with opened(_file_of(path, files, tensor)) as tensors:
-                _stored(tensors, files[tensor], tensor, place, config)
+        for tensor in (found.root + one for one in place.tensors):
+            with opened(found.file_of(tensor)) as tensors:
+                _stored(found, tensors, tensor, place, config)
 
 
-def _all_have_a_place(
-    path: Path, root: str, files: Mapping[str, Path], places: Mapping[str, Place], naming: Tensors
-) -> None:
-    """CheckpointError names the tensors of a layer that the block has no place for: to drop one would be wrong."""
-    known = {tensor for place in places.values() for tensor in place.tensors} | set(naming.ignored)
-    left = sorted(tensor for tensor in files if tensor.startswith(root) and tensor.removeprefix(root) not in known)
-    if left:
-        shown = ", ".join(ascii(tensor)[1:-1][:80] for tensor in left[:4]) + (", ..." if len(left) > 4 else "")
-        raise CheckpointError(f"{path}: {shown}: no place in the block: {_whose(root, left, naming)}")
+def stored_as(config: Config, path: Path, layer: int) -> str:
+    """How a layer's weights are stored, by the headers of its files: "F32, Q4_K", or "BF16, F8_E4M3 with scales"."""
+    found = layer_of(path, config, layer)
+    types, by_file = set[str](), dict[Path, list[str]]()
+    for tensor in found.tensors:
+        if tensor.endswith((".weight", ".bias")) and tensor.removeprefix(found.root) not in found.naming.ignored:
+            by_file.setdefault(found.files[tensor], []).append(tensor)
+    for file, names in by_file.items():
+        with opened(file) as tensors:
+            types |= {tensors.get_slice(name).get_dtype() for name in names if name in tensors.names}
+    said = ", ".join(sorted(types)) + (" with scales" if FLOAT8 in types else "")
+    unused = any(tensor.endswith(OF_ACTIVATIONS) for tensor in found.tensors)
+    return said + ("; scales of activations are not applied" if unused else "")
 
 
-def _whose(root: str, left: Sequence[str], naming: Tensors) -> str:
-    """Whose tensors these are, as far as their names tell, and what to do about it."""
-    for sign, what in _SIGNS.items():
-        if any(sign in tensor for tensor in left):
-            return what
-    names = [tensor.removeprefix(root) for tensor in left]
-    if all(naming.has(name) for name in names):
-        return "its family has them, and this configuration has not: this is another architecture"
-    others = [family for family, one in FAMILIES.items() if all(one.tensors.has(name) for name in names)]
-    if others:
-        return f"as in {', '.join(others)}: give --model its folder with the config.json"
-    return "this is another architecture"
-
-
-def _tensors(config: Config) -> Tensors:
-    """How the checkpoints of a configuration's family name their tensors."""
-    if config.family not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise CheckpointError(f"{config.name}: expected a family of {known}, got {config.family!r}; use seeded weights")
-    return FAMILIES[config.family].tensors
-
-
-def _root(path: Path, files: Mapping[str, Path], config: Config, layer: int) -> str:
-    """What the names of the layer's tensors begin with in this checkpoint."""
-    naming = _tensors(config)
-    for prefix in dict.fromkeys((naming.prefix, "", *(outer.format(naming.prefix) for outer in _WRAPPED))):
-        root = f"{prefix}{naming.layers}.{layer}."
-        if layer >= 0 and any(tensor.startswith(root) for tensor in files):
-            return root
-    if here := _layers(files, naming):
-        raise CheckpointError(f"{path}: expected a layer among {here}, got {layer}")
-    expected = (
-        f"{path}: expected tensors named {naming.prefix}{naming.layers}.{layer}.* as in the {config.family} family"
-    )
-    if others := [other for other, theirs in FAMILIES.items() if _layers(files, theirs.tensors)]:
-        raise CheckpointError(
-            f"{expected}, got names as in {', '.join(others)}; choose a --preset of that family, or give --model the "
-            "folder with its config.json"
-        )
-    raise CheckpointError(f"{expected}, got {len(files)} of other names, the first {min(files, default='')[:80]!r}")
-
-
-def _layers(tensors: Iterable[str], naming: Tensors) -> str:
-    pattern = re.compile(rf"({re.escape(naming.prefix)})?{naming.layers}\.(0|[1-9][0-9]{{0,5}})\.")
-    found = sorted({int(match[2]) for match in map(pattern.match, tensors) if match})
-    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
-        return f"{found[0]} to {found[-1]}"
-    return ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
-
-
-def _file_of(path: Path, files: Mapping[str, Path], tensor: str) -> Path:
-    if tensor not in files:
-        raise CheckpointError(f"{path}: no tensor {tensor}; if this is one shard of many, give their index.json")
-    return files[tensor]
-
-
-def _stored(tensors: Any, file: Path, tensor: str, place: Place, config: Config) -> Any:
+def _stored(found: Layer, tensors: TensorFile, tensor: str, place: Place, config: Config) -> Stored:
     """A tensor of an opened file, not read yet; CheckpointError where it is of another shape or dtype."""
-    expected = place.shape[::-1] if _tensors(config).transposed else place.shape
-    if tensor not in tensors.keys():  # noqa: SIM118 - not a dict
+    file = found.files[tensor]
+    expected = (*place.shape[:-2], *place.shape[-2:][::-1]) if found.naming.transposed else place.shape
+    if tensor not in tensors.names:
         raise CheckpointError(f"{file}: the index says that {tensor} is here, and it is not")
     stored = tensors.get_slice(tensor)
     dtype, got = stored.get_dtype(), tuple(stored.get_shape())
-    if dtype not in STORED:
-        raise CheckpointError(f"{file}: {tensor}: expected {', '.join(STORED)}, got {dtype}; convert it first")
+    scaled = has_scales(found.files, tensor, stored)
+    if dtype not in tensors.types and not (scaled and found.naming.transposed):  # by rows of (O, I), that is
+        raise CheckpointError(f"{file}: {tensor}: expected {', '.join(tensors.types)}, got {dtype}; convert it first")
     if got != expected:
         what = f"expected shape {expected} for {config.name}, got {got}"
         raise CheckpointError(f"{file}: {tensor}: {what}; the preset or model must be that of the checkpoint")
     return stored
 
 
-def _read(file: Path, tensor: str, place: Place, config: Config) -> np.ndarray:
-    """One of our arrays, (I, O) or (O,), as it is stored."""
-    naming = _tensors(config)
-    with opened(file) as tensors:
-        stored = _stored(tensors, file, tensor, place, config)
+def _read(found: Layer, tensor: str, place: Place, config: Config) -> np.ndarray:
+    """One of our arrays, (I, O) or (O,), and of experts that lie in one tensor (E, I, O), as it is stored."""
+    with opened(found.file_of(tensor)) as tensors:
+        stored: Any = _stored(found, tensors, tensor, place, config)
+        if stored.get_dtype() == FLOAT8:
+            stored = times_scales(found.files, tensor, stored)
         whole = place.columns.stop - place.columns.start == place.shape[-1]
-        if naming.by_head and not whole:
+        if found.naming.by_head and not whole:
             return part_of_heads(stored[...], place, config.heads)
-        if naming.transposed:
-            part: np.ndarray = stored[place.columns].T
-        else:
+        part: np.ndarray
+        if not found.naming.transposed:
             part = stored[..., place.columns]
+        elif len(place.shape) == 3:
+            part = stored[...].swapaxes(-1, -2)
+        else:
+            part = stored[place.columns].T
         return part
 
 

@@ -17,7 +17,7 @@ class Place:
     """Where one of our arrays lies: a tensor of the layer, as (I, O) with other parts, and which of its columns."""
 
     tensors: tuple[str, ...]  # less what the names of the layer's tensors begin with; of experts one each, stacked
-    shape: tuple[int, ...]  # of the whole tensor, as (I, O) or (O,)
+    shape: tuple[int, ...]  # of the whole tensor, as (I, O), (O,) or of experts in one (E, I, O)
     columns: slice
 
 

@@ -9,7 +9,7 @@ from oneblock.workloads.models._config import Config
 from oneblock.workloads.models._family import Family, Tensors
 from oneblock.workloads.models._keys import ModelError
 from oneblock.workloads.models._latent import Latent
-from oneblock.workloads.models._model import Model
+from oneblock.workloads.models._model import Model, told_by
 from oneblock.workloads.models._model import read_model as _read
 from oneblock.workloads.models._properties import LARGEST
 from oneblock.workloads.models._rope_scaling import RopeScaling
@@ -31,6 +31,7 @@ __all__ = [
     "preset",
     "read_model",
     "registered",
+    "told_by",
 ]
 
 ENTRY_POINTS = "oneblock.configurations"
@@ -56,7 +57,7 @@ def registered() -> Registrations:
 
 
 def read_model(path: Path) -> Model:
-    """The model of a folder's `config.json`, or of such a file; ModelError says what is wrong with it."""
+    """The model of a folder, or of a file that tells one; ModelError says what is wrong with it."""
     return _read(path, FAMILIES)
 
 

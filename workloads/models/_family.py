@@ -18,7 +18,7 @@ MOST_LAYERS = 10_000
 
 @dataclass(frozen=True)
 class Tensors:
-    """The names and layouts of a family's checkpoints, as Hugging Face writes them."""
+    """The names and layouts of a family's checkpoints: as Hugging Face writes them, or as _layouts.py has others."""
 
     prefix: str  # absent from the files of a model saved without its head
     layers: str

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oneblock.workloads.gguf.config import config_of
+from oneblock.workloads.gguf.header import GgufError
 from oneblock.workloads.models._config import Config
 from oneblock.workloads.models._family import Family
 from oneblock.workloads.models._keys import Keys, ModelError
+from oneblock.workloads.models._params import mistrals_own
+from oneblock.workloads.models._quantised import check_quantised
 from oneblock.workloads.ops.nearest import unknown
 
 LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 5
@@ -18,7 +22,7 @@ LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 
 
 @dataclass(frozen=True)
 class Model:
-    """What a `config.json` says of a model."""
+    """What a `config.json`, or the metadata of a GGUF file, says of a model."""
 
     name: str
     family: str
@@ -36,9 +40,9 @@ class Model:
 
 
 def read_model(path: Path, families: dict[str, Family]) -> Model:
-    """The model of a folder's `config.json`, or of such a file; ModelError says what is wrong with it."""
-    file = path / "config.json" if path.is_dir() else path
-    values = told = _object(file)
+    """The model of a folder, or of a file that tells one (see `told_by`); ModelError says what is wrong with it."""
+    file = told_by(path)
+    values = told = _told(file)
     where = str(file)
     # A model that sees or hears, too, keeps the keys of its text in an object of their own.
     if isinstance(values.get("text_config"), dict):
@@ -50,7 +54,8 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
         if not isinstance(kind, str) or not kind.isprintable():
             raise ModelError(f"{where}: model_type: expected one of {', '.join(types)}, got {ascii(kind)[:60]}")
         raise ModelError(f"{where}: {unknown('model_type', kind[:60], types)}")
-    keys = Keys(values, where)
+    keys = Keys(values, where if file.suffix == ".json" else f"{where}, as a config.json")
+    check_quantised(keys)
     try:
         layers = tuple(family.read(keys, _name(told, family.name)))
     except ValueError as error:
@@ -61,6 +66,28 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
     context = keys.size(names[0]) if names else None
     keys.rest()
     return Model(layers[0].name, family.name, layers, vocabulary, tied, context, tuple(sorted(keys.assumed.items())))
+
+
+def told_by(path: Path) -> Path:
+    """The file that tells a folder's model: its config.json, or else the one .gguf or the params.json in it."""
+    if not path.is_dir() or (path / "config.json").is_file():
+        return path / "config.json" if path.is_dir() else path
+    packed = sorted(path.glob("*.gguf"))
+    if len(packed) > 1:
+        raise ModelError(f"{path}: has {len(packed)} .gguf files and no config.json: say which, as {packed[0]}")
+    own = path / "params.json"
+    return packed[0] if packed else own if own.is_file() else path / "config.json"
+
+
+def _told(file: Path) -> dict[str, Any]:
+    """The keys of a `config.json`, whatever the file calls them."""
+    if file.suffix == ".gguf":
+        try:
+            return config_of(file)
+        except GgufError as error:
+            raise ModelError(str(error)) from None
+    values = _object(file)
+    return mistrals_own(values, str(file)) if file.name == "params.json" else values
 
 
 def _name(told: dict[str, Any], family: str) -> str:
