@@ -96,7 +96,9 @@ def config_of(path: Path) -> dict[str, Any]:
         if key not in own:
             raise GgufError(f"{path}: no {name}.{key}, which a model of this architecture needs")
     called = str(told.get("general.name", "")).replace(" ", "-")
-    found = {"model_type": _model_type(one.family, own), "_name_or_path": called}
+    found: dict[str, Any] = {"model_type": _model_type(one.family, own), "_name_or_path": called}
+    if "token_embd.weight" in file.names:
+        found["vocab_size"] = file.get_slice("token_embd.weight").get_shape()[0]
     found |= {**one.default, "tie_word_embeddings": "output.weight" not in file.names}
     found |= {key: True for key, tensor in one.biases.items() if tensor in file.names}
     found |= {key: own.pop(theirs) for theirs, key in (_KEYS | dict(one.keys)).items() if theirs in own}

@@ -83,12 +83,15 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def ours(folder: Path, layer: int, config: Config, x: np.ndarray, cache: dict[str, np.ndarray]) -> np.ndarray:
+def ours(
+    folder: Path, layer: int, config: Config, x: np.ndarray, cache: dict[str, np.ndarray],
+    checkpoint: str = "model.safetensors",
+) -> np.ndarray:  # fmt: skip
     """The block's answer in float64, from the files in a folder."""
     phase = Phase.DECODE if cache else Phase.PREFILL
     S = next(iter(cache.values())).shape[1] if cache else x.shape[1]
     block, case = workloads.load("block"), Case("block", config, phase, 1, x.shape[1], S)
-    weights = load_weights(block, case, "float32", folder / "model.safetensors", layer)
+    weights = load_weights(block, case, "float32", folder / checkpoint, layer)
     arrays = {name: weight.astype(np.float64) for name, weight in weights.items()} | cache | {"x": x}
     tables = {name: spec.table(config, case.T, S) for name, spec in block.specs(case).items() if spec.table is not None}
     return np.asarray(block.program(NumpyOps(), case, arrays | tables)["y"])
