@@ -26,7 +26,8 @@ TOLD: dict[str, Any] = {
     "llama.attention.layer_norm_rms_epsilon": 1e-5,
 }  # fmt: skip
 SHAPES = {"attn_norm": (C,), "attn_q": (N * D, C), "attn_k": (K * D, C), "attn_v": (K * D, C),
-          "attn_output": (C, N * D), "ffn_norm": (C,), "ffn_gate": (F, C), "ffn_up": (F, C), "ffn_down": (C, F)}  # fmt: skip
+          "attn_output": (C, N * D), "ffn_norm": (C,), "ffn_gate": (F, C), "ffn_up": (F, C),
+          "ffn_down": (C, F)}  # fmt: skip
 LAYER = {f"blk.0.{name}.weight": shape for name, shape in SHAPES.items()}
 
 

@@ -32,7 +32,7 @@ def has_scales(files: Mapping[str, Path], tensor: str, stored: Stored) -> bool:
     where, dtype = f"{files[tensor]}: {tensor}", stored.get_dtype()
     if there and dtype != FLOAT8:
         raise CheckpointError(f"{where}: expected {FLOAT8}, as {there[0]} is beside it, got {dtype}")
-    scales = [name for name in there if name.endswith(_SCALES)]
+    scales = _scales(files, tensor)
     if len(scales) > 1:
         raise CheckpointError(f"{where}: expected one tensor of scales beside it, got {' and '.join(scales)}")
     for name in scales:
@@ -43,7 +43,7 @@ def has_scales(files: Mapping[str, Path], tensor: str, stored: Stored) -> bool:
 
 def times_scales(files: Mapping[str, Path], tensor: str, stored: Stored) -> np.ndarray:
     """A float8 weight (O, I) times its scales in float64, which holds each product exactly."""
-    (name,) = (one for one in beside(tensor) if one.endswith(_SCALES) and one in files)
+    (name,) = _scales(files, tensor)
     with opened(files[name]) as tensors:
         found = tensors.get_slice(name)
         by_row, by_column = _fitting(found, f"{files[name]}: {name}", tensors.types, stored.get_shape())
@@ -55,6 +55,10 @@ def times_scales(files: Mapping[str, Path], tensor: str, stored: Stored) -> np.n
         scales = np.repeat(scales, by_column, axis=1)[:, :I]
     with np.errstate(all="ignore"):  # of what is no number, which is said later on
         return np.asarray(stored[...].astype(np.float64) * scales)
+
+
+def _scales(files: Mapping[str, Path], tensor: str) -> list[str]:
+    return [tensor + end for end in _SCALES if tensor + end in files]
 
 
 def _fitting(scales: Stored, where: str, types: Sequence[str], shape: Sequence[int]) -> tuple[int, int]:
