@@ -17,6 +17,7 @@ from oneblock.workloads.models._params import mistrals_own
 from oneblock.workloads.models._quantised import check_quantised
 from oneblock.workloads.ops.nearest import unknown
 
+PARAMS = "params.json"  # Mistral's own
 LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 5
 
 
@@ -54,7 +55,8 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
         if not isinstance(kind, str) or not kind.isprintable():
             raise ModelError(f"{where}: model_type: expected one of {', '.join(types)}, got {ascii(kind)[:60]}")
         raise ModelError(f"{where}: {unknown('model_type', kind[:60], types)}")
-    keys = Keys(values, where if file.suffix == ".json" else f"{where}, as a config.json")
+    translated = file.suffix == ".gguf" or file.name == PARAMS
+    keys = Keys(values, f"{where}, as a config.json" if translated else where)
     check_quantised(keys)
     try:
         layers = tuple(family.read(keys, _name(told, family.name)))
@@ -75,7 +77,7 @@ def told_by(path: Path) -> Path:
     packed = sorted(path.glob("*.gguf"))
     if len(packed) > 1:
         raise ModelError(f"{path}: has {len(packed)} .gguf files and no config.json: say which, as {packed[0]}")
-    own = path / "params.json"
+    own = path / PARAMS
     return packed[0] if packed else own if own.is_file() else path / "config.json"
 
 
@@ -87,7 +89,7 @@ def _told(file: Path) -> dict[str, Any]:
         except GgufError as error:
             raise ModelError(str(error)) from None
     values = _object(file)
-    return mistrals_own(values, str(file)) if file.name == "params.json" else values
+    return mistrals_own(values, str(file)) if file.name == PARAMS else values
 
 
 def _name(told: dict[str, Any], family: str) -> str:

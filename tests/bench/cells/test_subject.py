@@ -61,6 +61,7 @@ def test_a_folder_has_the_models_properties_and_its_weights(folder: Path) -> Non
     got = cell.weight_arrays(load("block"))
     assert all(np.array_equal(got[name], expected[name]) for name in expected)
     assert cell.assumed is None
+    assert cell.weights.stored == "F32"
 
 
 def test_its_config_alone_has_seeded_weights(folder: Path) -> None:
@@ -91,6 +92,58 @@ def test_a_layer_that_is_not_there_is_refused(folder: Path) -> None:
 def test_other_files_than_safetensors_are_named(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(Refused, match=r"has pytorch_model\.bin and none of model\.safetensors"):
+        cells(models=(folder,))
+
+
+@pytest.fixture
+def packed(folder: Path, tmp_path: Path) -> Path:
+    """The same model as a GGUF file, by llama.cpp's own package."""
+    gguf, where = pytest.importorskip("gguf"), tmp_path / "tiny.gguf"
+    from tests.helpers.gguf_files import written
+
+    rope = {"rope_theta": TOLD["rope_theta"], "rope_type": "default"}
+    more = {"max_position_embeddings": 64, "vocab_size": 32, "rope_parameters": rope}
+    (folder / "config.json").write_text(json.dumps(TOLD | more))
+    written(folder, where, lambda name: gguf.GGMLQuantizationType.Q8_0)
+    (folder / "config.json").write_text(json.dumps(TOLD))
+    return where
+
+
+def test_a_gguf_file_has_its_models_properties_and_its_weights(folder: Path, packed: Path) -> None:
+    (cell,), (whole,) = cells(models=(packed,), layer=1), cells(models=(folder,), layer=1)
+    assert cell.case.config == whole.case.config
+    assert cell.weights is not None
+    assert (cell.weights.path, cell.weights.stored, cell.model) == (str(packed), "F32, Q8_0", str(packed))
+    assert "stored as F32, Q8_0" in cell.otherwise
+    got, exact = cell.weight_arrays(load("block")), whole.weight_arrays(load("block"))
+    for name, array in exact.items():
+        assert np.abs(got[name] - array).max() <= np.abs(array).max() / 127, "half a step of its blocks of 32"
+    where = packed.parent / "folder"
+    where.mkdir()
+    packed.rename(where / packed.name)
+    (again,) = cells(models=(where,), layer=1)
+    assert again.key == cell.key
+    assert again.weights is not None
+    assert again.weights.path == str(where / packed.name)
+    (where / "other.gguf").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"has 2 \.gguf files and no config\.json: say which"):
+        cells(models=(where,))
+
+
+def test_a_gguf_file_says_what_a_preset_must(packed: Path) -> None:
+    (cell,) = cells(presets=("tiny",), weights=packed)
+    assert (cell.model, cell.assumed) == (str(packed), None)
+    with pytest.raises(Refused, match=rf"kv_heads is 2 and not 4\. --model {packed} takes it as it is"):
+        cells(presets=("tiny",), weights=packed, overrides=("kv_heads=4",))
+
+
+def test_mistrals_own_file_is_taken_where_there_is_no_other(folder: Path) -> None:
+    (folder / "consolidated.safetensors").write_bytes(b"")
+    (cell,) = cells(models=(folder,))
+    assert cell.weights is not None
+    assert cell.weights.path == str(folder / "model.safetensors"), "the same model twice, as Mistral publishes it"
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"consolidated\.safetensors: not a readable \.safetensors file"):
         cells(models=(folder,))
 
 

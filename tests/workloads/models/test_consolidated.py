@@ -104,7 +104,7 @@ def test_a_folder_without_a_config_json_is_told_by_its_params(both: Any, tmp_pat
         ({"n_heads": 5}, "heads=5 is not a multiple of kv_heads=2"),
         ({"hidden_dim": None}, "no hidden_dim, which a params.json of Mistral's has"),
         ({"rope_theta": None, "sliding_window": None}, "no rope_theta: Mistral's own code has had several"),
-        ({"dim": "64"}, "hidden_size: expected a whole number"),
+        ({"dim": "64"}, r"params\.json, as a config\.json: hidden_size: expected a whole number"),
     ],
 )
 def test_what_is_not_modelled_is_refused(tmp_path: Path, changed: dict[str, Any], says: str) -> None:
