@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from oneblock.bench.cells.cell import Weights
 from oneblock.bench.format.errors import Refused
 from oneblock.workloads.answers.checkpoint import check_layer, fingerprint, stored_as
+from oneblock.workloads.answers.checkpoint_files import CheckpointError
 from oneblock.workloads.models import Config, preset, read_model, told_by
 
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
@@ -87,4 +89,7 @@ def _others(folder: Path) -> list[str]:
 
 
 def _weights(config: Config, path: Path, layer: int) -> Weights:
-    return Weights(str(path), layer, fingerprint(path, layer), stored_as(config, path, layer))
+    stored = None
+    with suppress(CheckpointError):  # which whoever reads the layer says, in its record
+        stored = stored_as(config, path, layer)
+    return Weights(str(path), layer, fingerprint(path, layer), stored)

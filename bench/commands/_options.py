@@ -120,7 +120,7 @@ def MODEL(name: str, multiple: bool = False) -> Callable[..., Any]:
     """`--model`, in place of `--preset`."""
     return click.option(
         "--model", name, multiple=multiple, type=click.Path(path_type=Path),
-        help="A model's folder, with its weights if they are there, or its config.json, in place of a preset.",
+        help="A model's folder, with its weights if they are there, or its config.json or .gguf file: no preset.",
     )  # fmt: skip
 
 

@@ -191,6 +191,14 @@ def test_one_shard_alone_points_to_the_index(tmp_path: Path) -> None:
     assert "index.json" in refusal(tmp_path / "model-00001-of-00002.safetensors")
 
 
+def test_shards_of_other_layers_need_not_be_there(tmp_path: Path) -> None:
+    tensors = [hugging_face(LLAMA, layer) for layer in (0, 1)]
+    save(tmp_path / "second.safetensors", tensors[1])
+    shards = dict.fromkeys(tensors[0], "first.safetensors") | dict.fromkeys(tensors[1], "second.safetensors")
+    path = save_index(tmp_path, {"weight_map": shards})
+    assert_same(load_weights(load("block"), case_of(LLAMA), "float32", path, 1), weights_of(LLAMA, 1))
+
+
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     path = save_shards(tmp_path)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()

@@ -220,3 +220,8 @@ def test_another_quantisation_is_refused_by_its_key(model: Any, tmp_path: Path, 
     say(model[1], tmp_path, told)
     with pytest.raises(ModelError, match=says):
         read_model(tmp_path)
+    config = json.loads((model[1] / "config.json").read_text())
+    seeing = {"model_type": "llava", "text_config": config, "quantization_config": told}
+    (tmp_path / "config.json").write_text(json.dumps(seeing))
+    with pytest.raises(ModelError, match=says):
+        read_model(tmp_path)

@@ -42,6 +42,10 @@ class TensorFile(Protocol):
     """A checkpoint's file: what each kind of them can be asked."""
 
     @property
+    def architecture(self) -> str:
+        """What it says its model is; empty where it says nothing."""
+
+    @property
     def types(self) -> Sequence[str]:
         """What may be stored in such a file and is read by itself."""
 
@@ -57,6 +61,7 @@ class TensorFile(Protocol):
 class _SafetensorsFile:
     path: Path
     file: Any
+    architecture: ClassVar[str] = ""
     types: ClassVar[Sequence[str]] = ("F64", "F32", "F16", "BF16")  # float8 and integers need scales beside them
 
     @property

@@ -12,7 +12,6 @@ from oneblock.workloads.answers.float8 import beside
 from oneblock.workloads.answers.places import Place
 from oneblock.workloads.gguf.config import FAMILIES as FAMILIES_OF
 from oneblock.workloads.gguf.config import NEIGHBOURS
-from oneblock.workloads.gguf.tensors import GgufFile
 from oneblock.workloads.models import FAMILIES, Config, Tensors
 from oneblock.workloads.models._layouts import MISTRALS_OWN, in_gguf
 
@@ -88,9 +87,9 @@ def _tensors(path: Path, files: Mapping[str, Path], config: Config) -> Tensors:
         known = ", ".join(FAMILIES)
         raise CheckpointError(f"{config.name}: expected a family of {known}, got {config.family!r}; use seeded weights")
     naming = FAMILIES[config.family].tensors
-    with opened(path if path.suffix != ".json" else min(files.values(), default=path)) as file:
-        architecture = file.architecture if isinstance(file, GgufFile) else None
-    if architecture is not None:
+    if path.suffix == ".gguf":
+        with opened(path) as file:
+            architecture = file.architecture
         if config.family not in FAMILIES_OF.get(architecture, ()):
             got = f"expected an architecture of the {config.family} family, got {architecture[:60]!a}"
             raise CheckpointError(f"{path}: {got}; --model {path} takes it as it is")

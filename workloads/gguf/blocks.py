@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
+Raw = NDArray[np.uint8]
+Numbers = NDArray[np.float32]
 _AT_ONCE = 1 << 16  # blocks, so that what lies between bytes and numbers takes few MB
 
 
@@ -23,10 +26,10 @@ class Packing:
     name: str
     numbers: int
     bytes: int
-    unpack: Callable[[np.ndarray], np.ndarray]  # blocks (M, bytes) of uint8 -> (M, numbers) in float32
+    unpack: Callable[[Raw], Numbers]  # blocks (M, bytes) of uint8 -> (M, numbers) in float32
 
 
-def unpacked(packing: Packing, raw: np.ndarray) -> np.ndarray:
+def unpacked(packing: Packing, raw: Raw) -> Numbers:
     """Whole blocks, raw (N,) of uint8, as numbers (M,) in float32; what was no number, or overflows, is none."""
     blocks = raw.reshape(-1, packing.bytes)
     found = np.empty((len(blocks), packing.numbers), np.float32)
@@ -36,42 +39,42 @@ def unpacked(packing: Packing, raw: np.ndarray) -> np.ndarray:
     return found.reshape(-1)
 
 
-def _half(raw: np.ndarray) -> np.ndarray:
+def _half(raw: Raw) -> Numbers:
     return raw.view("<f2").astype(np.float32)
 
 
-def _nibbles(raw: np.ndarray) -> np.ndarray:
+def _nibbles(raw: Raw) -> Raw:
     """(M, n) of uint8 -> (M, 2 n): the lower four bits of all bytes, then the upper."""
     return np.concatenate([raw & 15, raw >> 4], axis=-1)
 
 
-def _fives(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+def _fives(high: Raw, low: Raw) -> Raw:
     """Five bits each: the fifth are the bits of four bytes, (M, 4) and (M, 16) -> (M, 32)."""
-    fifth: np.ndarray = np.unpackbits(high, axis=-1, bitorder="little")
-    return _nibbles(low) | fifth << 4
+    fifth = np.unpackbits(high, axis=-1, bitorder="little")
+    return _nibbles(low) | fifth << np.uint8(4)
 
 
-def _q4_0(b: np.ndarray) -> np.ndarray:
+def _q4_0(b: Raw) -> Numbers:
     return _half(b[:, :2]) * (_nibbles(b[:, 2:]).astype(np.float32) - 8)
 
 
-def _q4_1(b: np.ndarray) -> np.ndarray:
+def _q4_1(b: Raw) -> Numbers:
     return _half(b[:, :2]) * _nibbles(b[:, 4:]) + _half(b[:, 2:4])
 
 
-def _q5_0(b: np.ndarray) -> np.ndarray:
+def _q5_0(b: Raw) -> Numbers:
     return _half(b[:, :2]) * (_fives(b[:, 2:6], b[:, 6:]).astype(np.float32) - 16)
 
 
-def _q5_1(b: np.ndarray) -> np.ndarray:
+def _q5_1(b: Raw) -> Numbers:
     return _half(b[:, :2]) * _fives(b[:, 4:8], b[:, 8:]) + _half(b[:, 2:4])
 
 
-def _q8_0(b: np.ndarray) -> np.ndarray:
+def _q8_0(b: Raw) -> Numbers:
     return _half(b[:, :2]) * b[:, 2:].view(np.int8)
 
 
-def _scales(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scales(b: Raw) -> tuple[Numbers, Numbers]:
     """Of Q4_K and Q5_K the scale and the least of each 32 numbers, (M, 8, 1): six bits each, in the bytes 4 to 16."""
     scales, least, upper = b[:, 4:8], b[:, 8:12], b[:, 12:16]
     scales = np.concatenate([scales & 63, upper & 15 | scales >> 6 << 4], axis=-1)
@@ -79,20 +82,20 @@ def _scales(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (_half(b[:, :2]) * scales)[..., None], (_half(b[:, 2:4]) * least)[..., None]
 
 
-def _q4_k(b: np.ndarray) -> np.ndarray:
+def _q4_k(b: Raw) -> Numbers:
     scales, least = _scales(b)
     numbers = _nibbles(b[:, 16:].reshape(-1, 4, 32)).reshape(-1, 8, 32)
     return (scales * numbers - least).reshape(-1, 256)
 
 
-def _q5_k(b: np.ndarray) -> np.ndarray:
+def _q5_k(b: Raw) -> Numbers:
     scales, least = _scales(b)
     fifth = b[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None] & 1
     numbers = _nibbles(b[:, 48:].reshape(-1, 4, 32)).reshape(-1, 8, 32) | fifth << 4
     return (scales * numbers - least).reshape(-1, 256)
 
 
-def _q6_k(b: np.ndarray) -> np.ndarray:
+def _q6_k(b: Raw) -> Numbers:
     low = _nibbles(b[:, :128].reshape(-1, 2, 64)).reshape(-1, 2, 4, 32)
     high = b[:, 128:192].reshape(-1, 2, 1, 32) >> np.arange(0, 8, 2, dtype=np.uint8)[:, None] & 3
     numbers = (low | high << 4).reshape(-1, 16, 16).astype(np.float32) - 32

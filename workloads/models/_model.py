@@ -57,7 +57,8 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
         raise ModelError(f"{where}: {unknown('model_type', kind[:60], types)}")
     translated = file.suffix == ".gguf" or file.name == PARAMS
     keys = Keys(values, f"{where}, as a config.json" if translated else where)
-    check_quantised(keys)
+    for one in (keys, Keys(told, where)):  # which of a model that sees, too, stands beside its text's keys
+        check_quantised(one)
     try:
         layers = tuple(family.read(keys, _name(told, family.name)))
     except ValueError as error:

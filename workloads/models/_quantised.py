@@ -39,10 +39,8 @@ def check_quantised(keys: Keys) -> None:
 
 def _check_groups(told: Keys) -> None:
     groups = told.object("config_groups")
-    for name in () if groups is None else groups.values:
-        group = groups.object(name)
-        if group is None:
-            continue
+    each = [] if groups is None else [groups.object(name) for name in groups.values]
+    for group in (one for one in each if one is not None):
         group.read |= {"targets", "input_activations"}
         group.only("output_activations")
         group.only("format", "float-quantized", "naive-quantized")
