@@ -106,14 +106,15 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if place is None:
             family = case.config.family
             raise CheckpointError(f"{name}: no tensor of a {family} checkpoint is known for it; use seeded weights")
-        names = [found.root + tensor for tensor in place.tensors]
-        each = [_read(found, tensor, place, case.config) for tensor in names]
+        tensors = [found.root + tensor for tensor in place.tensors]
+        each = [_read(found, tensor, place, case.config) for tensor in tensors]
         if found.naming.offset_norms and "norm" in name:
             each = [one.astype(np.float64) + 1.0 for one in each]
         if (stem := name.removesuffix("_weight").removesuffix("_bias")) in found.naming.neighbours:
             heads = _heads(case.config, stem)
             each = [halves_of_pairs(one, heads, case.config.rotated) for one in each]
-        parts = [_round(one, rounded, f"{found.files[name]}: {name}") for one, name in zip(each, names, strict=True)]
+        where = [f"{found.files[tensor]}: {tensor}" for tensor in tensors]
+        parts = [_round(one, rounded, told) for one, told in zip(each, where, strict=True)]
         weights[name] = np.stack(parts) if len(spec.shape) > len(place.shape) else parts[0]
     return weights
 

@@ -130,6 +130,8 @@ def opened(path: Path) -> Iterator[TensorFile]:
             yield opened_gguf(path)
         except GgufError as error:
             raise CheckpointError(str(error)) from None
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
         return
     try:
         with safe_open(path, framework="numpy") as tensors:
