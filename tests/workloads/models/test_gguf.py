@@ -76,6 +76,7 @@ def test_rows_that_pair_neighbours_are_not_taken_for_halves(both: Any) -> None:
 
 
 def test_every_architecture_is_held_to_transformers() -> None:
+    pytest.importorskip("gguf")
     from tests.helpers.gguf_files import ARCHITECTURES as WRITTEN
 
     families = {name.partition("-")[0] for name in CASES}
