@@ -108,6 +108,8 @@ def COMMAND(
     _tell_left_out(chosen, asked.backends)
     for model in sorted({cell.model for cell in chosen if cell.model is not None and cell.weights is None}):
         note(f"oneblock: {model}: its configuration alone: the weights are drawn from the seed")
+    for weights in dict.fromkeys(cell.weights for cell in chosen if cell.weights is not None and cell.weights.stored):
+        note(f"oneblock: {weights.path}: layer {weights.layer} is stored as {weights.stored}")
     if axis is not None:
         chosen = fitted(chosen, axis, within, quiet=as_json)
     if detail == Detail.ALL and not as_json:

@@ -214,7 +214,9 @@ def test_a_checkpoint_is_part_of_a_cell_and_must_be_the_same_to_reproduce_it(
     save_file({"model.layers.0.input_layernorm.weight": weights}, file)
     run = [*RUN, "--weights", "sub/../model.safetensors", "--layer"]
     (tmp_path / "sub").mkdir()
-    assert oneblock(env, *run, "0", cwd=tmp_path).returncode == 0
+    done = oneblock(env, *run, "0", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "oneblock: sub/../model.safetensors: layer 0 is stored as F32" in done.stderr
     missing = oneblock(env, *run, "3", "--json", cwd=tmp_path)
     assert missing.returncode == 1
     assert "expected a layer among 0, got 3" in json.loads(missing.stdout)[0]["reason"]
