@@ -123,8 +123,9 @@ def test_pairs_of_neighbours_are_brought_apart_and_scores_stay() -> None:
     def halves(x: np.ndarray) -> np.ndarray:
         return np.concatenate([x[..., : D - R], NumpyOps().rope(x[None, ..., D - R :], cos, sin)[0]], axis=-1)
 
+    c = replace(TINY, head_width=D, kv_heads=TINY.heads, latent=Latent(8, R, 6))
     expected = np.einsum("tnd,skd->nts", neighbours((h @ wq).reshape(T, N, D)), neighbours((h @ wk)[:, None]))
-    q, k = (h @ halves_of_pairs(wq, N, R)).reshape(T, N, D), (h @ halves_of_pairs(wk, 1, R))[:, None]
+    q, k = (h @ halves_of_pairs(wq, N, c)).reshape(T, N, D), (h @ halves_of_pairs(wk, 1, c))[:, None]
     np.testing.assert_allclose(np.einsum("tnd,skd->nts", halves(q), halves(k)), expected, rtol=1e-10, atol=1e-12)
     assert not np.allclose(np.einsum("tnd,skd->nts", halves((h @ wq).reshape(T, N, D)), halves(k)), expected)
 

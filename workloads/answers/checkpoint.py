@@ -111,8 +111,7 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if found.naming.offset_norms and "norm" in name:
             each = [one.astype(np.float64) + 1.0 for one in each]
         if (stem := name.removesuffix("_weight").removesuffix("_bias")) in found.naming.neighbours:
-            heads = _heads(case.config, stem)
-            each = [halves_of_pairs(one, heads, case.config.rotated) for one in each]
+            each = [halves_of_pairs(one, _heads(case.config, stem), case.config) for one in each]
         where = [f"{found.files[tensor]}: {tensor}" for tensor in tensors]
         parts = [_round(one, rounded, told) for one, told in zip(each, where, strict=True)]
         weights[name] = np.stack(parts) if len(spec.shape) > len(place.shape) else parts[0]

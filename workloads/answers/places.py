@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 
 from oneblock.workloads._workload import Case, Workload
-from oneblock.workloads.models import Tensors
+from oneblock.workloads.models import Config, Tensors
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ def part_of_heads(stored: np.ndarray, place: Place, heads: int) -> np.ndarray:
     return np.asarray(part.reshape(-1, *stored.shape[1:]).T)
 
 
-def halves_of_pairs(weight: np.ndarray, heads: int, rotated: int) -> np.ndarray:
-    """(..., heads * D) whose rotation pairs neighbours, as ours pairs halves: of each head's last `rotated` columns the
-    first of every pair, and then the second. Scores stay what they are, as queries and keys are both reordered.
+def halves_of_pairs(weight: np.ndarray, heads: int, config: Config) -> np.ndarray:
+    """(..., heads * D) whose rotation pairs neighbours, as ours pairs halves: of what each head rotates the first of
+    every pair, and then the second. Scores stay what they are, as queries and keys are both reordered.
     """
     by_head = weight.reshape(*weight.shape[:-1], heads, -1)
-    whole, pairs = by_head[..., :-rotated], by_head[..., -rotated:]
-    return np.concatenate([whole, pairs[..., 0::2], pairs[..., 1::2]], axis=-1).reshape(weight.shape)
+    start = 0 if config.latent is None else by_head.shape[-1] - config.rotated
+    before, pairs, behind = np.split(by_head, [start, start + config.rotated], axis=-1)
+    return np.concatenate([before, pairs[..., 0::2], pairs[..., 1::2], behind], axis=-1).reshape(weight.shape)
