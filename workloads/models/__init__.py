@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, Tensors
+from oneblock.workloads.models._family import Around, Family, Tensors
 from oneblock.workloads.models._keys import ModelError
 from oneblock.workloads.models._latent import Latent
 from oneblock.workloads.models._model import Model, told_by
@@ -20,6 +20,7 @@ __all__ = [
     "FAMILIES",
     "LARGEST",
     "PRESETS",
+    "Around",
     "Config",
     "Family",
     "Latent",
@@ -59,6 +60,17 @@ def registered() -> Registrations:
 def read_model(path: Path) -> Model:
     """The model of a folder, or of a file that tells one; ModelError says what is wrong with it."""
     return _read(path, FAMILIES)
+
+
+def preset_model(name: str) -> Model | None:
+    """The model that a preset's block is of; None of a configuration that another package registered alone."""
+    config = preset(name)
+    around = FAMILIES[config.family].around.get(name) if config.family in FAMILIES else None
+    if around is None:
+        return None
+    positions = around.context if FAMILIES[config.family].learned_positions else None
+    layers = (config,) * around.layers
+    return Model(name, config.family, layers, around.vocabulary, around.tied_head, around.context, positions=positions)
 
 
 def preset(name: str) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oneblock.workloads.models._config import Activation, Config
@@ -38,6 +38,16 @@ class Tensors:
 
 
 @dataclass(frozen=True)
+class Around:
+    """What is around a preset's block in its model."""
+
+    layers: int  # such blocks
+    vocabulary: int
+    tied_head: bool
+    context: int  # positions that it was trained on; of learned ones as many as there are
+
+
+@dataclass(frozen=True)
 class Family:
     """Models whose checkpoints look alike; a public file of workloads/models defines one, as FAMILY."""
 
@@ -48,6 +58,8 @@ class Family:
     read: Callable[[Keys, str], Sequence[Config]] | None = None
     model_types: tuple[str, ...] = ()  # `model_type` in config.json, where it is not the name
     ties_head: bool = False  # the head is the embedding, where config.json does not say
+    learned_positions: bool = False  # an embedding of positions, one for each of the context
+    around: Mapping[str, Around] = field(default_factory=dict)  # of presets, by name
 
     @property
     def types(self) -> tuple[str, ...]:

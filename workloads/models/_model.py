@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,34 @@ from oneblock.workloads.models._quantised import check_quantised
 from oneblock.workloads.ops.nearest import unknown
 
 PARAMS = "params.json"  # Mistral's own
+_DTYPE = re.compile(r"(torch\.)?[a-z][a-z0-9_]{0,30}")
 LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 5
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a `config.json`, or the metadata of a GGUF file, says of a model."""
+    """The blocks of a model, and what is around them."""
 
     name: str
     family: str
     layers: tuple[Config, ...]
     vocabulary: int | None
-    tied_head: bool
+    tied_head: bool  # the head is the embedding
     context: int | None  # positions that it was trained on, or stretched to
-    assumed: tuple[tuple[str, Any], ...]  # what the file leaves out, as the family has it
+    assumed: tuple[tuple[str, Any], ...] = ()  # what a config.json leaves out, as the family has it
+    positions: int | None = None  # that have an embedding of their own, as GPT-2's
+    dtype: str | None = None  # that its weights are in, as a config.json says: "bfloat16"
 
     def layer(self, number: int) -> Config:
         """The configuration of a layer, from 0; ModelError where there is none."""
         if not 0 <= number < len(self.layers):
             raise ModelError(f"{self.name}: expected a layer from 0 to {len(self.layers) - 1}, got {number}")
         return self.layers[number]
+
+    def with_overrides(self, overrides: dict[str, str]) -> Model:
+        """The same with some properties of every layer replaced; ValueError says why not."""
+        changed = {config: config.with_overrides(overrides) for config in set(self.layers)}
+        return replace(self, layers=tuple(changed[config] for config in self.layers))
 
 
 def read_model(path: Path, families: dict[str, Family]) -> Model:
@@ -67,8 +75,20 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
     tied = keys.flag("tie_word_embeddings", family.ties_head)
     names = [one for one in ("max_position_embeddings", "n_positions") if keys.has(one)]
     context = keys.size(names[0]) if names else None
+    dtype = _dtype(keys) or _dtype(Keys(told, str(file)))
     keys.rest()
-    return Model(layers[0].name, family.name, layers, vocabulary, tied, context, tuple(sorted(keys.assumed.items())))
+    positions = keys.size(names[0] if names else "n_positions", 1024) if family.learned_positions else None
+    assumed = tuple(sorted(keys.assumed.items()))
+    return Model(layers[0].name, family.name, layers, vocabulary, tied, context, assumed, positions, dtype)
+
+
+def _dtype(keys: Keys) -> str | None:
+    """In which dtype the weights are, by either of the two names that Hugging Face has for it."""
+    name = keys.one_of("dtype", "torch_dtype")
+    value = keys.values.get(name)
+    if value is not None and not (isinstance(value, str) and _DTYPE.fullmatch(value)):
+        raise keys.wrong(name, "a dtype such as bfloat16", value)
+    return None if value in (None, "auto") else value.removeprefix("torch.")
 
 
 def told_by(path: Path) -> Path:

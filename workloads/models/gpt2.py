@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, Tensors, activation, layers
+from oneblock.workloads.models._family import Around, Family, Tensors, activation, layers
 from oneblock.workloads.models._keys import Keys
 
 _PARTS = {"norm1": "ln_1", "norm2": "ln_2", "proj": "attn.c_proj", "up": "mlp.c_fc", "down": "mlp.c_proj"}
@@ -42,4 +42,6 @@ FAMILY = Family(
     ),
     read=read,
     ties_head=True,
+    learned_positions=True,
+    around={"gpt2": Around(12, 50_257, tied_head=True, context=1024)},
 )  # fmt: skip

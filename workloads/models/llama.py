@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, Tensors, activation, block, layers
+from oneblock.workloads.models._family import Around, Family, Tensors, activation, block, layers
 from oneblock.workloads.models._hub_rope import rope
 from oneblock.workloads.models._keys import Keys
 from oneblock.workloads.models._rope_scaling import RopeScaling
@@ -36,4 +36,9 @@ FAMILY = Family(
     ),
     tensors=TENSORS,
     read=read,
+    around={
+        "tiny": Around(2, 256, tied_head=True, context=256),
+        "llama-1b": Around(16, 128_256, tied_head=True, context=131_072),
+        "llama-8b": Around(32, 128_256, tied_head=False, context=131_072),
+    },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, activation, block, layers, windowed
+from oneblock.workloads.models._family import Around, Family, activation, block, layers, windowed
 from oneblock.workloads.models._hub_rope import rope
 from oneblock.workloads.models._keys import Keys
 from oneblock.workloads.models.llama import TENSORS
@@ -32,4 +32,5 @@ FAMILY = Family(
     ),
     tensors=TENSORS,
     read=read,
+    around={"qwen2-0.5b": Around(24, 151_936, tied_head=True, context=131_072)},
 )
