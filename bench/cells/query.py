@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, product
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from oneblock.bench.cells.subject import Subject, model_subject, preset_subject
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
-from oneblock.workloads.models import Config
-from oneblock.workloads.ops.dtypes import dtype_of
+from oneblock.workloads.models import Config, Model
+from oneblock.workloads.ops.dtypes import DTYPES, dtype_of
 from oneblock.workloads.ops.nearest import unknown
 
 
@@ -53,12 +54,32 @@ class CellQuery:
         found = [
             Cell(case, dtype, backend, ops_set, target, subject.weights, self.weight_seed, self.input_seed,
                  model=subject.model)
-            for subject in self._subjects()
+            for subject in self._subjects
             for case, dtype in product(self._cases(subject.config), self.dtypes)
             for backend, ops_set, target in ways
         ]  # fmt: skip
         return list(dict.fromkeys(found))
 
+    def model_of(self, cell: Cell) -> Model | None:
+        """The model that a cell's block is a layer of; None where nobody says."""
+        found = {(subject.config, subject.model): subject.whole for subject in self._subjects}
+        return found[cell.case.config, cell.model]
+
+    def remarks(self) -> list[str]:
+        """What whoever asked for models' blocks may take for granted, and what is otherwise here."""
+        said = []
+        for one in self._subjects:
+            if one.model is not None and one.weights is None:
+                said.append(f"{one.model}: its configuration alone: the weights are drawn from the seed")
+            if one.weights is not None and one.weights.stored:
+                said.append(f"{one.weights.path}: layer {one.weights.layer} is stored as {one.weights.stored}")
+            own = None if one.whole is None else one.whole.dtype
+            if own is not None and (others := [dtype for dtype in self.dtypes if dtype != own]):
+                instead = f" (--dtype {own})" if own in DTYPES else ""
+                said.append(f"{one.config.name}: its config.json says {own}, and this is {', '.join(others)}{instead}")
+        return sorted(dict.fromkeys(said))
+
+    @cached_property
     def _subjects(self) -> list[Subject]:
         """The configurations that were asked for, each with where its weights come from."""
         overrides = dict(_override(text) for text in self.overrides)

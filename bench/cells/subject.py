@@ -11,7 +11,7 @@ from oneblock.bench.cells.cell import Weights
 from oneblock.bench.format.errors import Refused
 from oneblock.workloads.answers.checkpoint import check_layer, fingerprint, stored_as
 from oneblock.workloads.answers.checkpoint_files import CheckpointError
-from oneblock.workloads.models import Config, preset, read_model, told_by
+from oneblock.workloads.models import Config, Model, preset, preset_model, read_model, told_by
 
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
 OWN = "consolidated.safetensors"  # in Mistral's own names
@@ -19,22 +19,25 @@ OWN = "consolidated.safetensors"  # in Mistral's own names
 
 @dataclass(frozen=True)
 class Subject:
-    """A configuration, a layer's weights if they are not seeded, and the file that told the configuration."""
+    """A configuration, a layer's weights if they are not seeded, and the model and the file that it is of."""
 
     config: Config
     weights: Weights | None
-    model: str | None  # None: a preset did
+    model: str | None  # the file that told the configuration; None: a preset did
+    whole: Model | None  # that the block is a layer of; None where nobody says
 
 
 def preset_subject(name: str, overrides: Mapping[str, str], weights: Path | None, layer: int) -> Subject:
     """A preset's block. What a checkpoint tells of its model, by itself or in a file beside it, must be the same."""
-    config = preset(name).with_overrides(dict(overrides))
+    config, whole = preset(name).with_overrides(dict(overrides)), preset_model(name)
+    whole = None if whole is None else whole.with_overrides(dict(overrides))
     if weights is None:
-        return Subject(config, None, None)
+        return Subject(config, None, None, whole)
     beside = weights if weights.suffix == ".gguf" else told_by(weights.parent)
     if not beside.is_file() or (beside.suffix == ".gguf" and beside != weights):
-        return Subject(config, _weights(config, weights, layer), None)
-    told = read_model(beside).layer(layer)
+        return Subject(config, _weights(config, weights, layer), None, whole)
+    whole = read_model(beside)
+    told = whole.layer(layer)
     differing = [
         f"{field.name} is {Config.as_text(getattr(told, field.name))} and not "
         f"{Config.as_text(getattr(config, field.name))}"
@@ -46,20 +49,20 @@ def preset_subject(name: str, overrides: Mapping[str, str], weights: Path | None
             f"{beside} says of this checkpoint what --preset {name} does not: {'; '.join(differing)}. "
             f"--model {beside if beside == weights else weights.parent} takes it as it is"
         )
-    return Subject(config, _weights(config, weights, layer), str(beside))
+    return Subject(config, _weights(config, weights, layer), str(beside), whole)
 
 
 def model_subject(path: Path, overrides: Mapping[str, str], weights: Path | None, layer: int) -> Subject:
     """A model's block, with its checkpoint's weights where there are any in its folder, or in the file itself."""
-    model = read_model(path)
-    config = model.layer(layer).with_overrides(dict(overrides))
+    model = read_model(path).with_overrides(dict(overrides))
+    config = model.layer(layer)
     if weights is None:
         weights = _checkpoint_of(path)
     if weights is not None:
         check_layer(config, weights, layer)
     # With other properties set it is no longer the file's, and a command that names the file would not say them.
     told = None if overrides else str(path)
-    return Subject(config, None if weights is None else _weights(config, weights, layer), told)
+    return Subject(config, None if weights is None else _weights(config, weights, layer), told, model)
 
 
 def _checkpoint_of(path: Path) -> Path | None:

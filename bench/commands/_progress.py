@@ -18,26 +18,14 @@ from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.index import briefs
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
-from oneblock.bench.runs.fit import fit
 from oneblock.bench.runs.run import Run
-from oneblock.bench.terminal.going import Heartbeat, going_on
+from oneblock.bench.terminal.going import Heartbeat
 from oneblock.bench.terminal.records import tell
 from oneblock.bench.terminal.screen import Screen, console
-from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
 
 _REASON = 120  # characters of a reason that a line has: the whole stands below all
-
-
-def fitted(chosen: list[Cell], axis: str, within: Bounds, *, quiet: bool) -> list[Cell]:
-    """For each cell the largest of its kind that fits its target, and the next, which does not."""
-    found: dict[Cell, None] = {}
-    with going_on("looking for the largest that fits", quiet=quiet) as tell:
-        for cell in chosen:
-            result = fit(cell, axis, within, lambda one, doing: tell(f"{one.name}  {doing}"))
-            found |= dict.fromkeys(result.cells)
-    return list(found)
 
 
 def cost_of_all(cells: Sequence[Cell], store: Store) -> str:

@@ -14,14 +14,17 @@ from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
+from oneblock.bench.commands._fitting import fit_options, fitted
 from oneblock.bench.commands._options import LAYER, TargetOption, bounds, bounds_options, cases_options
-from oneblock.bench.commands._progress import cost_of_all, fitted, go, show
+from oneblock.bench.commands._progress import cost_of_all, go, show
 from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
+from oneblock.bench.runs.model_fit import ModelMemory
 from oneblock.bench.runs.probes import rows
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.going import going_on
+from oneblock.bench.terminal.model_fit import data
 from oneblock.compilers import Detail
 
 
@@ -70,12 +73,7 @@ from oneblock.compilers import Detail
     show_default=True,
     help="How much of the lowering to keep; all is every pass, hundreds of MB.",
 )
-@click.option(
-    "--fit",
-    "axis",
-    type=click.Choice(["batch", "context"]),
-    help="Instead of the size given, the largest that the target's compiler finds room for, and the next.",
-)
+@fit_options
 @click.option("--report", is_flag=True, help="And write the report of all records there, as `oneblock report` does.")
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
@@ -85,8 +83,8 @@ from oneblock.compilers import Detail
 @json_option
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
-    axis: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None, indexed: bool,
-    **wanted: Any,
+    axis: str | None, fit_of: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None,
+    indexed: bool, **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
@@ -94,7 +92,7 @@ def COMMAND(
     that has a record under the same identity is not measured again, so the same command goes on after an interruption.
     What it depends on is in that identity (cell, tier, machine, its backend's versions and code) and nothing else.
     Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not or its record was
-    lost meanwhile, 2 for a mistake, 130 if interrupted.
+    lost meanwhile, or of --fit no size fits, 2 for a mistake, 130 if interrupted.
     """
     within = bounds(threads, timeout_s, memory_gib)
     wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
@@ -106,31 +104,30 @@ def COMMAND(
         found = rows(asked.backends, bool(asked.targets), within)
     chosen = asked.cells(found)
     _tell_left_out(chosen, asked.backends)
-    for model in sorted({cell.model for cell in chosen if cell.model is not None and cell.weights is None}):
-        note(f"oneblock: {model}: its configuration alone: the weights are drawn from the seed")
-    for weights in dict.fromkeys(cell.weights for cell in chosen if cell.weights is not None and cell.weights.stored):
-        note(f"oneblock: {weights.path}: layer {weights.layer} is stored as {weights.stored}")
+    for remark in asked.remarks():
+        note(f"oneblock: {remark}")
+    sums: list[ModelMemory] = []
     if axis is not None:
-        chosen = fitted(chosen, axis, within, quiet=as_json)
+        chosen, sums = fitted(asked, chosen, axis, fit_of, within, quiet=as_json)
     if detail == Detail.ALL and not as_json:
         note(cost_of_all(chosen, Store(directory)))
     run = Run(
         chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail),
         indexed=indexed and not as_json,
     )  # fmt: skip
-    records = go(run, quiet=as_json)
-    if not as_json:
+    records = go(run, quiet=as_json) if chosen else []  # of none where no size of a model fits
+    if chosen and not as_json:
         show(records, directory, len(run.lost()))
-    if report:
+    if chosen and report:
         from oneblock.bench.commands.report import write  # and with it all that draws a page
 
         with going_on("drawing the page", quiet=as_json):
             said = write([directory], directory / "report.html", "oneblock study", indexed=indexed).sentence
         note(said)
     if as_json:
-        answer(records)
+        answer({"fit": data(sums), "records": records} if sums else records)
     good = (Status.PASSED, *WITHOUT_TIMES)
-    raise SystemExit(0 if all(record.status in good for record in records) and not run.lost() else 1)
+    raise SystemExit(0 if chosen and all(record.status in good for record in records) and not run.lost() else 1)
 
 
 def _tell_left_out(chosen: list[Cell], named: Sequence[str]) -> None:

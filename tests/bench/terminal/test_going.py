@@ -12,8 +12,9 @@ import pytest
 
 from oneblock import bench
 from oneblock.backends.api.target import Target
+from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier
-from oneblock.bench.commands import _progress
+from oneblock.bench.commands import _fitting, _progress
 from oneblock.bench.commands._progress import finished_line
 from oneblock.bench.format.units import duration
 from oneblock.bench.records.record import Status
@@ -95,9 +96,9 @@ def test_looking_for_what_fits_is_not_silent(
         assert heard.wait(30)
         return Fit(cell, None)
 
-    monkeypatch.setattr(_progress, "fit", fit)
-    cell = record().cell
-    assert _progress.fitted([cell], "batch", Bounds(1, 60, 2**30), quiet=False) == [cell]
+    monkeypatch.setattr(_fitting, "fit", fit)
+    cell, asked = record().cell, CellQuery(*[()] * 10)
+    assert _fitting.fitted(asked, [cell], "batch", "block", Bounds(1, 60, 2**30), quiet=False) == ([cell], [])
     assert any(line.startswith(f"{cell.name}  does it fit? (") for line in lines)
 
 
