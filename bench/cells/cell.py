@@ -13,9 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from oneblock.backends.api.target import Target
+from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Workload
 from oneblock.workloads.answers.arrays import Named, make_inputs, make_weights
 from oneblock.workloads.answers.checkpoint import load_weights
+from oneblock.workloads.answers.inputs import read_inputs, varied
 from oneblock.workloads.models import Config, preset
 
 # Of a configuration, what tensors do not tell.
@@ -35,6 +37,14 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """Where a cell's inputs come from, if not from the seed: an .npz file."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Cell:
     """Workload x configuration x phase x (B, T, S) x dtype x variant x backend x ops set x target x toolchain."""
 
@@ -50,13 +60,14 @@ class Cell:
     variant: str | None = None  # a compression of the weights: "w8a16"; None: as they are
     model: str | None = None  # the folder or config.json that told the configuration; None: a preset did
     sharding: str | None = None  # how arrays lie over the target's mesh: "tp"; None: as the workload's arrays say
+    inputs: Inputs | None = None  # of one's own; None: drawn of the seed
 
     @cached_property
     def subject(self) -> str:
         """What is computed, without where: cells with the same subject have the same right answer, and no others.
 
         What differs from the default is in it: "block-tiny+kv_heads=4-prefill-B1-T32-float32-seed7"; of a checkpoint
-        16 digits of its hash. Only the configuration keeps a "-" of its own, so that a name is read in one way.
+        and of inputs 16 digits of the hash. Only the configuration keeps a "-" of its own: a name is read in one way.
         """
         c = self.case
         set_otherwise = "".join(f"+{_plain(key)}={_plain(value)}" for key, value in overrides(c.config).items())
@@ -64,6 +75,7 @@ class Cell:
         arrays = "" if self.weights is None else f"-w{self.weights.sha256[:16]}.layer{self.weights.layer}"
         arrays += "" if self.weight_seed == 0 else f"-seed{self.weight_seed}"
         arrays += "" if self.input_seed == 1 else f"-input{self.input_seed}"
+        arrays += "" if self.inputs is None else f"-inputs.{self.inputs.sha256[:16]}"
         arrays += "" if self.variant is None else f"-variant.{_part(self.variant)}"
         name = f"{_plain(c.config.name)}{set_otherwise}"
         return f"{_part(c.workload)}-{name}-{c.phase}-{size}-{_part(self.dtype)}{arrays}"
@@ -89,6 +101,7 @@ class Cell:
         said += [] if self.weights is None or self.weights.stored is None else [f"stored as {self.weights.stored}"]
         said += [] if self.weight_seed == 0 else [f"seed {self.weight_seed}"]
         said += [] if self.input_seed == 1 else [f"input seed {self.input_seed}"]
+        said += [] if self.inputs is None else [f"inputs {self.inputs.sha256[:8]}"]
         named = {"variant": self.variant, "sharding": self.sharding, "toolchain": self.toolchain}
         return said + [f"{name} {value}" for name, value in named.items() if value is not None]
 
@@ -117,8 +130,23 @@ class Cell:
         return load_weights(workload, self.case, self.dtype, Path(self.weights.path), self.weights.layer)
 
     def input_arrays(self, workload: Workload, number: int = 0) -> Named:
-        """Its inputs by name, in its dtype: those of its seed, or of one of the seeds after it."""
-        return make_inputs(workload, self.case, self.dtype, self.input_seed + number)
+        """Its inputs by name, in its dtype: its own, or of its seed; and others, of the seeds after it."""
+        if self.inputs is not None and number == 0:
+            return {name: array.copy() for name, array in self._given.items()}
+        return self.unseen_arrays(workload, self.input_seed + number)
+
+    def unseen_arrays(self, workload: Workload, seed: int) -> Named:
+        """Inputs of another seed, by name, in its dtype: drawn, or much like those that it was given."""
+        if self.inputs is not None:
+            return varied(self._given, seed)
+        return make_inputs(workload, self.case, self.dtype, seed)
+
+    @cached_property
+    def _given(self) -> Named:
+        """Its own inputs, read once a process."""
+        assert self.inputs is not None, "asked of a cell that has some"
+        workload, path = load(self.case.workload), Path(self.inputs.path)
+        return read_inputs(workload, self.case, self.dtype, path, self.inputs.sha256)
 
     def keys(self) -> dict[str, Any]:
         """Every property by a dotted name: "case.config.width"; of a checkpoint its hash stands for all of it."""
@@ -131,6 +159,7 @@ class Cell:
             flat |= _named(field.name, getattr(self, field.name))
         flat.pop("weights.path", None)
         flat.pop("weights.stored", None)
+        flat.pop("inputs.path", None)
         flat.pop("model", None)
         return flat
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import TUNED
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.cell import Cell
+from oneblock.bench.cells.cell import Cell, Inputs
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.subject import Subject, model_subject, preset_subject
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.answers.inputs import load_inputs
 from oneblock.workloads.models import Config, Model
 from oneblock.workloads.ops.dtypes import DTYPES, dtype_of
 from oneblock.workloads.ops.nearest import unknown
@@ -42,6 +43,7 @@ class CellQuery:
     weight_seed: int = 0
     input_seed: int = 1
     models: Sequence[Path] = ()
+    inputs: Path | None = None
 
     def cells(self, probed: Sequence[PlatformProbe]) -> list[Cell]:
         """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
@@ -51,14 +53,23 @@ class CellQuery:
         for dtype in self.dtypes:
             dtype_of(dtype)
         ways = self._ways(probed)
-        found = [
-            Cell(case, dtype, backend, ops_set, target, subject.weights, self.weight_seed, self.input_seed,
-                 model=subject.model)
-            for subject in self._subjects
-            for case, dtype in product(self._cases(subject.config), self.dtypes)
-            for backend, ops_set, target in ways
-        ]  # fmt: skip
+        found: list[Cell] = []
+        for subject in self._subjects:
+            for case, dtype in product(self._cases(subject.config), self.dtypes):
+                inputs = self._given(case, dtype)
+                found += [
+                    Cell(case, dtype, backend, ops_set, target, subject.weights, self.weight_seed, self.input_seed,
+                         model=subject.model, inputs=inputs)
+                    for backend, ops_set, target in ways
+                ]  # fmt: skip
         return list(dict.fromkeys(found))
+
+    def _given(self, case: Case, dtype: str) -> Inputs | None:
+        """The file of inputs, which must have those of a case, whoever computes it."""
+        if self.inputs is None:
+            return None
+        _, sha256 = load_inputs(workloads.load(case.workload), case, dtype, self.inputs)
+        return Inputs(str(self.inputs), sha256)
 
     def model_of(self, cell: Cell) -> Model | None:
         """The model that a cell's block is a layer of; None where nobody says."""

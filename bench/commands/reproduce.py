@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from oneblock import workloads
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.commands._choose import one as choose
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
@@ -27,6 +28,7 @@ from oneblock.bench.terminal.screen import console
 from oneblock.compilers import Detail
 from oneblock.workloads.answers.checkpoint import fingerprint
 from oneblock.workloads.answers.checkpoint_files import CheckpointError
+from oneblock.workloads.answers.inputs import InputError
 
 
 @command(
@@ -50,6 +52,7 @@ def COMMAND(
     """
     _, old = choose(record, directory, indexed=indexed, ask=not as_json)
     _check_weights(old)
+    _check_inputs(old)
     used = old.environment.machine.get("threads")
     within = bounds(threads or _same_threads(used), timeout_s, memory_gib)
     with scratch("reproduce") as folder:
@@ -79,6 +82,14 @@ def _check_weights(old: Record) -> None:
     if found != weights.sha256:
         expected = f"expected SHA-256 {weights.sha256[:16]}..., got {found[:16]}..."
         raise Refused(f"{weights.path}: another checkpoint than the record's: {expected}; put that one back")
+
+
+def _check_inputs(old: Record) -> None:
+    try:
+        if old.cell.inputs is not None:
+            old.cell.input_arrays(workloads.load(old.cell.case.workload))
+    except InputError as error:
+        raise Refused(f"{error}; the record's inputs lay there: put them there again") from error
 
 
 def _verdict(old: Record, new: Record) -> dict[str, Any]:

@@ -63,6 +63,9 @@ from oneblock.compilers import Detail
 )
 @click.option("--seed", "weight_seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights.")
 @click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
+@click.option(
+    "--inputs", type=click.Path(path_type=Path), help="An .npz file with x, and in decode k_cache and v_cache."
+)
 @click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
 @click.option("--tier", default="smoke", show_default=True, type=TIER, help="smoke, standard, publish.")
 @click.option(

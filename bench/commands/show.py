@@ -152,6 +152,11 @@ def _stages(
 
 
 def _details(record: Record) -> Iterator[str]:
+    if record.cell.inputs is not None:
+        yield (
+            f"inputs: {record.cell.inputs.path}, SHA-256 {record.cell.inputs.sha256[:16]}...: checked, and timed warm; "
+            "each cold and fresh call is of others, made of these by a factor of its own for each number"
+        )
     if record.check is not None:
         rejected = (
             f"; it rejected {record.wrong_answers_rejected} wrong answers" if record.wrong_answers_rejected else ""

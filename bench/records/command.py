@@ -22,6 +22,7 @@ def run_command(record: Record) -> str:
         words += ["--weights", cell.weights.path, "--layer", str(cell.weights.layer)]
     words += [] if cell.weight_seed == 0 else ["--seed", str(cell.weight_seed)]
     words += [] if cell.input_seed == 1 else ["--input-seed", str(cell.input_seed)]
+    words += [] if cell.inputs is None else ["--inputs", cell.inputs.path]
     words += [] if record.order_seed == 0 else ["--order-seed", str(record.order_seed)]
     return " ".join(map(_quoted, [*words, "--again"]))
 

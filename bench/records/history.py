@@ -8,6 +8,7 @@ The schemas, newest first:
    kind. Absent in the first of 8, where each is its default: no model had others. model of a cell: absent likewise.
    latent, expert_scale, expert_groups, groups_per_token and shared_width of a configuration: absent likewise.
    stored of a cell's weights. Absent in the first of 8.
+   inputs of a cell: absent in the first of 8, where all were drawn.
    number of a record. Absent in the first of 8, where order was by times that were moved behind those before them.
 7  a doubt has its cause; in 6 it is its sentence alone.
    in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.

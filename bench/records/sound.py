@@ -84,7 +84,7 @@ def unsound(record: Record) -> Iterator[str]:
         yield f"expected a workload's name, got the option {record.cell.case.workload!r}"
     case, cell = record.cell.case, record.cell
     said = (case.workload, case.config.name, cell.dtype, cell.backend, cell.ops_set, str(cell.target), record.tier)
-    paths = (cell.model or "", "" if cell.weights is None else cell.weights.path)
+    paths = (cell.model or "", *(one.path for one in (cell.weights, cell.inputs) if one is not None))
     if "\0" in "".join((*said, *paths)):
         yield "expected words of its command, got a zero character, which none can have"
     if record.status is Status.PASSED and not record.launches:

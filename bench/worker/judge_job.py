@@ -92,7 +92,7 @@ class JudgeJob(Job[Judgement]):
         return verdict, timed, None
 
     def _inputs(self, workload: Workload, unseen: Unseen) -> Named:
-        return unseen.arrays(workload, self.cell.case, self.cell.dtype)
+        return unseen.arrays(self.cell, workload)
 
     def _check(self, expected: ReferenceAnswer, workload: Workload, exact: Named, unseen: Unseen, got: Named) -> Check:
         inputs = {name: x.astype(np.float64) for name, x in self._inputs(workload, unseen).items()}

@@ -18,6 +18,7 @@ from oneblock.bench.worker.events import JobEnd
 from oneblock.bench.worker.jobs import Job, Outcome
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.workloads.answers.checkpoint_files import CheckpointError
+from oneblock.workloads.answers.inputs import InputError
 
 _FITTING = "give a checkpoint that fits the configuration, and leave it as it is while a run lasts"
 # How toolchains spell that an allocation failed: NumPy's and the interpreter's MemoryError, PyTorch, CUDA and XLA.
@@ -49,6 +50,8 @@ def _outcome(request: dict[str, Any]) -> Outcome[Any]:
         return Outcome(Status.UNSUPPORTED, reason=str(error), hint="choose another backend, ops set, dtype or target")
     except CheckpointError as error:
         return Outcome(Status.UNAVAILABLE, reason=str(error), hint=_FITTING)
+    except InputError as error:
+        return Outcome(Status.UNAVAILABLE, reason=str(error), hint="leave the file as it is while a run lasts")
     except Exception as error:  # noqa: BLE001  a toolchain may raise anything: it becomes a status, and the log has it all
         return _failure(error)
 

@@ -128,7 +128,7 @@ def _measure(job: MeasureJob) -> Outcome[Measurement]:
     if compiled.executable is None:
         return ended(Status.COMPILED, measured, "no device here to run it on")
     assert job.answers is not None, "what is run gives answers"
-    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(workload, cell.case, cell.dtype))
+    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(cell, workload))
     args = trial.args(cell.input_arrays(workload))
     emit(Phase("checking"))
     trial.keep(FIRST, time_calls(trial.executable, args)[1])

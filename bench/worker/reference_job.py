@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from oneblock import workloads
@@ -15,6 +16,8 @@ from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import Named, sha256_of
 from oneblock.workloads.answers.checkpoint import unchanged
 from oneblock.workloads.answers.reference import make_reference
+
+_OTHERS = "choose another size or dtype, or seeded weights and inputs"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class ReferenceJob(Job[Proof]):
         workload = workloads.load(cell.case.workload)
         emit(Phase("computing the reference"))
         weights, sha256 = _weights(cell, workload)
-        expected = make_reference(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers)
+        inputs = partial(cell.input_arrays, workload)
+        expected = make_reference(workload, cell.case, cell.dtype, weights, cell.input_seed, self.answers, inputs)
         expected = replace(expected, weights_sha256=sha256)
         if expected.undecided:
             reason = f"rounding may turn which experts the tokens of {cell.subject} take: no answer can be judged"
@@ -50,7 +54,7 @@ class ReferenceJob(Job[Proof]):
             reason = (
                 f"the check of {cell.subject} accepts wrong answers ({lets_pass}), so its verdict would prove nothing"
             )
-            return Outcome(Status.INVALID, reason=reason, hint="choose another size or dtype, or seeded weights")
+            return Outcome(Status.INVALID, reason=reason, hint=_OTHERS)
         gives, stated = (
             {name: y.shape for name, y in expected.answers[0].reference.items()},
             workload.outputs(cell.case),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneblock.workloads._workload import Case, Workload
-from oneblock.workloads.answers.arrays import Named, make_inputs
+from oneblock.bench.cells.cell import Cell
+from oneblock.workloads._workload import Workload
+from oneblock.workloads.answers.arrays import Named
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,12 @@ class Unseen:
     seed: int
     elder: int | None = None  # the seed of the one that it is a twin of
 
-    def arrays(self, workload: Workload, case: Case, dtype: str) -> Named:
-        """The inputs by name, in the dtype."""
-        own = make_inputs(workload, case, dtype, self.seed)
+    def arrays(self, cell: Cell, workload: Workload) -> Named:
+        """The inputs of a cell by name, in its dtype."""
+        own = cell.unseen_arrays(workload, self.seed)
         if self.elder is None:
             return own
-        twin, main = make_inputs(workload, case, dtype, self.elder), workload.main_input
+        twin, main = cell.unseen_arrays(workload, self.elder), workload.main_input
         rows, others = (arrays[main].reshape(-1, arrays[main].shape[-1]) for arrays in (twin, own))
         row = self.seed % len(rows)
         rows[row] = others[row]

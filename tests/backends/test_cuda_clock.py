@@ -489,7 +489,7 @@ def test_a_launch_asks_for_what_its_tier_wants(
     trial = Trial(
         told,
         weights,
-        lambda unseen: unseen.arrays(workload, cell.case, cell.dtype),
+        lambda unseen: unseen.arrays(cell, workload),
         lambda question: examiner.hear(question, 0.0),
     )
     made = time_launch(asked, trial, trial.args(cell.input_arrays(workload)), 0.0, 0.0)

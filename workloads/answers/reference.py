@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -90,23 +91,25 @@ def check_weights(weights: Named, sha256: str | None) -> None:
 
 
 def make_reference(
-    workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4
-) -> ReferenceAnswer:
+    workload: Workload, case: Case, dtype: str, weights: Arrays, input_seed: int, count: int = 4,
+    inputs: Callable[[int], Named] | None = None,
+) -> ReferenceAnswer:  # fmt: skip
     """Compute the references from the rounded numbers: all take the dtype once, and float64 derives from those.
 
     An answer is thus never charged with the rounding of what it was given. `count` inputs, at least two: the second's
-    answer is the stale one that the check of the first must reject.
+    answer is the stale one that the check of the first must reject. Input i is drawn of the seed `input_seed + i`, or
+    it is what `inputs` has by that number.
     """
     if count < 2:
         raise ValueError(f"expected at least 2 inputs, got {count}")
     exact_weights = {name: w.astype(np.float64) for name, w in weights.items()}
     found, exact = [], {}
     for i in reversed(range(count)):  # ends with input 0 in `exact`
-        inputs = make_inputs(workload, case, dtype, input_seed + i)
-        exact = exact_weights | {name: x.astype(np.float64) for name, x in inputs.items()}
+        given = make_inputs(workload, case, dtype, input_seed + i) if inputs is None else inputs(i)
+        exact = exact_weights | {name: x.astype(np.float64) for name, x in given.items()}
         right = answered(workload, case, exact)
         with np.errstate(over="ignore", invalid="ignore"):  # which is diagnosed where an answer is not finite
-            found.append((right, answered(workload, case, {**weights, **inputs})))
+            found.append((right, answered(workload, case, {**weights, **given})))
     near = max(nearest(right, eager) for right, eager in found)
     references = [(right.decided(case, near), eager.outputs) for right, eager in reversed(found)]
     answers = [InputReference(right, allow(case, right, eager, dtype)) for right, eager in references]
