@@ -93,7 +93,10 @@ def _alike(found: list[PlatformProbe]) -> list[list[PlatformProbe]]:
 def _refused() -> list[str]:
     """What other packages registered and is not taken, each with the reason; a backend has a row that says it."""
     told = [str(one) for one in backends.registered().refused]
-    for registered, load in ((workloads.registered(), workloads.load), (models.registered(), models.preset)):
+    for registered, load in (
+        (workloads.registered(), workloads.load), (models.registered(), models.preset),
+        (models.families(), models.family),
+    ):  # fmt: skip
         told += [str(one) for one in registered.refused]
         for name in registered.points:
             try:

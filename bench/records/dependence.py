@@ -21,6 +21,7 @@ from oneblock import backends, workloads
 from oneblock.backends.api.backend import Fingerprinted
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, digest
+from oneblock.workloads.models import families
 from oneblock.workloads.ops.third_party import Point
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,6 +56,8 @@ def software(cell: Cell, stated: Mapping[str, str | None] = MappingProxyType({})
     family = None if cell.weights is None else cell.case.config.family
     found: dict[str, str | None] = {"python": platform.python_version()}
     found["source_sha256"] = source_hash(backend, workload, family)
+    if family is not None and _point("workloads/models", family) is not None:
+        found |= installed(_distributions("workloads/models", family))
     return {**found, **versions(backend, cell.ops_set, workload), **stated, **_of_chip(cell.target)}
 
 
@@ -85,9 +88,9 @@ def installed(distributions: Iterable[str]) -> dict[str, str | None]:
 
 
 def _point(folder: str, name: str) -> Point | None:
-    """Who registered the backend or the workload of a name; None of one of ours."""
-    registered = {"backends": backends.registered, "workloads": workloads.registered}[folder]()
-    return registered.points.get(name)
+    """Who registered the backend, the workload or the family of a name; None of one of ours."""
+    registries = {"backends": backends.registered, "workloads": workloads.registered, "workloads/models": families}
+    return registries[folder]().points.get(name)
 
 
 def _distributions(folder: str, name: str) -> Iterator[str]:
@@ -156,7 +159,7 @@ def sources(backend: str, workload: str, family: str | None = None) -> tuple[Pat
     imports by computed names stands for its folder, but for registries.
     """
     todo = [ROOT / name for name in _MAKERS] + [*_own("backends", backend), *_own("workloads", workload)]
-    todo += [path for path in [ROOT / "workloads" / "models" / f"{family}.py"] if path.is_file()]
+    todo += [] if family is None else _own("workloads/models", family)
     registries, found = {ROOT / name for name in _REGISTRIES}, {ROOT / name for name in _MAKE_NONE}
     followed: set[str] = set()
     while todo:

@@ -12,7 +12,7 @@ from oneblock.workloads.answers.float8 import beside
 from oneblock.workloads.answers.places import Place
 from oneblock.workloads.gguf.config import FAMILIES as FAMILIES_OF
 from oneblock.workloads.gguf.config import NEIGHBOURS
-from oneblock.workloads.models import FAMILIES, Config, Tensors
+from oneblock.workloads.models import FAMILIES, Config, Tensors, family
 from oneblock.workloads.models._layouts import MISTRALS_OWN, in_gguf
 
 # In the names of tensors, what tells of more than an architecture.
@@ -75,7 +75,7 @@ def _whose(root: str, left: Sequence[str], naming: Tensors) -> str:
     names = [tensor.removeprefix(root) for tensor in left]
     if all(naming.has(name) for name in names):
         return "its family has them, and this configuration has not: this is another architecture"
-    others = [family for family, one in FAMILIES.items() if all(one.tensors.has(name) for name in names)]
+    others = [other for other, one in FAMILIES.items() if all(one.tensors.has(name) for name in names)]
     if others:
         return f"as in {', '.join(others)}: give --model its folder with the config.json"
     return "this is another architecture"
@@ -83,10 +83,10 @@ def _whose(root: str, left: Sequence[str], naming: Tensors) -> str:
 
 def _tensors(path: Path, files: Mapping[str, Path], config: Config) -> Tensors:
     """How this checkpoint of a configuration's family names its tensors, and how it lays them."""
-    if config.family not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise CheckpointError(f"{config.name}: expected a family of {known}, got {config.family!r}; use seeded weights")
-    naming = FAMILIES[config.family].tensors
+    try:
+        naming = family(config.family).tensors
+    except LookupError as error:
+        raise CheckpointError(f"{config.name}: {error}; use seeded weights") from None
     if path.suffix == ".gguf":
         with opened(path) as file:
             architecture = file.architecture

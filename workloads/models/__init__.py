@@ -1,4 +1,7 @@
-"""Which models: a family is a file here, the directory is the list; entry points `oneblock.configurations` add some."""
+"""Which models: a family is a file here, the directory is the list.
+
+Entry points `oneblock.families` add families, each under its `model_type`, and `oneblock.configurations` presets.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from oneblock.workloads.models._model import Model, told_by
 from oneblock.workloads.models._model import read_model as _read
 from oneblock.workloads.models._properties import LARGEST
 from oneblock.workloads.models._rope_scaling import RopeScaling
+from oneblock.workloads.models._third_party import checked
 from oneblock.workloads.ops.nearest import unknown
 from oneblock.workloads.ops.third_party import Refused, Registrations, found
 
@@ -28,6 +32,8 @@ __all__ = [
     "ModelError",
     "RopeScaling",
     "Tensors",
+    "families",
+    "family",
     "names",
     "preset",
     "read_model",
@@ -36,6 +42,7 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "oneblock.configurations"
+FAMILY_POINTS = "oneblock.families"
 FAMILIES: dict[str, Family] = {
     path.stem: importlib.import_module(f"oneblock.workloads.models.{path.stem}").FAMILY
     for path in sorted(Path(__file__).parent.glob("[!_]*.py"))
@@ -59,16 +66,42 @@ def registered() -> Registrations:
 
 def read_model(path: Path) -> Model:
     """The model of a folder, or of a file that tells one; ModelError says what is wrong with it."""
-    return _read(path, FAMILIES)
+    return _read(path, _by_type, lambda: [*_own_types(), *families().points])
+
+
+def _by_type(kind: object) -> Family | None:
+    """The family of a `model_type`: one of ours, or what was registered under that name."""
+    own = next((one for one in FAMILIES.values() if kind in one.types), None)
+    return family(kind) if own is None and isinstance(kind, str) and kind in families().points else own
+
+
+def families() -> Registrations:
+    """The families that other packages registered, and what of it is refused: a `model_type` of ours, say."""
+    return found(FAMILY_POINTS, {*FAMILIES, *_own_types()})
+
+
+def _own_types() -> list[str]:
+    return [kind for one in FAMILIES.values() for kind in one.types]
+
+
+def family(name: str) -> Family:
+    """The family of that name; LookupError offers the nearest names, or says what is wrong with somebody else's."""
+    if name in FAMILIES:
+        return FAMILIES[name]
+    points = families().points
+    if name not in points:
+        raise LookupError(unknown("family", name, [*FAMILIES, *points]))
+    return checked(points[name])
 
 
 def preset_model(name: str) -> Model | None:
     """The model that a preset's block is of; None of a configuration that another package registered alone."""
     config = preset(name)
-    around = FAMILIES[config.family].around.get(name) if config.family in FAMILIES else None
-    if around is None:
+    own = FAMILIES.get(config.family)
+    if own is None or name not in own.around:
         return None
-    positions = around.context if FAMILIES[config.family].learned_positions else None
+    around = own.around[name]
+    positions = around.context if own.learned_positions else None
     layers = (config,) * around.layers
     return Model(name, config.family, layers, around.vocabulary, around.tied_head, around.context, positions=positions)
 
@@ -87,7 +120,7 @@ def preset(name: str) -> Config:
     if given.name != name:
         what = f"{points[name]} calls itself {given.name!r}: expected {name!r}, under which it is registered"
         raise Refused(what, f"mend {points[name].package}")
-    if given.family not in FAMILIES:
-        what = f"{points[name]}: {unknown('family', str(given.family), list(FAMILIES))}"
+    if given.family not in FAMILIES and given.family not in (others := families().points):
+        what = f"{points[name]}: {unknown('family', str(given.family), [*FAMILIES, *others])}"
         raise Refused(what, f"mend {points[name].package}")
     return given

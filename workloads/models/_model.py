@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ class Model:
         return replace(self, layers=tuple(changed[config] for config in self.layers))
 
 
-def read_model(path: Path, families: dict[str, Family]) -> Model:
-    """The model of a folder, or of a file that tells one (see `told_by`); ModelError says what is wrong with it."""
+def read_model(path: Path, of_type: Callable[[object], Family | None], types: Callable[[], list[str]]) -> Model:
+    """The model of a folder, or of a file that tells one (see `told_by`); ModelError says what is wrong with it.
+
+    `of_type` has the family of a `model_type`, and `types` those that there are.
+    """
     file = told_by(path)
     values = told = _told(file)
     where = str(file)
@@ -57,12 +61,11 @@ def read_model(path: Path, families: dict[str, Family]) -> Model:
     if isinstance(values.get("text_config"), dict):
         values, where = values["text_config"], f"{file}: text_config"
     kind = values.get("model_type")
-    family = next((one for one in families.values() if kind in one.types), None)
+    family = of_type(kind)
     if family is None or family.read is None:
-        types = [kind for one in families.values() for kind in one.types]
         if not isinstance(kind, str) or not kind.isprintable():
-            raise ModelError(f"{where}: model_type: expected one of {', '.join(types)}, got {ascii(kind)[:60]}")
-        raise ModelError(f"{where}: {unknown('model_type', kind[:60], types)}")
+            raise ModelError(f"{where}: model_type: expected one of {', '.join(types())}, got {ascii(kind)[:60]}")
+        raise ModelError(f"{where}: {unknown('model_type', kind[:60], types())}")
     translated = file.suffix == ".gguf" or file.name == PARAMS
     keys = Keys(values, f"{where}, as a config.json" if translated else where)
     for one in (keys, Keys(told, where)):  # which of a model that sees, too, stands beside its text's keys
