@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -92,7 +93,7 @@ class JudgeJob(Job[Judgement]):
         return verdict, timed, None
 
     def _inputs(self, workload: Workload, unseen: Unseen) -> Named:
-        return unseen.arrays(self.cell, workload)
+        return unseen.arrays(workload, partial(self.cell.unseen_arrays, workload))
 
     def _check(self, expected: ReferenceAnswer, workload: Workload, exact: Named, unseen: Unseen, got: Named) -> Check:
         inputs = {name: x.astype(np.float64) for name, x in self._inputs(workload, unseen).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -128,7 +129,8 @@ def _measure(job: MeasureJob) -> Outcome[Measurement]:
     if compiled.executable is None:
         return ended(Status.COMPILED, measured, "no device here to run it on")
     assert job.answers is not None, "what is run gives answers"
-    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(cell, workload))
+    draw = partial(cell.unseen_arrays, workload)
+    trial = Trial(compiled.executable, weights, lambda unseen: unseen.arrays(workload, draw))
     args = trial.args(cell.input_arrays(workload))
     emit(Phase("checking"))
     trial.keep(FIRST, time_calls(trial.executable, args)[1])

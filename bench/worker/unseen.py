@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from oneblock.bench.cells.cell import Cell
 from oneblock.workloads._workload import Workload
 from oneblock.workloads.answers.arrays import Named
 
@@ -19,12 +19,12 @@ class Unseen:
     seed: int
     elder: int | None = None  # the seed of the one that it is a twin of
 
-    def arrays(self, cell: Cell, workload: Workload) -> Named:
-        """The inputs of a cell by name, in its dtype."""
-        own = cell.unseen_arrays(workload, self.seed)
+    def arrays(self, workload: Workload, draw: Callable[[int], Named]) -> Named:
+        """The inputs by name, of a cell that draws them of a seed."""
+        own = draw(self.seed)
         if self.elder is None:
             return own
-        twin, main = cell.unseen_arrays(workload, self.elder), workload.main_input
+        twin, main = draw(self.elder), workload.main_input
         rows, others = (arrays[main].reshape(-1, arrays[main].shape[-1]) for arrays in (twin, own))
         row = self.seed % len(rows)
         rows[row] = others[row]

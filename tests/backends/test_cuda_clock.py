@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -489,7 +490,7 @@ def test_a_launch_asks_for_what_its_tier_wants(
     trial = Trial(
         told,
         weights,
-        lambda unseen: unseen.arrays(cell, workload),
+        lambda unseen: unseen.arrays(workload, partial(cell.unseen_arrays, workload)),
         lambda question: examiner.hear(question, 0.0),
     )
     made = time_launch(asked, trial, trial.args(cell.input_arrays(workload)), 0.0, 0.0)

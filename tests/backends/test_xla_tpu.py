@@ -316,6 +316,30 @@ def test_the_largest_that_fits_is_found_and_the_next_does_not_and_a_refused_targ
     assert needed <= 15.75 * 2**30 < needed * (fits + 1) / fits
 
 
+@pytest.mark.slow
+def test_a_model_whose_weights_are_larger_than_the_chip_does_not_fit_though_its_block_does(
+    tpu: Backend, tmp_path: Path
+) -> None:
+    words = (
+        "block",
+        "--preset",
+        "llama-8b",
+        "--phase",
+        "decode",
+        "-S",
+        "4096",
+        "--backend",
+        "xla_tpu",
+        "--ops",
+        "plain",
+    )
+    code, answer, _ = run(tmp_path, *words, "--target", "tpu:v5e", "--fit", "batch")
+    (sum_of_one,) = answer["fit"]  # type: ignore[call-overload]
+    assert (code, answer["records"], sum_of_one["fits"]) == (1, [], False)  # type: ignore[call-overload]
+    assert sum_of_one["available_bytes"] == 15.75 * 2**30
+    assert sum_of_one["needed_bytes"] > 4 * 8_030_261_248
+
+
 def test_a_mesh_of_virtual_cpus_gives_the_unsharded_answer(tmp_path: Path) -> None:
     try:
         backends.load("jax_xla").compilations()
