@@ -46,16 +46,20 @@ def fitted(
     Of a block alone the next, which does not fit, is run too: its own compiler refuses it. Of a model that one's block
     may compile well, and the sum says why it does not fit.
     """
+    if asked.inputs is not None:
+        raise Refused(f"--fit tries many sizes, and {asked.inputs} has one: leave out --inputs")
     found: dict[Cell, None] = {}
     sums: list[ModelMemory] = []
+    alone = {cell: of == "block" or (of is None and cell.case.workload != "block") for cell in chosen}
+    for workload in dict.fromkeys(cell.case.workload for cell in chosen if alone[cell]):
+        note(f"oneblock: --fit of {workload} alone: one program, and no whole model")
     with going_on("looking for the largest that fits", quiet=quiet) as say, scratch("fit") as folder:
 
         def tell(cell: Cell, doing: str) -> None:
             say(f"{cell.name}  {doing}")
 
         for cell in chosen:
-            if of == "block" or (of is None and cell.case.workload != "block"):
-                note(f"oneblock: --fit of {cell.case.workload} alone: one program, and no whole model")
+            if alone[cell]:
                 found |= dict.fromkeys(fit(cell, axis, within, tell).cells)
                 continue
             room = ModelRoom(_whole(asked, cell), within, folder, tell)

@@ -17,6 +17,7 @@ from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._fitting import fit_options, fitted
 from oneblock.bench.commands._options import LAYER, TargetOption, bounds, bounds_options, cases_options
 from oneblock.bench.commands._progress import cost_of_all, go, show
+from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
@@ -97,6 +98,8 @@ def COMMAND(
     Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not or its record was
     lost meanwhile, or of --fit no size fits, 2 for a mistake, 130 if interrupted.
     """
+    if fit_of is not None and axis is None:
+        raise Refused(f"--fit-of {fit_of} says what --fit is of: expected --fit batch or --fit context beside it")
     within = bounds(threads, timeout_s, memory_gib)
     wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)

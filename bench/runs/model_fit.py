@@ -28,6 +28,7 @@ class ModelMemory:
 
     cell: Cell
     layers: int
+    context: int | None  # positions that it was trained on, where that is known
     parts: Mapping[str, int]
     available_bytes: int
     available_by: str  # who says so
@@ -58,7 +59,7 @@ class ModelRoom:
     def fits(self, cell: Cell) -> bool | None:
         """Whether a size fits; None where a block is refused for another reason than memory."""
         held, there = kept(self.model, cell), self.available(cell)
-        found = ModelMemory(cell, len(self.model.layers), held, *there)
+        found = ModelMemory(cell, len(self.model.layers), self.model.context, held, *there)
         S, positions = cell.case.S, self.model.positions
         if positions is not None and positions < S:
             found = replace(found, refused=f"the model has {positions:,} positions, and this is {S:,}")

@@ -16,11 +16,13 @@ from oneblock.compilers.api.kind import Kind
 def table(needs: Sequence[ModelMemory], axis: str) -> Table:
     """The sums of one model on one target, the largest that fits before the next."""
     first = needs[0].cell
-    case = first.case
+    case, context = first.case, needs[0].context
     other = f"S={case.S}" if axis == "batch" else f"B={case.B}"
     where = f"{case.phase}, {other}, {first.dtype}, {first.target} by {first.backend} {first.ops_set}"
     title = f"fit of the model {case.config.name}   ({where}; {needs[0].layers} layers)"
     said = [f"{_sized(one, axis)}: {one.refused}" for one in needs if one.refused]
+    if axis == "context" and context is not None:
+        said.append(f"the model was trained on {context:,} positions")
     said += [f"available: {needs[0].available_by}"]
     found = Table(title=title, title_justify="left", title_style="bold", caption=Text("\n".join(said)),
                   caption_justify="left")  # fmt: skip

@@ -130,6 +130,10 @@ def test_a_model_of_it_is_found_by_its_type_and_run_with_its_weights(env: dict[s
     assert record["environment"]["software"]["a_package"] == "1.0"
     seeded = oneblock(env, "run", "block", "--preset", "small", *words, cwd=tmp_path)
     assert json.loads(seeded.stdout)[0]["family"] == "mine", "a configuration may be of it"
+    fit = ("--preset", "small", "--backend", "xla_tpu", "--target", "tpu:v5e", "--fit", "batch")
+    refused = oneblock(env, "run", "block", *fit, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "of small only a block is known: give --model its config.json" in refused.stderr
 
 
 def test_its_keys_are_read_as_strictly_as_ours(env: dict[str, str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from oneblock.backends.api.target import Target
@@ -197,16 +198,24 @@ def test_the_table_says_what_was_summed(monkeypatch: pytest.MonkeyPatch, capsys:
     [
         (("norm", "--preset", "tiny", "--fit-of", "model"), "sums blocks, and norm is none: --fit-of block"),
         (("block", "--preset", "tiny", "--target", "tpu:v5e:2x4@tp8"), "tpu:v5e:2x4@tp8 is a mesh of chips"),
+        (("block", "--preset", "tiny", "--phase", "prefill", "-T", "8", "--inputs", "x.npz"), "and x.npz has one:"),
         (("block", "--model", "config.json"), "no vocab_size: expected a model that says"),
     ],
 )
 def test_what_no_model_is_summed_for_is_said(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     told = {"model_type": "llama", **{key: value for key, value in LLAMA.items() if key != "vocab_size"}}
     (tmp_path / "config.json").write_text(json.dumps(told))
+    np.savez(tmp_path / "x.npz", x=np.ones((1, 8, 64)))
     target = () if "--target" in words else ("--target", "tpu:v5e")
     done = oneblock_here("run", *words, *target, "--backend", "xla_tpu", "--fit", "batch", cwd=tmp_path)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert says in done.stderr
+
+
+def test_what_to_fit_of_without_a_fit_is_a_mistake(tmp_path: Path) -> None:
+    done = oneblock_here("run", "norm", "--preset", "tiny", "--fit-of", "block", cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "expected --fit batch or --fit context beside it" in done.stderr
 
 
 def test_of_a_configuration_alone_no_model_is_summed() -> None:
