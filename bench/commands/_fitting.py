@@ -11,9 +11,10 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.judge.model_memory import ModelMemory
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.fit import Tell, fit, sized
-from oneblock.bench.runs.model_fit import ModelMemory, ModelRoom
+from oneblock.bench.runs.model_fit import ModelRoom
 from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.model_fit import table
 from oneblock.bench.terminal.screen import console

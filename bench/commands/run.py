@@ -19,9 +19,9 @@ from oneblock.bench.commands._options import LAYER, TargetOption, bounds, bounds
 from oneblock.bench.commands._progress import cost_of_all, go, show
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.judge.model_memory import ModelMemory
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.records.store import Store
-from oneblock.bench.runs.model_fit import ModelMemory
 from oneblock.bench.runs.probes import rows
 from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.going import going_on

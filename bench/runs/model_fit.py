@@ -1,9 +1,8 @@
-"""What a whole model needs of its target's memory: formulas for what is kept, its compiler for what one block needs."""
+"""Whether a whole model has room on its target: its compiler is asked for what one block needs, beside the formulas."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -11,38 +10,13 @@ from pathlib import Path
 from oneblock import workloads
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.judge.model_memory import BY_COMPILER, ModelMemory, kept, positions
 from oneblock.bench.runs.fit import Tell, compiled, lacking
 from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.facts import Facts
-from oneblock.workloads import _parameters
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import Config, Model
 from oneblock.workloads.ops.dtypes import dtype_of
-
-BY_COMPILER = ("scratch of one block", "padding of layouts")  # read off its output; the other parts are formulas
-
-
-@dataclass(frozen=True)
-class ModelMemory:
-    """What a model needs at one size, in bytes part by part, and what its target has."""
-
-    cell: Cell
-    layers: int
-    context: int | None  # positions that it was trained on, where that is known
-    parts: Mapping[str, int]
-    available_bytes: int
-    available_by: str  # who says so
-    refused: str | None = None  # why it cannot be, whatever the sum
-
-    @property
-    def needed_bytes(self) -> int:
-        """The sum of its parts."""
-        return sum(self.parts.values())
-
-    @property
-    def fits(self) -> bool:
-        """Whether there is room for it."""
-        return self.refused is None and self.needed_bytes <= self.available_bytes
 
 
 @dataclass
@@ -60,9 +34,9 @@ class ModelRoom:
         """Whether a size fits; None where a block is refused for another reason than memory."""
         held, there = kept(self.model, cell), self.available(cell)
         found = ModelMemory(cell, len(self.model.layers), self.model.context, held, *there)
-        S, positions = cell.case.S, self.model.positions
-        if positions is not None and positions < S:
-            found = replace(found, refused=f"the model has {positions:,} positions, and this is {S:,}")
+        S, learned = cell.case.S, self.model.positions
+        if learned is not None and learned < S:
+            found = replace(found, refused=f"the model has {learned:,} positions, and this is {S:,}")
         elif found.fits:
             blocks = self._blocks(cell)
             if blocks is None:
@@ -111,33 +85,9 @@ class ModelRoom:
         return dict(zip(BY_COMPILER, (scratch, padding), strict=True))
 
 
-def kept(model: Model, cell: Cell) -> dict[str, int]:
-    """By formula, in bytes of the cell's dtype: weights, caches, logits, and what one block reads and writes.
-
-    Caches: k and v (B, min(S, W), K, D) of each layer, as a layer with a window W never sees what lies before it and
-    keeps a rolling cache; of a prefill those that it leaves, S = T. They are written in place, and so counted once.
-    Logits (B, V), of each sequence's last token. x and y (B, T, C) of one block, since the next reuses them, and its
-    tables of RoPE.
-    """
-    case, itemsize = cell.case, dtype_of(cell.dtype).itemsize
-    found = {part: count * itemsize for part, count in _parameters.of_model(model).items()}
-    assert model.vocabulary is not None  # or it has no parameters
-    rows = sum(_positions(case, c) * c.kv_heads * c.head_width for c in model.layers)
-    found["caches"] = 2 * case.B * rows * itemsize
-    found["logits"] = case.B * model.vocabulary * itemsize
-    specs = workloads.load(case.workload).specs(case).values()
-    tables = sum(prod(spec.shape) for spec in specs if spec.table is not None)
-    found["x and y of one block"] = (2 * case.B * case.T * case.config.width + tables) * itemsize
-    return found
-
-
-def _positions(case: Case, config: Config) -> int:
-    return case.S if config.window is None else min(case.S, config.window)
-
-
 def _of_layer(case: Case, config: Config) -> Case:
     """A block of that sort; in decode with the cache that its window leaves it, which gives the same answer."""
-    S = _positions(case, config) if case.phase is Phase.DECODE else case.S
+    S = positions(case, config) if case.phase is Phase.DECODE else case.S
     return replace(case, config=config, S=S)
 
 

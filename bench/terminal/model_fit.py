@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from oneblock.bench.format.units import size
-from oneblock.bench.runs.model_fit import BY_COMPILER, ModelMemory
+from oneblock.bench.judge.model_memory import BY_COMPILER, ModelMemory
 from oneblock.bench.terminal.fitted import Table
 from oneblock.compilers.api.kind import Kind
 

@@ -14,9 +14,10 @@ import pytest
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.judge.model_memory import kept
 from oneblock.bench.records.record import Status
 from oneblock.bench.runs import fit, model_fit
-from oneblock.bench.runs.model_fit import ModelRoom, kept
+from oneblock.bench.runs.model_fit import ModelRoom
 from oneblock.bench.terminal import model_fit as shown
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.jobs import Outcome
