@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -9,7 +10,7 @@ from math import prod
 from oneblock import workloads
 from oneblock.bench.cells.cell import Cell
 from oneblock.workloads import _parameters
-from oneblock.workloads._workload import Case
+from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import Config, Model
 from oneblock.workloads.ops.dtypes import dtype_of
 
@@ -42,21 +43,29 @@ class ModelMemory:
 def kept(model: Model, cell: Cell) -> dict[str, int]:
     """By formula, in bytes of the cell's dtype: weights, caches, logits, and what one block reads and writes.
 
-    Caches: k and v (B, min(S, W), K, D) of each layer, as a layer with a window W never sees what lies before it and
-    keeps a rolling cache; of a prefill those that it leaves, S = T. They are written in place, and so counted once.
+    Caches: k and v (B, min(S, W), K, D) of each layer, or what its attention keeps in their place: a layer with a
+    window W never sees what lies before it, and keeps a rolling cache. Of a prefill they are those that it leaves,
+    S = T. They are written in place, and so counted once.
     Logits (B, V), of each sequence's last token. x and y (B, T, C) of one block, since the next reuses them, and its
     tables of RoPE.
     """
     case, itemsize = cell.case, dtype_of(cell.dtype).itemsize
     found = {part: count * itemsize for part, count in _parameters.of_model(model).items()}
     assert model.vocabulary is not None  # or it has no parameters
-    rows = sum(positions(case, c) * c.kv_heads * c.head_width for c in model.layers)
-    found["caches"] = 2 * case.B * rows * itemsize
+    found["caches"] = sum(_cache(case, config) * many for config, many in Counter(model.layers).items()) * itemsize
     found["logits"] = case.B * model.vocabulary * itemsize
     specs = workloads.load(case.workload).specs(case).values()
     tables = sum(prod(spec.shape) for spec in specs if spec.table is not None)
     found["x and y of one block"] = (2 * case.B * case.T * case.config.width + tables) * itemsize
     return found
+
+
+def _cache(case: Case, config: Config) -> int:
+    """The elements of a layer's cache: what a decode of its block is given beside x."""
+    block = workloads.load(case.workload)
+    decode = Case(case.workload, config, Phase.DECODE, case.B, 1, positions(case, config))
+    specs = block.specs(decode).items()
+    return sum(prod(spec.shape) for name, spec in specs if spec.is_input and name != block.main_input)
 
 
 def positions(case: Case, config: Config) -> int:
