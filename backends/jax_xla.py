@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from oneblock.backends.api.deferred import Bisects
-from oneblock.compilers.api.export import ExportedModule
-from oneblock.workloads._workload import Arrays, Case, Workload
+from oneblock.backends.api.deferred import Bisects, Exports
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
-class JaxXla(Bisects):
+class JaxXla(Bisects, Exports):
     """The program traced by JAX and compiled by XLA, ahead of its first call."""
 
     name = "jax_xla"
@@ -23,14 +19,7 @@ class JaxXla(Bisects):
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "tpu")
-
-    def export(self, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
-        exported: ExportedModule = self.loaded.export(workload, case, arrays)
-        return exported
-
-    def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
-        run: Callable[[Sequence[np.ndarray]], list[np.ndarray]] = self.loaded.run_exported(encoded)
-        return run
+    forms = ("neuron", "stablehlo")
 
     def family(self) -> Any:
         from oneblock.backends._jax.here import Here

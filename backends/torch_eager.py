@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oneblock.backends.api.deferred import Deferred
+from oneblock.backends.api.deferred import Exports
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
-class TorchEager(Deferred):
+class TorchEager(Exports):
     """PyTorch as it comes: each operation a call into its library."""
 
     name = "torch_eager"
@@ -19,6 +19,7 @@ class TorchEager(Deferred):
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda", "mps")
+    forms = ("torch", "onnx")
 
     def family(self) -> Any:
         from oneblock.backends._torch.eager import Eager

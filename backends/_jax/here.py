@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from oneblock.backends._jax.executable import JaxExecutable, TpuExecutable
-from oneblock.backends._jax.ops import JaxNativeOps, JaxOps
+from oneblock.backends._jax.ops import JaxNativeOps, JaxOps, PortableOps
 from oneblock.backends._jax.placement import Layout, _architecture, _devices, place
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Availability, Compiled, Unsupported
 from oneblock.backends.api.target import Target
-from oneblock.compilers.api.export import ExportedModule
+from oneblock.compilers.api.export import ExportedModule, Form
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.hlo.proto import HloProtoError
 from oneblock.compilers.xla import export as handed
 from oneblock.compilers.xla import lowering as xla
+from oneblock.compilers.xla import portable
 from oneblock.compilers.xla.passes import XlaPasses
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.definitions import STEPS
@@ -70,16 +71,18 @@ class Here:
         lowered, _ = xla.lower(program, layout.shapes(arrays), where)
         return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, layout, where), STEPS)
 
-    def export(self, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
-        program = xla.named(workload.program, JaxOps(), case, workload.name)
+    def export(self, form: str, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
+        ways = {Form.NEURON: (JaxOps, handed.export), Form.STABLEHLO: (PortableOps, portable.export)}
+        ops, write = ways[Form(form)]
+        program = xla.named(workload.program, ops(), case, workload.name)
         try:
-            return handed.export(program, {name: (a.shape, a.dtype) for name, a in arrays.items()})
-        except HloProtoError as error:
+            return write(program, {name: (a.shape, a.dtype) for name, a in arrays.items()})
+        except (HloProtoError, portable.NotPortable) as error:
             raise Unsupported(str(error)) from error
 
-    def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
-        """A function of the module's parameters (...) in their order."""
-        return handed.on_cpu(encoded)
+    def run_exported(self, form: str, files: Mapping[str, bytes]) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """A function of the program's parameters (...) in their order."""
+        return handed.on_cpu(files["hlo.pb"]) if form == Form.NEURON else portable.on_cpu(files)
 
     def compilations(self) -> int:
         return xla.compilations()

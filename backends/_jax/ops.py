@@ -27,6 +27,16 @@ class JaxOps(Ops):
         return jax.scipy.special.erf(x)
 
 
+class PortableOps(JaxOps):
+    """The plain definitions for compilers of others, which must be told what XLA does of itself.
+
+    A product of 16 bits is accumulated in float32: another compiler may take the type of its result for that, too.
+    """
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        return self.narrow(jnp.matmul(a, b, preferred_element_type=jnp.float32), a)
+
+
 class JaxNativeOps(JaxOps):
     """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `Layout`."""
 

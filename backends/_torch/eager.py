@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.fx.traceback
 
+from oneblock.backends._torch import handed
 from oneblock.backends._torch.executable import Program, TorchExecutable
 from oneblock.backends._torch.gpu_executable import CudaExecutable
 from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
 from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Capture
+from oneblock.compilers.api.export import ExportedModule
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
@@ -58,6 +62,12 @@ class Eager:
     def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
         """What makes one family member differ from another: here, nothing is compiled."""
         return program, no_lowering
+
+    def export(self, form: str, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
+        return handed.export(form, partial(workload.program, TorchOps(), case), arrays)
+
+    def run_exported(self, form: str, files: Mapping[str, bytes]) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        return handed.on_cpu(form, files)
 
     def compilations(self) -> int:
         return 0

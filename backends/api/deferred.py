@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unavailable
 from oneblock.backends.api.target import Target
+from oneblock.compilers.api.export import ExportedModule
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
 from oneblock.compilers.api.wheels import ELSEWHERE, here, left_out
@@ -71,3 +74,17 @@ class Bisects(Deferred):
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         passes: Passes = self.loaded.passes(workload, case, arrays, ops_set, target)
         return passes
+
+
+class Exports(Deferred):
+    """One whose family writes programs in forms that others read, too."""
+
+    forms: tuple[str, ...]
+
+    def export(self, form: str, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
+        exported: ExportedModule = self.loaded.export(form, workload, case, arrays)
+        return exported
+
+    def run_exported(self, form: str, files: Mapping[str, bytes]) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        run: Callable[[Sequence[np.ndarray]], list[np.ndarray]] = self.loaded.run_exported(form, files)
+        return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -14,14 +14,16 @@ from oneblock.workloads._workload import Arrays, Case, Workload
 
 @runtime_checkable
 class Exporter(Protocol):
-    """What a backend also has that writes a program as a module for another compiler, and can run such a module."""
+    """What a backend also has that writes a program in forms that others read, and can run what it wrote."""
 
-    def export(self, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
+    forms: tuple[str, ...]  #: some of `Form`
+
+    def export(self, form: str, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
         """The plain program for arrays (...) of shapes and dtypes, without data; Unsupported says what it is not."""
         ...
 
-    def run_exported(self, encoded: bytes) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
-        """A module's bytes compiled for the CPU, as a function of its parameters (...) in their order."""
+    def run_exported(self, form: str, files: Mapping[str, bytes]) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """What such files hold, compiled for the CPU, as a function of its parameters (...) in their order."""
         ...
 
 

@@ -22,6 +22,7 @@ class Declared:
     hint: str | None = None
     ops_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # each with the operations that it replaces
     capabilities: tuple[str, ...] = ()  # those of CAPABILITIES that it has, by name
+    forms: tuple[str, ...] = ()  # in which it exports programs
     # Of each ops set what its outcomes depend on beside versions, as `Fingerprinted` has it.
     fingerprints: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 

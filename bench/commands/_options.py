@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,12 @@ class BackendOption(click.Option):
         return super().get_help_record(ctx)
 
 
-def capable(capability: type, does: str, name: str | None = None) -> str:
-    """That name, or else of the first backend that declares a capability; Refused where it does not, or none."""
-    offered = having(capability)
+def capable(capability: type, does: str, name: str | None = None, those: Sequence[str] | None = None) -> str:
+    """That name, or else of the first backend that declares a capability; Refused where it does not, or none.
+
+    Of `those` alone, where they are said.
+    """
+    offered = having(capability) if those is None else those
     if name is None and not offered:
         raise Refused(f"there is no backend that {does}")
     if name is None:

@@ -1,4 +1,4 @@
-"""`oneblock export`: HLO modules for the compiler of AWS Neuron, without the compiler."""
+"""`oneblock export`: programs for other compilers and runtimes, which need not be here."""
 
 from __future__ import annotations
 
@@ -17,26 +17,46 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.commands._command import answer, command, json_option
-from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, capable, cases_options
+from oneblock.bench.commands._options import (
+    LAYER,
+    BackendOption,
+    TargetOption,
+    bounds,
+    bounds_options,
+    capable,
+    cases_options,
+)
 from oneblock.bench.commands._trn_page import LABEL, write
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.runs.export import export_program, parts, result
+from oneblock.bench.runs.export import export_program, parts, result, scripts
+from oneblock.bench.runs.probes import exporting
 from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.worker.events import Event, Phase
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.trn_job import TrnJob
 from oneblock.bench.worker.watch import Bounds
+from oneblock.compilers.api.export import Form
 
 _TAKES = "has a compiler that takes modules of others"
 
 
 @command(
     "export",
+    "oneblock export block --preset tiny --form stablehlo -o export",
     "oneblock export block --preset tiny --target neuron:trn2 -o export",
 )
 @cases_options
+@LAYER
+@click.option(
+    "--form",
+    type=click.Choice([one.value for one in Form]),
+    default="neuron",
+    show_default=True,
+    callback=lambda *of: Form(of[-1]),
+    help="What is written: an HLO module for AWS's neuronx-cc, portable StableHLO, PyTorch's .pt2, or ONNX.",
+)
 @click.option("--target", "targets", cls=TargetOption, platform="neuron", multiple=True)
 @click.option(
     "--backend", "writer", cls=BackendOption, having=Exporter, help="Writes the programs; the first by default."
@@ -55,35 +75,42 @@ _TAKES = "has a compiler that takes modules of others"
 @json_option
 def COMMAND(
     workload: tuple[str, ...], targets: tuple[str, ...], writer: str | None, taker: str | None, tvm_trn: bool,
-    directory: Path, as_json: bool, threads: int | None, timeout_s: float, memory_gib: float | None,
+    directory: Path, as_json: bool, threads: int | None, timeout_s: float, memory_gib: float | None, form: Form,
     **wanted: Any,
 ) -> None:  # fmt: skip
-    """Write programs as HLO modules for neuronx-cc, each with the command that compiles it for a target.
+    """Write programs in a form that other compilers and runtimes read, each once its answers are known to be right.
 
-    WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. A module is read
-    back, run on the CPU by XLA and checked; only one that is right is handed over. Its opcodes are looked up in the
-    list of `neuronx-cc list-operators`, or where that is not installed in the list published in 2022: a name in it is
-    no promise, a missing one no verdict.
+    WORKLOAD is block, attention, mlp or norm [default: block]. Choices may be given more than once. What was written is
+    read back, run on the CPU and checked; only what is right is handed over. Beside StableHLO, .pt2 and ONNX lie the
+    arguments and the exact answers (.safetensors), and a .json with the order of both and what a result may err by.
+
+    For neuronx-cc there is the command that compiles a module for each target, and the module's opcodes are looked up
+    in the list of `neuronx-cc list-operators`, or where that is not installed in the list published in 2022: a name in
+    it is no promise, a missing one no verdict.
 
     Exit status: 0 if all were handed over, 1 if any was not, 2 for a mistake, 130 if interrupted.
     """
     within = bounds(threads, timeout_s, memory_gib)
     try:
         if tvm_trn:
-            if any(
-                (
-                    workload,
-                    targets,
-                    writer,
-                    taker,
-                    *(wanted[name] for name in ("presets", "models", "phases", "dtypes")),
-                )
-            ):
+            others = (
+                workload,
+                targets,
+                writer,
+                taker,
+                *(wanted[name] for name in ("presets", "models", "phases", "dtypes")),
+            )
+            if any(others) or form is not Form.NEURON:
                 raise Refused("--tvm-trn writes one page of its own: give no workload, backend, target or size with it")
             good = _page(directory, within, as_json)
+        elif form is Form.NEURON:
+            cells = _cells(workload, _neuron(targets), writer, form, **wanted)
+            good = _programs(cells, form, _taker(taker), directory, within, as_json)
         else:
-            cells = _cells(workload or ("block",), targets, writer, **wanted)
-            good = _modules(cells, _taker(taker), directory, within, as_json)
+            if targets or taker:
+                raise Refused(f"--form {form} is for no target of ours: leave out {'--target' if targets else '--for'}")
+            cells = _cells(workload, ("cpu",), writer, form, **wanted)
+            good = _programs(cells, form, None, directory, within, as_json)
     except KeyboardInterrupt:
         raise Refused("interrupted: what was handed over before is whole", 130) from None
     raise SystemExit(0 if good else 1)
@@ -108,9 +135,11 @@ def _taker(name: str | None) -> ModuleTaker:
     return taker
 
 
-def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within: Bounds, as_json: bool) -> bool:
+def _programs(
+    cells: Sequence[Cell], form: Form, taker: ModuleTaker | None, directory: Path, within: Bounds, as_json: bool
+) -> bool:
     try:
-        listed = taker.operators()
+        listed = None if taker is None else taker.operators()
     except Unavailable as error:
         raise Refused(f"{error}; {error.hint}") from error
     _make(directory)
@@ -125,12 +154,13 @@ def _modules(cells: Sequence[Cell], taker: ModuleTaker, directory: Path, within:
                 tell(f"{several[0].subject}  {event.name}")
 
         for several in by_subject.values():
-            handed.append(export_program(several, taker, directory, within, listen))
+            exported = export_program(several[0], form, directory, within, listen)
+            handed.append(exported if taker is None else scripts(exported, several, taker))
             for part in () if as_json else parts(handed[-1], listed):
                 out.print(part)
     if as_json:
         answer(result(handed, listed))
-    else:
+    elif listed is not None:
         out.print(f"{listed.title}: {listed.source}. Whether a module is taken, only the compiler itself says.")
     return all(one.good for one in handed)
 
@@ -150,16 +180,26 @@ def _page(directory: Path, within: Bounds, as_json: bool) -> bool:
     return path is not None
 
 
-def _cells(workload: tuple[str, ...], targets: tuple[str, ...], writer: str | None, **wanted: Any) -> list[Cell]:
-    """The cells that are meant, all of them in plain operations."""
+def _neuron(targets: tuple[str, ...]) -> tuple[str, ...]:
     there_are = known_targets("neuron")
     if not targets:
-        raise Refused(f"--target is missing: expected one or more of {', '.join(there_are)}")
+        raise Refused(
+            f"--target is missing: expected one or more of {', '.join(there_are)}; or another --form, which needs none"
+        )
     for text in targets:
         if Target.parse(text) not in there_are:
             raise Refused(f"--target {text}: expected one or more of {', '.join(there_are)}")
+    return targets
+
+
+def _cells(
+    workload: tuple[str, ...], targets: tuple[str, ...], writer: str | None, form: Form, **wanted: Any
+) -> list[Cell]:
+    """The cells that are meant, all of them in plain operations."""
     wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    name = capable(Exporter, "writes modules for another compiler", writer)
-    asked = CellQuery(workloads=workload, backends=(name,), ops_sets=("plain",), targets=targets, **wanted)
-    return asked.cells([PlatformProbe(name, "", None, None, None, None)])
+    name = capable(Exporter, f"writes --form {form}", writer, exporting(form))
+    query = CellQuery(
+        workloads=workload or ("block",), backends=(name,), ops_sets=("plain",), targets=targets, **wanted
+    )
+    return query.cells([PlatformProbe(name, "", None, None, None, None)])

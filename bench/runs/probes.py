@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from oneblock import backends
+from oneblock.backends.api.export import Exporter
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probe import Declared, PlatformProbe
 from oneblock.bench.worker.events import Declaration, Event, ProbeRow, Probing
@@ -76,6 +77,17 @@ def having(capability: type, bounds: Bounds = _FEW) -> list[str]:
     others = sorted(backends.registered().points)
     _declare([name for name in others if name not in _declared], bounds)
     return backends.having(capability) + [one for one in others if capability.__name__ in _declared[one].capabilities]
+
+
+def exporting(form: str, bounds: Bounds = _FEW) -> list[str]:
+    """The backends that export programs in a form: ours first."""
+    forms = {name: _forms(name) for name in having(Exporter, bounds)}
+    return [name for name, has in forms.items() if form in has]
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    ours = backends.ours(name) if name in backends.own() else None
+    return ours.forms if isinstance(ours, Exporter) else _declared[name].forms
 
 
 def _declare(names: list[str], bounds: Bounds) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from oneblock import backends
 from oneblock.backends.api.backend import Availability, Backend, Fingerprinted, Unavailable, Unsupported
+from oneblock.backends.api.export import Exporter
 from oneblock.backends.api.target import Target, architectures
 from oneblock.bench.cells.probe import CAPABILITIES, Declared, PlatformProbe
 from oneblock.bench.records.record import Status
@@ -50,14 +51,15 @@ def _declared(name: str) -> Declared:
     try:
         backend = backends.load(name)
         has = tuple(one.__name__ for one in CAPABILITIES if isinstance(backend, one))
+        forms = tuple(map(str, backend.forms)) if isinstance(backend, Exporter) else ()
         stated = (
             {one: backend.fingerprint(one) for one in backend.ops_sets} if isinstance(backend, Fingerprinted) else {}
         )
     except Unavailable as error:
         return Declared(name, error.reason, error.hint)
-    except Exception as error:  # noqa: BLE001  a stranger's fingerprint may fail in any way
+    except Exception as error:  # noqa: BLE001  what a stranger states may fail in any way
         return Declared(name, f"its declaration fails: {told(error)}", "mend or uninstall it")
-    return Declared(name, ops_sets=backend.ops_sets, capabilities=has, fingerprints=stated)
+    return Declared(name, ops_sets=backend.ops_sets, capabilities=has, forms=forms, fingerprints=stated)
 
 
 def _probe_one(name: str, target: Target | None) -> list[dict[str, Any]]:

@@ -7,12 +7,21 @@ from enum import StrEnum
 from typing import Protocol
 
 
+class Form(StrEnum):
+    """What a program is written as for others."""
+
+    NEURON = "neuron"  # a binary HLO module for AWS's neuronx-cc
+    STABLEHLO = "stablehlo"  # StableHLO: its portable artifact, its text, and JAX's own file
+    TORCH = "torch"  # PyTorch's exported program
+    ONNX = "onnx"
+
+
 @dataclass(frozen=True)
 class ExportedModule:
-    """A module in the binary form that another compiler takes, and what is in it."""
+    """A program in a form that others read, and what is in it."""
 
-    encoded: bytes
-    text: str  #: the same for people
+    files: dict[str, bytes]  #: by what their names end in; each is the whole program, the first for its compiler
+    format: str  #: what it is, and of which version, for people
     parameters: tuple[str, ...]  #: the names of what it takes, in their order
     outputs: tuple[str, ...]  #: and of what it gives
     computations: int

@@ -8,7 +8,7 @@ here, for they are timed there: no product is padded, and a GEMM template's conf
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +17,16 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch.utils._pytree import tree_unflatten
 
 from oneblock.compilers.api.traffic import Transfer
 from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.inductor import sdpa_on_gpu
 from oneblock.compilers.inductor import steps as inductor_steps
 from oneblock.compilers.inductor import traffic as inductor_traffic
+from oneblock.compilers.inductor.exported import Program, exported
 from oneblock.compilers.inductor.gemm_templates import Pick
 from oneblock.compilers.inductor.pretended_gpu import DEVICE, pretended
 
-Program = Callable[[Mapping[str, Any]], dict[str, Any]]
 _generated: list[str] = []
 _HOME = f"{Path(__file__).parent.parent.parent}/"  # the texts quote our source by its path
 _OF_THIS_RUN = re.compile(r"^# (kernel path|AOT ID): .*\n", re.MULTILINE)
@@ -73,9 +72,10 @@ def generate(
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     _must_do(gpu, args, templates)
-    exported, outputs = _exported(program, args)
-    _onto_device(exported)
-    found = GeneratedProgram(gpu, tuple(args), outputs, fx=_readable(exported))
+    taken, outputs = exported(program, args)
+    graph = taken.module(check_guards=False)
+    _onto_device(graph)
+    found = GeneratedProgram(gpu, tuple(args), outputs, fx=_readable(graph))
     with pretended(gpu), FakeTensorMode():
         arrays = [torch.empty(a.shape, dtype=a.dtype, device=DEVICE) for a in args.values()]
     with (
@@ -84,7 +84,7 @@ def generate(
     ):  # fmt: skip
         from torch._inductor.compile_fx import compile_fx
 
-        compile_fx(exported, arrays)
+        compile_fx(graph, arrays)
     _generated.append(gpu.name)
     return found
 
@@ -104,21 +104,6 @@ def _must_do(gpu: Gpu, args: Mapping[str, torch.Tensor], templates: Pick | None)
             f"{gpu.name} has no bfloat16, and Inductor compiles none for it; "
             "expected float16 or float32, or a GPU from cuda:sm_80 on"
         )
-
-
-def _exported(program: Program, args: Mapping[str, torch.Tensor]) -> tuple[torch.fx.GraphModule, tuple[str, ...]]:
-    """The program as a graph of operations over the arrays' values in order, and the names of what it gives."""
-
-    class Flat(torch.nn.Module):  # type: ignore[misc]
-        def forward(self, *values: Any) -> dict[str, Any]:
-            return program(dict(zip(args, values, strict=True)))
-
-    nothing = tuple(torch.empty(a.shape, dtype=a.dtype) for a in args.values())
-    with torch.no_grad():  # strict: Dynamo reads the program, as it does for torch.compile, and keeps the steps' names
-        exported = torch.export.export(Flat(), nothing, strict=True)
-    spec = exported.call_spec.out_spec
-    numbers: dict[str, int] = tree_unflatten(range(spec.num_leaves), spec)
-    return exported.module(check_guards=False), tuple(sorted(numbers, key=lambda name: numbers[name]))
 
 
 def _onto_device(graph: torch.fx.GraphModule) -> None:

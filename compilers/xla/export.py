@@ -35,7 +35,8 @@ def export(program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ..
     computations = _hlo.parse(printed).computations
     opcodes = Counter(instruction.opcode for each in computations.values() for instruction in each.instructions)
     outputs = tuple(sorted(lowered.out_info))
-    return ExportedModule(encoded, printed, tuple(sorted(shapes)), outputs, len(computations), dict(opcodes))
+    files, what = {"hlo.pb": encoded, "hlo.txt": printed.encode()}, f"HLO by JAX {jax.__version__}"
+    return ExportedModule(files, what, tuple(sorted(shapes)), outputs, len(computations), dict(opcodes))
 
 
 def text(encoded: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def named(program: Callable[..., Any], ops: Any, case: Any, name: str) -> Callab
     return function
 
 
+def precision(shapes: Mapping[str, tuple[tuple[int, ...], Any]]) -> AbstractContextManager[Any]:
+    """The precision of products, for arrays of these (shape, dtype).
+
+    Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32. A
+    product of 16 bits has but one precision, and Mosaic refuses to be told of another.
+    """
+    float32 = any(np.dtype(dtype) == np.float32 for _, dtype in shapes.values())
+    return jax.default_matmul_precision("highest" if float32 else "default")  # type: ignore[no-any-return]
+
+
 def lower(
     program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]], place: Place
 ) -> tuple[jax.stages.Lowered, Artifact]:
@@ -103,10 +114,7 @@ def lower(
     single = len({device for spec in specs.values() for device in spec.sharding.device_set}) == 1
     function = program if single else placed
     function.__name__ = program.__name__
-    # Where it is not said, a TPU multiplies float32 in bfloat16 and an Ampere GPU in TF32: that is not float32. A
-    # product of 16 bits has but one precision, and Mosaic refuses to be told of another.
-    float32 = any(np.dtype(dtype) == np.float32 for _, dtype in shapes.values())
-    with jax.default_matmul_precision("highest" if float32 else "default"):
+    with precision(shapes):
         traced = jax.jit(function).trace(specs)
         return traced.lower(), Artifact(Stage.GRAPH, "jaxpr", _with_scopes(traced.jaxpr))
 

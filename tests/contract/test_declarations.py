@@ -71,7 +71,7 @@ def test_what_can_be_asked_of_a_backend_is_known_without_its_toolchain() -> None
     capabilities = {
         Tunable: {"pallas_tpu", "triton_kernels", "tvm_relax"},
         Bisectable: {"jax_xla", "torch_inductor", "triton_kernels", "tvm_relax"},
-        Exporter: {"jax_xla"},
+        Exporter: {"jax_xla", "torch_eager"},
         ModuleTaker: {"neuron_torch"},
         TrnEmitter: {"tvm_relax"},
         ScriptRunner: {"neuron_nki"},

@@ -214,7 +214,10 @@ PROGRAM = ("--preset", "--dtype", "--backend", "--target", "--phase", "-T", "-B"
 STARTS = {
     "run": ("--tier=none-of-this-name", (*PROGRAM, "--set", "--weights", "--ops", "--layer")),
     "run ": ("--preset=none-of-this-name", ("--tier", "--seed")),
-    "export": ("--phase=none-of-this-name", ("--preset", "--dtype", "--target", "--backend", "--for", "--to", "")),
+    "export": (
+        "--phase=none-of-this-name",
+        ("--preset", "--dtype", "--form", "--target", "--backend", "--for", "--to", ""),
+    ),
     "bisect": ("--phase=none-of-this-name", ("--backend", "--of", "--drift", "--off", "--ops", "--target", "")),
     "tune": ("--phase=none-of-this-name", ("--preset", "--trials", "--cost-model", "--rpc", "--backend", "")),
     "reproduce": ("none-of-this-name", ("-o", "--timeout", "")),

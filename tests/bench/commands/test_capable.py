@@ -14,7 +14,7 @@ from oneblock.bench.commands.bisect_ import _cell
 from oneblock.bench.commands.export import COMMAND as EXPORT
 from oneblock.bench.commands.kernel import COMMAND as KERNEL
 from oneblock.bench.commands.tune import COMMAND as TUNE
-from oneblock.bench.runs.probes import having
+from oneblock.bench.runs.probes import _declared, exporting, having
 from tests.helpers.stage_records import run
 
 SOURCE = """
@@ -93,7 +93,8 @@ def test_a_script_is_run_by_the_backend_that_is_named(tmp_path: Path, capfd: pyt
         (KERNEL, ("--backend", "neuron_nky"), "did you mean 'neuron_nki'"),
         (KERNEL, ("--backend", "broken"), "does not load: AttributeError"),
         (KERNEL, ("--backend", "kills"), "it does not say what it offers: killed by SIGKILL"),
-        (EXPORT, ("--backend", "a_mine"), "backend a_mine: expected one that writes modules for another compiler: jax"),
+        (EXPORT, ("--backend", "a_mine"), "backend a_mine: expected one that writes --form neuron: jax_xla"),
+        (EXPORT, ("--backend", "torch_eager"), "backend torch_eager: expected one that writes --form neuron: jax_xla"),
         (EXPORT, ("--for", "jax_xla"), "backend jax_xla: expected one that has a compiler that takes modules"),
         (EXPORT, ("--tvm-trn", "--for", "neuron_torch"), "--tvm-trn writes one page of its own"),
     ],
@@ -105,3 +106,16 @@ def test_another_is_refused_with_those_that_have_it(
     target = () if "--tvm-trn" in words else ("--target", "neuron:trn2")
     code, said = run(command, *script, *target, *words)
     assert (code, says in said) == (2, True), said
+
+
+def test_a_form_is_written_by_the_backend_that_is_named_and_says_so(tmp_path: Path) -> None:
+    """Of others by what their declaration tells: the command imports none of them."""
+    (tmp_path / "a_mine_package.py").write_text(
+        f"{SOURCE}\nMine.forms = ('onnx',)\nMine.export = Mine.run_exported = id\n"
+    )
+    _declared.pop("a_mine", None)
+    try:
+        assert exporting("onnx") == ["torch_eager", "a_mine"]
+        assert exporting("stablehlo") == ["jax_xla"]
+    finally:
+        _declared.pop("a_mine", None)

@@ -30,6 +30,7 @@ from oneblock.bench.worker.probe_job import ProbeJob
 from oneblock.bench.worker.reference_job import Proof, ReferenceJob
 from oneblock.bench.worker.trn_job import TrnJob
 from oneblock.compilers import Detail
+from oneblock.compilers.api.export import Form
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import sha256_of
@@ -156,8 +157,8 @@ def test_what_a_backend_lacks_is_refused_with_what_it_has(wanted: dict[str, Any]
 
 
 def test_what_a_backend_cannot_do_beside_running_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Unsupported, match="reference writes no modules for another compiler"):
-        verdicts(b"", (), (), CELL, ReferenceAnswer("float32", 1, (), (), ()))
+    with pytest.raises(Unsupported, match="reference writes no programs for others"):
+        verdicts(Form.NEURON, {}, (), (), CELL, ReferenceAnswer("float32", 1, (), (), ()))
     monkeypatch.setattr(trn_job, "emit", lambda event, **more: None)
     with pytest.raises(Unsupported, match="reference emits no source for Trainium"):
         TrnJob("reference").do()

@@ -17,6 +17,7 @@ from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.worker.export_job import verdicts
+from oneblock.compilers.api.export import Form
 from oneblock.compilers.hlo import proto
 from oneblock.compilers.hlo.proto import HloProtoError, rewritten
 from oneblock.compilers.hlo.protobuf import Message, ProtobufError
@@ -255,7 +256,7 @@ def exported(c: Case, dtype: str) -> tuple[bytes, tuple[str, ...], tuple[str, ..
     workload = workloads.load(c.workload)
     shapes = {name: (spec.shape, dtype_of(dtype)) for name, spec in workload.specs(c).items()}
     made = neuron_hlo.export(xla.named(workload.program, JaxOps(), c, workload.name), shapes)
-    return made.encoded, made.parameters, made.outputs
+    return made.files["hlo.pb"], made.parameters, made.outputs
 
 
 def subject(c: Case, dtype: str) -> tuple[Cell, ReferenceAnswer]:
@@ -287,7 +288,7 @@ def test_a_module_is_small_in_its_ids_without_calls_and_right(c: Case, dtype: st
     assert not re.search(r"\b(s64|u64|f64|c128)\[", text)
     assert "sharding" not in text
     assert list(parameters) == sorted(workloads.load(c.workload).specs(c))
-    checks = verdicts(encoded, parameters, outputs, *subject(c, dtype))
+    checks = verdicts(Form.NEURON, {"hlo.pb": encoded}, parameters, outputs, *subject(c, dtype))
     assert [check.passed for check in checks] == [True, True], [check.why for check in checks]
 
 
@@ -309,7 +310,8 @@ def test_a_module_that_was_changed_is_found_wrong(pattern: str, wrong: str) -> N
     text, changed = re.subn(pattern, wrong, neuron_hlo.text(encoded), count=1)
     assert changed
     planted = jaxlib_hlo.hlo_module_from_text(text).as_serialized_hlo_module_proto()
-    assert not any(check.passed for check in verdicts(planted, parameters, outputs, *subject(CASES[0], "float32")))
+    files, judged = {"hlo.pb": planted}, subject(CASES[0], "float32")
+    assert not any(check.passed for check in verdicts(Form.NEURON, files, parameters, outputs, *judged))
 
 
 @pytest.mark.usefixtures("jax_here")
@@ -370,7 +372,7 @@ def test_the_command_answers_in_json_with_the_list_of_the_compiler_that_is_here(
     marks = {row["opcode"]: row["mark"] for row in one["opcodes"]}
     assert (marks["dot"], marks["add"], marks["constant"]) == ("in the list", "not in the list", "structural")
     assert [check["outputs"][0]["passed"] for check in one["written"]["checks"]] == [True, True]
-    assert next(iter(one["written"]["parameters"])) == "down_weight"
+    assert one["written"]["parameters"][0]["name"] == "down_weight"
     assert "supported" not in done.stdout.lower()
 
 
