@@ -53,6 +53,15 @@ def triton(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def interchange(session: nox.Session) -> None:
+    """Let IREE and ONNX Runtime take what `oneblock export` writes, and hold them to float64, skipping forbidden."""
+    install(session, *needs("jax_xla", "onnx"), *group("interchange"), *group("test"))
+    env = {"ONEBLOCK_REQUIRE": "jax_xla,torch_eager", "ONEBLOCK_REQUIRE_READERS": "1"}
+    files = ("tests/interchange", *test_files("export"))
+    session.run("pytest", "-nauto", *files, "-k", "readers or onnx", *session.posargs, env=env)
+
+
+@nox.session(default=False)
 def torchxla(session: nox.Session) -> None:
     """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`.
 
