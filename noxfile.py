@@ -203,6 +203,16 @@ def figures(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def families(session: nox.Session) -> None:
+    """Run every family of models through every backend that needs no device, and write docs/families.md. An hour.
+
+    Words after `--` go to `ci/families.py`: families, and `-o RECORDS`, by which it goes on after an interruption.
+    """
+    install(session, *needs(*HERE, "triton_kernels"), *group("test"), *group("authority"))
+    session.run("python", "ci/families.py", *session.posargs)
+
+
+@nox.session(default=False)
 def platforms(session: nox.Session) -> None:
     """Find wheels of every extra for Linux and macOS and each Python, and hold docs/platforms.md against them."""
     install(session, "uv")
