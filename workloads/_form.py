@@ -115,7 +115,7 @@ _SHAPES: dict[str, Callable[..., Shape]] = {  # of what is not shaped as its fir
 
 
 def _noting(name: str) -> Callable[..., _Form]:
-    shape_of = _SHAPES.get(name, lambda x, *_: x.shape)
+    shape_of: Callable[..., Shape] = _SHAPES.get(name, lambda x, *_: tuple(x.shape))
 
     def operation(self: _FormOps, *operands: Any) -> _Form:
         return self.does(name, shape_of(*operands), *operands)
