@@ -77,9 +77,9 @@ def made(config: Any, seed: int = 0) -> Any:
         if hasattr(config, "num_experts_per_tok"):
             model.set_experts_implementation("eager")  # its grouped product has no float64
         for name, weight in model.named_parameters():
-            drawn = torch.randn(weight.shape) * (0.1 if weight.ndim == 1 else weight.shape[-1] ** -0.5)
             ones = weight.ndim == 1 and name.endswith("weight") and bool((weight == 1).all())
-            weight.copy_(torch.round((drawn + ones) * 2.0**12) / 2.0**12)
+            weight.normal_().mul_(0.1 if weight.ndim == 1 else weight.shape[-1] ** -0.5).add_(float(ones))
+            weight.mul_(2.0**12).round_().div_(2.0**12)
     return model
 
 
