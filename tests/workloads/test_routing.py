@@ -11,10 +11,10 @@ from oneblock import workloads
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
-from oneblock.workloads.answers.routing import answered
+from oneblock.workloads.answers.routing import Answer, answered
 from oneblock.workloads.ops.definitions import Array, Routing
 from oneblock.workloads.ops.numpy_ops import NumpyOps
-from tests.helpers.cases import TINY_MIXTRAL, case
+from tests.helpers.cases import TINY_DEEPSEEK, TINY_MIXTRAL, case
 
 RNG = np.random.default_rng(3)
 
@@ -119,3 +119,32 @@ def test_of_an_input_that_rounding_may_turn_whole_nothing_is_judged_and_of_the_f
     assert tied.check(answer).passed
     assert not tied.check(answer | {"y": np.full_like(answer["y"], np.nan)}).passed
     assert not tied.check(answer | {"k_cache": 2 * answer["k_cache"]}).passed, "what no router decides is judged"
+
+
+@pytest.mark.parametrize("scale", [1.0, 16.0])
+def test_of_groups_a_token_takes_experts_of_the_best_alone(scale: float) -> None:
+    G, n, taken, k = 4, 3, 2, 4
+    logits = RNG.standard_normal((50, G * n))
+    got = NumpyOps().route(logits, Routing(k, False, scale, G, taken))
+    free = NumpyOps().route(logits, Routing(k, False, scale))
+    for row, found in zip(logits, got, strict=True):
+        p = np.exp(row) / np.exp(row).sum()
+        groups = sorted(range(G), key=lambda g: -max(p[g * n : g * n + n]))[:taken]
+        best = sorted((e for g in groups for e in range(g * n, g * n + n)), key=lambda e: -p[e])[:k]
+        np.testing.assert_allclose(found, [scale * p[e] if e in best else 0.0 for e in range(G * n)], rtol=1e-12)
+    assert not np.allclose(got, free)
+
+
+def test_a_token_whose_groups_rounding_may_turn_is_left_out_and_so_is_one_of_two_experts_within_them() -> None:
+    c = case(config=TINY_DEEPSEEK, n=3)
+    logits = np.array([
+        [9.0, 1.0, 5.0, 2.0, 5.0, 3.0, 0.0, -1.0],  # of four groups the second and the third are as good
+        [9.0, 1.0, 5.0, 1.0, 0.0, 0.0, 0.0, -1.0],  # of the two best, two experts are as good for the third place
+        [9.0, 3.0, 5.0, 1.0, 3.0, 0.0, 0.0, -1.0],  # as good as the third: of a group that is not taken
+    ])  # fmt: skip
+    y = np.ones((1, 3, c.config.width))
+    left_out = [
+        np.isnan(Answer({"y": y}, [(logits, routing)]).decided(c, 1e-6)["y"][0, :, 0]).tolist()
+        for routing in (Routing(3, False, 1.0, 4, 2), Routing(3, False))
+    ]
+    assert left_out == [[True, True, False], [False, True, True]]
