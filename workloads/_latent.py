@@ -9,7 +9,8 @@ As in DeepSeek-V2 (DeepSeek-AI 2024, arXiv 2405.04434, section 2.1; its equation
     c_q  = norm(h W_DQ)            [12]  the latent of its queries (Lq,), or h itself
     q    = [c_q W_UQ ; rope(c_q W_QR)]  [13, 14, 16]  N queries of D
 
-and attention as everywhere; the norms are of its section 3.1.2. `kv_a` is W_DKV with W_KR beside it, `q` (or `q_b`) of each head W_UQ with W_QR beside it.
+and attention as everywhere; the norms are of its section 3.1.2. `kv_a` is W_DKV with W_KR beside it, `q` (or `q_b`) of
+each head W_UQ with W_QR beside it.
 
 A prefill projects its keys and values up, as written. A decode keeps c_kv and k_r of all positions, and projects none
 of them up: q W_UK^T . c_kv is q . (c_kv W_UK), so that W_UK is taken to the one query, and W_UV to the one answer
