@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Step:
     operations: list[str] = field(default_factory=list)  # in their order
     weights: dict[str, Shape] = field(default_factory=dict)
     reads: list[tuple[str, Shape]] = field(default_factory=list)  # (an input or a step before, what it gives)
+    settings: list[str] = field(default_factory=list)  # what its operations are told beside arrays: "window 12"
     gives: list[Shape] = field(default_factory=list)  # what later steps read of it, and the program's outputs
 
 
@@ -118,6 +119,12 @@ def _noting(name: str) -> Callable[..., _Form]:
     shape_of: Callable[..., Shape] = _SHAPES.get(name, lambda x, *_: tuple(x.shape))
 
     def operation(self: _FormOps, *operands: Any) -> _Form:
+        for one in filter(is_dataclass, operands):
+            self.now.settings += [
+                f"{setting.name.replace('_', ' ')} {value:.4g}"
+                for setting in fields(one)
+                if (value := getattr(one, setting.name)) is not None and value != setting.default
+            ]
         return self.does(name, shape_of(*operands), *operands)
 
     return operation

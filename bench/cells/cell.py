@@ -112,7 +112,7 @@ class Cell:
             return None
         told = {name: getattr(self.case.config, name) for name in _ASSUMED}
         said = ", ".join(f"{name}={Config.as_text(value)}" for name, value in told.items())
-        return f"no config.json beside the checkpoint: {said} assumed of its model"
+        return f"no config.json beside the checkpoint: {said} and {self.case.config.family}'s norms assumed"
 
     @cached_property
     def key(self) -> str:

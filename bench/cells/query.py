@@ -13,7 +13,7 @@ from oneblock.backends.api.backend import TUNED
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Inputs
 from oneblock.bench.cells.probe import PlatformProbe
-from oneblock.bench.cells.subject import Subject, model_subject, preset_subject
+from oneblock.bench.cells.subject import Subject, model_subject, odd_norms, preset_subject
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
 from oneblock.workloads._workload import Case, Phase
@@ -84,6 +84,7 @@ class CellQuery:
                 said.append(f"{one.model}: its configuration alone: the weights are drawn from the seed")
             if one.weights is not None and one.weights.stored:
                 said.append(f"{one.weights.path}: layer {one.weights.layer} is stored as {one.weights.stored}")
+            said += [remark] if (remark := odd_norms(one)) else []
             own = None if one.whole is None else one.whole.dtype
             if own is not None and (others := [dtype for dtype in self.dtypes if dtype != own]):
                 instead = f" (--dtype {own})" if own in DTYPES else ""

@@ -60,6 +60,10 @@ def header(shape: object, descr: str = "'<f4'") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
 
 
+def raw_header(text: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
 def archive(**members: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
@@ -91,6 +95,10 @@ WRONG: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     "integers": (archive(x=npy(X.astype(np.int32))), "x: expected float16, float32, float64, got int32"),
     "complex": (archive(x=npy(X[..., :32].astype(np.complex64))), "got complex64"),
     "bfloat16": (archive(x=npy(X.astype(ml_dtypes.bfloat16))), "NumPy's file has no bfloat16: save it as float32"),
+    "header cut short": (archive(x=raw_header("{")), "not a readable .npz file"),
+    "header of a list for a key": (archive(x=raw_header("{[1]: 2}")), "not a readable .npz file"),
+    "header too deep": (archive(x=raw_header("-" * 9000 + "1")), "not a readable .npz file"),
+    "shape of a truth": (archive(x=header((True, 5, 64)) + bytes(X.nbytes)), "x"),
     "pickle": (archive(x=npy(np.array([[X]], object), allow_pickle=True)[:9000]), "got object"),
     "nan": (archive(x=npy(NAN)), "x: expected finite numbers, got 1 of 320 that are not"),
     "infinite": (archive(x=npy(INF)), "x: expected finite numbers, got 1 of 320"),

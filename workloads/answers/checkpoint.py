@@ -118,6 +118,15 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
     return weights
 
 
+def negative_norms(config: Config, path: Path, layer: int) -> float:
+    """The share of a layer's norm weights that are below zero, as few of a trained model's are."""
+    found = layer_of(path, config, layer)
+    places = places_of(found.naming, stored_shapes(load("block"), Case("block", config, Phase.PREFILL, 1, 1, 1)))
+    norms = [place for name, place in places.items() if name.endswith("_weight") and "norm" in name]
+    read = [_read(found, found.root + place.tensors[0], place, config).ravel() for place in norms]
+    return float((np.concatenate(read) < 0).mean()) if read else 0.0
+
+
 def _heads(config: Config, projection: str) -> int:
     """How many heads lie side by side in a projection; the keys of latent attention are the same for all."""
     return config.heads if projection.startswith("q") else 1 if config.latent else config.kv_heads

@@ -11,6 +11,7 @@ import io
 import lzma
 import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 from math import prod
@@ -28,6 +29,7 @@ _STORED = ("float16", "float32", "float64")  # NumPy's own file has no bfloat16
 _HEADERS_BYTES = 2**20  # what a file may have beside its numbers
 _BROKEN = (
     ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    LookupError, MemoryError, SyntaxError, TypeError, tokenize.TokenError,  # as NumPy reads a header of somebody else's
 )  # fmt: skip
 
 
@@ -96,7 +98,8 @@ def _unreadable(path: Path, error: Exception) -> InputError:
         return error
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{path}: cannot be read: {error.strerror}")
-    return InputError(f"{path}: not a readable .npz file, as numpy.savez writes it: {ascii(str(error))[1:-1][:200]}")
+    why = ascii(str(error) or type(error).__name__)[1:-1][:200]
+    return InputError(f"{path}: not a readable .npz file, as numpy.savez writes it: {why}")
 
 
 def _has(path: Path, members: zipfile.ZipFile, shapes: dict[str, tuple[int, ...]], case: Case) -> None:

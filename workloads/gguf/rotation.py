@@ -13,14 +13,15 @@ _FREQS = "rope_freqs.weight"  # of Llama 3: what `rope_scaling` of its config.js
 
 
 def rotation(file: GgufFile, own: dict[str, Any], width: Any, family: str) -> dict[str, Any]:
-    """rope_theta, rope_scaling and partial_rotary_factor; what has no place is left in `own`, to be refused."""
+    """rope_theta, rope_scaling and how much of a head is rotated; what has no place is left in `own`, to be refused."""
     found: dict[str, Any] = {"rope_theta": own.pop("rope.freq_base", 10_000.0)}
     turned = own.get("rope.dimension_count", width)
     in_part = family != "llama" and type(turned) is int and type(width) is int and 1 <= turned < width
     if turned == width or in_part:
         own.pop("rope.dimension_count", None)
         # Of the product with the width who reads it takes the floor, which is to be `turned`.
-        found["partial_rotary_factor"] = (turned + 0.25) / width if in_part else 1.0
+        name = "rotary_pct" if family == "gpt_neox" else "partial_rotary_factor"
+        found[name] = (turned + 0.25) / width if in_part else 1.0
     found["rope_scaling"] = _of_tensors(file, own) or _of_keys(own)
     return found
 

@@ -32,6 +32,7 @@ _WORDS: dict[str, tuple[str | None, ...]] = {
     "norms": get_args(NormPlace),
     "qk_norm": (None, *get_args(QkNorm)),
 }
+_LARGEST_ANGLE = 1e30  # of a rotation's base or its stretch: beyond what float64 holds their products
 # Those that are objects, by the names of their types.
 _OBJECTS: dict[str, type] = {"RopeScaling": RopeScaling, "Latent": Latent}
 
@@ -145,6 +146,8 @@ class Config:
                 f"{self.name}: expected a rotary_width of at most head_width={self.head_width}, got {self.rotated}"
             )
         scaling = self.rope_scaling
+        if scaling is not None and (why := _no_table(scaling, self.rotated, self.rope_theta)):
+            raise ValueError(f"{self.name}: RoPE scaling {scaling.kind}: {why}")
         if scaling is not None and scaling.kind == "longrope":
             for name in ("short_factors", "long_factors"):
                 if (got := len(getattr(scaling, name))) != self.rotated // 2:
@@ -201,6 +204,19 @@ class Config:
 
 def _type_of(name: str) -> str:
     return {field.name: str(field.type) for field in fields(Config)}[name]
+
+
+def _no_table(scaling: RopeScaling, rotated: int, theta: float | None) -> str | None:
+    """Why a scaling's formula has no value, in words; None where it has."""
+    if scaling.kind == "dynamic" and rotated == 2:
+        return "expected more than 2 rotated dimensions"
+    if scaling.kind == "yarn" and theta == 1.0:
+        return "expected a rope_theta other than 1"
+    if scaling.kind == "llama3" and scaling.high_freq_factor <= scaling.low_freq_factor:
+        return f"expected a high_freq_factor above low_freq_factor={scaling.low_freq_factor}"
+    if theta is not None and max(theta, scaling.factor) > _LARGEST_ANGLE:
+        return f"expected a rope_theta and a factor of at most {_LARGEST_ANGLE:.0e}"
+    return None
 
 
 def _divisors(n: int) -> list[int]:

@@ -17,12 +17,16 @@ _KINDS["su"] = "longrope"  # as Phi-3 called it at first
 
 
 def rope(keys: Keys, head_width: int, theta: float = 10_000.0, part: float | None = None) -> dict[str, Any]:
-    """The properties of a configuration: rope_theta, rope_scaling and rotary_width."""
+    """The properties of a configuration: rope_theta, rope_scaling and rotary_width.
+
+    `part` is how much of a head a family rotates that may rotate less than all, where the file does not say.
+    """
     told, older = keys.object("rope_parameters"), keys.object("rope_scaling")
-    base = same(
-        keys.where, [("rope_theta", _number(keys, "rope_theta")), ("rope_parameters", _number(told, "rope_theta"))]
-    )
-    share = _share(keys, told)
+    places = (("rope_theta", keys), ("rope_parameters", told), ("rope_scaling", older))
+    base = same(keys.where, [(name, _number(one, "rope_theta")) for name, one in places])
+    share = _share(keys, told, older)
+    if part is None and share not in (None, 1.0):
+        raise keys.refused({"partial_rotary_factor": share}, " (this family rotates all of a head)")
     if told is not None and older is not None and told.values != older.values:
         same(keys.where, [("rope_parameters", told.values), ("rope_scaling", older.values)])
     if base is None:
@@ -37,11 +41,12 @@ def _number(keys: Keys | None, name: str) -> float | None:
     return None if keys is None or not keys.has(name) else keys.number(name)
 
 
-def _share(keys: Keys, told: Keys | None) -> float | None:
+def _share(keys: Keys, *within: Keys | None) -> float | None:
     """Of each head, how much is rotated."""
     names = ("partial_rotary_factor", "rotary_pct")
     found = [(name, _number(keys, name)) for name in names]
-    share = same(keys.where, [*found, ("rope_parameters", _number(told, "partial_rotary_factor"))])
+    found += [("within RoPE's own keys", _number(one, "partial_rotary_factor")) for one in within]
+    share = same(keys.where, found)
     for name in names:
         keys.read.add(name)
     if share is not None and share > 1:
@@ -116,6 +121,8 @@ def _longrope(told: Keys, keys: Keys) -> RopeScaling:
     attention = _number(told, "attention_factor")
     told.read.add("attention_factor")
     if attention is None:
+        if context == 1:
+            raise told.wrong("original_max_position_embeddings", "a whole number from 2", context)
         attention = 1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(context))
     return RopeScaling(
         factor, original_context=context, kind="longrope", attention_factor=attention,

@@ -5,6 +5,7 @@ A `config.json` is somebody else's file: whatever is wrong with it, the answer i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -16,7 +17,8 @@ Value = TypeVar("Value")
 REQUIRED: Any = object()
 # What says nothing of a layer's arithmetic when it answers: names, tokens, training, how a library keeps or loads it.
 _HARMLESS = """
-    _attn_implementation_autoset _commit_hash _name_or_path architectures attention_dropout attn_implementation
+    _attn_implementation_autoset attention_probs_dropout_prob hidden_dropout_prob is_llama_config max_sequence_length
+    transformers.js_config _commit_hash _name_or_path architectures attention_dropout attn_implementation
     attn_pdrop auto_map begin_suppress_tokens bos_token_id cache_implementation chunk_size_feed_forward
     classifier_dropout decoder_start_token_id dtype embd_pdrop embedding_dropout eos_token_id finetuning_task
     gradient_checkpointing hidden_dropout id2label initializer_range is_decoder is_encoder_decoder label2id
@@ -26,6 +28,11 @@ _HARMLESS = """
     torch_dtype torchscript transformers_version unsloth_fixed use_cache use_return_dict
 """
 HARMLESS = frozenset(_HARMLESS.split())
+# What published models have, and what it is where it changes nothing.
+_NOTHING = {
+    "rope_interleaved": False, "use_mrope": False, "full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False,
+    "mlp_bias": False,
+}  # fmt: skip
 
 
 class ModelError(ValueError):
@@ -44,7 +51,7 @@ class Keys:
     def number(self, name: str, default: Any = REQUIRED) -> float:
         """A positive number; of what the file leaves out, the default."""
         value = self._value(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+        if not _is_number(value) or value <= 0:
             raise self.wrong(name, "a positive number", value)
         return float(value)
 
@@ -79,7 +86,7 @@ class Keys:
     def numbers(self, name: str) -> tuple[float, ...]:
         """A list of numbers."""
         value = self._value(name, REQUIRED)
-        if not isinstance(value, list) or not all(type(one) in (int, float) for one in value):
+        if not isinstance(value, list) or not all(map(_is_number, value)):
             raise self.wrong(name, "a list of numbers", value)
         return tuple(float(one) for one in value)
 
@@ -112,7 +119,7 @@ class Keys:
     def rest(self) -> None:
         """ModelError names every key that nobody read and that is not known to be harmless."""
         left = {name: value for name, value in self.values.items() if name not in self.read | HARMLESS}
-        if left := {name: value for name, value in left.items() if value is not None}:
+        if left := {name: value for name, value in left.items() if value is not None and not _is_nothing(name, value)}:
             raise self.refused(left)
 
     def refused(self, left: Mapping[str, Any], more: str = "") -> ModelError:
@@ -134,6 +141,15 @@ class Keys:
         if default is not None:
             self.assumed[name] = default
         return default
+
+
+def _is_nothing(name: str, value: Any) -> bool:
+    return name in _NOTHING and type(value) is type(_NOTHING[name]) and value == _NOTHING[name]
+
+
+def _is_number(value: Any) -> bool:
+    """Finite, as float64 has it: JSON's numbers have no bound."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max and isfinite(value)
 
 
 def _shown(value: Any) -> str:

@@ -20,6 +20,8 @@ from oneblock.workloads.ops.nearest import unknown
 
 PARAMS = "params.json"  # Mistral's own
 _DTYPE = re.compile(r"(torch\.)?[a-z][a-z0-9_]{0,30}")
+# Of models that see, too, whose text is computed as a model of text alone; others look both ways in it, say.
+_AROUND_TEXT = ("gemma3", "llava", "llava_next", "llava_onevision", "mistral3", "internvl", "idefics3", "smolvlm")
 LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 5
 
 
@@ -59,6 +61,10 @@ def read_model(path: Path, of_type: Callable[[object], Family | None], types: Ca
     where = str(file)
     # A model that sees or hears, too, keeps the keys of its text in an object of their own.
     if isinstance(values.get("text_config"), dict):
+        if (outer := values.get("model_type")) not in _AROUND_TEXT:
+            known = ", ".join(_AROUND_TEXT)
+            what = f"expected one of {known}, of which only the text counts, got {ascii(outer)[:60]}"
+            raise ModelError(f"{where}: model_type around text_config: {what}")
         values, where = values["text_config"], f"{file}: text_config"
     kind = values.get("model_type")
     family = of_type(kind)

@@ -39,6 +39,10 @@ class RopeScaling:
     def __post_init__(self) -> None:
         if self.kind not in get_args(RopeKind):
             raise ValueError(unknown("RoPE scaling", str(self.kind), list(get_args(RopeKind))))
+        if type(self.whole_dimensions) is not bool:
+            raise ValueError(f"RoPE scaling: whole_dimensions: expected true or false, got {self.whole_dimensions!r}")
+        if type(self.original_context) is not int:
+            raise ValueError(f"RoPE scaling: original_context: expected a whole number, got {self.original_context!r}")
         numbers = ("factor", "low_freq_factor", "high_freq_factor", "original_context", "attention_factor")
         lists = [(name, one) for name in ("short_factors", "long_factors") for one in getattr(self, name)]
         each = [*((name, getattr(self, name)) for name in (*numbers, "beta_fast", "beta_slow")), *lists]

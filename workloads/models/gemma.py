@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, activation, block, layers
+from oneblock.workloads.models._family import ACTIVATIONS, Family, activation, block, layers
 from oneblock.workloads.models._hub_rope import rope
-from oneblock.workloads.models._keys import Keys
+from oneblock.workloads.models._keys import Keys, same
 from oneblock.workloads.models.llama import TENSORS
+
+_FORMS = ACTIVATIONS | {"gelu": ACTIVATIONS["gelu_pytorch_tanh"]}
 
 
 def read(keys: Keys, name: str) -> list[Config]:
-    """Every layer is the same. `hidden_activation` is what counts where it is told, as in Google's own release."""
+    """Every layer is the same. Of either name of the activation "gelu" means the tanh form, as in Google's release."""
     keys.only("attention_bias", False)
     keys.only("use_bidirectional_attention", False)
-    keys.read.add("hidden_act")
-    told = "hidden_activation" if keys.has("hidden_activation") else "hidden_act"
-    keys.read.add("hidden_activation")
-    form = activation(keys, told, "gelu_pytorch_tanh")
+    told = [(one, keys.word(one, _FORMS)) for one in ("hidden_act", "hidden_activation") if keys.has(one)]
+    keys.read |= {"hidden_act", "hidden_activation"}
+    form = same(keys.where, told) or activation(keys, "hidden_activation", "gelu_pytorch_tanh")
     config = block(keys, "gemma", name, kv_heads=16, head_width=256, activation=form)
     return [config.with_rope(**rope(keys, config.head_width))] * layers(keys, default=28)
 

@@ -38,6 +38,7 @@ def read(keys: Keys, name: str) -> list[Config]:
     config = gemma(keys, "gemma2", name, 50.0)
     config = config.with_rope(**rope(keys, config.head_width))
     window = keys.size("sliding_window", 4096)
+    keys.only("sliding_window_size", window)
     return windowed(keys, config, layers(keys, default=26), window, lambda layer: layer % 2 == 0)
 
 

@@ -15,6 +15,7 @@ from oneblock.workloads.models.qwen3 import QK_NORMS
 
 def read(keys: Keys, name: str) -> list[Config]:
     """Of `sliding_window_pattern` layers the last sees all; the others slide, and rotate by a base of their own."""
+    keys.only("attn_logit_softcapping")
     config = gemma(keys, "gemma3", name, None, qk_norm="head")
     count = layers(keys, default=26)
     name_of_pattern = "_sliding_window_pattern" if keys.has("_sliding_window_pattern") else "sliding_window_pattern"

@@ -11,7 +11,7 @@ _PARTS |= dict.fromkeys(("q", "k", "v"), "attn.c_attn")
 
 
 def read(keys: Keys, name: str) -> list[Config]:
-    """Every layer is the same. `reorder_and_upcast_attn` is the same arithmetic in another order."""
+    """Every layer is the same."""
     keys.only("add_cross_attention", False)
     keys.only("scale_attn_weights", True)
     keys.only("scale_attn_by_inverse_layer_idx", False)

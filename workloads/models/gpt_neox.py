@@ -5,7 +5,7 @@ from __future__ import annotations
 from oneblock.workloads.models._config import Config
 from oneblock.workloads.models._family import Family, Tensors, activation, block, layers
 from oneblock.workloads.models._hub_rope import rope
-from oneblock.workloads.models._keys import Keys
+from oneblock.workloads.models._keys import Keys, same
 
 _PARTS = {"norm1": "input_layernorm", "norm2": "post_attention_layernorm", "proj": "attention.dense"}
 _PARTS |= dict.fromkeys(("q", "k", "v"), "attention.query_key_value")
@@ -22,7 +22,12 @@ def read(keys: Keys, name: str) -> list[Config]:
         parallel=keys.flag("use_parallel_residual", True),
     )  # fmt: skip
     base = keys.number("rotary_emb_base", 10_000.0)
-    return [config.with_rope(**rope(keys, config.head_width, base, 0.25))] * layers(keys, default=44)
+    if not keys.has("rope_parameters"):  # there it is called rotary_pct
+        keys.only("partial_rotary_factor", keys.values.get("rotary_pct", 0.25))
+    rotation = rope(keys, config.head_width, base, 0.25)
+    if keys.has("rotary_emb_base"):
+        same(keys.where, [("rotary_emb_base", base), ("rope_theta", rotation["rope_theta"])])
+    return [config.with_rope(**rotation)] * layers(keys, default=44)
 
 
 FAMILY = Family(

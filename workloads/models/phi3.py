@@ -17,7 +17,7 @@ def read(keys: Keys, name: str) -> list[Config]:
     """Every layer is the same, with a window where there is one."""
     keys.only("attention_bias", False)
     config = block(keys, "phi3", name, eps=("rms_norm_eps", 1e-5), activation=activation(keys))
-    config = config.with_rope(**rope(keys, config.head_width))
+    config = config.with_rope(**rope(keys, config.head_width, part=1.0))
     window = keys.size("sliding_window") if keys.has("sliding_window") else None
     keys.read |= {"sliding_window", "original_max_position_embeddings"}
     return [replace(config, window=window)] * layers(keys, default=32)

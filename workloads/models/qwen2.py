@@ -19,7 +19,7 @@ def late_windows(keys: Keys, config: Config) -> list[Config]:
     """The configuration of each layer of a Qwen."""
     count, slides = layers(keys, default=32), keys.flag("use_sliding_window", False)
     window = keys.size("sliding_window", 4096) if slides else None
-    first = keys.size("max_window_layers", 28) if slides else count
+    first = keys.size("max_window_layers", 28, least=0) if slides else count
     keys.read |= {"sliding_window", "max_window_layers"}
     return windowed(keys, config, count, window, lambda layer: slides and layer >= first)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oneblock.workloads.models._config import Config
-from oneblock.workloads.models._family import Family, activation, block
+from oneblock.workloads.models._family import Family, activation, block, layers, windowed
 from oneblock.workloads.models._hub_rope import rope
 from oneblock.workloads.models._keys import Keys
 from oneblock.workloads.models.llama import PARTS, TENSORS
-from oneblock.workloads.models.qwen2 import late_windows
 from oneblock.workloads.models.qwen3 import QK_NORMS
 
 _EXPERTS = {"router": "mlp.gate"} | {
@@ -23,7 +22,12 @@ def read(keys: Keys, name: str) -> list[Config]:
     dense = block(
         keys, "qwen3_moe", name, kv_heads=4, qk_norm="head", qkv_bias=bias, proj_bias=bias, activation=activation(keys)
     )
-    each = late_windows(keys, dense.with_rope(**rope(keys, dense.head_width)))
+    keys.read.add("max_window_layers")  # which says nothing here: all layers slide, where any does
+    slides, count = keys.flag("use_sliding_window", False), layers(keys, default=32)
+    window = keys.size("sliding_window", 4096) if slides else None
+    keys.read.add("sliding_window")
+    dense = dense.with_rope(**rope(keys, dense.head_width))
+    each = windowed(keys, dense, count, window, lambda layer: slides)
     taken = {
         "experts": keys.size(keys.one_of("num_experts", "num_local_experts"), 128),
         "experts_per_token": keys.size("num_experts_per_tok", 8),

@@ -44,11 +44,14 @@ def folder(tmp_path: Path) -> Path:
     return where
 
 
-def cells(**asked: Any) -> list[Cell]:
+def query(**asked: Any) -> CellQuery:
     usual: dict[str, Any] = {"presets": (), "phases": ("prefill",), "B": (1,), "T": (8,), "S": (8,)}
     usual |= {"dtypes": ("float32",), "backends": ("reference",), "ops_sets": ("plain",), "targets": ("cpu",)}
-    query = CellQuery(("block",), **usual | asked)
-    return query.cells([PlatformProbe("reference", "", None, None, None, None)])
+    return CellQuery(("block",), **usual | asked)
+
+
+def cells(**asked: Any) -> list[Cell]:
+    return query(**asked).cells([PlatformProbe("reference", "", None, None, None, None)])
 
 
 def test_a_folder_has_the_models_properties_and_its_weights(folder: Path) -> None:
@@ -192,3 +195,26 @@ def test_a_layer_that_does_not_fit_its_config_is_refused_before_anything_runs(fo
     with pytest.raises(CheckpointError, match=f"no tensor {name}"):
         cells(models=(folder,))
     assert cells(models=(folder,), layer=1), "of another layer it is whole"
+
+
+def test_a_checkpoint_beside_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Whether a preset or a model was named: what stands beside the weights is of them."""
+    weights, other = folder / "model.safetensors", tmp_path / "other.json"
+    other.write_text(json.dumps(TOLD | {"rope_theta": 777}))
+    with pytest.raises(
+        Refused, match=r"config\.json says of this checkpoint what .*other\.json does not: rope_theta is"
+    ):
+        cells(models=(other,), weights=weights)
+    gemma = TOLD | {"model_type": "gemma", "hidden_activation": "gelu_pytorch_tanh"}
+    (folder / "config.json").write_text(json.dumps(gemma))
+    with pytest.raises(Refused, match="family is gemma and not llama"):
+        cells(presets=("tiny",), overrides=("activation=gelu",), weights=weights)
+
+
+def test_norms_that_look_as_if_stored_less_1_are_remarked_on(folder: Path) -> None:
+    assert not any("negative" in one for one in query(models=(folder,)).remarks())
+    tensors = load_file(folder / "model.safetensors")
+    less = {name: one - 1 if "layernorm" in name else one for name, one in tensors.items()}
+    save_file(less, folder / "model.safetensors")
+    (said,) = [one for one in query(models=(folder,)).remarks() if "negative" in one]
+    assert "of the norms' weights of layer 0 are negative, as where a family stores" in said

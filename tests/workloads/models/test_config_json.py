@@ -25,6 +25,9 @@ MISTRAL: dict[str, Any] = {
 LLAMA = MISTRAL | {"model_type": "llama", "max_position_embeddings": 8192}
 QWEN2 = MISTRAL | {"model_type": "qwen2"}
 GEMMA2 = MISTRAL | {"model_type": "gemma2"}
+GEMMA3, GEMMA = MISTRAL | {"model_type": "gemma3_text"}, MISTRAL | {"model_type": "gemma", "hidden_act": None}
+NEOX = {name: MISTRAL[name] for name in MISTRAL if name not in ("num_key_value_heads", "hidden_act", "rms_norm_eps")}
+NEOX |= {"model_type": "gpt_neox"}
 
 
 def write(folder: Path, told: Any) -> Path:
@@ -86,7 +89,23 @@ def test_a_model_is_what_its_config_says_and_what_it_leaves_out_is_told(tmp_path
         (MISTRAL | {"model_type": None}, "model_type: expected one of"),
         (MISTRAL | {"model_type": ["mistral"]}, "model_type: expected one of"),
         (MISTRAL | {"model_type": "\x1b[31mred"}, "model_type: expected one of"),
-        ({"text_config": MISTRAL | {"surprise": 1}}, "text_config: not modelled: surprise=1"),
+        ({"model_type": "llava", "text_config": MISTRAL | {"surprise": 1}}, "text_config: not modelled: surprise=1"),
+        ({"model_type": "paligemma", "text_config": MISTRAL}, "model_type around text_config: expected one of gemma3"),
+        (LLAMA | {"rope_scaling": {"type": "linear", "factor": 2, "rope_theta": 5}}, "contradicts itself: rope_theta"),
+        (LLAMA | {"partial_rotary_factor": 0.5}, "not modelled: partial_rotary_factor=0.5 .this family rotates all"),
+        (LLAMA | {"rope_scaling": {"partial_rotary_factor": 0.5}}, "not modelled: partial_rotary_factor=0.5"),
+        (LLAMA | {"rope_theta": 10**400}, "rope_theta: expected a positive number"),
+        (LLAMA | {"rms_norm_eps": 10**400}, "rms_norm_eps: expected a positive number"),
+        (LLAMA | {"rope_interleaved": True}, "not modelled: rope_interleaved=True"),
+        (QWEN2 | {"use_mrope": True}, "not modelled: use_mrope=True"),
+        (NEOX | {"rotary_emb_base": 500}, "contradicts itself: rotary_emb_base=500.0, rope_theta=10000.0"),
+        (NEOX | {"partial_rotary_factor": 0.5}, "not modelled: partial_rotary_factor=0.5 .modelled: 0.25"),
+        (GEMMA | {"hidden_act": "silu", "hidden_activation": "gelu_pytorch_tanh"}, "itself: hidden_act=silu"),
+        (GEMMA3 | {"attn_logit_softcapping": 3.0}, "not modelled: attn_logit_softcapping=3.0"),
+        (GEMMA2 | {"sliding_window_size": 7}, "not modelled: sliding_window_size=7"),
+        (LLAMA | {"head_dim": 2, "rope_scaling": {"type": "dynamic", "factor": 2}}, "more than 2 rotated dimensions"),
+        (LLAMA | {"rope_theta": 1e308, "rope_scaling": {"type": "dynamic", "factor": 1e300}}, "at most 1e.30"),
+        (LLAMA | {"rope_theta": 1, "rope_scaling": {"type": "yarn", "factor": 2}}, "a rope_theta other than 1"),
         ([MISTRAL], "expected a JSON object, got a list"),
         (b"\xff\xfe{", "not a readable JSON file"),
         (b"{" * 100, "not a readable JSON file"),
@@ -113,6 +132,31 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
 def test_a_model_that_sees_keeps_its_text_in_an_object_of_its_own(tmp_path: Path) -> None:
     told = {"model_type": "llava", "text_config": MISTRAL, "vision_config": {"hidden_size": 1}}
     assert read_model(write(tmp_path, told)).layers == read_model(write(tmp_path, MISTRAL)).layers
+
+
+@pytest.mark.parametrize(
+    ("told", "more"),
+    [
+        (LLAMA, {"is_llama_config": True, "rope_interleaved": False, "transformers.js_config": {"dtype": "q4"}}),
+        (LLAMA, {"max_sequence_length": 2048}),
+        (QWEN2, {"use_mrope": False, "max_window_layers": 0}),
+        (GEMMA2, {"sliding_window_size": 4096}),
+        (GEMMA, {"hidden_act": "gelu"}),
+        (GEMMA, {"hidden_act": "gelu", "hidden_activation": "gelu_pytorch_tanh"}),
+        (MISTRAL | {"model_type": "phi3"}, {"full_attn_mod": 1, "interpolate_factor": 1, "lm_head_bias": False}),
+        (NEOX, {"attention_probs_dropout_prob": 0, "hidden_dropout_prob": 0}),
+    ],
+)
+def test_what_published_models_have_and_computes_nothing_is_read(
+    tmp_path: Path, told: dict[str, Any], more: dict[str, Any]
+) -> None:
+    assert read_model(write(tmp_path, told | more)).layers == read_model(write(tmp_path, told)).layers
+
+
+def test_a_base_within_the_scaling_counts(tmp_path: Path) -> None:
+    told = {name: value for name, value in LLAMA.items() if name != "rope_theta"}
+    scaling = {"rope_type": "linear", "factor": 8, "rope_theta": 55}
+    assert read_model(write(tmp_path, told | {"rope_scaling": scaling})).layer(0).rope_theta == 55
 
 
 def test_both_forms_of_a_rotation_are_one(tmp_path: Path) -> None:

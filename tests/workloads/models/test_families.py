@@ -54,6 +54,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "Qwen2Config", LLAMA | {"use_sliding_window": True, "sliding_window": 12, "max_window_layers": 1},
     ),
     "qwen3": ("Qwen3Config", LLAMA),
+    "qwen3_moe-windows": ("Qwen3MoeConfig", LLAMA | EXPERTS | {"use_sliding_window": True, "sliding_window": 12}),
     "gemma": ("GemmaConfig", LLAMA),
     "gemma2": ("Gemma2Config", LLAMA | {"sliding_window": 12, "attn_logit_softcapping": 3.0,
                                         "query_pre_attn_scalar": 24}),

@@ -20,7 +20,12 @@ SAID = {
     "mixtral": LLAMA | {"num_local_experts": 5, "num_experts_per_tok": 2, "sliding_window": None},
 }
 MORE = {"mistral": {"llama.attention.sliding_window": 12}}  # which its converter leaves out
-UNTOLD = ("dynamic", "qwen2-windows", "qwen3_moe-normed")  # of which llama.cpp's format has no word
+UNTOLD = (
+    "dynamic",
+    "qwen2-windows",
+    "qwen3_moe-normed",
+    "qwen3_moe-windows",
+)  # of which llama.cpp's format has no word
 UNREAD = "deepseek_v2"  # which is not read of such files
 FLOAT32 = ("llama3", "phi3-long")  # whose factors it stores in float32
 CASES = {

@@ -107,7 +107,7 @@ def _rows(steps: Sequence[Step], main: str, shape: Shape) -> Iterator[tuple[str,
     yield main, "", [], _sizes(shape)
     for step in steps:
         inputs = {name: size for name, size in step.reads if name not in {main, *(one.name for one in steps)}}
-        beside = [*_weights(step.weights), *(f"{name} {_sizes(size)}" for name, size in inputs.items())]
+        beside = [*step.settings, *_weights(step.weights), *(f"{name} {_sizes(size)}" for name, size in inputs.items())]
         lines = textwrap.wrap(" · ".join(beside), _WRAP, break_long_words=False) if beside else []
         yield step.name, _counted(step.operations), lines, "  ".join(map(_sizes, dict.fromkeys(step.gives)))
 
