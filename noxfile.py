@@ -138,6 +138,16 @@ def notebooks(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def labs(session: nox.Session) -> None:
+    """Prove each lab at one seed: its starter fails, its solution passes, and each wrong answer gets its own hint.
+
+    Words after `--` are labs, by number: `nox -s labs -- 13`.
+    """
+    install(session, *needs("jax_xla", "xla_tpu"))
+    session.run("python", "-m", "oneblock.bench.lessons.proof", "7", *session.posargs)
+
+
+@nox.session(default=False)
 def wheel(session: nox.Session) -> None:
     """Build sdist and wheel, install each way, and use it away from this folder."""
     locked(session, *OWN, "build")

@@ -130,6 +130,11 @@ def test_every_folder_with_code_is_installed() -> None:
     shipped = {path for pattern in data for path in sections.glob(pattern)}
     own = {path for path in sections.glob("*/*") if path.is_file() and path.suffix != ".pyc"}
     assert own == shipped, "a section's files are by these names"
+    lab_data = PYPROJECT["tool"]["setuptools"]["package-data"]["oneblock.labs"]
+    of_labs = {path for pattern in lab_data for path in (ROOT / "labs").glob(pattern)}
+    lab_files = {path for path in (ROOT / "labs").glob("[0-9]*/**/*") if path.is_file() and path.suffix != ".pyc"}
+    assert lab_files <= of_labs, "a lab's files are by these names"
+    shipped |= of_labs
     files = [p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py") if p not in shipped]
     nested = {p.parent for p in files} - {ROOT / f for f in FOLDERS}
     packages |= {"oneblock." + ".".join(p.relative_to(ROOT).parts) for p in nested}

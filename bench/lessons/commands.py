@@ -1,0 +1,33 @@
+"""Commands of oneblock that a lab's run gives, as a learner would in a terminal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
+
+_SHOWN = 1500
+_MOST_S = 900.0  # on a machine that is busy; on a free one a lab's compile takes less than a minute
+
+
+def ask(*words: str, cwd: Path, accept: Collection[int] = (0,)) -> tuple[Any, str]:
+    """What a command answered in JSON, and what it said beside that; Refused with its last words where it failed."""
+    note(f"$ oneblock {' '.join(words)}")
+    command = [sys.executable, "-m", "oneblock.bench", *words, "--json"]
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, timeout=_MOST_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(f"oneblock {' '.join(words)}: no answer in {_MOST_S:.0f} s: try on a machine less busy") from None
+    if done.returncode not in accept:
+        lines = done.stderr.strip().splitlines()
+        said = [line.removeprefix("oneblock: ") for line in lines if line.startswith("oneblock: ")] or lines[-3:]
+        raise Refused(f"`oneblock {words[0]}` failed: {' '.join(said)[:_SHOWN]}", 1)
+    return json.loads(done.stdout), done.stderr

@@ -1,0 +1,80 @@
+"""What an instructor asks: many folders, each held against an artifact that is made here anew."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.lessons.attempt import SCRIPT, Attempt, passed, verdicts
+from oneblock.bench.lessons.item import Artifact, Verdict
+from oneblock.bench.records.scratch import scratch
+
+_HEADINGS = ("folder", "lab", "seed", "passed", "item", "part", "standing", "answer", "misconception", "remark")
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One folder: its verdicts, or why it cannot be graded."""
+
+    folder: Path
+    lab: str | None = None
+    seed: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    refused: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the lab is."""
+        return passed([*self.verdicts])
+
+
+def grade_all(folders: Sequence[Path], *, run_code: bool) -> list[Graded]:
+    """Each folder, or each lab within it, graded; of a lab and seed the artifact is made once."""
+    made: dict[tuple[str, int], Artifact] = {}
+    return [_grade(one, made, run_code=run_code) for folder in folders for one in attempts(folder)]
+
+
+def attempts(folder: Path) -> list[Path]:
+    """The attempts that a folder is or holds."""
+    if (folder / "state.json").exists() or not folder.is_dir():
+        return [folder]
+    within = sorted(path.parent for path in folder.glob("*/state.json"))
+    return within or [folder]
+
+
+def _grade(folder: Path, made: dict[tuple[str, int], Artifact], *, run_code: bool) -> Graded:
+    try:
+        attempt = Attempt.open(folder)
+        key = (attempt.lab.name, attempt.seed)
+        if attempt.state.last("predict") is None:
+            raise Refused(f"{folder}: nothing was predicted")
+        given = attempt.answers()
+        if key not in made:
+            with scratch("lab") as apart:
+                made[key] = attempt.lab.lesson.run(attempt.shape, apart)
+        script = attempt.folder / SCRIPT if run_code else None
+        found = verdicts(attempt.lab, given, attempt.shape, made[key], script)
+        return Graded(folder, *key, tuple(found))
+    except Refused as refused:
+        return Graded(folder, refused=str(refused))
+
+
+def to_csv(graded: Iterable[Graded]) -> str:
+    """A line for each item, and one for each folder that is refused."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(_HEADINGS)
+    for one in graded:
+        name = str(one.folder)
+        # A table calculator takes what begins so for a formula, and somebody else has named the folder.
+        name = f"'{name}" if name[:1] in "=+-@" else name
+        about = [name, one.lab or "", "" if one.seed is None else one.seed, "yes" if one.passed else "no"]
+        for v in one.verdicts:
+            lines.writerow([*about, v.item, v.part, v.standing, v.answer, v.misconception or "", v.hint or ""])
+        if one.refused is not None:
+            lines.writerow([*about, "", "", "refused", "", "", one.refused])
+    return out.getvalue()

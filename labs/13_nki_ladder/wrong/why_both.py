@@ -1,0 +1,7 @@
+# why_tiled: both
+"""Wide tiles taken to save on both operands."""
+
+
+def answer(shape, artifact):
+    """The distractor."""
+    return "both"

@@ -1,0 +1,145 @@
+"""The labs: solvable at every seed, with answers of one's own, no answer stored, and wrong ones told apart."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneblock.bench.judge.roofline import costs
+from oneblock.bench.lessons.item import Artifact, Item, Shape, Standing, grade, same
+from oneblock.bench.lessons.lab import LABS, Lab, cells, labs, named, tagged
+from oneblock.bench.lessons.proof import proven
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.models import PRESETS
+
+SEEDS = 100
+
+
+@pytest.mark.parametrize("lab", labs(), ids=lambda lab: lab.name)
+def test_a_lab_is_whole(lab: Lab) -> None:
+    """Four misconceptions at the least, each with a hint, some caught by a wrong answer that is kept."""
+    ideas = [(item.name, one) for item in lab.lesson.items for one in item.misconceptions]
+    named_first = {path.read_text().splitlines()[0].removeprefix("# ") for path in lab.wrong()}
+    assert len(named_first) == len(lab.wrong()) >= 4
+    assert named_first <= {f"{name}: {one.name}" for name, one in ideas}
+    assert len({one.hint for _, one in ideas}) >= 4
+    assert (lab.folder / "hardware.md").read_text().startswith("# ")
+    shape = lab.lesson.shape(0)
+    for item in lab.lesson.items:
+        assert (item.question + item.hint + "".join(item.choices.values())).format(**shape)
+        assert all(one.hint.format(**shape) for one in item.misconceptions)
+
+
+@pytest.mark.parametrize("lab", labs(), ids=lambda lab: lab.name)
+def test_a_starter_is_written_without_solutions(lab: Lab) -> None:
+    starter = lab.starter("{}")
+    cut = [cell for cell in cells(lab.source()) if "solution" in tagged(cell)]
+    assert cut
+    assert all(cell not in starter for cell in cut)
+    assert "def solve" not in starter
+    compile(starter, lab.name, "exec")
+
+
+@cache
+def with_costs(preset: str, T: int, S: int) -> Artifact:
+    """What a run makes without a compiler."""
+    of = {
+        str(phase): costs(Case("block", PRESETS[preset], phase, 1, *sizes), "bfloat16")
+        for phase, sizes in ((Phase.PREFILL, (T, T)), (Phase.DECODE, (1, S)))
+    }
+    return {"costs": {name: {"flops": c.flops, "compulsory_bytes": c.compulsory_bytes} for name, c in of.items()}}
+
+
+def light_items(lab: Lab) -> list[Item]:
+    return [item for item in lab.lesson.items if item.needs is None and item.measure is None]
+
+
+def test_the_ridge_is_solvable_at_every_seed_with_answers_of_ones_own() -> None:
+    """By formulas of the text alone, held against costs that are counted from the program's arrays."""
+    lab = named("1")
+    told: set[tuple[str, ...]] = set()
+    for seed in range(SEEDS):
+        shape = lab.lesson.shape(seed)
+        artifact = with_costs(shape["preset"], shape["T"], shape["S"])
+        solved = lab.solve(shape, artifact)
+        for item in light_items(lab):
+            verdict = grade(item, solved[item.name], shape, artifact)
+            assert verdict.standing is Standing.RIGHT, (seed, item.name, verdict)
+            caught(item, shape, artifact)
+        told.add(tuple(str(solved[item.name]) for item in light_items(lab)))
+    assert len(told) >= 0.95 * SEEDS
+
+
+def caught(item: Item, shape: Shape, artifact: Artifact) -> None:
+    """Each misconception of an item is caught as itself, unless it happens to be right at this shape."""
+    truth = item.truth(shape, artifact)
+    for one in item.misconceptions:
+        answer = one.answer(shape, artifact)
+        if not same(answer, truth, item.within):
+            assert grade(item, answer, shape, artifact).misconception == one.name
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Shape, dict[str, Any]]:
+    """The smallest shape of the NKI ladder, run once."""
+    lab = named("13")
+    shape = min(lab.lesson.shapes, key=lambda one: one["M"] * one["K"] * one["N"])
+    return lab, shape, dict(lab.lesson.run(shape, tmp_path_factory.mktemp("ladder")))
+
+
+def test_the_ladder_counts_what_loops_say(ladder: tuple[Lab, Shape, dict[str, Any]]) -> None:
+    """The solution counts loops by hand; the truth is the interpreter's, which counts each DMA."""
+    lab, shape, artifact = ladder
+    solved = lab.solve(shape, artifact)
+    for item in light_items(lab):
+        verdict = grade(item, solved[item.name], shape, artifact)
+        assert verdict.standing is Standing.RIGHT, (item.name, verdict)
+        caught(item, shape, artifact)
+
+
+def test_a_kernel_that_reads_an_operand_again_is_told_which(
+    ladder: tuple[Lab, Shape, dict[str, Any]], tmp_path: Path
+) -> None:
+    """A learner's kernel is counted by the interpreter; the right one moves each matrix once."""
+    lab, shape, artifact = ladder
+    (item,) = (one for one in lab.lesson.items if one.measure is not None)
+    assert item.measure is not None
+    script = tmp_path / "lab.py"
+    script.write_text(lab.solution())
+    assert grade(item, item.measure(script, shape), shape, artifact).standing is Standing.RIGHT
+    wrong = lab.folder / "wrong" / "rhs_for_every_row.py"
+    script.write_text(wrong.read_text())
+    assert grade(item, item.measure(script, shape), shape, artifact).misconception == "rhs_again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", labs(), ids=lambda lab: lab.name)
+def test_a_lab_proves_itself(lab: Lab, tmp_path: Path) -> None:
+    assert [*proven(lab, 7, tmp_path)] == []
+
+
+def test_no_answer_is_stored() -> None:
+    """Of ten seeds no value of five significant digits or more stands in a file of the labs."""
+    kept = {
+        path: path.read_text(encoding="utf-8") for path in LABS.glob("[0-9]*/**/*") if path.suffix in (".py", ".md")
+    }
+    lab = named("1")
+    for seed in range(10):
+        shape = lab.lesson.shape(seed)
+        artifact = with_costs(shape["preset"], shape["T"], shape["S"])
+        for item in light_items(lab):
+            truth = item.truth(shape, artifact)
+            digits = "" if isinstance(truth, str) else f"{truth:.10g}".rstrip("0")[:7]
+            if len(re.sub(r"\D", "", digits)) >= 5:
+                assert not [path for path, text in kept.items() if digits in text], (item.name, digits)
+
+
+def test_every_shape_names_what_its_questions_need() -> None:
+    for lab in labs():
+        fill = [partial(str.format, item.question) for item in lab.lesson.items]
+        assert all(question(**shape) for question in fill for shape in lab.lesson.shapes)
+        assert len(lab.lesson.shapes) >= 80

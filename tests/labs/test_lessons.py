@@ -1,0 +1,264 @@
+"""The machinery of labs, by a course of one small lab: turns are kept, edits are found, and nothing bad is graded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from oneblock.bench.lessons import lab as course
+from tests.helpers.oneblock_process import oneblock_here
+
+CHECK = """
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.lessons.item import Item, Lesson, Misconception, Part
+def run(shape, folder):
+    return {"sum": shape["a"] + shape["b"], "told": ["summed"], "absent": {"abacus": "there is no abacus here"}}
+def measure(script, shape):
+    return script.read_text().count("x")
+WIDE = Misconception("product", lambda s, a: s["a"] * s["b"], "{a} and {b} are added")
+LESSON = Lesson(
+    [{"a": a, "b": b} for a in range(2, 9) for b in range(10, 20)], run,
+    (
+        Item("guess", Part.PREDICT, "{a} + {b}?", lambda s, a: a["sum"], "add", (WIDE,)),
+        Item("total", Part.OBSERVE, "the sum?", lambda s, a: a["sum"], "read it", (WIDE,), within=0.01),
+        Item("why", Part.EXPLAIN, "why?", lambda s, a: "added", "no", choices={"added": "+", "multiplied": "*"}),
+        Item("beads", Part.OBSERVE, "beads?", lambda s, a: a["abacus"], "count", needs="abacus"),
+        Item("crosses", Part.MAKE, "three", lambda s, a: 3, "three", measure=measure),
+    ), "Rule: add.",
+)
+"""
+LAB = '''# %% [markdown]
+"""# Sums"""
+
+# %% tags=["shape"]
+SHAPE = {}
+
+# %% tags=["make"]
+""
+
+# %% tags=["solution"]
+"xxx"
+
+# %% tags=["solution", "answers"]
+def solve(shape, artifact):
+    """It is the sum."""
+    both = shape["a"] + shape["b"]
+    return {"guess": both, "total": both, "why": "added", "beads": 0}
+'''
+INDEX = "".join(f'[lab.0{n}_sums{n}]\ntitle = "Sums"\nminutes = 1\nmodules = []\nneeds = []\n' for n in (1, 2))
+
+
+@pytest.fixture
+def learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which lab 1 of a course of two was started."""
+    place = tmp_path / "course"
+    for name in ("01_sums1", "02_sums2"):
+        (place / name / "wrong").mkdir(parents=True)
+        (place / name / "check.py").write_text(CHECK)
+        (place / name / "lab.py").write_text(LAB)
+    (place / "index.toml").write_text(INDEX)
+    monkeypatch.setattr(course, "LABS", place)
+    course.labs.cache_clear()
+    (tmp_path / "me").mkdir()
+    assert lab(tmp_path / "me", "start", "1", "--seed", "3") == (0, "")
+    yield tmp_path / "me"
+    course.labs.cache_clear()
+
+
+def lab(cwd: Path, *words: str) -> tuple[int, str]:
+    """The exit status, and what was refused."""
+    done = oneblock_here("lab", *words, cwd=cwd)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def folder(learner: Path) -> Path:
+    return learner / "labs-of-mine" / "01_sums1"
+
+
+def sums(learner: Path) -> dict[str, int]:
+    shape: dict[str, int] = json.loads((folder(learner) / "state.json").read_text())[0]["shape"]
+    return shape
+
+
+def fill(learner: Path, **answers: str) -> None:
+    """Write answers into the form, as TOML."""
+    path = folder(learner) / "answers.toml"
+    lines = path.read_text().splitlines()
+    for name, value in answers.items():
+        lines = [f"{name} = {value}" if line.startswith(f"{name} =") else line for line in lines]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def done(learner: Path) -> None:
+    """A right solution, checked."""
+    both = str(sum(sums(learner).values()))
+    fill(learner, guess=both, total=both, why='"added"')
+    script = folder(learner) / "lab.py"
+    script.write_text(script.read_text() + '\n"xxx"\n')
+    for action in ("predict", "run"):
+        assert lab(learner, action, "1")[0] == 0
+
+
+def test_a_right_solution_passes_and_what_no_tool_can_tell_is_ungraded_and_not_passed(learner: Path) -> None:
+    done(learner)
+    told = json.loads(oneblock_here("lab", "check", "1", "--json", cwd=learner).stdout)
+    by_name = {one["item"]: one["standing"] for one in told["items"]}
+    assert told["passed"]
+    assert by_name.pop("beads") == "ungraded"
+    assert set(by_name.values()) == {"right"}
+    assert "Rule: add." in oneblock_here("lab", "check", "1", cwd=learner).stdout
+    assert "01_sums1" in oneblock_here("lab", "report", cwd=learner).stdout
+
+
+def test_a_wrong_prediction_costs_nothing_and_a_wrong_observation_gets_the_hint_of_its_misconception(
+    learner: Path,
+) -> None:
+    done(learner)
+    fill(learner, total=str(sums(learner)["a"] * sums(learner)["b"]))
+    said = oneblock_here("lab", "check", "1", cwd=learner)
+    assert said.returncode == 1
+    assert f"total: think again: {sums(learner)['a']} and {sums(learner)['b']} are added" in said.stdout
+    assert str(sum(sums(learner).values())) not in said.stdout.split("total")[1].split("\n")[0], "the truth is not told"
+
+
+def test_predictions_that_are_wrong_do_not_block(learner: Path) -> None:
+    both = str(sum(sums(learner).values()))
+    fill(learner, guess="1", total=both, why='"added"')
+    (folder(learner) / "lab.py").write_text("xxx")
+    assert [lab(learner, action, "1")[0] for action in ("predict", "run", "check")] == [0, 0, 0]
+
+
+def test_the_starter_has_no_solution_and_does_not_pass(learner: Path) -> None:
+    text = (folder(learner) / "lab.py").read_text()
+    assert "xxx" not in text
+    assert "solve" not in text
+    assert str(sums(learner)["b"]) in text, "a shape of one's own"
+    fill(learner, guess="1")
+    assert [lab(learner, action, "1")[0] for action in ("predict", "run", "check")] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('"17"', "expected a number without quotes"),
+        ("true", "expected a number"),
+        ("nan", "expected a number"),
+        ("[1]", "expected a number"),
+        ("""'__import__("os").system("touch hacked")'""", "formulas are not computed"),
+        ("1 + 1", "no TOML"),
+    ],
+)
+def test_a_prediction_of_another_type_is_refused_and_nothing_in_it_is_run(learner: Path, value: str, said: str) -> None:
+    fill(learner, guess=value)
+    status, why = lab(learner, "predict", "1")
+    assert (status, said in why) == (2, True), why
+    assert not (learner / "hacked").exists()
+
+
+def test_predictions_come_before_the_run_and_stay_as_they_were(learner: Path) -> None:
+    assert "predict first" in lab(learner, "run", "1")[1]
+    assert "guess: not filled in" in lab(learner, "predict", "1")[1]
+    done(learner)
+    assert "locked already" in lab(learner, "predict", "1")[1]
+    fill(learner, guess="4")
+    for action in ("check", "run"):
+        status, why = lab(learner, action, "1")
+        assert (status, "guess: locked as" in why) == (2, True), why
+
+
+def test_a_check_without_its_artifact_or_with_one_of_another_hand_is_refused(learner: Path) -> None:
+    fill(learner, guess="1")
+    lab(learner, "predict", "1")
+    assert "nothing was run here" in lab(learner, "check", "1")[1]
+    lab(learner, "run", "1")
+    artifact = folder(learner) / "artifact.json"
+    artifact.write_text(artifact.read_text().replace('"sum": ', '"sum": 1'))
+    assert "not what the run made" in lab(learner, "check", "1")[1]
+    artifact.unlink()
+    assert "is gone" in lab(learner, "check", "1")[1]
+
+
+EDITS: dict[str, Callable[[str], str]] = {
+    "a seed": lambda text: text.replace('"seed": 3', '"seed": 4'),
+    "a prediction": lambda text: text.replace('"guess": ', '"guess": 1'),
+    "an event left out": lambda text: json.dumps([e for e in json.loads(text) if e["what"] != "predict"]),
+    "no JSON": lambda _: "{",
+    "no events": lambda _: "[]",
+    "deep": lambda _: "[" * 100_000,
+    "numbers": lambda _: "[1, 2]",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_state_that_was_edited_is_found(learner: Path, edit: str) -> None:
+    done(learner)
+    path = folder(learner) / "state.json"
+    path.write_text(EDITS[edit](path.read_text()))
+    status, why = lab(learner, "check", "1")
+    assert (status, "start again elsewhere" in why) == (2, True), why
+
+
+def test_the_state_or_the_form_of_another_lab_or_seed_is_refused(learner: Path) -> None:
+    assert lab(learner, "start", "2", "--seed", "3")[0] == 0
+    assert lab(learner, "start", "1", "--seed", "4", "--in", "other")[0] == 0
+    other = learner / "labs-of-mine" / "02_sums2"
+    (other / "state.json").write_bytes((folder(learner) / "state.json").read_bytes())
+    assert "is of 01_sums1, seed 3, not of 02_sums2" in lab(learner, "predict", "2")[1]
+    form = learner / "other" / "01_sums1" / "answers.toml"
+    (folder(learner) / "answers.toml").write_bytes(form.read_bytes())
+    assert "seed: expected 3, as the lab was started, got 4" in lab(learner, "predict", "1")[1]
+
+
+def test_two_at_once_and_a_second_start_are_refused(learner: Path) -> None:
+    fill(learner, guess="1")
+    lab(learner, "predict", "1")
+    with FileLock(folder(learner) / ".lock"):
+        assert "another `oneblock lab` is at work here" in lab(learner, "run", "1")[1]
+    assert lab(learner, "run", "1")[0] == 0
+    assert "nothing in it is overwritten" in lab(learner, "start", "1")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("start", "9"), "unknown lab '9'"),
+        (("start", "²"), "unknown lab"),
+        (("start",), "expected one lab"),
+        (("grade",), "expected the folders"),
+        (("check", "2"), "no lab was started here"),
+    ],
+)
+def test_what_is_no_lab_is_refused_with_those_there_are(learner: Path, words: tuple[str, ...], said: str) -> None:
+    status, why = lab(learner, *words)
+    assert (status, said in why) == (2, True), why
+
+
+def test_unknown_answers_are_named(learner: Path) -> None:
+    path = folder(learner) / "answers.toml"
+    path.write_text(path.read_text().replace("guess =", "gues ="))
+    assert "did you mean 'guess'" in lab(learner, "predict", "1")[1]
+
+
+def test_an_instructor_derives_all_anew_and_is_told_who_edited_what(learner: Path) -> None:
+    done(learner)
+    assert lab(learner, "start", "2", "--seed", "5")[0] == 0
+    edited = learner / "labs-of-mine" / "02_sums2" / "state.json"
+    edited.write_text(edited.read_text().replace('"seed": 5', '"seed": 6'))
+    artifact = folder(learner) / "artifact.json"
+    artifact.write_text("{}")  # no part of what is graded
+    said = oneblock_here("lab", "grade", "labs-of-mine", cwd=learner)
+    rows = list(csv.DictReader(io.StringIO(said.stdout)))
+    assert said.returncode == 1
+    assert {row["passed"] for row in rows if row["lab"] == "01_sums1"} == {"yes"}
+    of_code = next(row for row in rows if row["item"] == "crosses")
+    assert (of_code["standing"], "not asked for" in of_code["remark"]) == ("ungraded", True)
+    assert next(row["remark"] for row in rows if row["standing"] == "refused").endswith("start again elsewhere")
+    again = oneblock_here("lab", "grade", str(folder(learner)), "--run-code", cwd=learner)
+    assert again.returncode == 0
