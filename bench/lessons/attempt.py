@@ -137,7 +137,7 @@ def verdicts(
     found = []
     for item in lab.lesson.items:
         answer: Answer | None = given.get(item.part, {}).get(item.name)
-        if item.measure is None:
+        if item.measure is None or (item.needs is not None and artifact.get(item.needs) is None):
             found.append(grade(item, answer, shape, artifact))
         elif script is None:
             why = "running somebody's lab.py was not asked for (--run-code)"

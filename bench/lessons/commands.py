@@ -11,6 +11,7 @@ from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.records.scratch import scratch
 
 _SHOWN = 1500
 _MOST_S = 900.0  # on a machine that is busy; on a free one a lab's compile takes less than a minute
@@ -31,3 +32,21 @@ def ask(*words: str, cwd: Path, accept: Collection[int] = (0,)) -> tuple[Any, st
         said = [line.removeprefix("oneblock: ") for line in lines if line.startswith("oneblock: ")] or lines[-3:]
         raise Refused(f"`oneblock {words[0]}` failed: {' '.join(said)[:_SHOWN]}", 1)
     return json.loads(done.stdout), done.stderr
+
+
+def run_script(script: Path, *words: str) -> Any:
+    """What a script of a lab wrote as JSON to the file that is its first word; Refused with its last words else."""
+    with scratch("lab") as folder:
+        out = folder / "told.json"
+        command = [sys.executable, "-P", str(script), str(out), *words]
+        note(f"$ python {script.name} {' '.join(words)}")
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_MOST_S, check=False, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
+            raise Refused(f"{script.name}: no answer in {_MOST_S:.0f} s") from None
+        if done.returncode or not out.exists():
+            last = done.stderr.strip().splitlines()[-1:] or ["it ended without an answer"]
+            raise Refused(f"`{script.name}` failed: {last[0][:_SHOWN]}", 1)
+        return json.loads(out.read_bytes())

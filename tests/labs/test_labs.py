@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from oneblock.bench.judge.roofline import costs
+from oneblock.bench.lessons.attempt import passed, verdicts
 from oneblock.bench.lessons.item import Artifact, Item, Shape, Standing, grade, same
 from oneblock.bench.lessons.lab import LABS, Lab, cells, labs, named, tagged
-from oneblock.bench.lessons.proof import proven
+from oneblock.bench.lessons.proof import by_part, proven
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import PRESETS
+from tests.conftest import load
 
 SEEDS = 100
 
@@ -81,6 +83,59 @@ def caught(item: Item, shape: Shape, artifact: Artifact) -> None:
         answer = one.answer(shape, artifact)
         if not same(answer, truth, item.within):
             assert grade(item, answer, shape, artifact).misconception == one.name
+
+
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Shape, dict[str, Any]]:
+    """The fusions of one shape, by both of XLA's compilers, which must be here where they are required."""
+    load("jax_xla")
+    load("xla_tpu", "tpu:v5e")
+    lab = named("2")
+    shape = next(one for one in lab.lesson.shapes if one["norm"] == "layer" and one["chip"] == "v5e")
+    return lab, shape, dict(lab.lesson.run(shape, tmp_path_factory.mktemp("fused")))
+
+
+def test_fusions_are_read_off_both_compilers(fused: tuple[Lab, Shape, dict[str, Any]]) -> None:
+    """What a barrier and a second result add differs between them; bytes are by formula."""
+    lab, shape, artifact = fused
+    solved = lab.solve(shape, artifact)
+    for item in lab.lesson.items:
+        if item.measure is None:
+            assert grade(item, solved[item.name], shape, artifact).standing is Standing.RIGHT, item.name
+            caught(item, shape, artifact)
+    assert solved["barrier_cpu"] != solved["barrier_tpu"]
+
+
+def test_without_its_compiler_an_item_is_ungraded_whatever_was_answered(
+    fused: tuple[Lab, Shape, dict[str, Any]], tmp_path: Path
+) -> None:
+    lab, shape, artifact = fused
+    bare = {"absent": {"jax_xla": "jax is not installed", "xla_tpu": "libtpu is not installed"}}
+    given = by_part(lab.lesson.items, lab.solve(shape, artifact))
+    found = verdicts(lab, given, shape, bare, tmp_path / "lab.py")
+    assert {one.item for one in found if one.standing is Standing.RIGHT} == {"saved_mb"}
+    assert all("is not installed" in str(one.hint) for one in found if one.standing is Standing.UNGRADED)
+    nothing = verdicts(lab, {}, shape, bare, None)
+    assert not passed(nothing)
+
+
+def test_passes_over_memory_are_those_that_xla_counts() -> None:
+    """Five kernels, an operation each, against one: by the bytes that XLA states of each program."""
+    jax = pytest.importorskip("jax")
+    lab = named("2")
+    shape = lab.lesson.shape(0)
+    x, w = (jax.ShapeDtypeStruct(of, "float32") for of in ((shape["T2"], shape["C2"]), (shape["C2"],)))
+    jnp = jax.numpy
+
+    def moved(function: Any, *of: Any) -> float:
+        return float(jax.jit(function).lower(*of).compile().cost_analysis()["bytes accessed"])
+
+    kernels = [(jnp.multiply, (x, w)), (jnp.add, (x, x)), (lambda a: jnp.maximum(a, 0.0), (x,)), (jnp.tanh, (x,)),
+               (jnp.multiply, (x, x))]  # fmt: skip
+    apart = sum(moved(function, *of) for function, of in kernels)
+    once = moved(lambda x, w: jnp.maximum(x * w + x, 0.0) * jnp.tanh(x), x, w)
+    (item,) = (one for one in lab.lesson.items if one.name == "saved_mb")
+    assert same(item.truth(shape, {}), (apart - once) / 1e6, item.within)
 
 
 @pytest.fixture(scope="module")
