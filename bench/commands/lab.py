@@ -100,7 +100,10 @@ def _check(asked: Asked) -> int:
         console().print(table(found))
         _hints(found)
         if passed(found):
-            say(f"passed. {attempt.lab.lesson.rule}")
+            ungraded = sum(one.standing is Standing.UNGRADED for one in found)
+            say(
+                f"passed{f', but for {ungraded} that nothing here can grade' * bool(ungraded)}. {attempt.lab.lesson.rule}"
+            )
     return 0 if passed(found) else 1
 
 

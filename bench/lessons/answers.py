@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from oneblock.workloads.ops.nearest import unknown
 
 FILE = "answers.toml"
 _MOST_BYTES = 64 * 1024
+_MOST = 1e30  # of a number: those beyond, and what is none, are no answer
 _SHOWN = 60
 
 Answers = dict[str, Answer | None]
@@ -53,7 +53,7 @@ def read(folder: Path, lab: str, lesson: Lesson, seed: int) -> dict[Part, Answer
         found = tomllib.loads(read_plain(path, _MOST_BYTES).decode())
     except FileNotFoundError:
         raise Refused(f"{path} is not there: `oneblock lab start` writes it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, more digits or brackets than Python reads
         raise Refused(f"{path}: no TOML: {error}; an answer is a number, or a word in quotes") from None
     for name, expected in (("lab", lab), ("seed", seed)):
         if (given := found.pop(name, None)) != expected or isinstance(given, bool):
@@ -79,7 +79,7 @@ def _answer(where: str, item: Item, given: Any) -> Answer | None:
         if isinstance(given, str) and given in item.choices:
             return given
         raise Refused(f"{where}: expected one of {', '.join(item.choices)}, in quotes; got {_shown(given)}")
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) < _MOST:
         raise Refused(f"{where}: expected a number without quotes, got {_shown(given)}; formulas are not computed")
     return given
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.lessons.attempt import SCRIPT, Attempt, passed, verdicts
-from oneblock.bench.lessons.item import Artifact, Verdict
+from oneblock.bench.lessons.item import Artifact, Standing, Verdict
 from oneblock.bench.records.scratch import scratch
 
 _HEADINGS = ("folder", "lab", "seed", "passed", "item", "part", "standing", "answer", "misconception", "remark")
@@ -30,6 +30,13 @@ class Graded:
     def passed(self) -> bool:
         """Whether the lab is."""
         return passed([*self.verdicts])
+
+    @property
+    def word(self) -> str:
+        """Whether it is passed, where "partly" is passed but for what nobody could grade."""
+        if not self.passed:
+            return "no"
+        return "partly" if any(one.standing is Standing.UNGRADED for one in self.verdicts) else "yes"
 
 
 def grade_all(folders: Sequence[Path], *, run_code: bool) -> list[Graded]:
@@ -61,6 +68,8 @@ def _grade(folder: Path, made: dict[tuple[str, int], Artifact], *, run_code: boo
         return Graded(folder, *key, tuple(found))
     except Refused as refused:
         return Graded(folder, refused=str(refused))
+    except OSError as error:  # a link or a pipe in the place of a file, say: the other folders are graded
+        return Graded(folder, refused=f"{error.filename}: {error.strerror}")
 
 
 def to_csv(graded: Iterable[Graded]) -> str:
@@ -72,7 +81,7 @@ def to_csv(graded: Iterable[Graded]) -> str:
         name = str(one.folder)
         # A table calculator takes what begins so for a formula, and somebody else has named the folder.
         name = f"'{name}" if name[:1] in "=+-@" else name
-        about = [name, one.lab or "", "" if one.seed is None else one.seed, "yes" if one.passed else "no"]
+        about = [name, one.lab or "", "" if one.seed is None else one.seed, one.word]
         for v in one.verdicts:
             lines.writerow([*about, v.item, v.part, v.standing, v.answer, v.misconception or "", v.hint or ""])
         if one.refused is not None:

@@ -18,7 +18,7 @@ from oneblock.compilers.api.files import read_plain
 
 FILE = "state.json"
 _MOST_BYTES = 4 * 2**20
-_WHATS = ("start", "predict", "run", "check")
+_TOLD = {"start": {"shape": dict}, "predict": {"answers": dict}, "run": {"sha256": str}, "check": {"standings": dict}}
 
 
 @dataclass
@@ -60,7 +60,10 @@ class State:
 
 
 def _known(event: dict[str, Any], number: int) -> bool:
-    return event.get("what") in _WHATS and (event["what"] == "start") == (number == 0)
+    what = event.get("what")
+    if not isinstance(what, str) or what not in _TOLD or (what == "start") != (number == 0):
+        return False
+    return all(isinstance(event.get(name), sort) for name, sort in _TOLD[what].items())
 
 
 def _hash(event: dict[str, Any], before: str) -> str:

@@ -2,9 +2,9 @@
 """# Why FlashAttention exists, by buffer assignment
 
 softmax(q k^T / sqrt(D)) v has S*S scores for every head, and an answer of S*D numbers. No compiler fuses the two
-products around the softmax, so that the plain program keeps its scores somewhere. XLA's buffer assignment says where, for a
-TPU that is not here: `temp_bytes` are temporaries in HBM, and VMEM is not among them. FlashAttention (Dao et al. 2022)
-goes over the keys by blocks with a running maximum (Milakov and Gimelshein 2018), and has no scores but a block's.
+products around the softmax, so that the plain program keeps its scores somewhere. XLA's buffer assignment says where,
+for a TPU that is not here: `temp_bytes` are temporaries in HBM, and VMEM is not among them. FlashAttention (Dao et al.
+2022) goes over the keys by blocks with a running maximum (Milakov and Gimelshein 2018); it has no scores but a block's.
 
 Two programs in bfloat16, H heads, T = S, D = 128, without a mask: `plain`, and `flash`, JAX's Pallas kernel.
 """

@@ -7,11 +7,13 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
 from oneblock.bench.lessons import lab as course
+from oneblock.bench.lessons import state
 from tests.helpers.oneblock_process import oneblock_here
 
 CHECK = """
@@ -153,6 +155,11 @@ def test_the_starter_has_no_solution_and_does_not_pass(learner: Path) -> None:
         ("[1]", "expected a number"),
         ("""'__import__("os").system("touch hacked")'""", "formulas are not computed"),
         ("1 + 1", "no TOML"),
+        ("1e31", "expected a number"),
+        ("0x" + "f" * 5000, "expected a number"),
+        ("9" * 5000, "no TOML"),
+        ("[" * 3000, "no TOML"),
+        ("1979-05-27", "expected a number"),
     ],
 )
 def test_a_prediction_of_another_type_is_refused_and_nothing_in_it_is_run(learner: Path, value: str, said: str) -> None:
@@ -185,6 +192,14 @@ def test_a_check_without_its_artifact_or_with_one_of_another_hand_is_refused(lea
     assert "is gone" in lab(learner, "check", "1")[1]
 
 
+def chained(events: list[dict[str, Any]]) -> str:
+    """As somebody writes a state who knows how."""
+    before = ""
+    for event in events:
+        before = event["hash"] = state._hash(event, before)
+    return json.dumps(events)
+
+
 EDITS: dict[str, Callable[[str], str]] = {
     "a seed": lambda text: text.replace('"seed": 3', '"seed": 4'),
     "a prediction": lambda text: text.replace('"guess": ', '"guess": 1'),
@@ -193,6 +208,7 @@ EDITS: dict[str, Callable[[str], str]] = {
     "no events": lambda _: "[]",
     "deep": lambda _: "[" * 100_000,
     "numbers": lambda _: "[1, 2]",
+    "a chain made anew without what an event tells": lambda text: chained([*json.loads(text)[:1], {"what": "predict"}]),
 }
 
 
@@ -251,14 +267,20 @@ def test_an_instructor_derives_all_anew_and_is_told_who_edited_what(learner: Pat
     assert lab(learner, "start", "2", "--seed", "5")[0] == 0
     edited = learner / "labs-of-mine" / "02_sums2" / "state.json"
     edited.write_text(edited.read_text().replace('"seed": 5', '"seed": 6'))
+    assert lab(learner, "start", "2", "--in", "linked")[0] == 0
+    form = learner / "linked" / "02_sums2" / "state.json"
+    form.unlink()
+    form.symlink_to(edited)
     artifact = folder(learner) / "artifact.json"
     artifact.write_text("{}")  # no part of what is graded
-    said = oneblock_here("lab", "grade", "labs-of-mine", cwd=learner)
+    said = oneblock_here("lab", "grade", "labs-of-mine", "linked", cwd=learner)
     rows = list(csv.DictReader(io.StringIO(said.stdout)))
     assert said.returncode == 1
-    assert {row["passed"] for row in rows if row["lab"] == "01_sums1"} == {"yes"}
+    assert {row["passed"] for row in rows if row["lab"] == "01_sums1"} == {"partly"}
     of_code = next(row for row in rows if row["item"] == "crosses")
     assert (of_code["standing"], "not asked for" in of_code["remark"]) == ("ungraded", True)
-    assert next(row["remark"] for row in rows if row["standing"] == "refused").endswith("start again elsewhere")
+    refused = [row["remark"] for row in rows if row["standing"] == "refused"]
+    assert [why.endswith("start again elsewhere") for why in refused] == [True, False]
+    assert "it is a link" in refused[1]
     again = oneblock_here("lab", "grade", str(folder(learner)), "--run-code", cwd=learner)
     assert again.returncode == 0
