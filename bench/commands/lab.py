@@ -101,9 +101,8 @@ def _check(asked: Asked) -> int:
         _hints(found)
         if passed(found):
             ungraded = sum(one.standing is Standing.UNGRADED for one in found)
-            say(
-                f"passed{f', but for {ungraded} that nothing here can grade' * bool(ungraded)}. {attempt.lab.lesson.rule}"
-            )
+            say("passed" + (f", but for {ungraded} that nothing here can grade" if ungraded else ""))
+            say(attempt.lab.lesson.rule)
     return 0 if passed(found) else 1
 
 
@@ -134,7 +133,8 @@ def _grade(asked: Asked) -> int:
     if asked.as_json:
         answer([asdict(one) | {"passed": one.passed} for one in graded])
     else:
-        click.echo(to_csv(graded), nl=False)
+        for line in to_csv(graded).splitlines():
+            say(line)
     return 0 if all(one.passed for one in graded) else 1
 
 

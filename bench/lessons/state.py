@@ -18,7 +18,12 @@ from oneblock.compilers.api.files import read_plain
 
 FILE = "state.json"
 _MOST_BYTES = 4 * 2**20
-_TOLD = {"start": {"shape": dict}, "predict": {"answers": dict}, "run": {"sha256": str}, "check": {"standings": dict}}
+_TOLD: dict[str, dict[str, type]] = {
+    "start": {"shape": dict},
+    "predict": {"answers": dict},
+    "run": {"sha256": str},
+    "check": {"standings": dict},
+}
 
 
 @dataclass

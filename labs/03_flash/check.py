@@ -54,7 +54,7 @@ def why(shape: Shape, artifact: Artifact) -> Answer:
     if kept("v5e", shape, artifact) == kept("v5p", shape, artifact):
         return "neither"
     one, other = (artifact["xla_tpu"][chip]["plain"]["flops"] for chip in ("v5e", "v5p"))
-    return "space" if abs(one - other) <= 0.1 * other else "again"
+    return "space" if abs(float(one) - float(other)) <= 0.1 * float(other) else "again"
 
 
 def longest(heads: int | None, itemsize: int, shape: Shape, artifact: Artifact) -> Answer:
@@ -72,7 +72,7 @@ def least(arrays: int, shape: Shape, artifact: Artifact) -> Answer:
 
 def with_scores(shape: Shape, artifact: Artifact) -> Answer:
     """The same and the scores, written and read."""
-    return float(least(4, shape, artifact)) + 2 * shape["H"] * shape["S2"] ** 2 * 4 / 1e6
+    return float(least(4, shape, artifact)) + 8e-6 * float(shape["H"] * shape["S2"] ** 2)
 
 
 def measure(script: Path, shape: Shape) -> Answer:
