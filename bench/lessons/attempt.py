@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from pprint import pformat
 from typing import Any
@@ -90,9 +91,9 @@ class Attempt:
         self.answers()
         with self._alone():
             made = self.lab.lesson.run(self.shape, self.folder)
-            raw = (json.dumps(made, indent=1, sort_keys=True) + "\n").encode()
+            raw = written(made)
             write_whole(self.folder / ARTIFACT, raw)
-            self.state.add("run", sha256=sha256(raw).hexdigest(), absent=made.get("absent", {}))
+            self.state.add("run", sha256=sha256(raw).hexdigest(), software=versions())
         return made
 
     def artifact(self) -> Artifact:
@@ -128,6 +129,21 @@ class Attempt:
                 yield
         except Timeout:
             raise Refused(f"{self.folder}: another `oneblock lab` is at work here: wait for it") from None
+
+
+def written(artifact: Artifact) -> bytes:
+    """An artifact as its file has it: the same wherever the same toolchain makes it, without lines for a terminal."""
+    kept = {name: value for name, value in artifact.items() if name != "told"}
+    return (json.dumps(kept, indent=1, sort_keys=True) + "\n").encode()
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that artifacts depend on, as far as they are here."""
+    found = {}
+    for package in ("numpy", "jax", "libtpu"):
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def verdicts(

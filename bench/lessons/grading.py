@@ -6,14 +6,27 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.lessons.attempt import SCRIPT, Attempt, passed, verdicts
+from oneblock.bench.lessons.attempt import SCRIPT, Attempt, passed, verdicts, versions, written
 from oneblock.bench.lessons.item import Artifact, Standing, Verdict
 from oneblock.bench.records.scratch import scratch
 
-_HEADINGS = ("folder", "lab", "seed", "passed", "item", "part", "standing", "answer", "misconception", "remark")
+_HEADINGS = (
+    "folder",
+    "lab",
+    "seed",
+    "passed",
+    "item",
+    "part",
+    "standing",
+    "answer",
+    "misconception",
+    "remark",
+    "artifact",
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class Graded:
     seed: int | None = None
     verdicts: tuple[Verdict, ...] = ()
     refused: str | None = None
+    artifact: str = ""  #: how the learner's own compares with the one that was made here
 
     @property
     def passed(self) -> bool:
@@ -65,11 +79,25 @@ def _grade(folder: Path, made: dict[tuple[str, int], Artifact], *, run_code: boo
                 made[key] = attempt.lab.lesson.run(attempt.shape, apart)
         script = attempt.folder / SCRIPT if run_code else None
         found = verdicts(attempt.lab, given, attempt.shape, made[key], script)
-        return Graded(folder, *key, tuple(found))
+        return Graded(folder, *key, tuple(found), artifact=_compared(attempt, made[key]))
     except Refused as refused:
         return Graded(folder, refused=str(refused))
     except OSError as error:  # a link or a pipe in the place of a file, say: the other folders are graded
         return Graded(folder, refused=f"{error.filename}: {error.strerror}")
+
+
+def _compared(attempt: Attempt, made: Artifact) -> str:
+    """Whether the learner's run made what is made here; of another toolchain truth moves, and answers with it."""
+    ran = attempt.state.last("run")
+    if ran is None:
+        return "not run"
+    if ran["sha256"] == sha256(written(made)).hexdigest():
+        return "same"
+    here, there = versions(), ran["software"]
+    moved = [
+        f"{name} {there.get(name)}, here {here.get(name)}" for name in here | there if there.get(name) != here.get(name)
+    ]
+    return f"other: {'; '.join(moved) or 'of the same versions'}"
 
 
 def to_csv(graded: Iterable[Graded]) -> str:
@@ -83,7 +111,9 @@ def to_csv(graded: Iterable[Graded]) -> str:
         name = f"'{name}" if name[:1] in "=+-@" else name
         about = [name, one.lab or "", "" if one.seed is None else one.seed, one.word]
         for v in one.verdicts:
-            lines.writerow([*about, v.item, v.part, v.standing, v.answer, v.misconception or "", v.hint or ""])
+            lines.writerow(
+                [*about, v.item, v.part, v.standing, v.answer, v.misconception or "", v.hint or "", one.artifact]
+            )
         if one.refused is not None:
-            lines.writerow([*about, "", "", "refused", "", "", one.refused])
+            lines.writerow([*about, "", "", "refused", "", "", one.refused, ""])
     return out.getvalue()

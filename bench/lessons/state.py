@@ -21,7 +21,7 @@ _MOST_BYTES = 4 * 2**20
 _TOLD: dict[str, dict[str, type]] = {
     "start": {"shape": dict},
     "predict": {"answers": dict},
-    "run": {"sha256": str},
+    "run": {"sha256": str, "software": dict},
     "check": {"standings": dict},
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from oneblock.bench.lessons import attempt, grading, state
 from oneblock.bench.lessons import lab as course
-from oneblock.bench.lessons import state
 from tests.helpers.oneblock_process import oneblock_here
 
 CHECK = """
@@ -277,6 +278,9 @@ def test_an_instructor_derives_all_anew_and_is_told_who_edited_what(learner: Pat
     rows = list(csv.DictReader(io.StringIO(said.stdout)))
     assert said.returncode == 1
     assert {row["passed"] for row in rows if row["lab"] == "01_sums1"} == {"partly"}
+    assert {row["artifact"] for row in rows if row["lab"] == "01_sums1"} == {"same"}, (
+        "what the learner ran, not the file"
+    )
     of_code = next(row for row in rows if row["item"] == "crosses")
     assert (of_code["standing"], "not asked for" in of_code["remark"]) == ("ungraded", True)
     refused = [row["remark"] for row in rows if row["standing"] == "refused"]
@@ -284,3 +288,16 @@ def test_an_instructor_derives_all_anew_and_is_told_who_edited_what(learner: Pat
     assert "it is a link" in refused[1]
     again = oneblock_here("lab", "grade", str(folder(learner)), "--run-code", cwd=learner)
     assert again.returncode == 0
+
+
+def test_an_artifact_of_another_toolchain_is_told_apart(learner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Truth moves with a toolchain, and the lab does not: who grades sees that answers are of another."""
+    monkeypatch.setattr(attempt, "versions", lambda: {"jax": "0.1"})
+    done(learner)
+    monkeypatch.setattr(grading, "versions", lambda: {"jax": "0.2"})
+    check = learner.parent / "course" / "01_sums1" / "check.py"
+    check.write_text(CHECK.replace('shape["a"] + shape["b"]', "0"))
+    monkeypatch.delitem(sys.modules, "oneblock_lab_01_sums1_check")
+    rows = list(csv.DictReader(io.StringIO(oneblock_here("lab", "grade", "labs-of-mine", cwd=learner).stdout)))
+    assert {row["passed"] for row in rows} == {"no"}
+    assert all(row["artifact"].startswith("other: ") and "jax 0.1, here 0.2" in row["artifact"] for row in rows)
