@@ -16,6 +16,7 @@ assert workloads.names() == ["attention", "block", "mlp", "norm"], workloads.nam
 assert "reference" in backends.names(), backends.names()
 assert (place.parent / "report" / "assets" / "report.html").exists(), "the report's template is not installed"
 assert list(place.parents[1].glob("compilers/tvm/_tuned/*.json.gz")), "the schedules of TVM are not installed"
+assert (place.parents[1] / "labs" / "01_ridge" / "wrong").is_dir(), "the labs are not installed"
 leaked = [
     name for name in ("backends", "bench", "workloads", "tests", "oneblock.tests") if importlib.util.find_spec(name)
 ]

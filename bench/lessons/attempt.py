@@ -116,7 +116,8 @@ class Attempt:
         artifact = self.artifact()
         with self._alone():
             found = verdicts(self.lab, self.answers(), self.shape, artifact, self.folder / SCRIPT if run_code else None)
-        self.state.add("check", standings={one.item: one.standing for one in found})
+        held = {one.item: one.misconception for one in found if one.misconception is not None}
+        self.state.add("check", standings={one.item: one.standing for one in found}, held=held)
         return found
 
     @contextmanager

@@ -22,7 +22,7 @@ _TOLD: dict[str, dict[str, type]] = {
     "start": {"shape": dict},
     "predict": {"answers": dict},
     "run": {"sha256": str, "software": dict},
-    "check": {"standings": dict},
+    "check": {"standings": dict, "held": dict},
 }
 
 

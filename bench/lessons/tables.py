@@ -32,11 +32,13 @@ def table(found: Iterable[Verdict]) -> Table:
 
 
 def progress(attempts: Iterable[Attempt]) -> Table:
-    """How far each lab is."""
-    made = Table("lab", "seed", "predicted", "run", "checked", "right", "wrong", "open", "ungraded")
+    """How far each lab is, and which misconceptions its last check found."""
+    made = Table("lab", "seed", "predicted", "run", "checked", "right", "wrong", "open", "ungraded", "misconceptions")
     for one in attempts:
         done = [sum(event["what"] == what for event in one.state.events) for what in ("predict", "run", "check")]
-        last = (one.state.last("check") or {}).get("standings", {})
-        of = [sum(value == word for value in last.values()) for word in ("right", "wrong", "unanswered", "ungraded")]
-        made.add_row(one.lab.name, str(one.seed), *(str(number) if number else "-" for number in done + of))
+        last = one.state.last("check") or {"standings": {}, "held": {}}
+        words = [*last["standings"].values()]
+        of = [words.count(word) for word in ("right", "wrong", "unanswered", "ungraded")]
+        held = ", ".join(f"{item}: {name}" for item, name in last["held"].items())
+        made.add_row(one.lab.name, str(one.seed), *(str(n) if n else "-" for n in done + of), Text(held or "-"))
     return made

@@ -128,6 +128,7 @@ def test_a_wrong_prediction_costs_nothing_and_a_wrong_observation_gets_the_hint_
     said = oneblock_here("lab", "check", "1", cwd=learner)
     assert said.returncode == 1
     assert f"total: think again: {sums(learner)['a']} and {sums(learner)['b']} are added" in said.stdout
+    assert "total: product" in " ".join(oneblock_here("lab", "report", cwd=learner).stdout.split())
     assert str(sum(sums(learner).values())) not in said.stdout.split("total")[1].split("\n")[0], "the truth is not told"
 
 
