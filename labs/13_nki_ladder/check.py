@@ -135,9 +135,9 @@ def measure(script: Path, shape: Shape) -> Answer:
     return int(facts["hbm_bytes"])
 
 
-def compulsory(extra: Callable[[Shape], float], shape: Shape, artifact: Artifact) -> Answer:
+def compulsory(beside: Callable[[Shape], float], shape: Shape, artifact: Artifact) -> Answer:
     """Bytes of each matrix once, and some more."""
-    return round((sum(matrices(shape)) + extra(shape)) * MIB)
+    return round((sum(matrices(shape)) + beside(shape)) * MIB)
 
 
 def _ideas(stage: str, **ideas: tuple[Callable[[Shape, Artifact], Answer], str]) -> tuple[Misconception, ...]:
