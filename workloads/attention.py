@@ -15,10 +15,11 @@ from oneblock.workloads.norm import input_spec, output_shapes, qk_norm_costs, qk
 from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
-def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
+def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array, *, by_slots: bool = False) -> Outputs:
     """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), the new token last.
 
-    Of latent attention it is "latent_cache" instead: see `_latent`.
+    Of latent attention it is "latent_cache" instead: see `_latent`. By slots, a prefill gives the caches, too, and a
+    decode writes its token where "slots" (S,) is 0 and sees what stands where it is 1: see `_slots`.
     """
     c, B, T = case.config, case.B, case.T
     if c.latent is not None:
@@ -34,17 +35,28 @@ def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array) -> Outputs:
         with ops.step("rope"):
             q, k = _rotate(ops, c, a, q), _rotate(ops, c, a, k)
     with ops.step("attention"):
-        caches = {}
-        if case.phase is Phase.DECODE:
-            k = caches["k_cache"] = ops.xp.concat([a["k_cache"][:, :-1], k], axis=1)  # (B, S, K, D)
-            v = caches["v_cache"] = ops.xp.concat([a["v_cache"][:, :-1], v], axis=1)
-            if c.window is not None:
-                k, v = k[:, -c.window :], v[:, -c.window :]
-        window = c.window if c.window is not None and c.window < case.T else None
-        out = ops.attention(q, k, v, Scores(c.qk_scale, window, c.soft_cap))  # (B, T, N, D)
+        scores = Scores(c.qk_scale, c.window if c.window is not None and c.window < case.T else None, c.soft_cap)
+        caches = {"k_cache": k, "v_cache": v} if by_slots else {}
+        if by_slots and case.phase is Phase.DECODE:
+            caches, seen = over_slots(ops, a, caches)
+            out = ops.attention_over(q, caches["k_cache"], caches["v_cache"], scores, seen)
+        else:
+            if case.phase is Phase.DECODE:
+                k = caches["k_cache"] = ops.xp.concat([a["k_cache"][:, :-1], k], axis=1)  # (B, S, K, D)
+                v = caches["v_cache"] = ops.xp.concat([a["v_cache"][:, :-1], v], axis=1)
+                if c.window is not None:
+                    k, v = k[:, -c.window :], v[:, -c.window :]
+            out = ops.attention(q, k, v, scores)  # (B, T, N, D)
     with ops.step("proj"):
         y = ops.linear(out.reshape(B, T, c.heads * c.head_width), a["proj_weight"], a.get("proj_bias"))
     return {"y": y, **caches}
+
+
+def over_slots(ops: Ops, a: Mapping[str, Array], new: Outputs) -> tuple[Outputs, Array]:
+    """The new token's keys and values (B, 1, K, D) -> (the caches (B, S, K, D) with it, which slots it sees (1, S))."""
+    slots = ops.wide(a["slots"])  # (S,)
+    own = slots[:, None, None] <= 0.5
+    return {name: ops.xp.where(own, array, a[name]) for name, array in new.items()}, slots[None, :] <= 1.5
 
 
 def _rotate(ops: Ops, c: Config, a: Mapping[str, Array], x: Array) -> Array:

@@ -17,10 +17,10 @@ from oneblock.workloads.norm import input_spec, norm_costs, norm_specs, normalis
 from oneblock.workloads.ops.definitions import Array, Ops
 
 
-def program(ops: Ops, case: Case, a: Mapping[str, Array]) -> Outputs:
-    """x (B, T, C) -> y (B, T, C), and in decode the updated caches."""
+def program(ops: Ops, case: Case, a: Mapping[str, Array], *, by_slots: bool = False) -> Outputs:
+    """x (B, T, C) -> y (B, T, C), and in decode the updated caches; by slots as `attend` has it."""
     x, c = a["x"], case.config
-    attended = attend(ops, case, a, _before(ops, case, a, "norm1", x))
+    attended = attend(ops, case, a, _before(ops, case, a, "norm1", x), by_slots=by_slots)
     if c.norms == "before":
         with ops.step("proj"):
             between = x + attended.pop("y")

@@ -113,7 +113,7 @@ def load_weights(workload: Workload, case: Case, dtype: str, path: Path, layer: 
         if (stem := name.removesuffix("_weight").removesuffix("_bias")) in found.naming.neighbours:
             each = [halves_of_pairs(one, _heads(case.config, stem), case.config) for one in each]
         where = [f"{found.files[tensor]}: {tensor}" for tensor in tensors]
-        parts = [_round(one, rounded, told) for one, told in zip(each, where, strict=True)]
+        parts = [rounded_to(one, rounded, told) for one, told in zip(each, where, strict=True)]
         weights[name] = np.stack(parts) if len(spec.shape) > len(place.shape) else parts[0]
     return weights
 
@@ -195,7 +195,8 @@ def _read(found: Layer, tensor: str, place: Place, config: Config) -> np.ndarray
         return part
 
 
-def _round(stored: np.ndarray, dtype: np.dtype, where: str) -> np.ndarray:
+def rounded_to(stored: np.ndarray, dtype: np.dtype, where: str) -> np.ndarray:
+    """What is stored (...), in a dtype; CheckpointError where it is not finite, or no longer is."""
     with np.errstate(all="ignore"):  # NumPy's warnings, of overflow and of signalling NaNs, are said better here
         if bad := int((~np.isfinite(stored)).sum()):
             raise CheckpointError(f"{where}: {bad} of {stored.size} values are not finite; the checkpoint is broken")

@@ -103,7 +103,10 @@ def preset_model(name: str) -> Model | None:
     around = own.around[name]
     positions = around.context if own.learned_positions else None
     layers = (config,) * around.layers
-    return Model(name, config.family, layers, around.vocabulary, around.tied_head, around.context, positions=positions)
+    return Model(
+        name, config.family, layers, around.vocabulary, around.tied_head, around.context, positions=positions,
+        scaled_embedding=own.scaled_embedding, logit_cap=own.logit_cap,
+    )  # fmt: skip
 
 
 def preset(name: str) -> Config:

@@ -29,6 +29,11 @@ class Tensors:
     neighbours: tuple[str, ...] = ()  # ours of which the last R columns of each head are rotated in pairs of neighbours
     offset_norms: bool = False  # norm weights are stored less 1
     ignored: tuple[str, ...] = ()  # tensors of a layer that say nothing: masks and tables that are computed
+    # Around the layers, behind the prefix as they are; the head without it.
+    embedding: str = "embed_tokens"
+    positions: str = "wpe"
+    final_norm: str = "norm"
+    head: str = "lm_head"
 
     def has(self, tensor: str) -> bool:
         """Whether a tensor of a layer, less what its layer's names begin with, is one that the family names."""
@@ -59,6 +64,8 @@ class Family:
     model_types: tuple[str, ...] = ()  # `model_type` in config.json, where it is not the name
     ties_head: bool = False  # the head is the embedding, where config.json does not say
     learned_positions: bool = False  # an embedding of positions, one for each of the context
+    scaled_embedding: bool = False  # by sqrt(C)
+    logit_cap: float | None = None  # where config.json has no word of it: logits become cap * tanh(logits / cap)
     around: Mapping[str, Around] = field(default_factory=dict)  # of presets, by name
 
     @property

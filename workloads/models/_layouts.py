@@ -17,7 +17,9 @@ _MISTRALS = {
     "norm1": "attention_norm", "q": "attention.wq", "k": "attention.wk", "v": "attention.wv", "proj": "attention.wo",
     "norm2": "ffn_norm", "gate": "feed_forward.w1", "up": "feed_forward.w3", "down": "feed_forward.w2",
 }  # fmt: skip
-MISTRALS_OWN = Tensors("", "layers", _MISTRALS, transposed=True, neighbours=("q", "k"))
+MISTRALS_OWN = Tensors(
+    "", "layers", _MISTRALS, transposed=True, neighbours=("q", "k"), embedding="tok_embeddings", head="output"
+)
 
 
 def in_gguf(tensors: Tensors, *, neighbours: bool) -> Tensors:
@@ -29,5 +31,6 @@ def in_gguf(tensors: Tensors, *, neighbours: bool) -> Tensors:
     parts = {part: named[theirs] for part, theirs in tensors.parts.items()}
     return replace(
         tensors, prefix="", layers="blk", parts=parts, transposed=True, by_head=False, offset_norms=False, ignored=(),
-        neighbours=("q", "k") if neighbours else (),
+        neighbours=("q", "k") if neighbours else (), embedding="token_embd", positions="position_embd",
+        final_norm="output_norm", head="output",
     )  # fmt: skip

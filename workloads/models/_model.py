@@ -22,6 +22,7 @@ PARAMS = "params.json"  # Mistral's own
 _DTYPE = re.compile(r"(torch\.)?[a-z][a-z0-9_]{0,30}")
 # Of models that see, too, whose text is computed as a model of text alone; others look both ways in it, say.
 _AROUND_TEXT = ("gemma3", "llava", "llava_next", "llava_onevision", "mistral3", "internvl", "idefics3", "smolvlm")
+_CAP = "final_logit_softcapping"
 LIMIT_BYTES = 16 * 2**20  # of a config.json: with 100,000 labels in it one has 5
 
 
@@ -37,6 +38,8 @@ class Model:
     context: int | None  # positions that it was trained on, or stretched to
     assumed: tuple[tuple[str, Any], ...] = ()  # what a config.json leaves out, as the family has it
     positions: int | None = None  # that have an embedding of their own, as GPT-2's
+    scaled_embedding: bool = False  # by sqrt(C)
+    logit_cap: float | None = None  # logits become logit_cap * tanh(logits / logit_cap)
     dtype: str | None = None  # that its weights are in, as a config.json says: "bfloat16"
 
     def layer(self, number: int) -> Config:
@@ -85,10 +88,21 @@ def read_model(path: Path, of_type: Callable[[object], Family | None], types: Ca
     names = [one for one in ("max_position_embeddings", "n_positions") if keys.has(one)]
     context = keys.size(names[0]) if names else None
     dtype = _dtype(keys) or _dtype(Keys(told, str(file)))
+    cap = _logit_cap(keys, family)
     keys.rest()
     positions = keys.size(names[0] if names else "n_positions", 1024) if family.learned_positions else None
     assumed = tuple(sorted(keys.assumed.items()))
-    return Model(layers[0].name, family.name, layers, vocabulary, tied, context, assumed, positions, dtype)
+    return Model(
+        layers[0].name, family.name, layers, vocabulary, tied, context, assumed, positions, family.scaled_embedding,
+        cap, dtype,
+    )  # fmt: skip
+
+
+def _logit_cap(keys: Keys, family: Family) -> float | None:
+    """That of the logits, which a config.json may say, or take away; of families alone that have such a key."""
+    if _CAP not in keys.values or _CAP not in keys.read:
+        return family.logit_cap
+    return keys.number(_CAP) if keys.has(_CAP) else None
 
 
 def _dtype(keys: Keys) -> str | None:

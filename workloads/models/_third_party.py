@@ -41,8 +41,9 @@ def _faults(family: Family, name: str) -> Iterator[str]:
         return
     if not isinstance(tensors.parts, Mapping) or not _are_words(*tensors.parts, *tensors.parts.values()):
         yield f"has the parts {tensors.parts!r}: expected a tensor's name by each of ours"
-    if not _are_words(tensors.prefix, tensors.layers, *tensors.ignored):
-        yield f"has tensors of the names {(tensors.prefix, tensors.layers, tensors.ignored)!r}: expected words"
+    ends = tensors.embedding, tensors.positions, tensors.final_norm, tensors.head
+    if not _are_words(tensors.prefix, tensors.layers, *tensors.ignored, *ends):
+        yield f"has tensors of the names {(tensors.prefix, tensors.layers, tensors.ignored, *ends)!r}: expected words"
 
 
 def _are_words(*values: object) -> bool:

@@ -24,4 +24,11 @@ def read(keys: Keys, name: str) -> list[Config]:
     return [config.with_rope(**rope(keys, config.head_width))] * layers(keys, default=28)
 
 
-FAMILY = Family("gemma", presets=(), tensors=replace(TENSORS, offset_norms=True), read=read, ties_head=True)
+FAMILY = Family(
+    "gemma",
+    presets=(),
+    tensors=replace(TENSORS, offset_norms=True),
+    read=read,
+    ties_head=True,
+    scaled_embedding=True,
+)

@@ -48,4 +48,6 @@ FAMILY = Family(
     tensors=replace(TENSORS, parts=PARTS | FOUR_NORMS, offset_norms=True),
     read=read,
     ties_head=True,
+    scaled_embedding=True,
+    logit_cap=30.0,
 )

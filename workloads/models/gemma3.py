@@ -45,4 +45,5 @@ FAMILY = Family(
     read=read,
     model_types=("gemma3_text", "gemma3"),
     ties_head=True,
+    scaled_embedding=True,
 )

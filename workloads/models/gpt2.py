@@ -38,7 +38,8 @@ FAMILY = Family(
         ),
     ),
     tensors=Tensors(
-        "transformer.", "h", _PARTS, transposed=False, ignored=("attn.bias", "attn.masked_bias")
+        "transformer.", "h", _PARTS, transposed=False, ignored=("attn.bias", "attn.masked_bias"),
+        embedding="wte", final_norm="ln_f",
     ),
     read=read,
     ties_head=True,

@@ -33,6 +33,9 @@ def read(keys: Keys, name: str) -> list[Config]:
 FAMILY = Family(
     "gpt_neox",
     presets=(),
-    tensors=Tensors("gpt_neox.", "layers", _PARTS, transposed=True, by_head=True, ignored=_TABLES),
+    tensors=Tensors(
+        "gpt_neox.", "layers", _PARTS, transposed=True, by_head=True, ignored=_TABLES,
+        embedding="embed_in", final_norm="final_layer_norm", head="embed_out",
+    ),
     read=read,
-)
+)  # fmt: skip

@@ -142,6 +142,13 @@ class Ops:
         Query head n reads key/value head n // (N / K). Where T = 1 every key is seen: the text drops those before the
         window.
         """
+        return self.attention_over(q, k, v, scores)
+
+    def attention_over(self, q: Array, k: Array, v: Array, scores: Scores, seen: Array | None = None) -> Array:
+        """As `attention`; where `seen` is given, (T, S) of truths, it says which keys a query sees, and no position does.
+
+        No ops set replaces it: what a framework has of its own is for queries that stand at the end of their keys.
+        """
         (B, T, N, D), (_, S, K, Dv) = q.shape, v.shape
         G = N // K
         q = self.xp.moveaxis(q.reshape(B, T, K, G, D), 1, 3).reshape(B, K, G * T, D)  # a group's rows share their keys
@@ -150,8 +157,10 @@ class Ops:
         s = self.wide(self.matmul(q, k.swapaxes(2, 3))) / (1.0 / scores.scale)  # (B, K, G*T, S)
         if scores.soft_cap is not None:
             s = self.xp.tanh(s / scores.soft_cap) * scores.soft_cap
-        if T > 1:
-            s = self.xp.where(self.visible(T, S, q, scores.window), s.reshape(B, K, G, T, S), -math.inf)
+        if seen is None and T > 1:
+            seen = self.visible(T, S, q, scores.window)
+        if seen is not None:
+            s = self.xp.where(seen, s.reshape(B, K, G, T, S), -math.inf)
         s = s.reshape(B, K, G * T, S)
         weights = self.xp.exp(s - self.xp.amax(s, -1, keepdims=True))
         weights = self.narrow(weights / weights.sum(-1, keepdims=True), q)
