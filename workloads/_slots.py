@@ -48,7 +48,9 @@ def slots(config: Config, S: int, position: int, dtype: np.dtype) -> np.ndarray:
     return np.where(number == position, 0, 1 + hidden).astype(dtype)
 
 
-def tables(case: Case, dtype: np.dtype, position: int | None = None, tokens: int | None = None) -> dict[str, np.ndarray]:
+def tables(
+    case: Case, dtype: np.dtype, position: int | None = None, tokens: int | None = None
+) -> dict[str, np.ndarray]:
     """The rotary tables: (1, R/2) at a position, or (T, R/2) of the first so many tokens, and zero behind them.
 
     As transformers does, a rotation that depends on how many positions there are is that of those read so far.

@@ -142,8 +142,8 @@ class Namespace:
         axes.insert(to % len(x.shape), source % len(x.shape))
         return x.apply(op.permute_dims, axes=axes)
 
-    def where(self, condition: TracedArray, x: TracedArray, otherwise: float) -> TracedArray:
-        return condition.apply(op.where, x, relax.const(otherwise, x.dtype))
+    def where(self, condition: TracedArray, x: TracedArray, otherwise: TracedArray | float) -> TracedArray:
+        return condition.apply(op.where, x, x._operand(otherwise))
 
     def amax(self, x: TracedArray, axis: int, *, keepdims: bool) -> TracedArray:
         return x.apply(op.max, axis=axis, keepdims=keepdims)

@@ -70,7 +70,7 @@ def model_subject(path: Path, overrides: Mapping[str, str], weights: Path | None
     model = read_model(path).with_overrides(dict(overrides))
     config = model.layer(layer)
     if weights is None:
-        weights = _checkpoint_of(path)
+        weights = checkpoint_of(path)
     if weights is not None:
         beside, own = _told_beside(weights), told_by(path)
         if beside is not None and beside.resolve() != own.resolve():
@@ -81,7 +81,7 @@ def model_subject(path: Path, overrides: Mapping[str, str], weights: Path | None
     return Subject(config, None if weights is None else _weights(config, weights, layer), told, model)
 
 
-def _checkpoint_of(path: Path) -> Path | None:
+def checkpoint_of(path: Path) -> Path | None:
     """Where the weights of a model are; None where it has none, and Refused where that cannot be told."""
     if not path.is_dir():
         return path if path.suffix == ".gguf" else None

@@ -15,6 +15,11 @@ def say(text: str) -> None:
     click.echo(visible(text))
 
 
+def say_on(text: str) -> None:
+    """A part of a line of what was asked for, shown at once."""
+    click.echo(visible(text), nl=False)
+
+
 def note(sentence: str) -> None:
     """A remark on standard error, so that standard output stays what was asked for."""
     click.echo(visible(sentence), err=True)

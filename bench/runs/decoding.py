@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.format.errors import Refused
 from oneblock.workloads import _slots, block
 from oneblock.workloads._workload import Case, Phase, Workload
-from oneblock.workloads.answers.arrays import Named
 from oneblock.workloads.answers.around import Ends, load_ends
+from oneblock.workloads.answers.arrays import Named
 from oneblock.workloads.answers.checkpoint import load_weights
 from oneblock.workloads.models import Config, Model
 
@@ -58,8 +58,8 @@ class Decoder:
         self._layers: list[_Layer] = []
         self._read = 0  # positions
 
-    def read(self, sequences: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """The logits (T, V) of each sequence of tokens (T,), by a prefill of its own length; no cache is kept."""
+    def read(self, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What the last layer answers (1, T, C) to each sequence of tokens (T,), by a prefill of its own length."""
         streams = [self.ends.embed(tokens) for tokens in sequences]
         for number, config in enumerate(self.model.layers):
             cases = [Case("block", config, Phase.PREFILL, 1, len(tokens), len(tokens)) for tokens in sequences]
@@ -68,7 +68,7 @@ class Decoder:
                 arrays = weights | _slots.tables(case, self.dtype) | {"x": x}
                 made = self._compiled(block.WORKLOAD, case, arrays)
                 streams[i] = made.get(made.call(made.put(arrays)))["y"]
-        return map(self.ends.logits, streams)
+        return streams
 
     def begin(self, prompt: np.ndarray, tokens: int) -> np.ndarray:
         """The logits (V,) behind a prompt (n,), with caches that have slots for so many tokens more.
@@ -147,8 +147,8 @@ class _Layer:
     caches: Named
 
     def step(self, given: Named) -> np.ndarray:
-        """y (1, 1, C), and the caches have the token."""
-        found = self.made.get(self.made.call(self.weights | self.made.put(given | self.caches)))
+        """y (1, 1, C), and the caches have the token. Arrays come in the order in which they were compiled for."""
+        found = self.made.get(self.made.call(self.weights | self.made.put(self.caches | given)))
         y = found.pop("y")
         self.caches = found
         return y

@@ -86,7 +86,9 @@ def _read(found: Layer, tensor: str, shape: tuple[int, ...], dtype: str) -> np.n
         if got != shape:
             raise CheckpointError(f"{file}: {tensor}: expected shape {shape}, got {got}: it is not of this model")
         if kind not in tensors.types:
-            raise CheckpointError(f"{file}: {tensor}: expected {', '.join(tensors.types)}, got {kind}; convert it first")
+            raise CheckpointError(
+                f"{file}: {tensor}: expected {', '.join(tensors.types)}, got {kind}; convert it first"
+            )
         numbers = stored[...]
     if found.naming.offset_norms and len(shape) == 1:
         numbers = numbers.astype(np.float64) + 1.0

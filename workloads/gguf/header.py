@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import stat
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -43,7 +44,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """The metadata of a file, but for its lists of texts, and its tensors by name."""
+    """The metadata of a file, of lists of texts those that were asked for, and its tensors by name."""
 
     metadata: dict[str, Any]
     tensors: dict[str, TensorInfo]
@@ -57,6 +58,7 @@ class _Cursor:
     data: mmap.mmap
     end: int
     at: int = 0
+    kept: Collection[str] = ()  # the keys of which lists are kept, however long
 
     def take(self, count: int, what: str) -> int:
         """Where so many bytes begin; they are behind one then."""
@@ -86,13 +88,15 @@ class _Cursor:
         if kind == _TEXT:
             if 8 * count > self.end - self.at:
                 raise self.wrong(f"{key[:80]!r} with {count} texts", "it is cut short")
+            if key in self.kept:
+                return [self.text(key) for _ in range(count)]
             self._skip_texts(count, key)
             return f"{count} texts"
         if kind not in _NUMBERS:
             raise self.wrong(f"a list {key[:80]!r} of the kind {kind}")
         size = struct.calcsize("<" + _NUMBERS[kind])
         start = self.take(count * size, key[:80])
-        if count > _LONGEST:
+        if count > _LONGEST and key not in self.kept:
             return f"{count} numbers"
         found = np.frombuffer(self.data[start : self.at], f"<{_NUMBERS[kind]}")
         return [_shortest(one) for one in found] if kind == 6 else found.tolist()
@@ -122,8 +126,11 @@ def _shortest(value: Any) -> float:
     return float(str(value))
 
 
-def read_header(path: Path) -> Header:
-    """What a file says of itself; GgufError where it is none, or says what cannot be."""
+def read_header(path: Path, kept: Collection[str] = ()) -> Header:
+    """What a file says of itself, of some keys lists that are long or of texts, too.
+
+    GgufError where it is none, or says what cannot be.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise GgufError(f"{path}: expected a GGUF file, got a folder, pipe, socket or device")
@@ -132,7 +139,7 @@ def read_header(path: Path) -> Header:
             if file.read(4) != b"GGUF":
                 raise GgufError(f"{path}: not a readable GGUF file: it does not begin with GGUF")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _read(_Cursor(path, data, min(size, len(data), LIMIT_BYTES), 4), len(data))
+                return _read(_Cursor(path, data, min(size, len(data), LIMIT_BYTES), 4, kept), len(data))
     except (OSError, ValueError) as error:
         if isinstance(error, GgufError):
             raise

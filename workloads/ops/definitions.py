@@ -145,7 +145,7 @@ class Ops:
         return self.attention_over(q, k, v, scores)
 
     def attention_over(self, q: Array, k: Array, v: Array, scores: Scores, seen: Array | None = None) -> Array:
-        """As `attention`; where `seen` is given, (T, S) of truths, it says which keys a query sees, and no position does.
+        """As `attention`; where it is given, `seen` (T, S), of truths, says which keys a query sees, and no position.
 
         No ops set replaces it: what a framework has of its own is for queries that stand at the end of their keys.
         """
