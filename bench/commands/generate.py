@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from oneblock import backends
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import BACKEND, DTYPE
 from oneblock.bench.commands._options import MODEL
@@ -14,7 +13,6 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import say, say_on
 from oneblock.bench.runs.decoding import Decoder
 from oneblock.bench.runs.generation import greedy, opened
-from oneblock.workloads.ops.nearest import unknown
 
 
 @command(
@@ -35,8 +33,6 @@ def COMMAND(model: Path, backend: str, tokens: int, dtype: str, prompt: str, as_
     embedding, last norm and head are NumPy's. PROMPT is taken as it is: no chat template is put around it. No speed is
     said: the caches go through the host between tokens, which no engine does.
     """
-    if backend not in backends.names():
-        raise LookupError(unknown("backend", backend, backends.names()))
     checkpoint, tokenizer = opened(model, dtype)
     read = tokenizer.tokens(prompt)
     decoder = Decoder(checkpoint, backend)

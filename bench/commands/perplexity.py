@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from oneblock import backends
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import BACKEND, DTYPE
 from oneblock.bench.commands._options import MODEL
 from oneblock.bench.format.out import say
 from oneblock.bench.runs.decoding import Decoder
 from oneblock.bench.runs.generation import OWN_TEXT, opened, perplexity, text_of
-from oneblock.workloads.ops.nearest import unknown
 
 
 @command("perplexity", "oneblock perplexity --model smollm2 --tokens 512")
@@ -29,8 +27,6 @@ def COMMAND(model: Path, backend: str, text: Path | None, tokens: int, dtype: st
     The backend compiles one block, and is called for each layer with its weights; embedding, last norm and head are
     NumPy's. The standard error is that of tokens that do not depend on each other.
     """
-    if backend not in backends.names():
-        raise LookupError(unknown("backend", backend, backends.names()))
     checkpoint, tokenizer = opened(model, dtype)
     found = perplexity(Decoder(checkpoint, backend), tokenizer.tokens(text_of(text))[:tokens])
     if as_json:
