@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from oneblock.bench.cells.cell import Weights
+from oneblock.bench.cells.fetched import meant
 from oneblock.bench.format.errors import Refused
 from oneblock.workloads.answers.checkpoint import check_layer, fingerprint, negative_norms, stored_as
 from oneblock.workloads.answers.checkpoint_files import CheckpointError
@@ -67,6 +68,7 @@ def _same(beside: Path, told: Config, name: str, config: Config, weights: Path) 
 
 def model_subject(path: Path, overrides: Mapping[str, str], weights: Path | None, layer: int) -> Subject:
     """A model's block, with its checkpoint's weights where there are any in its folder, or in the file itself."""
+    path = meant(path)
     model = read_model(path).with_overrides(dict(overrides))
     config = model.layer(layer)
     if weights is None:

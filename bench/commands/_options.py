@@ -12,10 +12,10 @@ import psutil
 
 from oneblock import backends
 from oneblock.backends.api.target import known_targets
+from oneblock.bench.cells.fetched import FETCHED
 from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD, Name
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
-from oneblock.bench.runs.fetching import FETCHED
 from oneblock.bench.runs.probes import declared, having
 from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads import models
@@ -38,15 +38,6 @@ class TargetOption(click.Option):
         topology = "" if self.platform else "; of a TPU with a topology, as in tpu:v5e:2x4"
         self.help = f"{listed}{topology}.  {self.more}"
         return super().get_help_record(ctx)
-
-
-class ModelPath(click.Path):
-    """The path of a model; the name of one that `oneblock fetch` has is that of its file, where no other has it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, or Refused where what is named was not fetched."""
-        named = str(value) in FETCHED and not Path(value).exists()
-        return super().convert(FETCHED[str(value)].kept() if named else value, param, ctx)
 
 
 class BackendOption(click.Option):
@@ -132,7 +123,7 @@ LAYER = click.option(
 def MODEL(name: str, multiple: bool = False, required: bool = False) -> Callable[..., Any]:
     """`--model`, in place of `--preset`."""
     return click.option(
-        "--model", name, multiple=multiple, type=ModelPath(path_type=Path), required=required,
+        "--model", name, multiple=multiple, type=click.Path(path_type=Path), required=required,
         help=f"A model's folder, with its weights if they are there, or its config.json or .gguf file"
         f"{'' if required else ': no preset'}; or what was fetched, by its name: {', '.join(FETCHED)}.",
     )  # fmt: skip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from oneblock.bench.cells.fetched import FETCHED
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import Name
 from oneblock.bench.format.out import say
-from oneblock.bench.runs.fetching import FETCHED
 from oneblock.workloads.ops.nearest import unknown
 
 

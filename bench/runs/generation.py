@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from oneblock.bench.cells.fetched import meant
 from oneblock.bench.cells.subject import checkpoint_of
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.runs.decoding import Checkpoint, Decoder
@@ -38,6 +39,7 @@ class Perplexity:
 def opened(path: Path, dtype: str) -> tuple[Checkpoint, Tokenizer]:
     """A model's weights and its tokenizer; Refused or an error of ours says what is missing."""
     dtype_of(dtype)
+    path = meant(path)
     model, weights = read_model(path), checkpoint_of(path)
     if weights is None:
         raise Refused(f"{path} has no weights: expected a folder with model.safetensors, or a .gguf file")

