@@ -87,7 +87,7 @@ def _ends(folder: Path) -> list[int]:
         with suppress(ValueError, RecursionError):
             told = json.loads(_read(folder / name) or b"{}")
             found = told.get("eos_token_id") if isinstance(told, dict) else None
-            each = found if isinstance(found, list) else [found]
+            each: list[Any] = found if isinstance(found, list) else [found]
             if found is not None and all(type(one) is int for one in each):
                 return each
     return []
@@ -117,8 +117,8 @@ def _of_gguf(tokenizers: Any, path: Path) -> Tokenizer:
             f"{path}: expected a byte-level BPE (gpt2) that cuts text as {' or '.join(_PRE)}, got {str(kind)[:40]!a}, "
             f"{str(pre)[:40]!a}: give a folder with its safetensors and tokenizer.json"
         )
-    tokens, merges, types = (told.get(_KEYS[name]) for name in ("tokens", "merges", "token_type"))
-    if not _texts(tokens) or not _texts(merges) or not isinstance(types, list) or len(types) != len(tokens):
+    tokens, merges, types = (_list(told, name) for name in ("tokens", "merges", "token_type"))
+    if not (_texts(tokens) and _texts(merges)) or len(types) != len(tokens):
         raise Refused(f"{path}: expected tokens with a type each, and merges of two, as tokenizer.ggml has them")
     vocabulary = {token: number for number, token in enumerate(tokens)}
     if len(vocabulary) != len(tokens):
@@ -138,8 +138,13 @@ def _of_gguf(tokenizers: Any, path: Path) -> Tokenizer:
     return Tokenizer(made, _first(path, told, len(tokens)), frozenset(_numbers(told, "eos_token_id", "eot_token_id")))
 
 
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+def _list(told: dict[str, Any], name: str) -> list[Any]:
+    found = told.get(_KEYS[name])
+    return found if isinstance(found, list) else []
+
+
+def _texts(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(one, str) for one in values)
 
 
 def _first(path: Path, told: dict[str, Any], count: int) -> tuple[int, ...]:
