@@ -90,7 +90,7 @@ class Decoder:
             y = found.pop("y")
             self._layers.append(self._layer(config, S, weights, found))
         self._read = len(prompt)
-        return self.ends.logits(y[:, len(prompt) - 1 : len(prompt)])[0]
+        return np.asarray(self.ends.logits(y[:, len(prompt) - 1 : len(prompt)])[0])
 
     def step(self, token: int) -> np.ndarray:
         """The logits (V,) behind one token more."""
@@ -101,7 +101,7 @@ class Decoder:
                 changing[layer.case.config] = self._of_position(layer.case, self._read)
             y = layer.step(changing[layer.case.config] | {"x": y})
         self._read += 1
-        return self.ends.logits(y)[0]
+        return np.asarray(self.ends.logits(y)[0])
 
     def _of_position(self, case: Case, position: int) -> Named:
         """What changes from token to token, and not from layer to layer."""

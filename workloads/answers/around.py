@@ -39,7 +39,7 @@ class Ends:
             x = x * np.asarray(x.shape[-1] ** 0.5, x.dtype)
         if self.positions is not None:
             x = x + self.positions[first : first + len(tokens)]
-        return np.asarray(x[None])
+        return np.array(x[None], order="C")  # a copy has the strides of its shape, which Inductor compiles for
 
     def logits(self, y: np.ndarray) -> np.ndarray:
         """y (1, T, C) of the last layer -> logits (T, V), in float32, of float64 in float64."""
