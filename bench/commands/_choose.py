@@ -27,9 +27,9 @@ def one(text: str, directory: Path, *, indexed: bool, ask: bool = True) -> tuple
         return path, read_record(path)
 
 
-def meant(text: str, directory: Path, *, indexed: bool) -> list[Record]:
+def meant(text: str, directory: Path, *, indexed: bool) -> list[tuple[Path, Record]]:
     """Every record that `text` may mean, in the order of names; Refused where there is none."""
     try:
-        return [find(text, directory, indexed=indexed)[1]]
+        return [find(text, directory, indexed=indexed)]
     except Several as several:
-        return [record for _, record in several.candidates]
+        return several.candidates

@@ -78,12 +78,11 @@ def COMMAND(
             tell(listed)
         return
     if why:
-        _why(meant(record, directory, indexed=indexed), as_json=as_json)
+        _why(_beside(meant(record, directory, indexed=indexed), indexed=indexed), as_json=as_json)
         return
     path, found = choose(record, directory, indexed=indexed, ask=not as_json)
-    if found.cell.target.devices > 1 and not by_array and not of_stages:
-        beside = [one for _, one in newest(load(Store(path.parent), indexed=indexed))]
-        *_, found = beyond_chips([*beside, found])
+    if not by_array and not of_stages:
+        (found,) = _beside([(path, found)], indexed=indexed)
     if by_array:
         if of_stages:
             raise Refused("--bytes is of the whole record: leave out --stage, --step and --stats")
@@ -94,6 +93,15 @@ def COMMAND(
         answer(found)
     else:
         _record(path, found)
+
+
+def _beside(found: list[tuple[Path, Record]], *, indexed: bool) -> list[Record]:
+    """The records, those of several chips with what the others of their folder tell of them."""
+    records = [record for _, record in found]
+    if all(record.cell.target.devices == 1 for record in records):
+        return records
+    beside = [one for _, one in newest(load(Store(found[0][0].parent), indexed=indexed))]
+    return beyond_chips([*beside, *records])[-len(records) :]
 
 
 def _why(records: list[Record], *, as_json: bool) -> None:
