@@ -100,3 +100,13 @@ def test_it_is_told_of_one_record_that_is_shown_beside_its_folder(words: list[st
     shown, alone = (CliRunner().invoke(show.COMMAND, [str(path), *words]) for path in (many, one))
     assert "8 chips are 29x as fast as one" in " ".join(shown.output.split()), shown.output
     assert "as fast as one" not in alone.output
+
+
+def test_why_is_of_all_records_that_have_the_words(tmp_path: Path) -> None:
+    for made in (taking(1.0), taking(1.0 / 29, "tpu:v5e:2x4@tp8")):
+        Store(tmp_path).add(made)
+    several = CliRunner().invoke(show.COMMAND, ["block", "--why", "-o", str(tmp_path)])
+    assert several.exit_code == 0
+    assert "8 chips are 29x as fast as one" in " ".join(several.output.split()), several.output
+    nothing = CliRunner().invoke(show.COMMAND, ["nothing-of-that-name", "--why", "-o", str(tmp_path)])
+    assert nothing.exit_code != 0
