@@ -62,7 +62,7 @@ SAYS = {
     "presets": "has presets: expected none; register each under oneblock.configurations",
     "no_tensors": "has the tensors {}: expected a Tensors",
     "parts": "has the parts {'q': 3}: expected a tensor's name by each of ours",
-    "prefix": "has tensors of the names (None, 'layers', ('self_attn.rotary_emb.inv_freq',)): expected words",
+    "prefix": "has tensors of the names (None, 'layers', ('self_attn.rotary_emb.inv_freq',)",
     "typo": "does not load: AttributeError",
     "raises": "does not load: RuntimeError: on the way; mend or uninstall raising",
     "none": "expected a Config of the family none for each layer, from 1 to 10,000, got None",

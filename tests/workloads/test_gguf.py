@@ -333,7 +333,7 @@ def test_factors_of_frequencies_have_their_place_or_are_refused(tmp_path: Path) 
     assert read_model(with_factors(path, np.ones(8))).layer(0).rope_scaling is None
     for factors, more, says in (
         (range(8), {}, "expected a positive number, got 0.0"),
-        ([*range(1, 8), np.nan], {}, "expected a positive number, got nan"),
+        ([*range(1, 8), np.nan], {}, "expected a list of numbers, got"),
         (range(1, 8), {}, "expected 8 short_factors of longrope, got 7"),
         (np.ones((2, 4)) * 2, {}, "rope_freqs.weight: expected a list of at most 4096 F32, got F32 (2, 4)"),
         (range(1, 9), {"llama.rope.scaling.factor": 2.0}, "not modelled: 'llama.rope.scaling.factor'=2.0"),
