@@ -64,6 +64,7 @@ class InductorGpu:
         gpu = chip_of(_INTERPRETED_AS if interpreted else target, Gpu)
         pick = gemm_templates.fewest if interpreted else gemm_templates.modelled(gpu)
         shapes = meta_tensors(arrays)
+        program(shapes)  # what an ops set refuses it refuses in its own words: Dynamo's hide them
         try:
             generated = inductor_gpu.generate(program, shapes, gpu, pick if ops_set == "kernels" else None)
             launches = inductor_stages.started(generated, shapes)
