@@ -10,12 +10,15 @@ from oneblock.backends._nki import script as scripts
 from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.deferred import Deferred
+from oneblock.backends.api.own_kernels import OURS, OwnKernels
 from oneblock.backends.api.target import Target, known_targets
 from oneblock.backends.neuron_torch import check as check_traced
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.api.names import DocumentedLanguage
 from oneblock.compilers.chips.chip import NeuronCore
 from oneblock.compilers.neuron import driver, pins
 from oneblock.compilers.nki import RealNkiHere, install
+from oneblock.compilers.nki.documented import documented
 from oneblock.compilers.nki.kernel import specialisations
 from oneblock.workloads._workload import Arrays, Case, Workload
 
@@ -29,6 +32,19 @@ class NeuronNki(Deferred):
             "linear", "rms_norm", "layer_norm", "rope", "attention", "swiglu", "geglu", "gelu", "gelu_erf", "route",
         )
     }  # fmt: skip
+    signatures: Mapping[str, str] = {
+        "linear": "x (M, I), weight (I, O)[, bias (O,)]",
+        "rms_norm": "x (M, C), weight (C,), eps",
+        "layer_norm": "x (M, C), weight (C,), bias (C,), eps",
+        "rope": "x (B, T, N, D), cos (T, D/2), sin (T, D/2)",
+        "attention": "q (B, T, N, D), k (B, S, K, D), v (B, S, K, D), scale, window, soft_cap; "
+        "of a decode q (B, 1, N, D), k (B, K, S, D), v (B, K, S, D), scale, soft_cap",
+        "swiglu": "gate (M, F), up (M, F)",
+        "geglu": "gate (M, F), up (M, F)",
+        "gelu": "x (M, F)",
+        "gelu_erf": "x (M, F)",
+        "route": "logits (M, E), k, renormalised",
+    }
     dtypes = ("float32", "bfloat16")
     platforms = ("neuron",)
 
@@ -54,8 +70,13 @@ class NeuronNki(Deferred):
         return Availability(Kind.INTERPRETED, f"{core}, by oneblock's interpreter of NKI 0.6")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        return self.compile_with(OURS, workload, case, arrays, target)
+
+    def compile_with(
+        self, kernels: OwnKernels, workload: Workload, case: Case, arrays: Arrays, target: Target
+    ) -> Compiled:
         kind, architecture = self.probe(target).kind, _architecture(target)
-        compiled: Compiled = self.loaded.compile(workload, case, arrays, architecture, kind)
+        compiled: Compiled = self.loaded.compile(workload, case, arrays, architecture, kind, kernels)
         return compiled
 
     def compilations(self) -> int:
@@ -73,6 +94,9 @@ class NeuronNki(Deferred):
             return scripts.run(script, arguments, target.architecture)
         except RealNkiHere as error:
             raise Unavailable(str(error), "run the script itself") from error
+
+    def documented(self) -> DocumentedLanguage:
+        return documented()
 
     def family(self) -> Any:
         if not pins.real("nki"):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oneblock.backends.api.backend import Compiled
 from oneblock.backends.api.deferred import Bisects
+from oneblock.backends.api.target import Target
+from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
@@ -19,6 +22,10 @@ class TorchInductor(Bisects):
     }
     dtypes = tuple(DTYPES)
     platforms = ("cpu", "cuda")
+
+    def compile_layer(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        compiled: Compiled = self.loaded.compile_layer(workload, case, arrays, ops_set, target)
+        return compiled
 
     def family(self) -> Any:
         from oneblock.backends._torch.inductor import Inductor

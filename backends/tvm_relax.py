@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oneblock.backends.api.backend import TUNED, Unavailable
+from oneblock.backends.api.backend import TUNED, Compiled, Unavailable
 from oneblock.backends.api.deferred import Bisects, Tunes
+from oneblock.backends.api.target import Target
 from oneblock.compilers.api.export import TrnSource
 from oneblock.compilers.tvm import pins, store
+from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.dtypes import DTYPES
 
 
@@ -26,6 +28,10 @@ class TvmRelax(Tunes, Bisects):
 
     def fingerprint(self, ops_set: str) -> dict[str, str | None]:
         return {"tuned_sha256": store.fingerprint()} if ops_set == TUNED else {}
+
+    def compile_layer(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        compiled: Compiled = self.loaded.compile_layer(workload, case, arrays, ops_set, target)
+        return compiled
 
     def trn_source(self) -> TrnSource:
         source: TrnSource = self.loaded.trn_source()

@@ -14,7 +14,9 @@ place = Path(oneblock.bench.__file__)
 assert "site-packages" in place.parts, f"expected an installed package, got {place}"
 assert workloads.names() == ["attention", "block", "mlp", "norm"], workloads.names()
 assert "reference" in backends.names(), backends.names()
-assert (place.parent / "report" / "assets" / "report.html").exists(), "the report's template is not installed"
+for template in ("report", "lessons"):
+    assert (place.parent / template / "assets" / "report.html").exists(), f"the template of {template} is not installed"
+assert (place.parents[1] / "compilers" / "nki" / "assets" / "documented.toml").exists(), "NKI's names are not installed"
 assert list(place.parents[1].glob("compilers/tvm/_tuned/*.json.gz")), "the schedules of TVM are not installed"
 assert (place.parents[1] / "labs" / "01_ridge" / "wrong").is_dir(), "the labs are not installed"
 leaked = [

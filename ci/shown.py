@@ -194,6 +194,8 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", type=Path, help="by default all")
     parser.add_argument("--with", dest="having", default="", help="extras and needs that are here, with commas between")
     args = parser.parse_args()
+    if missing := [page for page in args.pages if not page.is_file()]:
+        parser.error(f"{missing[0]}: expected a page by its path, as docs/course.md")
     having = [name for name in args.having.split(",") if name]
     with tempfile.TemporaryDirectory() as scratch:
         asked = [page.resolve() for page in args.pages or pages()]

@@ -56,7 +56,7 @@ def latent_attend(ops: Ops, case: Case, m: Latent, a: Mapping[str, Array], h: Ar
         q, caches = ops.xp.concat([q, q_r], axis=-1), {}
         if case.phase is Phase.DECODE:
             new = ops.xp.concat([latent, k_r.reshape(B, T, R)], axis=-1)
-            kept = caches["latent_cache"] = ops.xp.concat([a["latent_cache"][:, :-1], new], axis=1)
+            kept = caches["latent_cache"] = ops.write(a["latent_cache"], new)
             k = kept.reshape(B, case.S, 1, L + R)
             v = k[..., :L]
         else:
@@ -103,7 +103,7 @@ def latent_specs(case: Case, m: Latent) -> dict[str, Spec]:
     table = (case.T, R // 2)
     specs |= {"rope_cos": Spec(table, table=cos_table), "rope_sin": Spec(table, table=sin_table)}
     if case.phase is Phase.DECODE:
-        specs["latent_cache"] = Spec((case.B, case.S, L + R), is_input=True, split=("dp", None, None))
+        specs["latent_cache"] = Spec((case.B, case.S, L + R), is_input=True, is_state=True, split=("dp", None, None))
     return specs
 
 
@@ -137,7 +137,7 @@ def latent_costs(case: Case, m: Latent, itemsize: int) -> list[StepCost]:
 
     Bytes, each step as one kernel: h is read once by latent, which writes both latents and R of the key; attention of a
     prefill reads q, the N keys' P, the R that they share, and v; of a decode the cache, B*S*(L + R), once for keys and
-    values of all heads, and writes it, as the program returns it.
+    values of all heads, and writes one token's L + R into it.
     """
     c, B, T, S = case.config, case.B, case.T, case.S
     C, N, D, L, R, Dv = c.width, c.heads, c.head_width, m.width, m.rope_width, m.value_width
@@ -154,7 +154,7 @@ def latent_costs(case: Case, m: Latent, itemsize: int) -> list[StepCost]:
     q_flops, weights = 2 * rows * query_in * N * D, query_in * N * D
     if decodes:
         qkv = q_flops + 2 * rows * N * P * L, rows * (query_in + N * (L + R)) + weights + N * P * L
-        keys, values, read, written = L + R, L, S * (L + R), S * (L + R)
+        keys, values, read, written = L + R, L, S * (L + R), L + R
         proj = 2 * rows * N * L * Dv, rows * N * (L - Dv) + N * L * Dv
     else:
         qkv = q_flops + 2 * rows * up, rows * (query_in + L + N * (D + P + Dv)) + weights + up

@@ -79,6 +79,7 @@ class Spec:
 
     shape: tuple[int, ...]
     is_input: bool = False  #: an input changes from call to call; the rest are weights and tables
+    is_state: bool = False  #: an input (..., S, D) of S slots that is written in place, and given back by its name
     std: float = 1.0
     mean: float = 0.0
     common: Common | None = None
@@ -107,6 +108,15 @@ class Workload:
     outputs: Callable[[Case], dict[str, tuple[int, ...]]]  #: the shape of each that the program returns
     main_input: str  #: the array that a do-nothing answer would copy
     phases: tuple[Phase, ...] = (Phase.PREFILL, Phase.DECODE)
+    steps: tuple[str, ...] = STEPS  #: the names that its program gives to what a compiler's texts are told apart by
+
+    def state(self, case: Case) -> tuple[str, ...]:
+        """The arrays that the program writes in place.
+
+        A call writes what its other arguments say where they say it, whatever stood there: the same call once more
+        leaves the state as it is.
+        """
+        return tuple(name for name, spec in self.specs(case).items() if spec.is_state)
 
 
 def wrong(workload: object, name: str) -> str | None:
@@ -132,6 +142,7 @@ def _faults(workload: Workload, name: str) -> Iterator[str]:
         case = Case(name, PRESETS["tiny"], phase, 1, 1 if phase is Phase.DECODE else 4, 4)
         yield from _faults_of_specs(workload, workload.specs(case))
         yield from _faults_of_outputs(workload.outputs(case))
+        yield from _faults_of_state(workload, case)
         yield from _faults_of_costs(workload.costs(case, 4))
 
 
@@ -154,6 +165,14 @@ def _faults_of_specs(workload: Workload, specs: object) -> Iterator[str]:
 def _faults_of_outputs(outputs: object) -> Iterator[str]:
     if not isinstance(outputs, Mapping) or not outputs or not all(map(_is_shape, outputs.values())):
         yield f"has the outputs {outputs!r}: expected a tuple of whole numbers from 1 by the name of each"
+
+
+def _faults_of_state(workload: Workload, case: Case) -> Iterator[str]:
+    specs, outputs = workload.specs(case), workload.outputs(case)
+    for name in workload.state(case):
+        shape = specs[name].shape
+        if not specs[name].is_input or outputs.get(name) != shape or len(shape) < 2:
+            yield f"has the state {name}: expected an input (..., S, D) that is an output of its name and shape as well"
 
 
 def _faults_of_costs(costs: object) -> Iterator[str]:

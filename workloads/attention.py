@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from oneblock.workloads.ops.definitions import Array, Ops, Scores
 
 
 def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array, *, by_slots: bool = False) -> Outputs:
-    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, S, K, D), the new token last.
+    """h (B, T, C) -> "y" (B, T, C); in decode also "k_cache" and "v_cache" (B, K, S, D), the new token last.
 
-    Of latent attention it is "latent_cache" instead: see `_latent`. By slots, a prefill gives the caches, too, and a
-    decode writes its token where "slots" (S,) is 0 and sees what stands where it is 1: see `_slots`.
+    Of latent attention it is "latent_cache" instead: see `_latent`. By slots, a prefill gives the caches, too; where
+    there is a "position" (B,), a decode writes each sequence's token there and sees what stands before: see `_slots`;
+    where there are "pages" (B, S / page), it is a place of a pool that they share: see `_pages`.
     """
     c, B, T = case.config, case.B, case.T
     if c.latent is not None:
@@ -35,36 +37,60 @@ def attend(ops: Ops, case: Case, a: Mapping[str, Array], h: Array, *, by_slots: 
         with ops.step("rope"):
             q, k = _rotate(ops, c, a, q), _rotate(ops, c, a, k)
     with ops.step("attention"):
-        scores = Scores(c.qk_scale, c.window if c.window is not None and c.window < case.T else None, c.soft_cap)
-        caches = {"k_cache": k, "v_cache": v} if by_slots else {}
-        if by_slots and case.phase is Phase.DECODE:
-            caches, seen = over_slots(ops, a, caches)
-            out = ops.attention_over(q, caches["k_cache"], caches["v_cache"], scores, seen)
-        else:
-            if case.phase is Phase.DECODE:
-                k = caches["k_cache"] = ops.xp.concat([a["k_cache"][:, :-1], k], axis=1)  # (B, S, K, D)
-                v = caches["v_cache"] = ops.xp.concat([a["v_cache"][:, :-1], v], axis=1)
-                if c.window is not None:
-                    k, v = k[:, -c.window :], v[:, -c.window :]
-            out = ops.attention(q, k, v, scores)  # (B, T, N, D)
+        out, caches = _over_keys(ops, case, a, (q, k, v), by_slots=by_slots)
     with ops.step("proj"):
         y = ops.linear(out.reshape(B, T, c.heads * c.head_width), a["proj_weight"], a.get("proj_bias"))
     return {"y": y, **caches}
 
 
-def over_slots(ops: Ops, a: Mapping[str, Array], new: Outputs) -> tuple[Outputs, Array]:
-    """The new token's keys and values (B, 1, K, D) -> (the caches (B, S, K, D) with it, which slots it sees (1, S))."""
-    slots = ops.wide(a["slots"])  # (S,)
-    own = slots[:, None, None] <= 0.5
-    return {name: ops.xp.where(own, array, a[name]) for name, array in new.items()}, slots[None, :] <= 1.5
+def _over_keys(
+    ops: Ops, case: Case, a: Mapping[str, Array], qkv: tuple[Array, Array, Array], *, by_slots: bool
+) -> tuple[Array, Outputs]:
+    """q (B, T, N, D), k and v (B, T, K, D) -> what attention answers (B, T, N, D), and the caches."""
+    (q, k, v), c = qkv, case.config
+    if case.phase is not Phase.DECODE:
+        scores = Scores(c.qk_scale, c.window if c.window is not None and c.window < case.T else None, c.soft_cap)
+        caches = {"k_cache": k.swapaxes(1, 2), "v_cache": v.swapaxes(1, 2)} if by_slots else {}
+        return ops.attention(q, k, v, scores), caches
+    scores = Scores(c.qk_scale, soft_cap=c.soft_cap)
+    if "pages" in a:
+        pools = {name: _write_rows(ops, a[name], x, a["row"]) for name, x in (("k_cache", k), ("v_cache", v))}
+        page = case.S // a["pages"].shape[1]
+        k, v = (pool.reshape(-1, page, c.kv_heads, c.head_width) for pool in pools.values())
+        return ops.attention_paged(q, k, v, a["pages"], a["position"], replace(scores, window=c.window)), pools
+    position, new = a.get("position"), {"k_cache": k.swapaxes(1, 2), "v_cache": v.swapaxes(1, 2)}  # (B, K, 1, D)
+    caches = {name: ops.write(a[name], one, position) for name, one in new.items()}
+    k, v = caches["k_cache"], caches["v_cache"]  # (B, K, S, D)
+    if c.window is not None and position is None:
+        k, v = k[:, :, -c.window :], v[:, :, -c.window :]
+    k, v = k.swapaxes(1, 2), v.swapaxes(1, 2)
+    if position is None:
+        return ops.attention(q, k, v, scores), caches
+    return ops.attention_over(q, k, v, scores, ops.visible_at(position, case.S, c.window)), caches
+
+
+def _write_rows(ops: Ops, pool: Array, new: Array, row: Array) -> Array:
+    """pool (1, P * page, K * D) with new (B, 1, K, D) of each sequence in its row (B,), in the pool's own memory."""
+    new = new.reshape(new.shape[0], 1, -1)
+    for b in range(new.shape[0]):
+        pool = ops.write(pool, new[b : b + 1], row[b : b + 1])
+    return pool
 
 
 def _rotate(ops: Ops, c: Config, a: Mapping[str, Array], x: Array) -> Array:
-    """x (B, T, heads, D) -> (B, T, heads, D), of each head the first R dimensions rotated."""
+    """x (B, T, heads, D) -> (B, T, heads, D), of each head the first R dimensions rotated.
+
+    Tables are (T, R/2), or (B, 1, R/2) where each sequence's token has a position of its own.
+    """
+    cos, sin, shape = a["rope_cos"], a["rope_sin"], x.shape
+    if len(cos.shape) > 2:  # B sequences of one token turn as one of B
+        cos, sin = (table.reshape(-1, c.rotated // 2) for table in (cos, sin))
+        x = x.reshape(1, *shape[::2], shape[-1])
     if c.rotated == c.head_width:
-        return ops.rope(x, a["rope_cos"], a["rope_sin"])
-    rotated = ops.rope(x[..., : c.rotated], a["rope_cos"], a["rope_sin"])
-    return ops.xp.concat([rotated, x[..., c.rotated :]], axis=-1)
+        x = ops.rope(x, cos, sin)
+    else:
+        x = ops.xp.concat([ops.rope(x[..., : c.rotated], cos, sin), x[..., c.rotated :]], axis=-1)
+    return x if x.shape == shape else x.reshape(*shape)
 
 
 def attention_specs(case: Case) -> dict[str, Spec]:
@@ -82,13 +108,14 @@ def attention_specs(case: Case) -> dict[str, Spec]:
         table = (case.T, c.rotated // 2)
         specs |= {"rope_cos": Spec(table, table=cos_table), "rope_sin": Spec(table, table=sin_table)}
     if case.phase is Phase.DECODE:
-        cache = Spec((case.B, case.S, c.kv_heads, c.head_width), is_input=True, split=("dp", None, "tp", None))
+        shape = (case.B, c.kv_heads, case.S, c.head_width)
+        cache = Spec(shape, is_input=True, is_state=True, split=("dp", "tp", None, None))
         specs |= {"k_cache": cache, "v_cache": cache}
     return specs
 
 
 def attention_outputs(case: Case) -> dict[str, tuple[int, ...]]:
-    """y (B, T, C), and in decode both caches (B, S, K, D), or that of latents."""
+    """y (B, T, C), and in decode both caches (B, K, S, D), or that of latents."""
     caches = {name: spec.shape for name, spec in attention_specs(case).items() if spec.is_input}
     return output_shapes(case) | caches
 
@@ -109,7 +136,7 @@ def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
     4*B*N*D*P for the two products and 5*B*N*P for scale, maximum, subtraction, exponential and sum, 3*B*N*P more for a
     soft cap, plus B*N*T*D divisions. Bytes, each step as one kernel: qkv reads h once; RoPE reads and writes the R of
     D dimensions of q and k that it rotates; attention reads q, k and v (B*S*K*D each, of a window in decode the last W
-    of S) and writes its output, and in decode also writes both caches, since the program returns them.
+    of S) and writes its output, and in decode one token's K*D into each cache.
     """
     c, B, T, S = case.config, case.B, case.T, case.S
     if c.latent is not None:
@@ -121,7 +148,7 @@ def attention_costs(case: Case, itemsize: int) -> list[StepCost]:
     qkv = (sum(f for f, _ in projections), sum(b for _, b in projections) - read_twice_too_often)
     rotated = rows * (N + K) * c.rotated
     pairs, seen = visible_pairs(T, S, c.window), S if c.window is None or T > 1 else min(S, c.window)
-    written = 2 * B * S * K * D if case.phase is Phase.DECODE else 0
+    written = 2 * B * K * D if case.phase is Phase.DECODE else 0
     costs = [StepCost("qkv", *qkv), *qk_norm_costs(case, itemsize)]
     if c.rope_theta is not None:
         costs.append(StepCost("rope", 3 * rotated, (2 * rotated + T * c.rotated) * itemsize))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import jax
@@ -24,10 +24,20 @@ class JaxExecutable:
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
         taken = self.layout.arrays(arrays)
-        return {name: jax.block_until_ready(jax.device_put(a, self.place(name, a.shape))) for name, a in taken.items()}
+        return {name: jax.block_until_ready(self._put(name, a)) for name, a in taken.items()}
 
-    def call(self, args: Mapping[str, Any]) -> Outputs:
-        return self.compiled(args)  # type: ignore[no-any-return]
+    def _put(self, name: str, array: np.ndarray) -> Any:
+        """The state as a copy in any case: memory that is lent by NumPy cannot be donated, and would be copied then."""
+        put = jax.device_put(array, self.place(name, array.shape))
+        return put.copy() if name in self.layout.state else put
+
+    def call(self, args: MutableMapping[str, Any]) -> Outputs:
+        """Of donated arrays `args` has from now on what came of them."""
+        given = xla.divided(args, self.layout.state) if self.layout.state else (args, {})
+        out: Outputs = self.compiled(*given)
+        for name in self.layout.state:
+            args[name] = out[name]
+        return out
 
     def wait(self, out: Outputs) -> None:
         jax.block_until_ready(out)
@@ -49,7 +59,7 @@ class JaxExecutable:
 class TpuExecutable(JaxExecutable):
     """A program on a TPU, whose profiler tells how long it ran there."""
 
-    def device_seconds(self, args: Mapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
+    def device_seconds(self, args: MutableMapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
         """The seconds of each call on the device, by XProf."""
 
         def run() -> None:

@@ -15,7 +15,6 @@ from oneblock.compilers.xla import gpu as compiler
 from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Workload
-from oneblock.workloads.ops.definitions import STEPS
 
 
 class Gpu:
@@ -42,12 +41,12 @@ class Gpu:
         of = _named(target)
         ops = self.OPS[ops_set]("cuda")
         program = xla.named(workload.program, ops, case, workload.name)
-        shapes = Layout.of(workload, case, ops_set).shapes(arrays)
+        layout = Layout.of(workload, case, ops_set)
         try:
-            lowered, graph = xla.lower(program, shapes, xla.on(compiler.device(of)))
+            lowered, graph = xla.lower(program, layout.shapes(arrays), xla.on(compiler.device(of)), layout.state)
         except (ValueError, NotImplementedError) as error:
             raise Unsupported(f"does not lower for {target}: {error}") from error
-        return Compiled(None, compiler.compile_and_capture(lowered, graph, of, STEPS))
+        return Compiled(None, compiler.compile_and_capture(lowered, graph, of, workload.steps))
 
     def compilations(self) -> int:
         return xla.compilations()

@@ -44,15 +44,17 @@ class Here:
         ops = self.OPS[ops_set](target.platform)
         _mesh.check(case, target)
         program = xla.named(workload.program, ops, case, workload.name)
-        return self.compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
+        return self.compile_program(program, arrays, Layout.of(workload, case, ops_set), target, workload.steps)
 
-    def compile_program(self, program: Any, arrays: Arrays, layout: Layout, target: Target) -> Compiled:
+    def compile_program(
+        self, program: Any, arrays: Arrays, layout: Layout, target: Target, steps: Sequence[str] = STEPS
+    ) -> Compiled:
         """Any traceable function of named arrays, compiled for the devices that are here."""
         devices = _devices(target)
         where = place(target, devices, layout)
         try:
-            lowered, graph = xla.lower(program, layout.shapes(arrays), where)
-            compiled, capture = xla.compile_and_capture(lowered, graph, STEPS)
+            lowered, graph = xla.lower(program, layout.shapes(arrays), where, layout.state)
+            compiled, capture = xla.compile_and_capture(lowered, graph, steps)
         except ValueError as error:
             if "not supported" not in str(error):  # e.g. a float16 product into float32 on the CPU
                 raise
@@ -68,7 +70,7 @@ class Here:
         ops = self.OPS[ops_set](target.platform)
         program = xla.named(workload.program, ops, case, workload.name)
         layout = Layout.of(workload, case, ops_set)
-        lowered, _ = xla.lower(program, layout.shapes(arrays), where)
+        lowered, _ = xla.lower(program, layout.shapes(arrays), where, layout.state)
         return XlaPasses(lowered, lambda compiled: JaxExecutable(compiled, device, layout, where), STEPS)
 
     def export(self, form: str, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,6 +27,18 @@ class JaxOps(Ops):
     def erf(self, x: Array) -> Array:
         return jax.scipy.special.erf(x)
 
+    def write(self, cache: Array, new: Array, position: Array | None = None) -> Array:
+        """In place where the cache is donated: XLA updates a slice of it."""
+        axis = cache.ndim - 2
+        if position is None or cache.shape[0] == 1:
+            slot = cache.shape[axis] - 1 if position is None else position[0]
+            return jax.lax.dynamic_update_slice_in_dim(cache, new, slot, axis)
+        return jax.vmap(partial(jax.lax.dynamic_update_slice_in_dim, axis=axis - 1))(cache, new, position)
+
+    def head(self, x: Array, weight: Array) -> Array:
+        """As defined, without a copy of the weight in float32."""
+        return _rows_product(x, weight, self.platform)
+
 
 class PortableOps(JaxOps):
     """The plain definitions for compilers of others, which must be told what XLA does of itself.
@@ -41,13 +54,7 @@ class JaxNativeOps(JaxOps):
     """JAX's own fused operations, where it has them; projections read their weights as (O, I), see `Layout`."""
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
-        rows = x.reshape(-1, x.shape[-1])  # (R, I)
-        if rows.shape[0] == 1 and self.platform == "cpu":
-            # XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 in every
-            # call. It has one with two columns: one is wasted, and still the time is that of reading the weights.
-            y = _product(weight, jnp.broadcast_to(rows, (2, rows.shape[1])))[:, :1].T
-        else:
-            y = _product(rows, weight)
+        y = _rows_product(x.reshape(-1, x.shape[-1]), weight, self.platform)
         y = y.reshape(*x.shape[:-1], weight.shape[0])
         return self.narrow(y if bias is None else y + self.wide(bias), x)
 
@@ -69,6 +76,17 @@ class JaxNativeOps(JaxOps):
 
     def gelu_erf(self, x: Array) -> Array:
         return jax.nn.gelu(x, approximate=False)
+
+
+def _rows_product(rows: Array, weight: Array, platform: str) -> Array:
+    """rows (R, I), weight (O, I) -> (R, O) in float32.
+
+    XLA:CPU has no 16-bit product of a matrix and one vector: it converts the whole matrix to float32 in every call. It
+    has one with two columns: one is wasted, and still the time is that of reading the weights.
+    """
+    if rows.shape[0] == 1 and platform == "cpu":
+        return _product(weight, jnp.broadcast_to(rows, (2, rows.shape[1])))[:, :1].T
+    return _product(rows, weight)
 
 
 def _product(a: Array, b: Array) -> Array:

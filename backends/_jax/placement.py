@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,12 @@ class Layout:
 
     specs: Mapping[str, Spec]
     turned: bool
+    state: Collection[str]  # what the program writes in place, and so is donated
 
     @staticmethod
     def of(workload: Workload, case: Case, ops_set: str) -> Layout:
         """That of a workload's arrays in an ops set."""
-        return Layout(workload.specs(case), ops_set != "plain")
+        return Layout(workload.specs(case), ops_set != "plain", workload.state(case))
 
     def _turns(self, name: str) -> bool:
         return self.turned and self.specs[name].projection

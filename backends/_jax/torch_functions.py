@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from oneblock.backends._jax import tpu
 from oneblock.backends._jax.here import Here
 from oneblock.backends._jax.placement import Layout
-from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps, ValueOps
 from oneblock.backends.api import mesh as _mesh
 from oneblock.backends.api.backend import Availability, Compiled
 from oneblock.backends.api.target import Target
 from oneblock.compilers.xla import lowering as xla
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
-from oneblock.workloads.ops.definitions import Array
+from oneblock.workloads.ops.definitions import Array, Ops
 
 JAX = Here()
 
@@ -40,12 +40,16 @@ with _undone():
     from torchax import interop
 
 
-class TorchaxOps(TorchOps):
+class TorchaxOps(ValueOps):
     """The plain definitions over torch; a step is JAX's named scope, as it is JAX that traces."""
 
     def step(self, name: str) -> AbstractContextManager[Any]:
         scope: AbstractContextManager[Any] = jax.named_scope(name)
         return scope
+
+    def write(self, cache: Array, new: Array, position: Array | None = None) -> Array:
+        """By a choice for every slot where positions are given: PyTorch's scatter takes int64, which JAX has not."""
+        return ValueOps.write(self, cache, new) if position is None else Ops.write(self, cache, new, position)
 
 
 class TorchaxNativeOps(TorchNativeOps):
@@ -55,7 +59,7 @@ class TorchaxNativeOps(TorchNativeOps):
     Projections read their weights as (O, I).
     """
 
-    step = TorchaxOps.step
+    step, write = TorchaxOps.step, TorchaxOps.write
     layer_norm = TorchOps.layer_norm
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from oneblock.backends._jax.here import Here
@@ -52,7 +53,7 @@ class Tpu:
         if target.mesh is not None and ops_set == "kernels":
             raise Unsupported("a kernel of one's own is not split over devices: choose the plain or native ops")
         program = xla.named(workload.program, ops, case, workload.name)
-        return compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
+        return compile_program(program, arrays, Layout.of(workload, case, ops_set), target, workload.steps)
 
     def compilations(self) -> int:
         return xla.compilations()
@@ -112,13 +113,16 @@ def _devices(target: Target, at: Topology) -> list[Any]:
         raise Unsupported(f"{target}: libtpu does not compile for {at.chip.name}: {error}") from error
 
 
-def compile_program(program: Any, arrays: Arrays, layout: Layout, target: Target) -> Compiled:
+def compile_program(
+    program: Any, arrays: Arrays, layout: Layout, target: Target, steps: Sequence[str] = STEPS
+) -> Compiled:
     """A traceable function of named arrays, compiled for a target on this machine or elsewhere."""
     if here(target):
-        return ON_DEVICE.compile_program(program, arrays, layout, target)
+        return ON_DEVICE.compile_program(program, arrays, layout, target, steps)
     at = where(target)
     try:
-        lowered, graph = xla.lower(program, layout.shapes(arrays), place(target, _devices(target, at), layout))
+        where_each = place(target, _devices(target, at), layout)
+        lowered, graph = xla.lower(program, layout.shapes(arrays), where_each, layout.state)
     except (ValueError, NotImplementedError) as error:
         raise Unsupported(f"does not lower for {target}: {error}") from error
-    return Compiled(None, tpu.compile_and_capture(lowered, graph, at, STEPS))
+    return Compiled(None, tpu.compile_and_capture(lowered, graph, at, steps))

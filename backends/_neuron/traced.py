@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch, meta_tensors
-from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends._torch.ops import TorchNativeOps, ValueOps
 from oneblock.backends.api.backend import Compiled
 from oneblock.backends.api.host import HostCache
 from oneblock.compilers import Artifact, Detail, Lowering, Stage
@@ -20,7 +20,7 @@ from oneblock.workloads._workload import Arrays, Case, Outputs, Spec, Workload
 from oneblock.workloads.ops.definitions import STEPS, Ops
 
 
-class NeuronOps(TorchOps):
+class NeuronOps(ValueOps):
     """The plain definitions as PyTorch/XLA records them; a step becomes part of every operation's metadata."""
 
     def step(self, name: str) -> AbstractContextManager[Any]:
@@ -30,7 +30,7 @@ class NeuronOps(TorchOps):
 class NeuronNativeOps(TorchNativeOps):
     """PyTorch's own fused operations, as PyTorch/XLA records them for Neuron."""
 
-    step = NeuronOps.step
+    step, write = NeuronOps.step, NeuronOps.write
 
 
 class Program(torch.nn.Module):  # type: ignore[misc]  # of a toolchain whose types are skipped
@@ -40,6 +40,7 @@ class Program(torch.nn.Module):  # type: ignore[misc]  # of a toolchain whose ty
         super().__init__()
         self.run = run  # a function, which a toolchain that copies the module leaves as it is
         self.inputs = [name for name, spec in specs.items() if spec.is_input]
+        self.state = [name for name, spec in specs.items() if spec.is_state]
         for name, spec in specs.items():
             if not spec.is_input:
                 self.register_parameter(name, torch.nn.Parameter(_empty(arrays[name]), requires_grad=False))
@@ -57,21 +58,23 @@ class TracedExecutable:
 
     def __init__(self, traced: Any, program: Program, outputs: Sequence[str]) -> None:
         self.traced, self.inputs, self.outputs = traced, program.inputs, outputs
-        self.weights = [name for name, _ in program.named_parameters()]
+        self.weights, self.state = [name for name, _ in program.named_parameters()], program.state
         self.placed: dict[str, torch.Tensor] | None = None
         self.cache = HostCache()
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
         return {name: _to_torch(array).clone() for name, array in arrays.items()}
 
-    def call(self, args: Mapping[str, Any]) -> Outputs:
+    def call(self, args: MutableMapping[str, Any]) -> Outputs:
         weights = {name: args[name] for name in self.weights}
         if self.placed is None or any(self.placed[name] is not x for name, x in weights.items()):
             neuron.place(self.traced, weights)  # once: they stay on the device
             self.placed = weights
         with torch.no_grad():
             out = self.traced(*(args[name] for name in self.inputs))
-        return dict(zip(self.outputs, out if isinstance(out, tuple | list) else (out,), strict=True))
+        named = dict(zip(self.outputs, out if isinstance(out, tuple | list) else (out,), strict=True))
+        args.update({name: named[name] for name in self.state})
+        return named
 
     def wait(self, out: Outputs) -> None:
         """A traced program returns when its outputs are on the host."""

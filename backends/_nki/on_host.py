@@ -12,6 +12,7 @@ import numpy as np
 
 from oneblock.backends._nki.ops import Kernels
 from oneblock.backends.api.host import NumpyExecutable
+from oneblock.backends.api.own_kernels import OURS, OwnKernels
 from oneblock.compilers.nki import Generation, run
 from oneblock.compilers.nki.kernel import PLATFORM
 from oneblock.compilers.nki.lowering import Call
@@ -22,9 +23,9 @@ from oneblock.workloads.ops.numpy_ops import NumpyOps
 class InterpretedOps(Kernels, NumpyOps):
     """Each kernel interpreted on a generation; with `keep`, its run is noted down."""
 
-    def __init__(self, core: Generation, *, keep: bool = False) -> None:
+    def __init__(self, core: Generation, own: OwnKernels = OURS, *, keep: bool = False) -> None:
         super().__init__()
-        self.core, self.keep = core, keep
+        self.core, self.own, self.keep = core, own, keep
         self.calls: list[Call] = []
         self.current: str | None = None
 
@@ -47,9 +48,9 @@ class InterpretedOps(Kernels, NumpyOps):
 class SimulatedOps(Kernels, NumpyOps):
     """Each kernel by `nki.simulate`, AWS's own."""
 
-    def __init__(self, architecture: str) -> None:
+    def __init__(self, architecture: str, own: OwnKernels = OURS) -> None:
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.own = architecture, own
 
     def run(self, kernel: Any, *args: Any) -> Any:
         """The kernel's answer."""
@@ -57,8 +58,10 @@ class SimulatedOps(Kernels, NumpyOps):
         return np.asarray(nki.simulate(kernel)(*args))
 
 
-def interpreted(workload: Workload, case: Case, arrays: Arrays, core: Generation) -> tuple[NumpyExecutable, list[Call]]:
+def interpreted(
+    workload: Workload, case: Case, arrays: Arrays, core: Generation, own: OwnKernels
+) -> tuple[NumpyExecutable, list[Call]]:
     """(the program, the calls of its kernels): it runs once, which holds every kernel to the core's rules."""
-    ops = InterpretedOps(core, keep=True)
+    ops = InterpretedOps(core, own, keep=True)
     workload.program(ops, case, arrays)
-    return NumpyExecutable(workload, case, InterpretedOps(core)), ops.calls
+    return NumpyExecutable(workload, case, InterpretedOps(core, own)), ops.calls

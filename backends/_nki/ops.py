@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from oneblock.backends.api.backend import Unsupported, refuse
+from oneblock.backends.api.own_kernels import OURS, OwnKernels
 from oneblock.backends.kernels.nki.activations import geglu, gelu, gelu_erf, swiglu
 from oneblock.backends.kernels.nki.decode_attention import decode_attention
 from oneblock.backends.kernels.nki.flash_attention import flash_attention
@@ -27,24 +28,29 @@ class Kernels:
     """All but experts; mixed with an array namespace's operations, which do what lies between them."""
 
     run: Callable[..., Any]
+    own: OwnKernels = OURS  # what stands for them
+
+    def _call(self, operation: str, ours: Any, *args: Any) -> Any:
+        return self.own.call(operation, ours, *args, by=self.run)
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         """x (..., I), weight (I, O), bias (O,) -> (..., O), by rows."""
         rows = x.reshape(-1, x.shape[-1])
-        y = self.run(linear, rows, weight) if bias is None else self.run(linear_bias, rows, weight, bias)
+        more = () if bias is None else (bias,)
+        y = self._call("linear", linear_bias if more else linear, rows, weight, *more)
         return y.reshape(*x.shape[:-1], weight.shape[1])
 
     def rms_norm(self, x: Array, weight: Array, eps: float) -> Array:
         """x (..., C), weight (C,) -> (..., C)."""
-        return self.run(rms_norm, x.reshape(-1, x.shape[-1]), weight, eps).reshape(x.shape)
+        return self._call("rms_norm", rms_norm, x.reshape(-1, x.shape[-1]), weight, eps).reshape(x.shape)
 
     def layer_norm(self, x: Array, weight: Array, bias: Array, eps: float) -> Array:
         """x (..., C), weight and bias (C,) -> (..., C)."""
-        return self.run(layer_norm, x.reshape(-1, x.shape[-1]), weight, bias, eps).reshape(x.shape)
+        return self._call("layer_norm", layer_norm, x.reshape(-1, x.shape[-1]), weight, bias, eps).reshape(x.shape)
 
     def rope(self, x: Array, cos: Array, sin: Array) -> Array:
         """x (B, T, N, D), cos and sin (T, D/2) -> (B, T, N, D)."""
-        return self.run(rope, x, cos, sin)
+        return self._call("rope", rope, x, cos, sin)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         """q (B, T, N, D), k and v (B, S, K, D) -> (B, T, N, D); a lone query by a kernel of its own."""
@@ -53,28 +59,29 @@ class Kernels:
             raise Unsupported(f"a head of width {q.shape[-1]}: our kernels lay it on {_WIDEST_HEAD} partitions")
         cap = scores.soft_cap or 0.0
         if q.shape[1] == 1:
-            return self.run(decode_attention, q, k, v, scores.scale, cap)
-        return self.run(flash_attention, q, k, v, scores.scale, scores.window or 0, cap)
+            as_they_lie = k.swapaxes(1, 2), v.swapaxes(1, 2)
+            return self._call("attention", decode_attention, q, *as_they_lie, scores.scale, cap)
+        return self._call("attention", flash_attention, q, k, v, scores.scale, scores.window or 0, cap)
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         """gate and up (..., F) -> (..., F)."""
         width = gate.shape[-1]
-        return self.run(swiglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
+        return self._call("swiglu", swiglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
 
     def geglu(self, gate: Array, up: Array) -> Array:
         """gate and up (..., F) -> (..., F)."""
         width = gate.shape[-1]
-        return self.run(geglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
+        return self._call("geglu", geglu, gate.reshape(-1, width), up.reshape(-1, width)).reshape(gate.shape)
 
     def gelu_erf(self, x: Array) -> Array:
         """x (..., F) -> (..., F)."""
-        return self.run(gelu_erf, x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        return self._call("gelu_erf", gelu_erf, x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
     def gelu(self, x: Array) -> Array:
         """x (..., F) -> (..., F)."""
-        return self.run(gelu, x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        return self._call("gelu", gelu, x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
     def route(self, logits: Array, routing: Routing) -> Array:
         """logits (M, E) -> (M, E)."""
         refuse(routing.beyond())
-        return self.run(route, logits, routing.k, int(routing.renormalised))
+        return self._call("route", route, logits, routing.k, int(routing.renormalised))

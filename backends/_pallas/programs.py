@@ -13,6 +13,7 @@ from oneblock.backends._jax.placement import Layout
 from oneblock.backends._pallas import tuning
 from oneblock.backends._pallas.ops import PallasOps, array
 from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unsupported
+from oneblock.backends.api.own_kernels import OURS, OwnKernels
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.search import Search, Tell
@@ -30,9 +31,12 @@ class Programs:
             raise Unsupported(f"{target}: a kernel of ours is a program for one device, and is not split over a mesh")
         return Availability(Kind.INTERPRETED, "cpu") if target.platform == "cpu" else tpu.probe(target)
 
-    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+    def compile(
+        self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target, own: OwnKernels = OURS
+    ) -> Compiled:
         self.probe(target)
-        program = _program(workload, case, PallasOps(target.platform))
+        own.load()
+        program = _program(workload, case, PallasOps(target.platform, own))
         compile_program = Here().compile_program if target.platform == "cpu" else tpu.compile_program
         return compile_program(program, arrays, Layout.of(workload, case, ops_set), target)
 

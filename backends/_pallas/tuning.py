@@ -145,13 +145,13 @@ def _rms(called: Call) -> tuple[float, list[KernelConfig]]:
 
 
 def _cached(called: Call) -> tuple[float, list[KernelConfig]]:
-    """A sequence is repeated."""
-    (B, _, N, D), (_, S, K, _) = called.shapes[:2]
-    own = page_positions(S, K, D, called.dtype.itemsize)
+    """A key/value head of a sequence is repeated, with the queries that read it."""
+    (B, _, N, D), (_, K, S, _) = called.shapes[:2]
+    own = page_positions(S, D, called.dtype.itemsize)
     sizes = dict.fromkeys(fitting(S, most, SUBLANES) for most in (own, own // 4, own // 2, 2 * own))
-    one = (1, 1, N, D), (1, S, K, D), (1, S, K, D)
+    one = (1, 1, N // K, D), (1, 1, S, D), (1, 1, S, D)
     return 4.0 * B * N * S * D, [
-        KernelConfig(f"page={size}", partial(cached_attention, scores=called.attends, page=size), one, B)
+        KernelConfig(f"page={size}", partial(cached_attention, scores=called.attends, page=size), one, B * K)
         for size in sizes
     ]
 

@@ -34,6 +34,7 @@ class TracedArray:
         self.var, self.tracer = var, tracer
         self.shape = tuple(int(n) for n in var.ty.shape.values)
         self.dtype = str(var.ty.dtype)
+        self.swapped: tuple[TracedArray, int, int] | None = None  # what this is with which axes swapped
 
     def apply(self, function: Callable[..., relax.Expr], *rest: Any, **options: Any) -> TracedArray:
         """`function` of this array and more, which may be numbers."""
@@ -85,9 +86,14 @@ class TracedArray:
         return self.apply(op.reshape, shape=shape)
 
     def swapaxes(self, a: int, b: int) -> TracedArray:
+        """Of what was swapped so before it is what that was: TVM would move it twice."""
+        if self.swapped is not None and self.swapped[1:] == (a, b):
+            return self.swapped[0]
         axes = list(range(len(self.shape)))
         axes[a], axes[b] = axes[b], axes[a]
-        return self.apply(op.permute_dims, axes=axes)
+        found = self.apply(op.permute_dims, axes=axes)
+        found.swapped = (self, a, b)
+        return found
 
     def mean(self, axis: int, *, keepdims: bool) -> TracedArray:
         return self.apply(op.mean, axis=axis, keepdims=keepdims)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class RelaxExecutable:
     def put(self, arrays: Arrays) -> dict[str, Any]:
         return {name: self.runtime.tensor(array, self.device) for name, array in arrays.items()}
 
-    def call(self, args: Mapping[str, Any]) -> Outputs:
+    def call(self, args: MutableMapping[str, Any]) -> Outputs:
         return dict(zip(self.outputs, self.main(*(args[name] for name in self.inputs)), strict=True))
 
     def wait(self, out: Outputs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 from tvm import IRModule, relax
@@ -11,6 +12,7 @@ from tvm.relax import op
 
 from oneblock.backends._relax.arrays import Namespace, TracedArray, Tracer
 from oneblock.backends.api.backend import refuse
+from oneblock.compilers.tvm import in_place
 from oneblock.workloads._workload import Arrays, Case, Workload
 from oneblock.workloads.ops.definitions import Array, Ops, Scores, uneven
 
@@ -31,7 +33,25 @@ class RelaxOps(Ops):
     def erf(self, x: Array) -> Array:
         return x.apply(op.erf)
 
+    def take(self, x: Array, index: Array) -> Array:
+        return x.apply(op.take, index, axis=0, mode="clip")  # its "fast" reads what is not there
+
+    def write(self, cache: Array, new: Array, position: Array | None = None) -> Array:
+        """By a call that TVM calls pure, and that is safe as nothing else reads the cache as it was."""
+        function = in_place.write(cache.shape, cache.dtype, None if position is None else position.dtype)
+        called = self.tracer.builder.add_func(function, "write")
+        given = relax.Tuple([one.var for one in (cache, new, position) if one is not None])
+        return self.tracer.emit(op.call_tir_inplace(called, given, [0], cache.var.ty), "write")
+
     def matmul(self, a: Array, b: Array) -> Array:
+        """Of a small a and a large b that is turned, as keys are, the small one is turned: TVM moves what is."""
+        if (
+            b.swapped is not None
+            and b.swapped[1:] == (len(b.shape) - 2, len(b.shape) - 1)
+            and prod(a.shape) < prod(b.shape)
+        ):
+            turned = b.swapped[0].apply(op.matmul, a.swapaxes(*b.swapped[1:]), out_dtype="float32")
+            return self.narrow(turned.swapaxes(*b.swapped[1:]), a)
         return self.narrow(a.apply(op.matmul, b, out_dtype="float32"), a)
 
 

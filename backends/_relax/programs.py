@@ -18,8 +18,8 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
 from oneblock.compilers.api.search import Search, Tell
 from oneblock.compilers.chips.chip import Gpu
+from oneblock.compilers.tvm import loops, measure, rocm, search, stages, store, trn
 from oneblock.compilers.tvm import lowering as relax
-from oneblock.compilers.tvm import measure, rocm, search, stages, store, trn
 from oneblock.compilers.tvm import tuned as tuned_schedules
 from oneblock.compilers.tvm.passes import RelaxPasses
 from oneblock.workloads._workload import Arrays, Case, Phase, Workload
@@ -67,6 +67,14 @@ class Programs:
         here = _cuda_here(target)
         device = None if here is None else here[0]
         return Compiled(RelaxExecutable(built, device, list(arrays), outputs), capture)
+
+    def compile_layer(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        if ops_set != "plain":
+            return self.compile(workload, case, arrays, ops_set, target)
+        fused, outputs = self._fused(workload, case, arrays, target, native=False)
+        scheduled = loops.in_order_of_memory(fused.module)
+        built = relax.build(scheduled, fused.target)
+        return Compiled(RelaxExecutable(built, None, list(arrays), outputs), stages.captured(fused, scheduled, built))
 
     def tune(
         self, workload: Workload, case: Case, arrays: Arrays, target: Target, asked: Search, tell: Tell

@@ -13,7 +13,7 @@ import torch.fx.traceback
 from oneblock.backends._torch import handed
 from oneblock.backends._torch.executable import Program, TorchExecutable
 from oneblock.backends._torch.gpu_executable import CudaExecutable
-from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends._torch.ops import TorchNativeOps, TorchOps, ValueOps
 from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Capture
@@ -42,6 +42,12 @@ class Eager:
         return Availability(Kind.MEASURED, torch.cuda.get_device_name())
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        by_rows = self.OPS[ops_set].loops_over_one_row and case.B * case.T == 1
+        return self._compiled(workload, case, arrays, ops_set, target, by_rows=by_rows)
+
+    def _compiled(
+        self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target, *, by_rows: bool
+    ) -> Compiled:
         ops = self.OPS[ops_set]()
         device = torch.device(target.platform)
         pack = ops_set == "native" and device.type == "cpu" and torch.backends.mkldnn.is_available()
@@ -50,13 +56,15 @@ class Eager:
             return workload.program(ops, case, args)
 
         packed = [name for name, spec in workload.specs(case).items() if pack and spec.projection]
-        compiled, capture = self.build(program, TorchExecutable(program, device, packed), arrays)
-        return Compiled(self.executable(compiled, device, packed), capture)
+        compiled, capture = self.build(program, TorchExecutable(program, device, packed, by_rows=by_rows), arrays)
+        return Compiled(self.executable(compiled, device, packed, by_rows=by_rows), capture)
 
-    def executable(self, program: Program, device: torch.device, packed: Collection[str] = ()) -> TorchExecutable:
+    def executable(
+        self, program: Program, device: torch.device, packed: Collection[str] = (), *, by_rows: bool = False
+    ) -> TorchExecutable:
         """A program on a device; on a GPU with the GPU's own clock. For whoever runs through PyTorch."""
         if device.type != "cuda":
-            return TorchExecutable(program, device, packed)
+            return TorchExecutable(program, device, packed, by_rows=by_rows)
         return CudaExecutable(program, device)
 
     def build(self, program: Program, eager: TorchExecutable, arrays: Arrays) -> tuple[Program, Capture]:
@@ -64,7 +72,7 @@ class Eager:
         return program, no_lowering
 
     def export(self, form: str, workload: Workload, case: Case, arrays: Arrays) -> ExportedModule:
-        return handed.export(form, partial(workload.program, TorchOps(), case), arrays)
+        return handed.export(form, partial(workload.program, ValueOps(), case), arrays)
 
     def run_exported(self, form: str, files: Mapping[str, bytes]) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
         return handed.on_cpu(form, files)

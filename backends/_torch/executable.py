@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from functools import cache
 from typing import Any
 
@@ -19,10 +19,15 @@ Program = Callable[[Mapping[str, Any]], Outputs]
 
 
 class TorchExecutable:
-    """A program over torch arrays, compiled or not; those of its arrays that are `packed` are in oneDNN's layout."""
+    """A program over torch arrays, compiled or not; `packed` weights are in oneDNN's layout or lie as (O, I).
 
-    def __init__(self, program: Program, device: torch.device, packed: Collection[str] = ()) -> None:
-        self.program, self.device, self.packed = program, device, packed
+    All of them do where it is `by_rows`.
+    """
+
+    def __init__(
+        self, program: Program, device: torch.device, packed: Collection[str] = (), *, by_rows: bool = False
+    ) -> None:
+        self.program, self.device, self.packed, self.by_rows = program, device, packed, by_rows
         self.cache = HostCache()
         self.timer = "perf_counter" if device.type == "cpu" else f"perf_counter+{device.type}_synchronize"
 
@@ -31,12 +36,14 @@ class TorchExecutable:
 
     def _put(self, name: str, array: np.ndarray) -> Any:
         x = _to_torch(array)
-        if name in self.packed and _packs(x.dtype):
+        if name in self.packed and not self.by_rows and _packs(x.dtype):
             rows_first = x.t().contiguous()  # (O, I), as oneDNN takes it
             return Packed(torch.ops.mkldnn._reorder_linear_weight(rows_first), array.shape[1])
+        if name in self.packed and (self.by_rows or x.dtype.itemsize == 2):
+            return x.t().contiguous().t()  # (O, I), of which PyTorch reads 16 bits many times faster, by AVX2
         return x.to(self.device, copy=True)
 
-    def call(self, args: Mapping[str, Any]) -> Outputs:
+    def call(self, args: MutableMapping[str, Any]) -> Outputs:
         with torch.inference_mode():
             return self.program(args)
 

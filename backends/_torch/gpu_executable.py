@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -36,7 +36,7 @@ class CudaExecutable(TorchExecutable):
         self._nvml: Nvml | None = None
         torch.cuda.reset_peak_memory_stats(device)
 
-    def device_seconds(self, args: Mapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
+    def device_seconds(self, args: MutableMapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
         """The seconds of each call by CUDA events; with 0 bytes to flush, L2 holds what the call before left."""
         flush = self._flushed(flush_bytes).zero_ if flush_bytes else None
         return [self.clock.seconds(lambda: self.call(args), flush) for _ in range(calls)]
@@ -59,14 +59,14 @@ class CudaExecutable(TorchExecutable):
             torch.cuda.reset_peak_memory_stats(self.device)
         return self.buffer
 
-    def state(self, args: Mapping[str, Any]) -> DeviceState:
+    def state(self, args: MutableMapping[str, Any]) -> DeviceState:
         """What the sensors say while calls are under way: an idle device has other clocks."""
         self._keep_busy(args, _BUSY_S)
         found = self.nvml.state()
         torch.cuda.synchronize(self.device)
         return found
 
-    def timers(self, args: Mapping[str, Any]) -> tuple[TimerReading, ...]:
+    def timers(self, args: MutableMapping[str, Any]) -> tuple[TimerReading, ...]:
         """By events, the profiler and a graph; the graph last, because a refused capture may leave a mess."""
 
         def call() -> Any:
@@ -76,7 +76,7 @@ class CudaExecutable(TorchExecutable):
         profiled = by_profiler(self.clock, torch.profiler, call, _SAMPLES)
         return (events, by_graph(self.clock, f"{self.api}_graph", call, _SAMPLES), *profiled)
 
-    def energy(self, args: Mapping[str, Any], window_s: float) -> Energy:
+    def energy(self, args: MutableMapping[str, Any], window_s: float) -> Energy:
         """The energy of calls repeated for so long."""
 
         def batch() -> int:
@@ -86,7 +86,7 @@ class CudaExecutable(TorchExecutable):
 
         return self.nvml.energy(batch, window_s)
 
-    def _keep_busy(self, args: Mapping[str, Any], seconds: float) -> int:
+    def _keep_busy(self, args: MutableMapping[str, Any], seconds: float) -> int:
         """Start calls for so long, and say how many; the last are still under way."""
         start, calls = perf_counter(), 0
         started: deque[Any] = deque()

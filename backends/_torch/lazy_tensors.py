@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
 
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
-from oneblock.backends._torch.ops import TorchNativeOps, TorchOps
+from oneblock.backends._torch.ops import TorchNativeOps, ValueOps
 from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
 from oneblock.backends.api.chips import chip_of
 from oneblock.backends.api.host import HostCache
@@ -24,7 +24,7 @@ from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 from oneblock.workloads.ops.definitions import STEPS
 
 
-class LazyOps(TorchOps):
+class LazyOps(ValueOps):
     """The plain definitions over lazy tensors; a step becomes a scope, and so part of every operation's metadata."""
 
     def step(self, name: str) -> AbstractContextManager[Any]:
@@ -34,7 +34,7 @@ class LazyOps(TorchOps):
 class LazyNativeOps(TorchNativeOps):
     """PyTorch's own fused operations as PyTorch/XLA lowers them."""
 
-    step = LazyOps.step
+    step, write = LazyOps.step, LazyOps.write
 
 
 class LazyExecutable:
@@ -42,15 +42,17 @@ class LazyExecutable:
 
     timer = "perf_counter"
 
-    def __init__(self, run: Callable[[Mapping[str, Any]], Outputs]) -> None:
-        self.run = run
+    def __init__(self, run: Callable[[Mapping[str, Any]], Outputs], state: Sequence[str]) -> None:
+        self.run, self.state = run, state
         self.cache = HostCache()
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
         return _put(arrays)
 
-    def call(self, args: Mapping[str, Any]) -> Outputs:
-        return self.run(args)
+    def call(self, args: MutableMapping[str, Any]) -> Outputs:
+        out = self.run(args)
+        args.update({name: out[name] for name in self.state})
+        return out
 
     def wait(self, out: Outputs) -> None:
         torchxla.wait()  # `torch_xla.sync(wait=True)` would not wait for what a compiled program computes
@@ -97,7 +99,7 @@ class LazyTensors:
         def capture(detail: Detail) -> Lowering:
             return Lowering(recorded.artifacts(STEPS))
 
-        return Compiled(LazyExecutable(run), capture)
+        return Compiled(LazyExecutable(run, workload.state(case)), capture)
 
     def compilations(self) -> int:
         return torchxla.compilations()

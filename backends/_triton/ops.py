@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from oneblock.backends._torch.ops import TorchOps
 from oneblock.backends._triton.runners import DeviceRunner, InterpreterRunner, LaunchTracer
 from oneblock.backends.api.backend import refuse
-from oneblock.backends.kernels.triton.decode_attention import decode_attention
+from oneblock.backends.api.own_kernels import OURS, OwnKernels
+from oneblock.backends.kernels.triton.decode_attention import decode_attention, paged_attention
 from oneblock.backends.kernels.triton.flash_attention import flash_attention
 from oneblock.backends.kernels.triton.geglu import geglu
 from oneblock.backends.kernels.triton.gelu import gelu
@@ -55,9 +57,9 @@ def array(x: Array | DeferredLinear) -> Array:
 class TritonOps(TorchOps):
     """All operations as kernels of ours, but experts."""
 
-    def __init__(self, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> None:
+    def __init__(self, runner: InterpreterRunner | LaunchTracer | DeviceRunner, own: OwnKernels = OURS) -> None:
         super().__init__()
-        self.runner = runner
+        self.runner, self.own = runner, own  # who runs kernels, and what stands for them
 
     @contextmanager
     def step(self, name: str | None) -> Iterator[None]:
@@ -68,35 +70,46 @@ class TritonOps(TorchOps):
         yield
         self.runner.step = before
 
-    def linear(self, x: Array | DeferredLinear, weight: Array, bias: Array | None = None) -> DeferredLinear:
+    def linear(self, x: Array | DeferredLinear, weight: Array, bias: Array | None = None) -> Array | DeferredLinear:
+        if "linear" in self.own:  # which has no epilogue of ours
+            return _call(self, "linear", linear, array(x), weight, *(() if bias is None else (bias,)))
         step = self.runner.step if isinstance(self.runner, LaunchTracer) else None
         return DeferredLinear(self, array(x), weight, bias, step)
 
     def rms_norm(self, x: Array | DeferredLinear, weight: Array, eps: float) -> Array:
-        return rms_norm(self.runner, array(x), weight, eps)
+        return _call(self, "rms_norm", rms_norm, array(x), weight, eps)
 
     def layer_norm(self, x: Array | DeferredLinear, weight: Array, bias: Array, eps: float) -> Array:
-        return layer_norm(self.runner, array(x), weight, bias, eps)
+        return _call(self, "layer_norm", layer_norm, array(x), weight, bias, eps)
 
     def rope(self, x: Array, cos: Array, sin: Array) -> Array:
-        return rope(self.runner, x, cos, sin)
+        return _call(self, "rope", rope, x, cos, sin)
 
     def attention(self, q: Array, k: Array, v: Array, scores: Scores) -> Array:
         kernel = decode_attention if q.shape[1] == 1 else flash_attention
-        return kernel(self.runner, q, k, v, scores)
+        return _call(self, "attention", kernel, q, k, v, scores)
+
+    def attention_paged(self, q: Array, k: Array, v: Array, pages: Array, position: Array, scores: Scores) -> Array:
+        return paged_attention(self.runner, q, k, v, pages, position, scores)
 
     def swiglu(self, gate: Array | DeferredLinear, up: Array | DeferredLinear) -> Array:
-        return swiglu(self.runner, array(gate), array(up))
+        return _call(self, "swiglu", swiglu, array(gate), array(up))
 
     def geglu(self, gate: Array | DeferredLinear, up: Array | DeferredLinear) -> Array:
-        return geglu(self.runner, array(gate), array(up))
+        return _call(self, "geglu", geglu, array(gate), array(up))
 
     def gelu_erf(self, x: Array | DeferredLinear) -> Array:
-        return gelu_erf(self.runner, array(x))
+        return _call(self, "gelu_erf", gelu_erf, array(x))
 
     def gelu(self, x: Array | DeferredLinear) -> Array | DeferredLinear:
-        return replace(x, activation="gelu") if isinstance(x, DeferredLinear) else gelu(self.runner, x)
+        if isinstance(x, DeferredLinear) and "gelu" not in self.own:
+            return replace(x, activation="gelu")
+        return _call(self, "gelu", gelu, array(x))
 
     def route(self, logits: Array, routing: Routing) -> Array:
         refuse(routing.beyond())
-        return route(self.runner, logits, routing.k, routing.renormalised)
+        return _call(self, "route", route, logits, routing.k, routing.renormalised)
+
+
+def _call(ops: TritonOps, operation: str, ours: Callable[..., Any], *args: Any) -> Array:
+    return ops.own.call(operation, ours, ops.runner, *args)

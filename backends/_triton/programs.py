@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from inspect import isfunction
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +17,7 @@ from oneblock.backends._triton.ops import TritonOps, array
 from oneblock.backends._triton.runners import DeviceRunner, InterpreterRunner, LaunchTracer, interpreter_fits
 from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unavailable, Unsupported, no_lowering
 from oneblock.backends.api.chips import chip_of
+from oneblock.backends.api.own_kernels import OURS, OwnKernels
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.kind import Kind
 from oneblock.compilers.api.passes import Passes
@@ -50,17 +52,20 @@ class Programs:
             return Availability(Kind.MEASURED, torch.cuda.get_device_name())
         return Availability(Kind.COMPILED, known.name)
 
-    def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+    def compile(
+        self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target, own: OwnKernels = OURS
+    ) -> Compiled:
         kind = self.probe(target).kind
+        own.load("a function whose kernels its runner launches, as those in backends/kernels/triton do", isfunction)
         if kind is Kind.INTERPRETED:
-            executable = TorchExecutable(_program(workload, case, InterpreterRunner()), torch.device("cpu"))
+            executable = TorchExecutable(_program(workload, case, InterpreterRunner(), own), torch.device("cpu"))
             return Compiled(executable, no_lowering)
-        gpu, recorder = _recorded(workload, case, arrays, target, kind)
+        gpu, recorder = _recorded(workload, case, arrays, target, kind, own)
         planned = plan.plan(recorder.started, gpu)
         if kind is Kind.COMPILED:
             return Compiled(None, capture.of(planned))
         runner = DeviceRunner(plan.choices(planned), recorder)
-        executable = Eager().executable(_program(workload, case, runner), torch.device("cuda"))
+        executable = Eager().executable(_program(workload, case, runner, own), torch.device("cuda"))
         executable.wait(executable.call(executable.put(arrays)))  # Triton loads a kernel as it is first called
         return Compiled(executable, capture.of(planned, measure=True))
 
@@ -90,8 +95,10 @@ class Programs:
         return triton_gpu.compilations()
 
 
-def _program(workload: Workload, case: Case, runner: InterpreterRunner | LaunchTracer | DeviceRunner) -> Any:
-    ops = TritonOps(runner)
+def _program(
+    workload: Workload, case: Case, runner: InterpreterRunner | LaunchTracer | DeviceRunner, own: OwnKernels = OURS
+) -> Any:
+    ops = TritonOps(runner, own)
 
     def program(args: Mapping[str, Any]) -> Outputs:
         return {name: array(x) for name, x in workload.program(ops, case, args).items()}
@@ -99,7 +106,9 @@ def _program(workload: Workload, case: Case, runner: InterpreterRunner | LaunchT
     return program
 
 
-def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind) -> tuple[Gpu, LaunchTracer]:
+def _recorded(
+    workload: Workload, case: Case, arrays: Arrays, target: Target, kind: Kind, own: OwnKernels = OURS
+) -> tuple[Gpu, LaunchTracer]:
     """(the GPU that a target comes to, all that the program starts there)."""
     gpu = _gpu(target)
     sms = gpu.sms.value
@@ -109,7 +118,7 @@ def _recorded(workload: Workload, case: Case, arrays: Arrays, target: Target, ki
     shapes = meta_tensors(arrays)
     recorder.arrays.given(shapes)
     with torch.inference_mode(), recorder.listening():
-        _program(workload, case, recorder)(shapes)
+        _program(workload, case, recorder, own)(shapes)
     return gpu, recorder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -54,8 +54,11 @@ class Executable(Protocol):
         """Copy to the device, in the memory layout that this executable reads best."""
         ...
 
-    def call(self, args: Mapping[str, Any]) -> Any:
-        """Start one run; may return before it ends; never compiles and never changes its arguments."""
+    def call(self, args: MutableMapping[str, Any]) -> Any:
+        """Start one run; may return before it ends; never compiles, and changes none of its arguments but the state.
+
+        What came of that (`Workload.state`) is in `args` from then on, and in the answer, until the next call.
+        """
         ...
 
     def wait(self, out: Any) -> None:
@@ -79,7 +82,7 @@ class Executable(Protocol):
 class DeviceClock(Protocol):
     """What an executable also has where the device tells how long it worked, the host's waiting left out."""
 
-    def device_seconds(self, args: Mapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
+    def device_seconds(self, args: MutableMapping[str, Any], calls: int, flush_bytes: int) -> list[float]:
         """The device's own time of each of `calls` calls, each after a flush."""
         ...
 
@@ -150,6 +153,19 @@ class Fingerprinted(Protocol):
 
     def fingerprint(self, ops_set: str) -> dict[str, str | None]:
         """That by name, without importing its toolchain: other versions, a hash of schedules that a search has kept."""
+        ...
+
+
+@runtime_checkable
+class CompilesModels(Protocol):
+    """What a backend also has that compiles a program otherwise where it is a layer of a whole model.
+
+    There no program is compared with another, and a model's programs share weights, which lie as all of them read them:
+    what TVM leaves unscheduled, to be searched, would keep a reader waiting.
+    """
+
+    def compile_layer(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
+        """As `compile`."""
         ...
 
 

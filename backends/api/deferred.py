@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from oneblock.backends.api.backend import Availability, Compiled, TuningResult, Unavailable
+from oneblock.backends.api.own_kernels import KERNELS, OwnKernels
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.export import ExportedModule
 from oneblock.compilers.api.passes import Passes
@@ -74,6 +75,18 @@ class Bisects(Deferred):
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         passes: Passes = self.loaded.passes(workload, case, arrays, ops_set, target)
         return passes
+
+
+class Replaces(Deferred):
+    """One in whose family somebody's own kernels may stand for ours, too."""
+
+    signatures: Mapping[str, str]
+
+    def compile_with(
+        self, kernels: OwnKernels, workload: Workload, case: Case, arrays: Arrays, target: Target
+    ) -> Compiled:
+        compiled: Compiled = self.loaded.compile(workload, case, arrays, KERNELS, target, kernels)
+        return compiled
 
 
 class Exports(Deferred):

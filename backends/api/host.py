@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import numpy as np
@@ -33,15 +33,18 @@ class NumpyExecutable:
 
     def __init__(self, workload: Workload, case: Case, ops: Ops) -> None:
         self.workload, self.case, self.ops = workload, case, ops
+        self.state = workload.state(case)
         self.cache = HostCache()
 
     def put(self, arrays: Arrays) -> dict[str, Any]:
         """Copies, which a call may not change."""
         return {name: array.copy() for name, array in arrays.items()}
 
-    def call(self, args: Mapping[str, Any]) -> Outputs:
-        """Run the program."""
-        return self.workload.program(self.ops, self.case, args)
+    def call(self, args: MutableMapping[str, Any]) -> Outputs:
+        """Run the program; NumPy's own operations copy what others write in place."""
+        out = self.workload.program(self.ops, self.case, args)
+        args.update({name: out[name] for name in self.state})
+        return out
 
     def wait(self, out: Outputs) -> None:
         """All is computed when a call returns."""

@@ -8,13 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.facts import Facts
+from oneblock.compilers.api.names import DocumentedLanguage
 
 
 class ScriptRun(Protocol):
     """What a script's kernels came to: those that ran, and what was refused, even where the script caught it."""
 
     kernels: Sequence[str]  #: the kernel of each call that ran, in order
-    refused: Sequence[str]  #: a sentence for each call that broke a rule or is not interpreted
+    refused: Sequence[str]  #: a sentence for each call that broke a rule, is not interpreted, crashed or answered wrong
+    checked: Sequence[str]  #: a sentence for each call whose answer is what the script says; absent: none is checked
     error: str | None  #: what ended the script, as Python tells it; None where a refusal of a kernel did, or nothing
     exit_status: int
 
@@ -41,4 +43,13 @@ class ScriptRunner(Protocol):
         The process is the script's: its `sys.argv`, its path, its modules. Unavailable where the language's own
         toolchain is installed, which is never shadowed; Unsupported for a target that the language is not for.
         """
+        ...
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """What a backend also has whose kernel language is documented by name."""
+
+    def documented(self) -> DocumentedLanguage:
+        """Each name that the maker documents, and whether it is interpreted here."""
         ...

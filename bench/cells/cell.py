@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from oneblock.backends.api.own_kernels import OwnKernel
 from oneblock.backends.api.target import Target
 from oneblock.workloads import load
 from oneblock.workloads._workload import Case, Workload
@@ -61,6 +62,7 @@ class Cell:
     model: str | None = None  # the folder or config.json that told the configuration; None: a preset did
     sharding: str | None = None  # how arrays lie over the target's mesh: "tp"; None: as the workload's arrays say
     inputs: Inputs | None = None  # of one's own; None: drawn of the seed
+    replaced: tuple[OwnKernel, ...] = ()  # operations of the ops set for which a kernel of one's own stands
 
     @cached_property
     def subject(self) -> str:
@@ -83,7 +85,7 @@ class Cell:
     @cached_property
     def reference_key(self) -> str:
         """A hash of everything that fixes the right answer."""
-        where = ("backend", "ops_set", "target", "toolchain", "sharding")
+        where = ("backend", "ops_set", "target", "toolchain", "sharding", "replaced")
         return digest({key: value for key, value in self.keys().items() if key not in where})
 
     @cached_property
@@ -91,7 +93,15 @@ class Cell:
         """A name for people and files: two cells of one name are one cell."""
         where = f"{_part(self.backend)}-{_part(self.ops_set)}-{_target(self.target)}"
         where += "" if self.toolchain is None else f"-toolchain.{_part(self.toolchain)}"
-        return f"{self.subject}-{where}" + ("" if self.sharding is None else f"-sharding.{_part(self.sharding)}")
+        where += "" if self.sharding is None else f"-sharding.{_part(self.sharding)}"
+        return f"{self.subject}-{where}" + "".join(
+            f"-replaced.{_part(one.operation)}.{_part(one.function)}.{one.sha256[:16]}" for one in self.replaced
+        )
+
+    @property
+    def ops(self) -> str:
+        """The ops set, for people, with what of it is not ours: "kernels, rms_norm=my.py:kernel@1a2b3c4d"."""
+        return ", ".join([self.ops_set, *(one.label for one in self.replaced)])
 
     @property
     def otherwise(self) -> list[str]:
@@ -161,6 +171,7 @@ class Cell:
         flat.pop("weights.stored", None)
         flat.pop("inputs.path", None)
         flat.pop("model", None)
+        flat["replaced"] = ", ".join(one.key for one in self.replaced) or None
         return flat
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from oneblock import backends, workloads
 from oneblock.backends.api.backend import TUNED
+from oneblock.backends.api.own_kernels import KERNELS, OwnKernel, TakesKernels
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell, Inputs
 from oneblock.bench.cells.probe import PlatformProbe
+from oneblock.bench.cells.replaced import own_kernels
 from oneblock.bench.cells.subject import Subject, model_subject, odd_norms, preset_subject
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.kind import Kind
@@ -44,6 +46,7 @@ class CellQuery:
     input_seed: int = 1
     models: Sequence[Path] = ()
     inputs: Path | None = None
+    replaced: Sequence[str] = ()
 
     def cells(self, probed: Sequence[PlatformProbe]) -> list[Cell]:
         """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
@@ -52,6 +55,7 @@ class CellQuery:
         """
         for dtype in self.dtypes:
             dtype_of(dtype)
+        _ = self._replaced  # a mistake is told before anything is started
         ways = self._ways(probed)
         found: list[Cell] = []
         for subject in self._subjects:
@@ -59,7 +63,7 @@ class CellQuery:
                 inputs = self._given(case, dtype)
                 found += [
                     Cell(case, dtype, backend, ops_set, target, subject.weights, self.weight_seed, self.input_seed,
-                         model=subject.model, inputs=inputs)
+                         model=subject.model, inputs=inputs, replaced=self._replaced)
                     for backend, ops_set, target in ways
                 ]  # fmt: skip
         return list(dict.fromkeys(found))
@@ -70,6 +74,22 @@ class CellQuery:
             return None
         _, sha256 = load_inputs(workloads.load(case.workload), case, dtype, self.inputs)
         return Inputs(str(self.inputs), sha256)
+
+    @cached_property
+    def _replaced(self) -> tuple[OwnKernel, ...]:
+        """The kernels of one's own, each in the language of the one backend that was asked for."""
+        if not self.replaced:
+            return ()
+        able = {
+            name: one for name in backends.having(TakesKernels) if isinstance(one := backends.ours(name), TakesKernels)
+        }
+        names = [*dict.fromkeys(self.backends)]
+        if len(names) != 1 or names[0] not in able:
+            got = f"--backend {' --backend '.join(names)}" if names else "none"
+            raise Refused(
+                f"--replace: expected one --backend whose kernels it may replace ({', '.join(able)}), got {got}"
+            )
+        return own_kernels(self.replaced, names[0], able[names[0]].signatures, self.ops_sets)
 
     def model_of(self, cell: Cell) -> Model | None:
         """The model that a cell's block is a layer of; None where nobody says."""
@@ -123,7 +143,11 @@ class CellQuery:
             first, *more = rows
             if not self.backends and not _fits([first, *more], targets):
                 continue  # nobody asked for it, and it would answer nothing but why not
-            chosen = self.ops_sets or [ops_set for ops_set in first.ops_sets if ops_set != TUNED]
+            chosen = (
+                self.ops_sets
+                or [KERNELS] * bool(self.replaced)
+                or [ops_set for ops_set in first.ops_sets if ops_set != TUNED]
+            )
             if not chosen:
                 raise Refused(f"{name} does not say which ops it has: {first.reason}; {first.hint}")
             found += [

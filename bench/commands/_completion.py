@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from oneblock import backends, workloads
 from oneblock.bench.cells.tiers import TIERS
+from oneblock.bench.records.files import CERTIFICATES
 from oneblock.bench.records.names import cell_of
 from oneblock.workloads import models
 from oneblock.workloads._workload import Phase
@@ -37,14 +38,21 @@ class RecordName(click.types.StringParamType):
     name = "record"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The cells of the folder of -o, by the names of its files: those that begin so, or else have these words."""
+        """Cells and certificates of the folder of -o, by its files' names: that begin so, or else have these words."""
         found: list[str] = []
         directory: Any = ctx.params.get("directory") or Path("records")
-        with suppress(OSError):
-            found = sorted({cell_of(name) for name in os.listdir(directory) if name.endswith(".json")})
+        for folder in (directory, directory / CERTIFICATES):
+            with suppress(OSError):
+                found += sorted({cell_of(name) for name in os.listdir(folder) if name.endswith(".json")})
         first = [name for name in found if name.startswith(incomplete)]
         words = incomplete.split()
         return [CompletionItem(name) for name in first or found if all(word in name for word in words)]
+
+
+def _forms() -> list[str]:
+    from oneblock.bench.runs.forms import FORMS  # with all that decodes
+
+    return [*FORMS]
 
 
 def _terms() -> list[str]:
@@ -55,6 +63,7 @@ def _terms() -> list[str]:
 
 BACKEND = Name("backend", backends.names)
 DTYPE = Name("dtype", lambda: DTYPES)
+FORM = Name("form", _forms)
 OPS_SET = Name("ops", backends.ops_sets)
 PHASE = Name("phase", lambda: Phase)
 PRESET = Name("preset", models.names)

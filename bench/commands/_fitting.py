@@ -49,6 +49,8 @@ def fitted(
     """
     if asked.inputs is not None:
         raise Refused(f"--fit tries many sizes, and {asked.inputs} has one: leave out --inputs")
+    if asked.replaced:
+        raise Refused("--fit finds what fits with our kernels: leave out --replace")
     found: dict[Cell, None] = {}
     sums: list[ModelMemory] = []
     alone = {cell: of == "block" or (of is None and cell.case.workload != "block") for cell in chosen}

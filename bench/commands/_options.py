@@ -23,6 +23,11 @@ from oneblock.workloads.ops.nearest import unknown
 
 PRESETS = ", ".join(models.PRESETS)  # for the help; those that others registered are looked up when they are named
 
+FORM_HELP = (
+    "layers: one program, called for each. pages: so, with caches in pages of a pool that a batch shares. "
+    "whole: all layers of a token and the head are one program."
+)
+
 
 class TargetOption(click.Option):
     """`--target`: its help, as it is shown, lists the targets there are; with a platform, that platform's chips."""

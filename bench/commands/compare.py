@@ -11,7 +11,8 @@ from rich.text import Text
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.judge.compare import Comparison, alone, compare_all, disagreements, exit_code, in_words, pair
+from oneblock.bench.judge.compare import Comparison, compare_all, disagreements, exit_code, in_words
+from oneblock.bench.judge.pairs import alone, pair
 from oneblock.bench.records.find import load
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record

@@ -12,6 +12,7 @@ from oneblock.bench.commands._command import answer, command, index_option, json
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.moved import SetComparison, against
 from oneblock.bench.records.bundle import unpack
+from oneblock.bench.records.certificate import certificates
 from oneblock.bench.records.files import write_asked
 from oneblock.bench.records.find import load
 from oneblock.bench.records.index import briefs
@@ -113,11 +114,13 @@ def write(
         found, wrong = briefs(store, indexed=indexed) if folder is None else store.records()  # an export has all
         records += found
         problems += wrong
+    certified, unread = certificates(directories)
+    problems += unread
     latest = newest(records)
     beside = path.with_name(f"{path.stem}-stages")  # of the texts that are too long for the page
     explorer = explore(latest, beside.name)
     held = _against(latest, against, indexed) if against is not None else None
-    study = Study(title, latest, problems, held, explorer)
+    study = Study(title, latest, problems, held, explorer, certified)
     page = render(study)
     write_asked(path, page.encoded(), "--to")
     nbytes = write_beside(explorer.beside, beside)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from oneblock import workloads
+from oneblock.backends.api.own_kernels import OwnKernelError
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.commands._choose import one as choose
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
@@ -18,11 +21,13 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import say
 from oneblock.bench.judge.compare import compare, disagreements, software
 from oneblock.bench.judge.stats import Verdict
+from oneblock.bench.records.certificate import Certificate, find_certificate
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.run import Run
+from oneblock.bench.terminal.certificates import tell
 from oneblock.bench.terminal.records import remarks, results
 from oneblock.bench.terminal.screen import console
 from oneblock.compilers import Detail
@@ -34,25 +39,33 @@ from oneblock.workloads.answers.inputs import InputError
 @command(
     "reproduce",
     'oneblock reproduce "block-tiny prefill torch_eager plain"',
+    'oneblock reproduce "certify jax_xla bfloat16"',
 )
 @click.argument("record", type=RECORD)
+@click.option(
+    "--run", "files", multiple=True, metavar="FILE", help="A file of RECORD's own kernels (--replace), to be run."
+)
 @bounds_options
 @records_option
 @index_option
 @explain_option
 @json_option
 def COMMAND(
-    record: str, directory: Path, threads: int | None, timeout_s: float, memory_gib: float | None, indexed: bool,
-    as_json: bool,
+    record: str, files: tuple[str, ...], directory: Path, threads: int | None, timeout_s: float,
+    memory_gib: float | None, indexed: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run the cell of RECORD again and say whether it agrees, and what in the environment differs.
 
     RECORD is a file, or words that its file name contains. Exit status: 0 if status and time agree (within noise), 1 if
-    they do not, 2 if the times cannot be compared.
+    they do not, 2 if the times cannot be compared. Of a certificate of tokens, whose name begins with certify: 0 if the
+    same tokens differ with the same verdicts, 1 if not; the options of a cell's process say nothing of it.
     """
+    if (certificate := find_certificate(record, directory)) is not None:
+        raise SystemExit(_certify_again(certificate, as_json=as_json))
     _, old = choose(record, directory, indexed=indexed, ask=not as_json)
     _check_weights(old)
     _check_inputs(old)
+    _check_replaced(old, files)
     used = old.environment.machine.get("threads")
     within = bounds(threads or _same_threads(used), timeout_s, memory_gib)
     with scratch("reproduce") as folder:
@@ -65,6 +78,22 @@ def COMMAND(
     else:
         _print(old, new, verdict)
     raise SystemExit(verdict["exit_code"])
+
+
+def _certify_again(old: Certificate, *, as_json: bool) -> int:
+    """The exit status; in-process, as `oneblock certify` is."""
+    from oneblock.bench.runs.certified import Question, changed  # with all that decodes
+
+    (new,) = Question.of(old).answers([old.backend])
+    differs, versions = changed(old, new), software(old, new)
+    if as_json:
+        answer({"agrees": not differs, "differs": differs, "software": versions, "new": new})
+        return int(bool(differs))
+    tell(new)
+    say(f"{'does NOT agree' if differs else 'agrees'} with the certificate of {old.created}")
+    for line in [*differs, *(f"software differs: {what}" for what in versions)]:
+        say(line)
+    return int(bool(differs))
 
 
 def _same_threads(used: Any) -> int | None:
@@ -90,6 +119,21 @@ def _check_inputs(old: Record) -> None:
             old.cell.input_arrays(workloads.load(old.cell.case.workload))
     except InputError as error:
         raise Refused(f"{error}; the record's inputs lay there: put them there again") from error
+
+
+def _check_replaced(old: Record, named: Sequence[str]) -> None:
+    """A record may be a stranger's: a file that it names is run where whoever reproduces it names that, too."""
+    paths = [*dict.fromkeys(one.path for one in old.cell.replaced)]
+    if strange := [path for path in named if path not in paths]:
+        raise Refused(f"--run {strange[0]}: expected a file of the record's own kernels, {', '.join(paths) or 'none'}")
+    for one in old.cell.replaced:
+        try:
+            one.text()
+        except OwnKernelError as error:
+            raise Refused(str(error)) from error
+    if left := [path for path in paths if path not in named]:
+        words = " ".join(f"--run {shlex.quote(path)}" for path in left)
+        raise Refused(f"the record was made with kernels of a file, which would be run: add {words} if you trust it")
 
 
 def _verdict(old: Record, new: Record) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
+from oneblock.bench.cells.replaced import FORM
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
@@ -66,6 +67,13 @@ from oneblock.compilers import Detail
 @click.option("--input-seed", type=click.IntRange(0), default=1, show_default=True, help="Of the inputs.")
 @click.option(
     "--inputs", type=click.Path(path_type=Path), help="An .npz file with x, and in decode k_cache and v_cache."
+)
+@click.option(
+    "--replace",
+    "replaced",
+    multiple=True,
+    metavar=FORM,
+    help="A kernel of your own in place of an operation of --backend's ops set kernels; the file is run.",
 )
 @click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
 @click.option("--tier", default="smoke", show_default=True, type=TIER, help="smoke, standard, publish.")

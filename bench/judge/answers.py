@@ -28,7 +28,7 @@ class Contender:
     def name(self) -> str:
         """Backend and ops set, and the target where it is another than the CPU."""
         cell = self.record.cell
-        return f"{cell.backend} {cell.ops_set}" + (f" {cell.target}" if cell.target != "cpu" else "")
+        return f"{cell.backend} {cell.ops}" + (f" {cell.target}" if cell.target != "cpu" else "")
 
 
 @dataclass(frozen=True)

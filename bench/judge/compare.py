@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -11,12 +11,21 @@ from typing import Any
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.judge.figures import Change, changes, whole
 from oneblock.bench.judge.stats import Difference, Pair, Verdict, differences
+from oneblock.bench.records.certificate import Certificate
 from oneblock.bench.records.disturbance import Spread
 from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 from oneblock.compilers.api.kind import Kind
 
-_WAYS = ("backend", "ops_set", "target", "toolchain", "sharding")  # of a cell's keys, how it does what it does
+_WAYS = (
+    "backend",
+    "ops_set",
+    "target",
+    "toolchain",
+    "sharding",
+    "replaced",
+)  # of a cell's keys, how it does what it does
 _WHERE = ("machine.", "tier", "device", "timer")  # of what must agree: where and how, not what was measured
+_BESIDE = "replaced"  # one's own kernel is compared with ours, and with what it was before
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ def _apart(left: Any, right: Any) -> Iterator[str]:
             yield f"{' '.join(only)} in {side} alone"
 
 
-def software(a: Record, b: Record) -> tuple[str, ...]:
+def software(a: Record | Certificate, b: Record | Certificate) -> tuple[str, ...]:
     """What differs in versions: the usual object of a comparison. A record has those that its outcome depends on."""
     left, right = a.environment.software, b.environment.software
     keys = sorted(left.keys() & right.keys())
@@ -101,7 +110,7 @@ def compare_all(pairs: Sequence[tuple[Record, Record]], *, across: bool = False)
     ]
     found = iter(differences(timed))
     judged = zip(pairs, refused, differ, strict=True)
-    return [_compared(a, b, why, tuple(in_words(of_two)), found) for (a, b), why, of_two in judged]
+    return [_compared(a, b, why, of_two, found) for (a, b), why, of_two in judged]
 
 
 def two_ways(a: Record, b: Record) -> Comparison:
@@ -138,14 +147,17 @@ def paces_apart(a: Record, b: Record) -> float:
     return abs(math.log(median(paces[0]) / median(paces[1]))) if all(paces) else 0.0
 
 
-def _compared(a: Record, b: Record, why: str | None, where: tuple[str, ...], found: Iterator[Difference]) -> Comparison:
+def _compared(
+    a: Record, b: Record, why: str | None, differ: Mapping[str, tuple[Any, Any]], found: Iterator[Difference]
+) -> Comparison:
+    where = tuple(in_words(differ))
     if why is not None:
         return Comparison(a.cell.name, None, why, software(a, b))
     if _counted(a, b):
         counts = tuple(changes(whole(a), whole(b)))
         return Comparison(a.cell.name, None, None, software(a, b), where, counts)
     told = _if_watched(next(found), a, b)
-    if where:
+    if differ.keys() - {_BESIDE}:
         told = replace(told, verdict=Verdict.ACROSS, why="of two machines or settings: no verdict on a change")
     return Comparison(a.cell.name, told, None, software(a, b), where)
 
@@ -167,7 +179,7 @@ def _counted(a: Record, b: Record) -> bool:
 def _refusal(a: Record, b: Record, differ: Mapping[str, tuple[Any, Any]], across: bool) -> str | None:
     """Why two records, which differ so, must not be compared; None if they may."""
     where = {key: both for key, both in differ.items() if key.startswith(_WHERE)}
-    if len(where) < len(differ):
+    if len(where) < len(differ.keys() - {_BESIDE}):
         ways = "; `oneblock diff` puts two ways side by side" if differ.keys() & {"backend", "ops_set"} else ""
         return f"not the same thing: {'; '.join(in_words(differ))}{ways}"
     if _counted(a, b):
@@ -192,39 +204,6 @@ def _without_time(a: Record, b: Record) -> str | None:
     except LookupError as error:  # of another version of oneblock
         return str(error.args[0])
     return None
-
-
-Pairs = tuple[list[tuple[Record, Record]], list[Record], list[Record]]
-
-
-def pair(a: Sequence[Record], b: Sequence[Record]) -> Pairs:
-    """(pairs of one cell, those only in A, those only in B), the last of each set standing for those of one place.
-
-    Cells are paired on one machine and tier where both sets have them there; otherwise all the same, so that what
-    forbids to compare them is named and not lost.
-    """
-    both, left, right = _pair(a, b, Record.place)
-    paired = {one.cell.key for one, _ in both}
-    more_left, more_right = ([r for r in side if r.cell.key not in paired] for side in (left, right))
-    apart, left_alone, right_alone = _pair(more_left, more_right, _cell)
-    beside = [[r for r in side if r.cell.key in paired] for side in (left, right)]
-    return both + apart, left_alone + beside[0], right_alone + beside[1]
-
-
-def _cell(record: Record) -> str:
-    return record.cell.key
-
-
-def _pair(a: Sequence[Record], b: Sequence[Record], key: Callable[[Record], str]) -> Pairs:
-    left, right = ({key(r): r for r in side} for side in (a, b))
-    both = [(left[name], right[name]) for name in left if name in right]
-    return both, [left[n] for n in left if n not in right], [right[n] for n in right if n not in left]
-
-
-def alone(records: Sequence[Record], pairs: Sequence[tuple[Record, Record]]) -> list[str]:
-    """The names of cells that only one set has; with the place, where both have the cell, and not there."""
-    paired = {one.cell.key for one, _ in pairs}
-    return sorted(r.cell.name if r.cell.key not in paired else f"{r.cell.name} ({r.where})" for r in records)
 
 
 def exit_code(comparisons: list[Comparison]) -> int:

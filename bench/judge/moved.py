@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.units import seconds
-from oneblock.bench.judge.compare import Comparison, alone, compare_all, pair, software
+from oneblock.bench.judge.compare import Comparison, compare_all, software
 from oneblock.bench.judge.figures import Change, changes, whole
+from oneblock.bench.judge.pairs import alone, pair
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import Record, Status
 from oneblock.compilers.api.kind import Kind

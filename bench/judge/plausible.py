@@ -91,7 +91,7 @@ def _program(record: Record) -> str:
     """What has the same value for one program on one chip and on several of its generation."""
     cell = record.cell
     where: list[Any] = [cell.target.platform, cell.target.architecture, record.tier, record.environment.machine]
-    return digest([cell.reference_key, cell.backend, cell.ops_set, cell.toolchain, *where])
+    return digest([cell.reference_key, cell.backend, cell.ops_set, cell.toolchain, cell.keys()["replaced"], *where])
 
 
 def _times(record: Record) -> dict[Method, float]:

@@ -14,13 +14,22 @@ from oneblock.workloads.ops.dtypes import dtype_of
 
 
 def costs(case: Case, dtype: str) -> Costs:
-    """FLOPs and bytes by step, and the bytes of the whole: every array in read once, every output written once."""
+    """FLOPs and bytes by step, and the bytes of the whole: every array in read once, every output written once.
+
+    Of a state (..., S, D), which is written in place, the slots that are seen are read, and one is written.
+    """
     workload, itemsize = workloads.load(case.workload), dtype_of(dtype).itemsize
     steps = tuple(workload.costs(case, itemsize))
-    return Costs(sum(step.flops for step in steps), _elements(workload, case) * itemsize, steps)
+    moved = _elements(workload, case)
+    for name in workload.state(case):
+        *outer, S, D = workload.specs(case)[name].shape
+        unseen = S - min(S, case.config.window or S)
+        moved -= prod(outer) * D * (unseen + S - 1)
+    return Costs(sum(step.flops for step in steps), moved * itemsize, steps)
 
 
 def _elements(workload: Workload, case: Case) -> int:
+    """Of all arrays, in and out."""
     shapes = [spec.shape for spec in workload.specs(case).values()]
     return sum(map(prod, (*shapes, *workload.outputs(case).values())))
 

@@ -23,6 +23,7 @@ def run_command(record: Record) -> str:
     words += [] if cell.weight_seed == 0 else ["--seed", str(cell.weight_seed)]
     words += [] if cell.input_seed == 1 else ["--input-seed", str(cell.input_seed)]
     words += [] if cell.inputs is None else ["--inputs", cell.inputs.path]
+    words += [word for one in cell.replaced for word in ("--replace", str(one))]
     words += [] if record.order_seed == 0 else ["--order-seed", str(record.order_seed)]
     return " ".join(map(_quoted, [*words, "--again"]))
 

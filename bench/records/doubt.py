@@ -25,6 +25,7 @@ class Cause(StrEnum):
     BELOW_ROOFLINE = "below_roofline"
     BEYOND_CHIPS = "beyond_chips"
     PROPERTIES_ASSUMED = "properties_assumed"
+    CACHES_COPIED = "caches_copied"
     UNTOLD = "untold"
 
     @property
@@ -47,6 +48,7 @@ _WORDS = {
     Cause.BELOW_ROOFLINE: "an estimate of time is below the roofline",
     Cause.BEYOND_CHIPS: "by an estimate, a sharding gains more than its chips",
     Cause.PROPERTIES_ASSUMED: "a checkpoint without its config.json: what the preset has was assumed of its model",
+    Cause.CACHES_COPIED: "the program gave its caches back whole, and its least bytes count that",
     Cause.UNTOLD: "a record of an older schema, which names no cause",
 }
 

@@ -21,7 +21,8 @@ from oneblock.bench.format.errors import Refused
 from oneblock.compilers.api.files import not_plain, read_plain
 
 _BEGINS_AS_RECORD = re.compile(rb'\s*\{\s*"schema"\s*:')  # one that was cut off begins so, too
-STORES = ("artifacts", ".partial")  # the folders of a folder of records
+CERTIFICATES = "certificates"
+STORES = ("artifacts", ".partial", CERTIFICATES)  # the folders of a folder of records
 _TEMPORARY = re.compile(r"\.oneblock-[0-9a-f]{32}")
 _LEFT_BEHIND_S = 3600.0
 LARGEST_RECORD_BYTES = 32 * 2**20  # a publish-tier record is under 1 MiB

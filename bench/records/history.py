@@ -2,6 +2,8 @@
 
 What a schema added is absent in those before it, and its default says so. What a schema changed is converted here.
 The schemas, newest first:
+9  of a decode, caches are written in place, a token of each, and compulsory bytes count that: before it they were given
+   back whole, which a doubt of such a record says; they were (B, S, K, D), and are (B, K, S, D).
 8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
    disturbance of a launch and of a record, spread of limits. Absent in 7.
    of a configuration: norms, qk_norm, parallel, rotary_width, window, soft_cap, score_scale, and of its scaling the
@@ -9,6 +11,7 @@ The schemas, newest first:
    latent, expert_scale, expert_groups, groups_per_token and shared_width of a configuration: absent likewise.
    stored of a cell's weights. Absent in the first of 8.
    inputs of a cell: absent in the first of 8, where all were drawn.
+   replaced of a cell: absent likewise, where every kernel was ours.
    number of a record. Absent in the first of 8, where order was by times that were moved behind those before them.
 7  a doubt has its cause; in 6 it is its sentence alone.
    in_hand of a launch: what lay around its calls. Absent in the first of 7, of which cold_s was of one input.
@@ -34,6 +37,7 @@ from oneblock.bench.records.record import SCHEMA
 # What a family stood for before a configuration said it by itself.
 _LLAMA = {"norm": "rms_norm", "activation": "silu", "gated": True}
 _GPT2 = {"norm": "layer_norm", "activation": "gelu", "gated": False}
+_KEPT = ("block", "attention")  # the workloads of ours whose decode has caches
 _BIASES = ("qkv_bias", "proj_bias", "mlp_bias")
 _FORMS = {"llama": _LLAMA | dict.fromkeys(_BIASES, False), "gpt2": _GPT2 | dict.fromkeys(_BIASES, True)}
 
@@ -44,6 +48,13 @@ def upgraded(record: dict[str, Any]) -> dict[str, Any]:
         record = _six(record)
     if record["schema"] < 7:
         record = record | {"doubts": [{"cause": Cause.UNTOLD, "words": words} for words in record["doubts"]]}
+    if (
+        record["schema"] < 9
+        and record["cell"]["case"]["phase"] == "decode"
+        and record["cell"]["case"]["workload"] in _KEPT
+    ):
+        copied = {"cause": Cause.CACHES_COPIED, "words": f"of schema {record['schema']}: {Cause.CACHES_COPIED.words}"}
+        record = record | {"doubts": [*record["doubts"], copied]}
     return record | {"schema": SCHEMA}
 
 

@@ -21,7 +21,7 @@ from oneblock.compilers.api.kind import STRICT, Kind, Reported
 from oneblock.workloads._workload import StepCost
 from oneblock.workloads.answers.verdict import Check
 
-SCHEMA: Literal[8] = 8
+SCHEMA: Literal[9] = 9
 Count = Annotated[int, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]  # of memory that was measured
 Took = Annotated[float, Field(ge=0, le=1e9)]  # seconds of what may be too short for the clock
@@ -109,7 +109,7 @@ class Costs:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     flops: Count
-    compulsory_bytes: Count  # every input and weight read once, every output written once
+    compulsory_bytes: Count  # every input and weight read once, every output written once; of a cache one token
     steps: tuple[StepCost, ...]
     kind: Kind = Kind.MODELLED
 
@@ -154,7 +154,7 @@ class Record:
     """The outcome of one cell."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    schema: Literal[8]
+    schema: Literal[9]
     created: Moment  # by the clock, whatever that says
     cell: Cell
     tier: str

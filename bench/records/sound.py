@@ -7,6 +7,7 @@ and left out, and those beside it are read.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from math import isclose
@@ -23,6 +24,7 @@ from oneblock.compilers.api.traffic import Traffic
 _MOST_DIGITS = 100  # of a whole number: more than any count of operations, and short of where floats end
 _LONG = 10**99  # a whole number from here on is looked at as text, digit by digit
 _LARGEST, _SMALLEST = 1e60, 1e-150  # of any other number but 0, so that a ratio of two is finite
+_SHA256 = re.compile("[0-9a-f]{64}")
 _LONGEST_NAME = 2000  # characters, of a cell
 
 
@@ -85,6 +87,10 @@ def unsound(record: Record) -> Iterator[str]:
     case, cell = record.cell.case, record.cell
     said = (case.workload, case.config.name, cell.dtype, cell.backend, cell.ops_set, str(cell.target), record.tier)
     paths = (cell.model or "", *(one.path for one in (cell.weights, cell.inputs) if one is not None))
+    for own in cell.replaced:
+        paths = (*paths, own.path)
+        if not (own.operation.isidentifier() and own.function.isidentifier() and _SHA256.fullmatch(own.sha256)):
+            yield f"expected an operation, a function and a SHA-256 of a kernel, got {own!r}"
     if "\0" in "".join((*said, *paths)):
         yield "expected words of its command, got a zero character, which none can have"
     if record.status is Status.PASSED and not record.launches:

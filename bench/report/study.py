@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from oneblock.bench.judge.equal_tokens import Certified, EqualTokens, by_question
 from oneblock.bench.judge.moved import SetComparison
 from oneblock.bench.judge.plausible import beyond_chips
 from oneblock.bench.records.record import Record
@@ -27,12 +28,18 @@ class Study:
     problems: Sequence[Problem] = ()  # files that should have been records
     against: SetComparison | None = None  # what another set of records was held against
     explorer: Explorer = field(default_factory=Explorer)
+    certificates: Sequence[Certified] = ()
 
     @cached_property
     def rows(self) -> list[Row]:
         """Every record, by the name of its cell."""
         doubted = beyond_chips([record for _, record in self.records])
         return rows_of([(path, record) for (path, _), record in zip(self.records, doubted, strict=True)])
+
+    @cached_property
+    def equal_tokens(self) -> list[EqualTokens]:
+        """The certificates by what they are of."""
+        return by_question(self.certificates)
 
     @cached_property
     def newest(self) -> list[Row]:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 
 import numpy as np
 
 from oneblock.bench.cells.fetched import meant
 from oneblock.bench.cells.subject import checkpoint_of
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.runs.decoding import Checkpoint, Decoder
+from oneblock.bench.format.units import seconds
+from oneblock.bench.records.disturbance import ignored
+from oneblock.bench.runs.decoding import Decoder
+from oneblock.bench.runs.model_weights import Checkpoint
 from oneblock.bench.runs.tokenizing import Tokenizer, load_tokenizer
+from oneblock.bench.worker.surroundings import Sample, Surroundings
 from oneblock.workloads.models import read_model
 from oneblock.workloads.ops.dtypes import dtype_of
 
 OWN_TEXT = "pydoc_data.topics"  # English prose that comes with every Python
 _TEXT_BYTES = 2**24
 _ROWS = 128  # of logits at once
+_LEAST_STEPS = 5  # that a speed is the median of
 
 
 @dataclass(frozen=True)
@@ -48,21 +55,82 @@ def opened(path: Path, dtype: str) -> tuple[Checkpoint, Tokenizer]:
     return Checkpoint(model, weights, dtype), load_tokenizer(weights, model.vocabulary)
 
 
-def greedy(decoder: Decoder, prompt: np.ndarray, most: int, ends: frozenset[int] = frozenset()) -> Iterator[int]:
+@dataclass
+class Speed:
+    """What a text took, measured: its prompt at once, and each token but the first, which the prompt gives.
+
+    A step that others kept from its cores does not count, and neither does the whole where too few do.
+    """
+
+    prompt_tokens: int
+    prompt: Sample | None = None
+    steps: list[Sample] = field(default_factory=list)
+
+    @property
+    def prefill_s(self) -> float | None:
+        """Of the prompt; None where it was disturbed."""
+        return self.prompt.seconds if self.prompt is not None and self.prompt.clean else None
+
+    @property
+    def decode_s(self) -> float | None:
+        """The median of the steps that count; None of too few."""
+        counted = [one.seconds for one in self.steps if one.clean]
+        return median(counted) if len(counted) >= max(_LEAST_STEPS, len(self.steps) // 4) else None
+
+    def __str__(self) -> str:
+        read, step = self.prefill_s, self.decode_s
+        clean = f"{sum(one.clean for one in self.steps)} of {len(self.steps)} steps had their cores"
+        if ignored():
+            clean = "nobody looked who had the cores"
+        if self.prompt is None:
+            return "prefill: nothing was read"
+        first = "prefill: no speed, others had its cores"
+        if read is not None:
+            first = f"prefill: {self.prompt_tokens} tokens in {seconds(read)}, {self.prompt_tokens / read:.3g} tokens/s"
+        if step is None:
+            return f"{first}; decode: no speed, {clean}"
+        return f"{first}; decode: {seconds(step)} a token, {1 / step:.3g} tokens/s (measured; the median, {clean})"
+
+
+def greedy(
+    decoder: Decoder, prompt: np.ndarray, most: int, ends: frozenset[int] = frozenset(), speed: Speed | None = None
+) -> Iterator[int]:
     """The likeliest token behind a prompt (n,), behind that the next, up to so many or to one that ends the text.
 
-    Of equal ones the first. Refused where logits are not finite.
+    Of equal ones the first. Refused where logits are not finite. `speed` takes down what it took, compiling left out.
     """
-    logits = decoder.begin(prompt, most)
+    speed, around = speed or Speed(len(prompt)), Surroundings(None)
+    logits: list[np.ndarray] = []
+
+    def timed(call: Callable[[], np.ndarray]) -> Sample | None:
+        """None where the backend compiled something meanwhile, as Inductor does at a program's first use."""
+
+        def clocked() -> float:
+            start = perf_counter()
+            logits[:] = [call()]
+            return perf_counter() - start
+
+        before = decoder.backend.compilations()
+        sample = around.taken(clocked)
+        return sample if decoder.backend.compilations() == before else None
+
+    decoder.prepare([prompt], most)
+    speed.prompt = timed(lambda: decoder.begin([prompt], most)) or timed(lambda: decoder.begin([prompt], most))
     for written in range(1, most + 1):
-        if not np.isfinite(logits).all():
-            raise Refused("logits are not finite: the numbers are beyond this dtype; choose another --dtype")
-        token = int(logits.argmax())
+        token = likeliest(logits[0])[0]
         if token in ends:
             return
         yield token
         if written < most:
-            logits = decoder.step(token)
+            step = timed(lambda: decoder.step([token]))  # noqa: B023  called at once
+            speed.steps += [] if step is None else [step]
+
+
+def likeliest(logits: np.ndarray) -> list[int]:
+    """The token of each row (B, V), of equal ones the first; Refused where one is not finite."""
+    if not np.isfinite(logits).all():
+        raise Refused("logits are not finite: the numbers are beyond this dtype; choose another --dtype")
+    return [int(token) for token in logits.argmax(-1)]
 
 
 def perplexity(decoder: Decoder, tokens: np.ndarray) -> Perplexity:

@@ -34,14 +34,19 @@ class Tokenizer:
     first: tuple[int, ...]  # what stands before any text and its own rules do not put there
     ends: frozenset[int]  # tokens that end a text
 
-    def tokens(self, text: str) -> np.ndarray:
-        """The tokens (n,) of a text; Refused where it is no text, or empty."""
+    def tokens(self, text: str, *, templated: bool = False) -> np.ndarray:
+        """The tokens (n,) of a text; Refused where it is no text, or empty.
+
+        Of one that a template made nothing stands before it that the template has not put there.
+        """
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise Refused(f"expected text in UTF-8, got {text[error.start]!a} at character {error.start}") from None
         if not text:
             raise Refused("expected some text, got an empty one")
+        if templated:
+            return np.asarray(self.made.encode(text, add_special_tokens=False).ids)
         return np.asarray([*self.first, *self.made.encode(text).ids])
 
     def text(self, tokens: Sequence[int]) -> str:
@@ -72,7 +77,7 @@ def load_tokenizer(checkpoint: Path, vocabulary: int) -> Tokenizer:
 
 
 def _of_json(tokenizers: Any, path: Path) -> Tokenizer:
-    raw = _read(path)
+    raw = read_small(path)
     if raw is None:
         raise Refused(f"{path}: there is no such file: expected the model's tokenizer.json beside its weights")
     made = tokenizers.Tokenizer.from_str(raw.decode())
@@ -85,7 +90,7 @@ def _ends(folder: Path) -> list[int]:
     """The tokens that end a text, as Hugging Face's files have them."""
     for name in ("generation_config.json", "config.json"):
         with suppress(ValueError, RecursionError):
-            told = json.loads(_read(folder / name) or b"{}")
+            told = json.loads(read_small(folder / name) or b"{}")
             found = told.get("eos_token_id") if isinstance(told, dict) else None
             each: list[Any] = found if isinstance(found, list) else [found]
             if found is not None and all(type(one) is int for one in each):
@@ -93,8 +98,8 @@ def _ends(folder: Path) -> list[int]:
     return []
 
 
-def _read(path: Path) -> bytes | None:
-    """A file's bytes; None where there is no such file."""
+def read_small(path: Path) -> bytes | None:
+    """A file's bytes; None where there is no such file, and Refused of one that is too large to be what it is for."""
     if not path.is_file():
         return None
     try:

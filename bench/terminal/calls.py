@@ -42,7 +42,7 @@ def _programs(subject: str, of: type[Call], rows: Sequence[tuple[Record, tuple[C
 
 def _place(record: Record) -> tuple[str, str, str]:
     cell = record.cell
-    return cell.target, cell.backend, cell.ops_set
+    return cell.target, cell.backend, cell.ops
 
 
 def _beside(record: Record) -> tuple[Column, ...]:

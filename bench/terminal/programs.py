@@ -46,7 +46,7 @@ def compiled(subject: str, records: Sequence[Record]) -> Iterator[Table]:
 
 
 def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
-    records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops_set))
+    records = sorted(records, key=lambda r: (r.cell.target, r.cell.backend, r.cell.ops))
     shown = in_order(method for record in records for method in estimates(record))
     title = f"{subject}   ({kind}, not run: counts of the compiler's output, and estimates of time, none measured)"
     of_kinds = kinds(Head(method.name, "s", method.kind) for method in shown)
@@ -69,7 +69,7 @@ def _programs(subject: str, kind: Kind, records: Sequence[Record]) -> Table:
 
 def _row(record: Record, shown: Sequence[Method]) -> list[str | Text]:
     cell, facts = record.cell, record.facts
-    row: list[str | Text] = [cell.target, cell.backend, cell.ops_set]
+    row: list[str | Text] = [cell.target, cell.backend, cell.ops]
     if facts is None:
         return row
     chips, costs, least = record.cell.target.devices, record.costs, record.costs.compulsory_bytes
@@ -111,7 +111,7 @@ def _exchanges(subject: str, records: Sequence[Record]) -> Table:
         table.add_column(column, justify="right")
     for record in records:
         for one, count in ledger(record.facts).items() if record.facts else ():
-            where = (record.cell.target, record.cell.backend, record.cell.ops_set, one.step or "", one.kind, one.dtype)
+            where = (record.cell.target, record.cell.backend, record.cell.ops, one.step or "", one.kind, one.dtype)
             table.add_row(*where, str(one.group_size or ""), one.algorithm or "", str(count), size(one.bytes))
     return table
 

@@ -144,7 +144,7 @@ def _reported(subject: str, records: Sequence[Record]) -> list[Table]:
     for record, of in claims:
         cell, samples = record.cell, [one for one in record.samples() if one]
         time = seconds(centre(samples)) if samples else ""
-        where = (cell.backend, cell.ops_set, str(cell.target), time, of.device, of.software, of.version, of.source)
+        where = (cell.backend, cell.ops, str(cell.target), time, of.device, of.software, of.version, of.source)
         table.add_row(*map(Text, where))
     return [table] if claims else []
 
@@ -176,7 +176,7 @@ def _order(record: Record) -> tuple[bool, float, str]:
 def _row(record: Record) -> list[str | Text]:
     cell, style = record.cell, _GOOD.get(record.status, "bold red")
     mark = " *" if record.doubts else ""
-    row: list[str | Text] = [cell.backend, cell.ops_set, cell.target, Text(record.status + mark, style=style)]
+    row: list[str | Text] = [cell.backend, cell.ops, cell.target, Text(record.status + mark, style=style)]
     timed = record.status is Status.PASSED and record.kind is Kind.MEASURED
     if not timed:
         row += [""] * 4

@@ -5,7 +5,7 @@ Measured through the same seam as everything else, so that a result can be held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
@@ -80,7 +80,7 @@ def _products(backend: Backend, target: Target, dtype: str, ops_set: str, around
     return reached
 
 
-def _seconds(executable: Executable, args: Mapping[str, Any], calls: int, around: Surroundings) -> list[float]:
+def _seconds(executable: Executable, args: MutableMapping[str, Any], calls: int, around: Surroundings) -> list[float]:
     """By the device's own clock where there is one: what is held against the limit is timed by it too."""
     if isinstance(executable, DeviceClock):
         return executable.device_seconds(args, calls, 0)

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import perf_counter
 
 from oneblock import backends, workloads
-from oneblock.backends.api.backend import Availability, Backend, Compiled
-from oneblock.backends.api.target import Target
+from oneblock.backends.api.backend import Availability, Backend, Compiled, Unsupported
+from oneblock.backends.api.own_kernels import KERNELS, OwnKernels, TakesKernels
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.records.disturbance import Disturbance, Pace
@@ -19,6 +19,7 @@ from oneblock.bench.worker.admit import admit
 from oneblock.bench.worker.channel import emit
 from oneblock.bench.worker.events import Phase
 from oneblock.bench.worker.jobs import Job, Outcome
+from oneblock.bench.worker.own_ending import own_ending
 from oneblock.bench.worker.sampling import time_calls
 from oneblock.bench.worker.timing import Disturbed, TimingRequest, time_launch
 from oneblock.bench.worker.trial import FIRST, LAST, NotInHand, Trial
@@ -26,7 +27,7 @@ from oneblock.compilers import Detail
 from oneblock.compilers.api.errors import OutOfMemory
 from oneblock.compilers.api.facts import Facts, Memory
 from oneblock.compilers.api.kind import Kind
-from oneblock.workloads._workload import Workload
+from oneblock.workloads._workload import Arrays, Workload
 from oneblock.workloads.answers.arrays import abstract_arrays
 from oneblock.workloads.answers.reference import check_weights
 from oneblock.workloads.answers.verdict import Check
@@ -81,6 +82,11 @@ class MeasureJob(Job[Measurement]):
         except OutOfMemory as error:
             hint = "choose a smaller size; `oneblock run --fit batch|context` finds the largest that fits"
             return Outcome(Status.OUT_OF_MEMORY, reason=str(error), hint=hint, result=Measurement(memory=error.memory))
+        except Exception as error:
+            ended = own_ending(error, self.cell.replaced)
+            if ended is None:
+                raise
+            return ended
 
     def fault(self, outcome: Outcome[Measurement]) -> str | None:
         """A number without its launch or its kind, a verdict of its own; or another launch than was asked for."""
@@ -111,14 +117,14 @@ def _measure(job: MeasureJob) -> Outcome[Measurement]:
     device, import_s = backend.probe(target), perf_counter() - start
     workload = workloads.load(cell.case.workload)
     if device.kind is Kind.COMPILED:
-        return _compile_only(job, backend, target, device, workload)
+        return _compile_only(job, backend, device, workload)
     emit(Phase("weights"))
     weights = cell.weight_arrays(workload)
     check_weights(weights, job.weights_sha256)
     emit(Phase("compiling"))
     start = perf_counter()
     arrays = {**weights, **cell.input_arrays(workload)}
-    compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, target)
+    compiled, own = _compile(job, backend, workload, arrays)
     compile_s = perf_counter() - start
     measured = _lowered(compiled, job)
     compilations = backend.compilations()
@@ -134,6 +140,7 @@ def _measure(job: MeasureJob) -> Outcome[Measurement]:
     args = trial.args(cell.input_arrays(workload))
     emit(Phase("checking"))
     trial.keep(FIRST, time_calls(trial.executable, args)[1])
+    own.check_called()
     if device.kind in (Kind.INTERPRETED, Kind.SIMULATED):
         trial.save(Path(job.answers))
         return ended(Status(device.kind), measured)  # their names are the same
@@ -150,19 +157,29 @@ def _measure(job: MeasureJob) -> Outcome[Measurement]:
     return ended(Status.PASSED, replace(measured, launch=launch))
 
 
-def _compile_only(
-    job: MeasureJob, backend: Backend, target: Target, device: Availability, workload: Workload
-) -> Outcome[Measurement]:
+def _compile_only(job: MeasureJob, backend: Backend, device: Availability, workload: Workload) -> Outcome[Measurement]:
     """Compile for a device that is not here: of the arrays it needs the shapes alone."""
     cell = job.cell
     emit(Phase("compiling"))
     arrays = abstract_arrays(workload, cell.case, cell.dtype)
     start = perf_counter()
-    compiled = backend.compile(workload, cell.case, arrays, cell.ops_set, target)
+    compiled, own = _compile(job, backend, workload, arrays)
+    own.check_called()
     compile_s = perf_counter() - start
     emit(Phase("reading what the compiler did"))
     measured = replace(_lowered(compiled, job), compile_s=compile_s)
     return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", result=measured)
+
+
+def _compile(job: MeasureJob, backend: Backend, workload: Workload, arrays: Arrays) -> tuple[Compiled, OwnKernels]:
+    """(the program, the kernels of one's own in it, which it is made with)."""
+    cell = job.cell
+    if not cell.replaced:
+        return backend.compile(workload, cell.case, arrays, cell.ops_set, cell.target), OwnKernels()
+    if not isinstance(backend, TakesKernels) or cell.ops_set != KERNELS:
+        raise Unsupported(f"{cell.backend} has no {cell.ops_set} kernels that others may replace")
+    own = OwnKernels(backend.signatures, cell.replaced)
+    return backend.compile_with(own, workload, cell.case, arrays, cell.target), own
 
 
 def _lowered(compiled: Compiled, job: MeasureJob) -> Measurement:

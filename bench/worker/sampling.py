@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -25,7 +25,7 @@ SHORTEST_SAMPLE_S = 1e-3
 _TRIES = 5  # times a tier's cap at most, for as many samples as it counts
 
 
-def time_calls(executable: Executable, args: Mapping[str, Any], calls: int = 1) -> tuple[float, Any]:
+def time_calls(executable: Executable, args: MutableMapping[str, Any], calls: int = 1) -> tuple[float, Any]:
     """(seconds a call, the last output) of `calls` calls, each waited for."""
     call, wait, out = executable.call, executable.wait, None
     start = perf_counter_ns()
@@ -46,7 +46,7 @@ def quiet() -> Iterator[None]:
         gc.enable()
 
 
-def warm_up(executable: Executable, args: Mapping[str, Any], tier: Tier) -> list[float]:
+def warm_up(executable: Executable, args: MutableMapping[str, Any], tier: Tier) -> list[float]:
     """Call until the tier's count and time are reached and, where it asks for that, the times have settled."""
     seconds: list[float] = []
     while len(seconds) < tier.warmup_most and sum(seconds) < tier.cap_s:

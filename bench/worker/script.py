@@ -26,6 +26,7 @@ class ScriptAnswer:
     not_run: str | None = None
     kernels: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
     error: str | None = None
     exit_status: int = 0
     facts: Facts | None = None
@@ -59,6 +60,7 @@ def _run(backend: str, script: Path, arguments: list[str], target: Target, tell:
     return ScriptAnswer(
         kernels=tuple(ran.kernels),
         refused=tuple(map(_text, ran.refused)),
+        checked=tuple(map(_text, getattr(ran, "checked", ()))),  # a third party's may check nothing
         error=None if ran.error is None else _text(ran.error),
         exit_status=ran.exit_status,
         facts=ran.facts(),

@@ -10,7 +10,7 @@ answers are kept to be judged by another process (`examiner.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
@@ -122,7 +122,7 @@ class Trial:
             self.answers[str(place)] = answer
         return sample
 
-    def window(self, args: Mapping[str, Any], calls: int) -> None:
+    def window(self, args: MutableMapping[str, Any], calls: int) -> None:
         """Time calls in a row while the parent looks at its own clock.
 
         Where that was longer, again and for twice as long: on a busy machine each of the two waits for a core before it

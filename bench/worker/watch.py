@@ -95,8 +95,8 @@ class Watch:
                     self.done = _ended(self.process, _TICK_S)
                 elif selector.select(_TICK_S):
                     open_ = self._read()
-                else:
-                    self.done = self.process.poll() is not None  # and a stray of its holds the other end
+                else:  # where it is gone a stray of its holds the other end; what it said last may have come meanwhile
+                    self.done = self.process.poll() is not None and not selector.select(0)
                 if not self.done and monotonic() >= look_at:
                     self._look()
                     look_at = monotonic() + _TICK_S

@@ -22,6 +22,7 @@ from oneblock.bench.judge.roofline import costs
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.worker.ceilings import host_read_bytes_per_s
 from oneblock.bench.worker.sampling import quiet, time_calls
+from oneblock.bench.worker.surroundings import Surroundings
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.models import preset
@@ -40,7 +41,8 @@ def child(backend_name: str, config: str, S: int, dtype: str, batches: int, call
     args = executable.put(arrays)
     for _ in range(WARMUPS):
         time_calls(executable, args)
-    reads, cold_s = [host_read_bytes_per_s(default_threads())], []
+    machine = Surroundings(None)
+    reads, cold_s = [host_read_bytes_per_s(default_threads(), machine)], []
     with quiet():
         for _ in range(batches):
             batch = []
@@ -48,7 +50,7 @@ def child(backend_name: str, config: str, S: int, dtype: str, batches: int, call
                 executable.flush(FLUSH_BYTES)
                 batch.append(time_calls(executable, args)[0])
             cold_s.append(batch)
-            reads.append(host_read_bytes_per_s(default_threads()))
+            reads.append(host_read_bytes_per_s(default_threads(), machine))
     nbytes = costs(case, dtype).compulsory_bytes
     rates = [nbytes / median(batch) for batch in cold_s]
     around = [(before + after) / 2 for before, after in pairwise(reads)]

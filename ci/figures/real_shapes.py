@@ -77,8 +77,7 @@ def compare(folder: str, phase: str, layer: int) -> dict[str, Any]:
     arrays |= {name: s.table(config, case.T, case.S) for name, s in block.specs(case).items() if s.table is not None}
     if of is Phase.DECODE:
         for name, held in (("k_cache", seen["keys"]), ("v_cache", seen["values"])):
-            held = held.swapaxes(1, 2)
-            arrays[name] = np.concatenate([held, np.zeros_like(held[:, :1])], axis=1)
+            arrays[name] = np.concatenate([held, np.zeros_like(held[:, :, :1])], axis=2)
     got = np.asarray(block.program(NumpyOps(), case, arrays)["y"])
     return {"relative_l2": float(np.linalg.norm(got - seen["y"]) / np.linalg.norm(seen["y"]))}
 

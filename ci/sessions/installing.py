@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -36,3 +38,16 @@ def install(session: nox.Session, *requirements: str) -> None:
     """Install requirements with this tree's own, each file by a hash of the lock, and then the tree alone."""
     locked(session, *OWN, *requirements)
     session.install("--no-deps", "--no-build-isolation", "-e.")
+
+
+def built(session: nox.Session) -> tuple[Path, Path]:
+    """Build sdist and wheel; the folder of both, and the copy of this tree that they were built from."""
+    locked(session, *OWN, "build")
+    out, tree = (Path(session.create_tmp(), name).resolve() for name in ("out", "tree"))
+    for old in (out, tree):
+        shutil.rmtree(old, ignore_errors=True)
+    out.mkdir()
+    # A copy, since setuptools writes beside what it builds, and what it left here before would be built in.
+    shutil.copytree(".", tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out), str(tree))
+    return out, tree

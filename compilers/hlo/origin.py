@@ -11,15 +11,31 @@ _VIEWS = ("bitcast", "copy-done", "slice-done", "async-done", "opt-barrier")
 
 
 def origin(name: str, computation: Computation, module: Module | None = None) -> str:
-    """The name of the array that a value is a view of; of a result among several "fusion.3[1]"."""
+    """The name of the array that a value is a view of, or is once it was written to; of a result among several
+    "fusion.3[1]".
+    """
     instruction = computation.by_name[name]
-    while instruction.opcode in _VIEWS and instruction.operands:
-        instruction = computation.by_name[instruction.operands[0]]
+    while (before := _before(instruction, module)) is not None:
+        instruction = computation.by_name[before]
     if instruction.opcode == "get-tuple-element":
         return _element(instruction, computation)
     if instruction.opcode == "parameter" and module is not None and computation is module.entry:
         return argument(instruction)
     return instruction.name
+
+
+def _before(instruction: Instruction, module: Module | None) -> str | None:
+    """The operand that has the same memory; None of what has its own."""
+    if instruction.opcode in (*_VIEWS, "dynamic-update-slice") and instruction.operands:
+        return instruction.operands[0]
+    if instruction.opcode != "fusion" or module is None:
+        return None
+    inside = module.computations[instruction.calls[0]]
+    at = inside.root
+    while at.opcode in ("bitcast", "dynamic-update-slice"):
+        at = inside.by_name[at.operands[0]]
+    updates = inside.root.opcode in ("bitcast", "dynamic-update-slice") and at.opcode == "parameter"
+    return instruction.operands[int(at.literal)] if updates else None
 
 
 def argument(parameter: Instruction) -> str:

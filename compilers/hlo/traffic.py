@@ -81,7 +81,7 @@ def _done_at_once(instruction: Instruction, computation: Computation, module: Mo
         yield Crossing(origin(name, computation, module), "read", part, "operand" if part == whole else "slices of it")
     updated = _updated_in_place(instruction, inside, of)
     if updated is not None:
-        yield Crossing(instruction.name, "written", updated, "updated in place")
+        yield Crossing(origin(instruction.name, computation, module), "written", updated, "updated in place")
     reason = _RESULT if _is_result(instruction, computation, module) else "for operations after it"
     for i, array in enumerate(results if updated is None else ()):
         name = instruction.name if len(results) == 1 else f"{instruction.name}[{i}]"

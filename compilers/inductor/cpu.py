@@ -22,8 +22,14 @@ def compilations() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Callable[..., Any], Capture]:
-    """Compile for the very shapes of `args`, by a first call; a graph break is an error, not a slower program."""
+def compile_and_capture(
+    function: Callable[..., Any], *args: Any, reuse: bool = False
+) -> tuple[Callable[..., Any], Capture]:
+    """Compile for the very shapes of `args`, by a first call; a graph break is an error, not a slower program.
+
+    By `reuse` what several loops read is computed once and kept: Inductor repeats what is cheap in each of them, which
+    is not where every row of a product does.
+    """
     from torch._inductor.compile_fx import compile_fx  # a second of imports that a probe can do without
     from torch._inductor.utils import run_and_get_code
 
@@ -35,7 +41,7 @@ def compile_and_capture(function: Callable[..., Any], *args: Any) -> tuple[Calla
         graphs.append(graph.print_readable(print_output=False).replace(_HOME, ""))
         inputs.extend(inductor_traffic.placed(one.name) for one in graph.graph.nodes if one.op == "placeholder")
         with inductor_steps.written(), inductor_traffic.noted(moved):
-            return compile_fx(graph, example_inputs)
+            return compile_fx(graph, example_inputs, config_patches={"realize_reads_threshold": 1} if reuse else None)
 
     compiled = torch.compile(function, backend=inductor, fullgraph=True, dynamic=False)
     _, sources = run_and_get_code(compiled, *args)

@@ -111,7 +111,14 @@ def _answers(found: Any, capability: tuple[int, int]) -> list[tuple[Any, dict[st
         (torch.version, {"cuda": _TOOLKIT, "hip": None}),
         (driver, {"_active": Driver(capability)}),
         (triton_helpers, {"set_driver_to_gpu": always(None)}),
+        (torch.Tensor, {"copy_": _copied}),
     ]
+
+
+def _copied(to: torch.Tensor, of: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+    """`Tensor.copy_` as an operation: the method asks for CUDA itself before it is one."""
+    written: torch.Tensor = torch.ops.aten.copy_.default(to, of, non_blocking)
+    return written
 
 
 def _initialise() -> None:

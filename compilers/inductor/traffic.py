@@ -59,15 +59,24 @@ def _of(node: Any) -> Iterator[Transfer]:
     from torch._inductor.virtualized import V
 
     step, results = inductor_steps.steps([node]), set(V.graph.get_output_names())
-    whole = node.get_read_write_buffer_accesses(include_reads=True, include_writes=True)
+    # What is written in place has a name of its own from then on, and the size of what was written.
+    memory = {made: name for made, name in node.scheduler.mutation_real_name.items() if made in V.graph.name_to_buffer}
     written = node.get_read_write_buffer_accesses(include_reads=False, include_writes=True)
-    read = {buffer: nbytes for buffer, nbytes in whole.items() if buffer not in written}  # each buffer once a kernel
+    with patch.dict(V.graph.name_to_buffer, {made: V.graph.get_buffer(name) for made, name in memory.items()}):
+        whole = node.get_read_write_buffer_accesses(include_reads=True, include_writes=True)
+    own = {memory.get(buffer, buffer) for buffer in written}
+    read = {buffer: n for buffer, n in whole.items() if memory.get(buffer, buffer) not in own}  # each once a kernel
 
-    def transfer(buffer: str, direction: Direction, nbytes: int) -> Transfer:
-        last = direction == "written" and buffer in results
-        reason = "result of the program" if last else "operand" if direction == "read" else "for kernels after it"
-        return Transfer(buffer, direction, node.get_name(), step, int(nbytes), 1, reason)
+    def why(buffer: str, direction: Direction) -> str:
+        if direction == "read":
+            return "operand"
+        if buffer in memory:
+            return "updated in place"
+        return "result of the program" if buffer in results else "for kernels after it"
 
     moves: tuple[tuple[dict[str, int], Direction], ...] = ((read, "read"), (written, "written"))
     for buffers, direction in moves:
-        yield from (transfer(buffer, direction, nbytes) for buffer, nbytes in buffers.items() if nbytes)
+        for buffer, nbytes in buffers.items():
+            if nbytes:
+                reason, array = why(buffer, direction), memory.get(buffer, buffer)
+                yield Transfer(array, direction, node.get_name(), step, int(nbytes), 1, reason)

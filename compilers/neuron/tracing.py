@@ -94,7 +94,7 @@ def trace(
     global _compilations
     flags = ["--target", target, "--model-type", "transformer", "--auto-cast", "none"]
     weights = any(True for _ in module.parameters())
-    with tempfile.TemporaryDirectory(prefix="oneblock-neuron-") as scratch, _environment(), torch.no_grad():
+    with tempfile.TemporaryDirectory(prefix="oneblock-neuron-trace-") as scratch, _environment(), torch.no_grad():
         traced = torch_neuronx.trace(
             module, tuple(inputs), compiler_workdir=scratch, compiler_args=flags, inline_weights_to_neff=not weights,
             cpu_backend=not device,

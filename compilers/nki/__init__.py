@@ -12,10 +12,10 @@ from oneblock.compilers.chips.chip import Generation
 from oneblock.compilers.nki.generations import generation
 from oneblock.compilers.nki.kernel import Kernel, Run, run, watched
 from oneblock.compilers.nki.rules import NotInterpreted, RuleError
-from oneblock.compilers.nki.shim import RealNkiHere, install
+from oneblock.compilers.nki.shim import RealNkiHere, install, old_namespace_named
 from oneblock.compilers.nki.timeline import Timeline, perfetto, timeline
 
 __all__ = [
     "Generation", "Kernel", "NotInterpreted", "RealNkiHere", "RuleError", "Run", "Timeline",
-    "generation", "install", "perfetto", "run", "timeline", "watched",
+    "generation", "install", "old_namespace_named", "perfetto", "run", "timeline", "watched",
 ]  # fmt: skip

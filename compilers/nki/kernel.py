@@ -22,6 +22,7 @@ from oneblock.compilers.nki.machine import Machine, running
 from oneblock.compilers.nki.memory import SHARED_HBM, NkiTensor
 from oneblock.compilers.nki.occupancy import Occupancy
 from oneblock.compilers.nki.rules import NotInterpreted, Place, RuleError
+from oneblock.compilers.nki.tensors import as_array, as_tensor, is_tensor
 
 PLATFORM = "NEURON_PLATFORM_TARGET_OVERRIDE"  # the vendor's variable for the generation
 
@@ -36,11 +37,12 @@ class Run:
 
 
 class Kernel:
-    """A function under @nki.jit. Called over NumPy arrays it runs on the generation that the environment names."""
+    """A function under @nki.jit. Called over arrays or tensors it runs on the generation that the environment names."""
 
     def __init__(self, function: FunctionType) -> None:
         self.function = function
         self.__name__, self.__doc__ = function.__name__, function.__doc__
+        self.__signature__ = inspect.signature(function)
         self.specialised: set[tuple[Any, ...]] = set()
 
     def __getitem__(self, cores: int) -> Kernel:
@@ -58,13 +60,23 @@ class Kernel:
             known = " or ".join(name for names in generations().values() for name in names)
             raise RuleError("generation", f"expected {PLATFORM} to be {known}, got nothing: there is no default", None,
                             place)  # fmt: skip
+        tensors = any(map(is_tensor, (*args, *kwargs.values())))
+        args, kwargs = as_array(args), {name: as_array(value) for name, value in kwargs.items()}
         try:
             done = run(self, generation(named), *args, **kwargs)
-        except (RuleError, NotInterpreted) as error:
+        except Exception as error:
             _tell(self, args, kwargs, error)
             raise
         _tell(self, args, kwargs, done)
-        return done.outputs if len(done.outputs) > 1 else done.outputs[0]
+        outputs = tuple(map(as_tensor, done.outputs)) if tensors else done.outputs
+        return outputs if len(outputs) > 1 else outputs[0]
+
+
+def simulate(kernel: Kernel) -> Kernel:
+    """The kernel to be called over arrays, as by AWS's simulator; who runs it here is this interpreter."""
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"nki.simulate: expected a kernel under @nki.jit, got a {type(kernel).__name__}")
+    return kernel
 
 
 def jit(fn: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
@@ -91,13 +103,11 @@ def run(kernel: Kernel, on: Generation, *args: Any, **kwargs: Any) -> Run:
 
 
 _specialisations = 0
-Listener = Callable[["Kernel", Sequence[Any], "Run | RuleError | NotInterpreted"], None]
+Listener = Callable[["Kernel", Sequence[Any], "Run | Exception"], None]
 _watching: list[Listener] = []
 
 
-def _tell(
-    kernel: Kernel, args: Sequence[Any], kwargs: Mapping[str, Any], ended: Run | RuleError | NotInterpreted
-) -> None:
+def _tell(kernel: Kernel, args: Sequence[Any], kwargs: Mapping[str, Any], ended: Run | Exception) -> None:
     for listener in _watching:
         listener(kernel, (*args, *kwargs.values()), ended)
 
@@ -141,7 +151,7 @@ def _given(machine: Machine, name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         known = value.dtype.name in FLOATS | INTEGERS
         if not known:
-            raise LookupError(f"{name}: dtype {value.dtype}: expected one of {', '.join(FLOATS | INTEGERS)}")
+            raise NotInterpreted(f"an argument {name} of {value.dtype}: expected one of {', '.join(FLOATS | INTEGERS)}")
         return machine.given(value, name)
     if isinstance(value, tuple):
         return tuple(_given(machine, f"{name}[{i}]", one) for i, one in enumerate(value))

@@ -20,7 +20,7 @@ from oneblock.compilers.nki.isa_scalar import FUNCTIONS
 from oneblock.compilers.nki.machine import current
 from oneblock.compilers.nki.memory import MemoryRegion, NkiTensor
 from oneblock.compilers.nki.operands import ARITHMETIC, BITS
-from oneblock.compilers.nki.rules import NotInterpreted, caller, issuing, require
+from oneblock.compilers.nki.rules import SUCCESSORS, NotInterpreted, caller, issuing, require
 
 sbuf, psum = MemoryRegion.sbuf, MemoryRegion.psum
 hbm = private_hbm = MemoryRegion.private_hbm
@@ -145,6 +145,10 @@ def device_print(print_prefix: str, tensor: NkiTensor) -> None:
     print(print_prefix, elements(tensor))
 
 
+# Functions that are interpreted as an instruction's operator, and not as a call; and why.
+NOT_CALLED = {"sin": "which reduces its argument's range; nisa.activation(op=nl.sin) does not"}
+
+
 class Operator:
     """A function of nl: the name of an operator to an instruction, and itself a call of that instruction."""
 
@@ -156,8 +160,8 @@ class Operator:
 
     def __call__(self, x: NkiTensor, y: Any = None, dtype: str | None = None) -> NkiTensor:
         """The answer in a new tile in SBUF."""
-        if self.operator_name == "sin":
-            raise NotInterpreted("nl.sin, which reduces its argument's range; nisa.activation(op=nl.sin) does not")
+        if self.operator_name in NOT_CALLED:
+            raise NotInterpreted(f"{self!r}(...), {NOT_CALLED[self.operator_name]}")
         require(isinstance(x, NkiTensor), f"first argument of {self!r}", "a tile", type(x).__name__)
         made = ndarray(x.shape, dtype or x.dtype)
         if y is None:
@@ -180,4 +184,4 @@ def __getattr__(name: str) -> Any:
         return name
     if name.startswith("__"):
         raise AttributeError(name)
-    raise NotInterpreted(f"nki.language.{name}")
+    raise NotInterpreted(f"nki.language.{name}: {SUCCESSORS.get(name, '`oneblock kernel --list` has what is')}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from oneblock.compilers.nki.dtypes import numpy_dtype, poisoned
+from oneblock.compilers.nki.operators import NotAnArray
 from oneblock.compilers.nki.rules import NotInterpreted, Place, require
 
 
@@ -65,7 +66,7 @@ class Span:
     high: int
 
 
-class NkiTensor:
+class NkiTensor(NotAnArray):
     """A view: shape and strides over a storage, in elements. Every method gives another view and copies nothing."""
 
     def __init__(self, storage: Storage, data: np.ndarray, state: np.ndarray) -> None:
@@ -146,9 +147,6 @@ class NkiTensor:
             return one
         require(-n <= one < n, "index within the tensor", f"0 to {n - 1} of dimension {axis}", one)
         return int(one) % n
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        require(False, "tensors are written by instructions", "nisa.*(dst=t[...])", "t[...] = value")
 
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> NkiTensor:
         """Elements [start, end) of a dimension: (..., N, ...) -> (..., M, ...)."""

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-_HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Place:
 def caller() -> Place:
     """The innermost line that is not the interpreter's own."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
         frame = frame.f_back
     return Place(frame.f_code.co_filename, frame.f_lineno)
 
@@ -44,8 +44,16 @@ class RuleError(Exception):
 class NotInterpreted(AttributeError):
     """A part of NKI that this interpreter has not; whoever needs it runs the vendor's simulator or a device.
 
-    An AttributeError, so that `hasattr(nki, "simulate")` is False.
+    An AttributeError, so that `hasattr(nki.isa, "topk")` is False.
     """
+
+
+_SLICES = "of an older NKI, and gone: index by slices, x[a:b], or nl.ds(start, size)"
+_DEVICE = "of an older NKI, and gone: profile on a device, with neuron-explorer"
+SUCCESSORS = {  # what older NKI had, and what stands for it today
+    "arange": _SLICES, "mgrid": _SLICES, "benchmark": _DEVICE, "baremetal": _DEVICE, "profile": _DEVICE,
+    "par_dim": "of an older NKI, and gone: the first dimension of a tensor on the chip is its partitions",
+}  # fmt: skip
 
 
 _ISSUED: ContextVar[tuple[str, Place] | None] = ContextVar("issued", default=None)

@@ -62,7 +62,7 @@ def disassembled(binary: str) -> str:
 
 def _tool(name: str, binary: bytes, *options: str) -> str:
     """What a tool in Triton's wheel says of a binary."""
-    with tempfile.TemporaryDirectory(prefix="oneblock-cubin-") as folder:
+    with tempfile.TemporaryDirectory(prefix="oneblock-triton-cubin-") as folder:
         path = Path(folder, "kernel.cubin")
         path.write_bytes(binary)
         command = (getattr(triton.knobs.nvidia, name).path, *options, str(path))

@@ -22,7 +22,7 @@ def passes(source: Source, name: str) -> list[Artifact]:
 
     Compiles once more, alone: what MLIR prints goes to the process's own standard error, which is read here meanwhile.
     """
-    with tempfile.TemporaryDirectory(prefix="oneblock-passes-") as cache, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryDirectory(prefix="oneblock-triton-passes-") as cache, tempfile.TemporaryFile() as said:
         with _environment({**_SAY_ALL, "TRITON_CACHE_DIR": cache}), _standard_error(said.fileno()):
             build(source)
         said.seek(0)

@@ -18,6 +18,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from oneblock.compilers.tvm.calls import Binding, Body, Call, calls_after_fusing
 
+CALLS = ("relax.call_tir", "relax.call_tir_inplace")  # of functions of tensor IR
 _GPU_SCHEDULES = ("Matmul", "GEMV", "Reduction", "GeneralReduction", "Fallback")
 _builds: list[str] = []
 
@@ -124,7 +125,7 @@ def _body(function: relax.Function) -> Body:
                 callee, args = f"item {value.index}", [value.tuple_value]
             elif isinstance(value, tvm.ir.Call) and isinstance(value.op, tvm.ir.GlobalVar):
                 callee, args = value.op.name_hint, value.args
-            elif isinstance(value, tvm.ir.Call) and value.op.name == "relax.call_tir":
+            elif isinstance(value, tvm.ir.Call) and value.op.name in CALLS:
                 callee, args = value.args[0].name_hint, value.args[1].fields
             else:
                 callee, args = str(value), []

@@ -177,7 +177,7 @@ def _remote(built: Any, where: str) -> tuple[Any, Any]:
         session = _session(where)
     except Exception as error:
         raise _HostGone(f"{type(error).__name__}: {error}") from error
-    with tempfile.TemporaryDirectory(prefix="oneblock-rpc-") as folder:
+    with tempfile.TemporaryDirectory(prefix="oneblock-tvm-rpc-") as folder:
         path = Path(folder, "candidate.tar")
         tvm.runtime.Executable(built).export_library(str(path))
         session.upload(str(path))

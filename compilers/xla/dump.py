@@ -51,7 +51,7 @@ def _no_room(error: OSError) -> str:
 
 def _dump_tpu(stablehlo: str, topology: Topology, counts: Counts, *, everything: bool) -> XlaDump:
     target = ("tpu", topology.chip.architecture, "x".join(map(str, topology.shape)))
-    with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="oneblock-xla-dump-") as scratch:
         hlo, llo = Path(scratch, "hlo"), Path(scratch, "llo")
         passes = _pass_flags(hlo) if everything else {}
         ended = _child(stablehlo, target, hlo, llo, passes, _llo.flags(llo, everything=everything, simulate=True))
@@ -79,7 +79,7 @@ def dump_cpu(stablehlo: str, *, everything: bool) -> XlaDump:
 
 
 def _dump_cpu(stablehlo: str, *, everything: bool) -> XlaDump:
-    with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="oneblock-xla-dump-") as scratch:
         hlo = Path(scratch, "hlo")
         passes = _pass_flags(hlo) if everything else {"xla_dump_to": str(hlo)}
         ended = _child(stablehlo, ("cpu",), hlo, Path(scratch, "llo"), passes | {"xla_dump_emitter_re": ".*"}, {})

@@ -46,7 +46,7 @@ def dump(stablehlo: str, target: str, steps: Sequence[str], *, everything: bool)
     With `everything` also the module after each pass, and of each Triton kernel what XLA hands to Triton: that takes a
     minute or more, for XLA then writes down every pass of LLVM too, of which nothing is kept.
     """
-    with tempfile.TemporaryDirectory(prefix="oneblock-dump-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="oneblock-xla-dump-") as scratch:
         folder = Path(scratch, "dump")
         flags = {"xla_dump_to": str(folder), "xla_dump_hlo_as_text": "true"}
         if everything:

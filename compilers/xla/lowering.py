@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -100,23 +100,38 @@ def precision(shapes: Mapping[str, tuple[tuple[int, ...], Any]]) -> AbstractCont
 
 
 def lower(
-    program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]], place: Place
-) -> tuple[jax.stages.Lowered, Artifact]:
-    """(a function of named arrays lowered for its (shape, dtype) and place by name, its jaxpr)."""
+    program: Callable[..., Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]], place: Place,
+    state: Collection[str] = (),
+) -> tuple[jax.stages.Lowered, Artifact]:  # fmt: skip
+    """(a function of named arrays lowered for its (shape, dtype) and place by name, its jaxpr).
+
+    What is compiled of it takes two mappings: the arrays but those of the state, and the state, whose memory is the
+    outputs' of the same names.
+    """
     specs = {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=place(name, shape)) for name, (shape, dtype) in shapes.items()
     }
 
-    def placed(arrays: Mapping[str, Any]) -> dict[str, Any]:
-        out = program(arrays)
+    single = len({device for spec in specs.values() for device in spec.sharding.device_set}) == 1
+
+    def function(a: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+        out: dict[str, Any] = program({**a, **state})
+        if single:
+            return out
         return {name: jax.lax.with_sharding_constraint(x, place(name, x.shape)) for name, x in out.items()}
 
-    single = len({device for spec in specs.values() for device in spec.sharding.device_set}) == 1
-    function = program if single else placed
     function.__name__ = program.__name__
     with precision(shapes):
-        traced = jax.jit(function).trace(specs)
+        traced = jax.jit(function, donate_argnames="state").trace(*divided(specs, state))
         return traced.lower(), Artifact(Stage.GRAPH, "jaxpr", _with_scopes(traced.jaxpr))
+
+
+def divided(arrays: Mapping[str, Any], state: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(all but those of the state, those of the state) by name."""
+    return (
+        {name: a for name, a in arrays.items() if name not in state},
+        {name: a for name, a in arrays.items() if name in state},
+    )
 
 
 def _with_scopes(jaxpr: Any) -> str:
@@ -165,7 +180,11 @@ def own_costs(costs: Any) -> dict[str, float]:
 
 
 def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str, ...]) -> Facts:
-    """The counts of a module with what the compiler's own analyses say beside them; None where it has none."""
+    """The counts of a module with what the compiler's own analyses say beside them; None where it has none.
+
+    An output that is in an argument's memory is counted there.
+    """
+    output, aliased = (getattr(memory, f"{of}_size_in_bytes", None) for of in ("output", "alias"))
     return Facts(
         flops=counts.flops,
         compiler_flops=own_costs(costs).get("flops"),
@@ -173,7 +192,7 @@ def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str
         traffic=counts.traffic,
         scratch_bytes=getattr(memory, "temp_size_in_bytes", None),
         argument_bytes=getattr(memory, "argument_size_in_bytes", None),
-        output_bytes=getattr(memory, "output_size_in_bytes", None),
+        output_bytes=None if output is None else output - (aliased or 0),
         code_bytes=getattr(memory, "generated_code_size_in_bytes", None),
         operations=counts.operations,
         fusions=counts.fusions,
@@ -188,7 +207,7 @@ def facts(counts: _hlo_facts.Counts, costs: Any, memory: Any, caveats: tuple[str
 
 def device_seconds(run: Callable[[], None], program: str, runs: int) -> list[float]:
     """The time on the TPU of each of the `runs` of a program that `run` makes; RuntimeError if XProf saw others."""
-    with tempfile.TemporaryDirectory(prefix="oneblock-xprof-") as folder:
+    with tempfile.TemporaryDirectory(prefix="oneblock-xla-xprof-") as folder:
         with jax.profiler.trace(folder):
             run()
         profiles = [jax.profiler.ProfileData.from_file(str(path)) for path in Path(folder).rglob("*.xplane.pb")]

@@ -54,7 +54,7 @@ def compile_without(lowered: jax.stages.Lowered, off: Sequence[str]) -> jax.stag
 
 def _changing(lowered: jax.stages.Lowered) -> tuple[str, ...]:
     """The names of the passes that change the module, in the order of their first change."""
-    with tempfile.TemporaryDirectory(prefix="oneblock-bisect-") as folder:
+    with tempfile.TemporaryDirectory(prefix="oneblock-xla-bisect-") as folder:
         options = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True, "xla_dump_hlo_pass_re": ".*"}
         try:
             lowered.compile(compiler_options=options)

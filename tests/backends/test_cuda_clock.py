@@ -27,12 +27,12 @@ from oneblock.backends.reference import BACKEND as REFERENCE
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.commands.show import COMMAND as SHOW
-from oneblock.bench.commands.show import _details
 from oneblock.bench.judge.doubts import doubts, timers_apart
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import SCHEMA, Launch
 from oneblock.bench.records.store import read_record, to_json
 from oneblock.bench.records.texts import StoreError
+from oneblock.bench.terminal.one_record import details
 from oneblock.bench.worker.examiner import Examiner
 from oneblock.bench.worker.timing import TimingRequest, time_launch
 from oneblock.bench.worker.trial import Trial
@@ -584,7 +584,7 @@ def test_records_keep_the_evidence_and_show_prints_it(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_bytes(to_json(made))
     found = read_record(tmp_path / "r.json")
     assert found.launches[0].evidence == GOOD
-    text = "\n".join(_details(found))
+    text = "\n".join(details(found))
     for part in (
         "cold caches 100 µs of 20 samples", "warm caches by cuda_event/blocked: 102 µs", "differ by 2.0%",
         "SM 1755 MHz of 1980 MHz, memory 2619 MHz, 61 °C, 432.1 W, not throttled",
@@ -597,7 +597,7 @@ def test_show_says_why_there_is_no_number() -> None:
     nothing = DeviceState(None, None, None, None, None, None, ("nvidia-ml-py is not installed",))
     timers = (GOOD.timers[0], TimerReading("cuda_graph", (), "the capture was refused: no"))
     spoilt = DeviceEvidence(nothing, nothing, timers, Energy(10.0, None, 0, None, None, "no counter"))
-    text = "\n".join(_details(replace(record(), launches=on_device(spoilt))))
+    text = "\n".join(details(replace(record(), launches=on_device(spoilt))))
     for part in ("cuda_graph: none: the capture was refused", "one timer, without a cross-check", "energy: none: no c"):
         assert part in text
     assert "SM ? MHz of ? MHz" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,12 +18,14 @@ from oneblock.backends.api.target import Target, architectures
 from oneblock.backends.kernels.pallas import _blocks
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import Kind
+from oneblock.workloads import _pages
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.ops.definitions import Routing, Scores
+from oneblock.workloads.ops.dtypes import dtype_of
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.conftest import REQUIRED
 from tests.helpers.arrays import TOLERANCE, attention64, draw, qkv, usual, worst
-from tests.helpers.cases import case
+from tests.helpers.cases import TINY, case
 
 GENERATIONS = architectures("tpu")
 DTYPES = ("float32", "bfloat16")
@@ -192,7 +195,7 @@ def test_a_contiguous_cache_is_pages_in_order(
     monkeypatch.setattr(kernels.paged, "_PAGES_BYTES", 2**19)  # several pages
     B, S, N, K, D = shape
     q, k, v = qkv(B, 1, S, N, K, D, dtype)
-    got = kernels.paged.cached_attention(q, k, v, usual(q), interpret=True)
+    got = kernels.paged.cached_attention(q, k.swapaxes(1, 2), v.swapaxes(1, 2), usual(q), interpret=True)
     assert worst(got, attention64(q, k, v)) < TOLERANCE[dtype]
 
 
@@ -272,8 +275,8 @@ def arguments(kernels: Any, name: str) -> tuple[Callable[..., Any], list[tuple[i
     if name == "paged":
         return partial(kernels.paged.cached_attention, scores=Scores(0.1)), [
             (2, 1, 16, 128),
-            (2, 300, 8, 128),
-            (2, 300, 8, 128),
+            (2, 8, 304, 128),  # positions in whole registers, too
+            (2, 8, 304, 128),
         ]
     if name == "route":
         return partial(kernels.route.route, k=6, renormalised=True), [(40, 128)]
@@ -332,6 +335,20 @@ def test_the_block_reaches_all_its_kernels_on_every_generation(tpu: Backend, gen
     assert (lowering.facts.attributed or 0) >= 0.9
     name = "paged_attention" if phase is Phase.DECODE else "flash_attention"
     assert f"attention/{name}" in lowering.artifacts[-1].text
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_decode_over_pages_compiles_and_copies_no_pool(tpu: Backend, dtype: str) -> None:
+    c, pages = case(config=replace(TINY, heads=8, kv_heads=4, head_width=128), phase=Phase.DECODE, B=2, n=512), 80
+    workload = _pages.workload(pages)
+    numbers = {"pages", "row", "position"}
+    arrays = {n: np.zeros(s.shape, np.int32 if n in numbers else dtype_of(dtype)) for n, s in workload.specs(c).items()}
+    text = tpu.compile(workload, c, arrays, "kernels", Target("tpu", "v5e")).capture(Detail.BRIEF).artifacts[-1].text
+    assert "attention/paged_attention" in text
+    pool = f"[1,{pages * _pages.PAGE},{4 * 128}]"
+    assert pool in text
+    copies = [line for line in text.splitlines() if re.search(r"= \S+ copy(-start)?\(", line)]
+    assert [line for line in copies if str(pages * _pages.PAGE) in line.split(" copy")[0]] == []
 
 
 def test_on_the_cpu_a_kernel_is_interpreted_and_no_mesh_splits_it(pallas: Backend) -> None:

@@ -273,7 +273,7 @@ WRONG_CAP = {
 }
 WRONG_DECODE = {
     "no rescale of the sum": ("acc * rescale[:, None], input", "acc, input"),
-    "tail of keys not masked": ("tl.where(keys[None, :] < end, ", "tl.where(keys[None, :] >= 0, "),
+    "tail of keys not masked": ("tl.where(there[None, :], ", "tl.where(keys[None, :] >= 0, "),
     "the last key lost": ("tl.minimum(S, (part", "tl.minimum(S - 1, (part"),
     "joined without rescale": ("tl.exp2(largest - tl.max(largest, 0))", "tl.exp2(largest * 0)"),
     "the last part forgotten": ("there = part < parts", "there = part < parts - 1"),
@@ -281,6 +281,16 @@ WRONG_DECODE = {
         "(batch * kv_heads + head) * GROUP + row[:, None]", "(batch * GROUP + row[:, None]) * kv_heads + head"
     ),
 }  # fmt: skip
+WRONG_PAGED = {
+    "a page of another": ("batch * (S // PAGE) + keys // PAGE", "batch * (S // PAGE) + keys // PAGE // 2"),
+    "another sequence's pages": ("pages_ptr + batch * (S // PAGE)", "pages_ptr + 0 * (S // PAGE)"),
+    "pages in their order": ("place = page.to", "place = (keys // PAGE).to"),
+    "all as long as the longest": ("tl.load(position_ptr + batch) + 1", "S"),
+    "its own key lost": ("tl.load(position_ptr + batch) + 1", "tl.load(position_ptr + batch)"),
+    "window forgotten": ("there & (keys >= seen - WINDOW)", "there"),
+    "window short of a key": ("keys >= seen - WINDOW)", "keys > seen - WINDOW)"),
+    "a part before the window is not a number": ("if PAGE > 0:  # a window", "if PAGE < 0:  # a window"),
+}
 WRONG = [
     *((flash_attention, "flash_attention", Scores(0.2), *wrong) for wrong in WRONG_PREFILL.items()),
     *((flash_attention, "flash_attention", Scores(0.2, window=50), *wrong) for wrong in WRONG_WINDOW.items()),
@@ -313,6 +323,46 @@ def test_wrong_attention_is_rejected(
     except OutOfBounds:
         return
     assert worst(_to_numpy(got), want) > 2 * TOLERANCE[dtype]
+
+
+@cache
+def paged_question(dtype: str) -> tuple[list[Any], np.ndarray]:
+    """(what `paged_attention` takes, its answer): two sequences of 228 and 290 keys, of which each sees 150."""
+    q, k, v = qkv(2, 1, 304, 4, 2, 24, dtype)
+    positions, window, page = (227, 289), 150, 16
+    pages = np.random.default_rng(3).permutation(2 * 304 // page).reshape(2, -1).astype(np.int32)
+    pools = [np.empty((pages.size, page, *x.shape[2:]), x.dtype) for x in (k, v)]
+    for pool, x in zip(pools, (k, v), strict=True):
+        pool[pages] = x.reshape(2, -1, page, *x.shape[2:])
+    want = [
+        attention64(
+            *(x[b : b + 1] for x in (q, k[:, n + 1 - window : n + 1], v[:, n + 1 - window : n + 1])), Scores(0.2)
+        )
+        for b, n in enumerate(positions)
+    ]
+    numbers = [torch.from_numpy(pages), torch.tensor(positions, dtype=torch.int32)]
+    return [*map(_to_torch, (q, *pools)), *numbers, Scores(0.2, window)], np.concatenate(want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_keys_in_pages_are_found(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_attention, "parts_of", lambda S, rows, sms: 4)
+    given, want = paged_question(dtype)
+    assert worst(_to_numpy(decode_attention.paged_attention(InterpreterRunner(), *given)), want) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize(("name", "change"), WRONG_PAGED.items(), ids=lambda x: x if type(x) is str else "")
+def test_wrong_attention_by_pages_is_rejected(
+    name: str, change: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, want = paged_question("float32")
+    wrong = triton_here.altered(decode_attention, tmp_path, [change])
+    monkeypatch.setattr(wrong, "parts_of", lambda S, rows, sms: 4)  # of 76 keys: the first ends two before the window
+    try:
+        got = wrong.paged_attention(InterpreterRunner(), *given)
+    except OutOfBounds:
+        return
+    assert not worst(_to_numpy(got), want) <= 2 * TOLERANCE["float32"]
 
 
 WRONG_PROJECTION = {

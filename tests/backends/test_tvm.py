@@ -344,6 +344,7 @@ def test_crash_upon_crash_stops_the_search(measurer: Measurer, monkeypatch: pyte
         measurer.measure(*planted(CRASH), None)
 
 
+@pytest.mark.slow
 def test_a_candidate_without_an_end_is_an_answer(measurer: Measurer, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(tvm_measure, "_STUCK_S", 20.0)

@@ -142,6 +142,7 @@ def test_a_target_that_cannot_be_is_refused_in_words(tpu: Backend, target: str, 
         compile_for(tpu, case(config=SMALL, n=128), target, ops_set)
 
 
+@pytest.mark.slow
 def test_the_machines_level_is_dumped_and_a_simulation_that_aborts_is_a_reason(tpu: Backend) -> None:
     """v4's DMA has no model in the simulation, which ends the compiler or counts nothing: the bundles are there."""
     for generation, c in (("v5e", case("mlp", PRESETS["gpt2"], n=128)), ("v4", case(n=64))):

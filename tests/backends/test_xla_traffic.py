@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 
 from oneblock import workloads
@@ -33,7 +35,12 @@ def test_every_argument_is_read_and_the_list_comes_to_the_total(
     results = sum(one.total_bytes for one in found.traffic.transfers if one.reason == "result of the program")
     assert found.output_bytes is not None
     assert found.argument_bytes is not None
-    assert results == pytest.approx(found.output_bytes, rel=0.01)
+    y, *caches = (2 * prod(shape) for shape in workloads.load("block").outputs(c).values())
+    # A cache as small as these may be taken into VMEM whole, and back; in HBM a token of it is written.
+    taken = [sum(caches[:n]) for n in range(len(caches) + 1)]
+    own = (y, found.output_bytes)  # without its padding, and with it
+    assert any(results == pytest.approx(one + more, rel=0.01) for one in own for more in taken)
+    assert not caches or found.output_bytes < min(caches) / 10, "of the caches nothing"
     assert found.traffic.first_call_bytes >= 0.97 * (found.argument_bytes + found.output_bytes)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from oneblock import backends
-from oneblock.backends.api.backend import TUNED, Backend, Bisectable, Tunable, Unavailable
+from oneblock.backends.api.backend import TUNED, Backend, Bisectable, CompilesModels, Tunable, Unavailable
 from oneblock.backends.api.export import Exporter, ModuleTaker, TrnEmitter
-from oneblock.backends.api.scripts import ScriptRunner
+from oneblock.backends.api.scripts import Documented, ScriptRunner
 from oneblock.workloads.ops.definitions import OPS, Ops
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.conftest import ALONE, APART, REQUIRED
@@ -71,10 +71,12 @@ def test_what_can_be_asked_of_a_backend_is_known_without_its_toolchain() -> None
     capabilities = {
         Tunable: {"pallas_tpu", "triton_kernels", "tvm_relax"},
         Bisectable: {"jax_xla", "torch_inductor", "triton_kernels", "tvm_relax"},
+        CompilesModels: {"torch_inductor", "tvm_relax"},
         Exporter: {"jax_xla", "torch_eager"},
         ModuleTaker: {"neuron_torch"},
         TrnEmitter: {"tvm_relax"},
         ScriptRunner: {"neuron_nki"},
+        Documented: {"neuron_nki"},
     }
     for capability, having in capabilities.items():
         assert {name for name in OWN if isinstance(backends.load(name), capability)} == having, capability.__name__

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from oneblock.bench.runs.decoding import Checkpoint, Decoder
+from oneblock.bench.runs.decoding import Decoder
+from oneblock.bench.runs.model_weights import Exact
 from oneblock.workloads.answers.around import Ends
-from oneblock.workloads.answers.arrays import Named
 from oneblock.workloads.models import read_model
 
 WORDS = [chr(ord("a") + i) for i in range(26)] + [
@@ -25,25 +24,10 @@ WORDS = [chr(ord("a") + i) for i in range(26)] + [
 ]  # as many as a vocabulary of 32
 
 
-class InFloat64(Checkpoint):
-    """The numbers of a file of float32, computed with in float64."""
-
-    def layer(self, *which: Any) -> Named:
-        return {name: array.astype(np.float64) for name, array in super().layer(*which).items()}
-
-    def ends(self) -> Ends:
-        found = super().ends()
-        arrays = {
-            name: None if (array := getattr(found, name)) is None else array.astype(np.float64)
-            for name in ("embedding", "positions", "head")
-        }
-        return replace(found, norm={name: array.astype(np.float64) for name, array in found.norm.items()}, **arrays)
-
-
 def in_float64(folder: Path, file: str = "model.safetensors", changed: Callable[[Ends], Ends] = lambda e: e) -> Decoder:
     """NumPy's decoder of a folder's model, its ends changed."""
     told = read_model(folder / file if file.endswith(".gguf") else folder)
-    decoder = Decoder(InFloat64(told, folder / file, "float32"), "reference")
+    decoder = Decoder(Exact(told, folder / file, "float32"), "reference")
     decoder.ends = changed(decoder.ends)
     return decoder
 

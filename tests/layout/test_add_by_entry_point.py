@@ -87,6 +87,7 @@ halves = {
     "no_outputs": {"outputs": lambda case: {}}, "listed_output": {"outputs": lambda case: {"y": [1, 4]}},
     "cost_bare": {"costs": lambda case, size: [("norm", 1, 1)]}, "no_program": {"program": None},
     "cost_text": {"costs": lambda case, size: [StepCost("norm1", "1", 1)]}, "phases_text": {"phases": ("prefill",)},
+    "state_lost": {"specs": lambda case: {n: replace(s, is_state=n == "x") for n, s in WORKLOAD.specs(case).items()}},
     "late": {"specs": lambda case: WORKLOAD.specs(case) if case.T > 1 else None, "phases": tuple(Phase)},
 }
 vars().update({name: replace(WORKLOAD, name=name, **half) for name, half in halves.items()})
@@ -111,6 +112,7 @@ GROUPS = {
     "workloads": (
         "twice", "block", "no_input", "no_specs", "misnamed", "typo", "specs_none", "specs_bare", "specs_shape",
         "no_costs", "no_outputs", "listed_output", "cost_bare", "cost_text", "no_program", "phases_text", "late",
+        "state_lost",
     ),
     "configurations": ("small", "tiny", "misnamed", "half", "typo", "homeless", "fraction", "eps"),
 }  # fmt: skip
@@ -149,6 +151,7 @@ SAYS = {
         "no_program": "has the program None: expected a function",
         "phases_text": "has the phases ('prefill',): expected a tuple of some of prefill, decode",
         "late": "has the arrays None",
+        "state_lost": "has the state x: expected an input (..., S, D) that is an output of its name and shape",
         "misnamed": "names a Mine: expected a Workload",
         "raises": "does not load: RuntimeError: on the way",
         "exits": "does not load: SystemExit: 3",

@@ -13,7 +13,7 @@ from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers import reference as _reference
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
 from oneblock.workloads.answers.reference import ReferenceAnswer, make_reference
-from oneblock.workloads.answers.verdict import BUDGET, Allowance, check
+from oneblock.workloads.answers.verdict import Allowance, allow, check
 from oneblock.workloads.ops.dtypes import DTYPES, dtype_of
 from oneblock.workloads.ops.numpy_ops import NumpyOps
 from tests.helpers.cases import ALL, OTHERS, case, name
@@ -58,8 +58,13 @@ def test_every_wrong_answer_is_rejected_and_the_right_one_is_not(c: Case, dtype:
         assert any(tried.startswith(mistake) for tried in g.wrong_tried), f"{mistake} was never tried"
     verdict = g.check(answer(c, dtype))
     assert verdict.passed, verdict.why
+    for one in verdict.outputs:  # the yardstick itself uses a third, and of what it has no part in less than half
+        assert one.rms_err is not None
+        assert one.max_err is not None
+        assert one.rms_err <= one.allowance.yardstick_rms_err
+        assert one.max_err <= one.allowance.yardstick_max_err
     assert verdict.budget_used is not None
-    assert verdict.budget_used <= 1 / BUDGET + 1e-9  # the yardstick itself uses a third
+    assert verdict.budget_used < 0.5
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -121,6 +126,21 @@ def test_each_bound_rejects_on_its_own(bound: str) -> None:
     wide = Allowance(1.0, 1.0, 1.0)
     assert check(got, exact, {"y": wide}, "float32").passed
     assert not check(got, exact, {"y": replace(wide, **{bound: 1e-4})}, "float32").passed
+
+
+def test_of_few_elements_a_lucky_yardstick_does_not_bound_the_largest_error() -> None:
+    exact = {"y": np.linspace(1.0, 2.0, 64).reshape(1, 1, 64)}
+    lucky = {"y": (exact["y"] + 1e-6).astype(np.float32)}  # its largest error is its root mean square, as by no chance
+    allowances = allow(case(), exact, lucky, "float32")
+
+    def with_one(error: float) -> dict[str, np.ndarray]:
+        got = lucky["y"].copy()
+        got[0, 0, 3] += np.float32(error)
+        return {"y": got}
+
+    assert check(with_one(4e-6), exact, allowances, "float32").passed, "3 sqrt(2 ln 64) = 8.7 times the yardstick's"
+    (output,) = check(with_one(12e-6), exact, allowances, "float32").outputs
+    assert "largest error" in str(output.why)
 
 
 def test_a_failure_says_what_where_expected_and_got() -> None:

@@ -111,7 +111,7 @@ def test_every_array_says_how_it_splits_and_halves_end_in_one_sum() -> None:
     along = {name: spec.split.index("tp") for name, spec in specs.items() if "tp" in spec.split}
     assert along == {
         "q_weight": 1, "k_weight": 1, "v_weight": 1, "up_weight": 1, "gate_weight": 1, "q_bias": 0, "k_bias": 0,
-        "v_bias": 0, "up_bias": 0, "gate_bias": 0, "proj_weight": 0, "down_weight": 0, "k_cache": 2, "v_cache": 2,
+        "v_bias": 0, "up_bias": 0, "gate_bias": 0, "proj_weight": 0, "down_weight": 0, "k_cache": 1, "v_cache": 1,
     }  # fmt: skip
     assert {name for name, spec in specs.items() if "dp" in spec.split} == {"x", "k_cache", "v_cache"}
     projections = {name for name, spec in specs.items() if spec.projection}

@@ -157,13 +157,13 @@ def test_decode_continues_prefill() -> None:
             return super().attention(q, k, v, scores)
 
     whole = w.program(Keeping(), prefill, a)["y"]
-    k, v = seen["k"], seen["v"]
-    stale = np.full_like(k[:, -1:], 1e6)  # the last slot's old content must not be seen
+    k, v = seen["k"].swapaxes(1, 2), seen["v"].swapaxes(1, 2)
+    stale = np.full_like(k[:, :, -1:], 1e6)  # the last slot's old content must not be seen
     last = {x: a[x] for x in a if not x.startswith("rope")} | make_weights(w, decode, "float32", 0)
     last = {x: y.astype(np.float64) for x, y in last.items()} | {
         "x": a["x"][:, -1:],
-        "k_cache": np.concatenate([k[:, :-1], stale], axis=1),
-        "v_cache": np.concatenate([v[:, :-1], stale], axis=1),
+        "k_cache": np.concatenate([k[:, :, :-1], stale], axis=2),
+        "v_cache": np.concatenate([v[:, :, :-1], stale], axis=2),
         "rope_cos": a["rope_cos"][-1:],
         "rope_sin": a["rope_sin"][-1:],
     }

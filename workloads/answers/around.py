@@ -48,9 +48,13 @@ class Ends:
         cap = self.model.logit_cap
         return np.asarray(found if cap is None else np.tanh(found / cap) * cap)
 
+    def behind(self) -> dict[str, np.ndarray]:
+        """The arrays that `logits` takes: those of the norm, and "head" (V, C)."""
+        return self.norm | {"head": self.embedding if self.head is None else self.head}
+
     @cached_property
     def _wide_head(self) -> np.ndarray:
-        return np.asarray(NumpyOps().wide(self.embedding if self.head is None else self.head))
+        return np.asarray(NumpyOps().wide(self.behind()["head"]))
 
 
 def load_ends(model: Model, path: Path, dtype: str) -> Ends:

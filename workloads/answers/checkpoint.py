@@ -31,8 +31,11 @@ from oneblock.workloads.models import Config
 from oneblock.workloads.ops.dtypes import dtype_of
 
 
-def fingerprint(path: Path, layer: int) -> str:
-    """The SHA-256 of a checkpoint's file; of a sharded one, that of its index and of the shards that hold the layer."""
+def fingerprint(path: Path, layer: int | None) -> str:
+    """The SHA-256 of a checkpoint's file; of a sharded one, that of its index and of the shards that hold the layer.
+
+    Without a layer, of all shards.
+    """
     digest = hashlib.sha256()
     files = _files_of(path, layer)
     try:
@@ -73,12 +76,13 @@ def _states(path: Path, layer: int) -> list[tuple[int, ...]]:
     return states
 
 
-def _files_of(path: Path, layer: int) -> list[Path]:
-    """The file of a checkpoint; of a sharded one its index and the shards of the layer, which can be read.
+def _files_of(path: Path, layer: int | None) -> list[Path]:
+    """The file of a checkpoint; of a sharded one its index and the shards of the layer or all, which can be read.
 
     What its index names may be a pipe, a device or a huge file of nothing, which to hash would take for ever.
     """
-    files = {file for tensor, file in files_by_tensor(path).items() if f".{layer}." in f".{tensor}"}
+    each = files_by_tensor(path).items()
+    files = {file for tensor, file in each if layer is None or f".{layer}." in f".{tensor}"}
     for shard in sorted(files - {path}):
         with opened(shard):
             pass

@@ -38,14 +38,14 @@ class InputError(ValueError):
 
 
 def input_shapes(workload: Workload, case: Case) -> dict[str, tuple[int, ...]]:
-    """The arrays that a file must have, with their shapes: x (B, T, C), and in decode the caches (B, S, K, D)."""
+    """The arrays that a file must have, with their shapes: x (B, T, C), and in decode the caches (B, K, S, D)."""
     return {name: spec.shape for name, spec in workload.specs(case).items() if spec.is_input}
 
 
 def load_inputs(workload: Workload, case: Case, dtype: str, path: Path) -> tuple[Named, str]:
     """(the arrays of a file by name, its SHA-256): each of its Spec's shape (...), rounded to the dtype once.
 
-    Of a cache (B, S, K, D) the last slot is the new token's, and is never read. InputError says what is wrong with it.
+    Of a cache (B, K, S, D) the last slot is the new token's, and is never read. InputError says what is wrong with it.
     """
     shapes = input_shapes(workload, case)
     raw = _read(path, sum(map(prod, shapes.values())) * 8 + _HEADERS_BYTES)

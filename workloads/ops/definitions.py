@@ -6,18 +6,16 @@ elsewhere is D. In prefill S = T; in decode T = 1 and the query is the last of S
 
 An operation takes arrays of the cell's dtype and gives an array of that dtype. Where models in practice compute in
 float32 inside an operation (norms, softmax, rotation, activations), the plain definition does too, and rounds once at
-the end. Everything here is written with what NumPy, PyTorch and JAX spell alike; what they spell differently is one of
-the six small methods at the top of `Ops`.
+the end. Everything here is written with what NumPy, PyTorch and JAX spell alike, and with `namespace`'s small methods.
 """
 
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
-Array = Any  # an array of whichever framework a program runs over
+from oneblock.workloads.ops.namespace import Array as Array
+from oneblock.workloads.ops.namespace import ArrayNamespace
 
 OPS = (
     "linear",
@@ -73,39 +71,8 @@ def uneven(k: Array, v: Array) -> str | None:
     return None if Dv == D else f"attention with values of width {Dv} beside keys of width {D}"
 
 
-class Ops:
-    """The plain definitions, over an array namespace; a backend may replace any of the eleven, and nothing else."""
-
-    def __init__(self, xp: Any) -> None:
-        self.xp = xp
-
-    # ---------------------------------------------------------------- what the namespaces do not share
-
-    def step(self, name: str) -> AbstractContextManager[Any]:
-        """Name the part of the block being computed, in whatever the toolchain carries through lowering."""
-        return nullcontext()
-
-    def wide(self, x: Array) -> Array:
-        """x (...) -> (...) in the precision that reductions are taken in: float32."""
-        return x.astype(self.xp.float32)
-
-    def narrow(self, x: Array, like: Array) -> Array:
-        """x (...) -> (...), rounded to the dtype of `like`."""
-        return x.astype(like.dtype)
-
-    def arange(self, n: int, like: Array) -> Array:
-        """0, 1, ... N-1 as integers (N,), N = n, on the device of `like`."""
-        return self.xp.arange(n)
-
-    def matmul(self, a: Array, b: Array) -> Array:
-        """a (..., M, I), b (..., I, O) -> (..., M, O): accumulated in float32 and rounded once."""
-        return a @ b
-
-    def erf(self, x: Array) -> Array:
-        """x (...) -> (...): the error function."""
-        return self.xp.erf(x)
-
-    # ---------------------------------------------------------------- the eleven
+class Ops(ArrayNamespace):
+    """The plain definitions; a backend may replace any of the eleven, and what its framework spells its own way."""
 
     def linear(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         """x (..., I), weight (I, O), bias (O,) -> (..., O)."""
@@ -145,7 +112,8 @@ class Ops:
         return self.attention_over(q, k, v, scores)
 
     def attention_over(self, q: Array, k: Array, v: Array, scores: Scores, seen: Array | None = None) -> Array:
-        """As `attention`; where it is given, `seen` (T, S), of truths, says which keys a query sees, and no position.
+        """As `attention`; where it is given, `seen` says which keys a query sees: truths that broadcast to
+        (B, K, N / K, T, S).
 
         No ops set replaces it: what a framework has of its own is for queries that stand at the end of their keys.
         """
@@ -166,6 +134,17 @@ class Ops:
         weights = self.narrow(weights / weights.sum(-1, keepdims=True), q)
         out = self.matmul(weights, v)  # (B, K, G*T, Dv)
         return self.xp.moveaxis(out.reshape(B, K, G, T, Dv), 3, 1).reshape(B, T, N, Dv)
+
+    def attention_paged(self, q: Array, k: Array, v: Array, pages: Array, position: Array, scores: Scores) -> Array:
+        """As `attention` of one query of each sequence, its keys and values in pages of a pool that all share.
+
+        q (B, 1, N, D), k and v (P, page, K, D), pages (B, S / page), position (B,) -> (B, 1, N, D): key s of sequence b
+        is row s % page of page pages[b, s // page] (Kwon et al. 2023), and seen up to the query's position.
+        """
+        (B, _, _, D), (_, page, K, _) = q.shape, k.shape
+        S = pages.shape[1] * page
+        k, v = (self.take(x, pages).reshape(B, S, K, D) for x in (k, v))
+        return self.attention_over(q, k, v, scores, self.visible_at(position, S, scores.window))
 
     def swiglu(self, gate: Array, up: Array) -> Array:
         """gate and up (..., F) -> (..., F): gate * sigmoid(gate) * up (Shazeer 2020)."""
@@ -226,6 +205,12 @@ class Ops:
         inner = math.sqrt(2.0 / math.pi) * (w + 0.044715 * w * w * w)
         return 0.5 * w * (1.0 + self.xp.tanh(inner))
 
+    # ---------------------------------------------------------------- behind the last block
+
+    def head(self, x: Array, weight: Array) -> Array:
+        """x (B, C), weight (V, C) -> logits (B, V) in float32, not rounded: in 16 bits many of them would be equal."""
+        return self.matmul(self.wide(x), self.wide(weight).swapaxes(0, 1))
+
     # ---------------------------------------------------------------- shared by definitions of attention
 
     def visible(self, T: int, S: int, like: Array, window: int | None = None) -> Array:
@@ -233,3 +218,9 @@ class Ops:
         keys, own = self.arange(S, like)[None, :], self.arange(T, like)[:, None] + (S - T)
         seen = keys <= own
         return seen if window is None else seen & (own - (window - 1) <= keys)
+
+    def visible_at(self, position: Array, S: int, window: int | None = None) -> Array:
+        """position (B,) -> truths (B, 1, 1, 1, S): which slots a query there sees, of a window the last so many."""
+        slot, own = self.arange(S, position)[None, None, None, None, :], position[:, None, None, None, None]
+        seen = slot <= own
+        return seen if window is None else seen & (own - (window - 1) <= slot)

@@ -1,4 +1,4 @@
-"""Attention of one query to a whole cache: q (B, 1, N, D), k and v (B, S, K, D) -> (B, 1, N, D), D <= 128.
+"""Attention of one query to a whole cache: q (B, 1, N, D), k and v (B, K, S, D) -> (B, 1, N, D), D <= 128.
 
 The N/K query heads of a key/value head are the rows of one small product, so that the cache is read once. All S scores
 of a row lie in SBUF. FLOPs: about 4*B*N*S*D. Bytes: the caches once, q and the answer.
@@ -17,12 +17,12 @@ from oneblock.backends.kernels.nki.tiles import loaded, turned
 def decode_attention(q, k, v, scale, soft_cap):
     """Every key is seen."""
     B, _, N, D = q.shape
-    K = k.shape[2]
+    K = k.shape[1]
     out = nl.ndarray((B, 1, N, D), dtype=q.dtype, buffer=nl.shared_hbm)
     for b in range(B):
         for head in range(K):
             heads = nl.ds(head * (N // K), N // K)
-            keys, values = keys_and_values(k[b, :, head, :], v[b, :, head, :])
+            keys, values = keys_and_values(k[b, head], v[b, head])
             answer = _heads(q[b, 0, heads, :], keys, values, scale, soft_cap)
             nisa.dma_copy(dst=out[b, 0, heads, :], src=answer)
     return out

@@ -22,21 +22,25 @@ _PAGES_BYTES = 4 * 2**20  # of the pages in vector memory: of keys and of values
 def cached_attention(
     q: Any, k: Any, v: Any, scores: Scores, *, page: int | None = None, interpret: bool = False
 ) -> Any:
-    """q (B, 1, N, D), k and v (B, S, K, D) -> (B, 1, N, D), as `Ops.attention` in decode.
+    """q (B, 1, N, D), k and v (B, K, S, D) -> (B, 1, N, D), as `Ops.attention` in decode.
 
-    A contiguous cache is pages in order: each sequence is a shelf of the pool, and its table counts up.
+    A contiguous cache is pages in order: each key/value head of each sequence is a shelf of the pool of its own, which
+    its N / K queries read, and its table counts up.
     """
-    B, S, K, D = k.shape
-    page = page or page_positions(S, K, D, k.dtype.itemsize)
+    (B, _, N, _), (_, K, S, D) = q.shape, k.shape
+    page = page or page_positions(S, D, k.dtype.itemsize)
     pages = pl.cdiv(S, page)
-    table = jnp.arange(B * pages, dtype=jnp.int32).reshape(B, pages)
-    lengths = jnp.full((B,), S, jnp.int32)
-    return paged_attention(q[:, 0], k, v, table, lengths, scores=scores, page=page, interpret=interpret)[:, None]
+    table = jnp.arange(B * K * pages, dtype=jnp.int32).reshape(B * K, pages)
+    lengths = jnp.full((B * K,), S, jnp.int32)
+    k, v = (x.reshape(B * K, S, 1, D) for x in (k, v))
+    rows = q.reshape(B * K, N // K, D)
+    out = paged_attention(rows, k, v, table, lengths, scores=scores, page=page, interpret=interpret)
+    return out.reshape(B, 1, N, D)
 
 
-def page_positions(S: int, K: int, D: int, itemsize: int) -> int:
-    """The positions of a page of a contiguous cache: as few pages as fit in the budget, evenly filled."""
-    return fitting(S, _PAGES_BYTES // (4 * K * round_up(D, LANES) * itemsize), SUBLANES)
+def page_positions(S: int, D: int, itemsize: int) -> int:
+    """The positions of a page of one head of a contiguous cache: as few pages as fit the budget, evenly filled."""
+    return fitting(S, _PAGES_BYTES // (4 * round_up(D, LANES) * itemsize), SUBLANES)
 
 
 def paged_attention(
@@ -53,7 +57,8 @@ def paged_attention(
     """q (B, N, D), pool k and v (shelves, positions, K, D), table (B, pages), lengths (B,) -> (B, N, D).
 
     The pool's pages are numbered along its shelves, ceil(positions / page) to each; sequence b's keys p page, ... are
-    in page table[b, p]. A usual pool of P pages is one shelf of P page positions. Sequences are at least 1 long.
+    in page table[b, p]. A usual pool of P pages is one shelf of P page positions. Sequences are at least 1 long. Of a
+    window only pages that it reaches into are read.
 
     A page's keys of all K heads are one matrix (page K, D), row s K + h, which is how they lie in memory. All N queries
     are multiplied with all of it, and a head's with other heads' keys are masked. So of 4 N D FLOPs a position the
@@ -64,10 +69,12 @@ def paged_attention(
     (B, N, D), (shelves, positions, K, _) = q.shape, k.shape
     scores = scores or Scores(D**-0.5)
     on_shelf = pl.cdiv(positions, page)
+    window = scores.window or table.shape[1] * page
 
     def page_of(batch: Any, p: Any, table: Any, lengths: Any) -> tuple[Any, ...]:
+        first = lax.div(jnp.maximum(lengths[batch] - window, 0), page)
         last = lax.div(lengths[batch] - 1, page)  # past it the index stays: the pipeline does not fetch what it has
-        number = table[batch, jnp.minimum(p, last)]
+        number = table[batch, jnp.clip(p, first, last)]
         return lax.div(number, on_shelf), lax.rem(number, on_shelf), 0
 
     rows = pl.BlockSpec((None, page * K, D), page_of)
@@ -75,7 +82,7 @@ def paged_attention(
     read = 2 * B * table.shape[1] * page * K * D
     flat = (shelves, positions * K, D)
     return pl.pallas_call(
-        partial(_kernel, page=page, K=K, scores=scores),
+        partial(_kernel, page=page, K=K, scores=scores, window=window),
         grid_spec=pltpu.PrefetchScalarGridSpec(
             num_scalar_prefetch=2,
             grid=table.shape,
@@ -97,7 +104,7 @@ def paged_attention(
 
 def _kernel(
     table: Any, lengths: Any, q_ref: Any, k_ref: Any, v_ref: Any, o_ref: Any, m_ref: Any, l_ref: Any, acc_ref: Any,
-    *, page: int, K: int, scores: Scores,
+    *, page: int, K: int, scores: Scores, window: int,
 ) -> None:  # fmt: skip
     """One sequence's queries (N, D) see one page (page K, D), with the online softmax of `flash_attention`."""
     p = pl.program_id(1)
@@ -110,7 +117,7 @@ def _kernel(
         l_ref[...] = jnp.zeros_like(l_ref)
         acc_ref[...] = jnp.zeros_like(acc_ref)
 
-    @pl.when(left > 0)
+    @pl.when((left > 0) & (left - window < page))  # some of its keys are seen
     def attend() -> None:
         to_log2 = math.log2(math.e) * (scores.scale if scores.soft_cap is None else 1.0)
         s = product_of_rows(q_ref[...], k_ref[...])  # (N, page K)
@@ -118,7 +125,7 @@ def _kernel(
             s = soft_capped(s, scores.scale, scores.soft_cap)
         key = lax.broadcasted_iota(jnp.int32, s.shape, 1)
         own = lax.rem(key, K) == lax.div(lax.broadcasted_iota(jnp.int32, s.shape, 0), N // K)
-        s = jnp.where(own & (key < left * K), s, -jnp.inf)
+        s = jnp.where(own & (key < left * K) & (key >= (left - window) * K), s, -jnp.inf)
         m = jnp.maximum(m_ref[...], s.max(-1, keepdims=True))
         weights = jnp.exp2((s - across(m, s.shape[1])) * to_log2)
         shrink = jnp.exp2((m_ref[...] - m) * to_log2)

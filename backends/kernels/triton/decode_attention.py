@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import ceil, log2
 from math import e as euler
+from typing import NamedTuple
 
 import torch
 import triton
@@ -25,12 +26,15 @@ _FEWEST_KEYS = 128  # of one part: fewer do not pay for the joining
 
 @triton.jit
 def decode_part_kernel(
-    q_ptr, k_ptr, v_ptr, acc_ptr, largest_ptr, total_ptr, S, part_keys, kv_heads, scale,
+    q_ptr, k_ptr, v_ptr, acc_ptr, largest_ptr, total_ptr, pages_ptr, position_ptr, S, part_keys, kv_heads, scale,
     k_batch, k_stride, k_head, v_batch, v_stride, v_head,
     GROUP: tl.constexpr, ROWS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr, DV: tl.constexpr,
-    WIDTH_V: tl.constexpr, CAP: tl.constexpr, BN: tl.constexpr,
+    WIDTH_V: tl.constexpr, CAP: tl.constexpr, PAGE: tl.constexpr, WINDOW: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
-    """One part of the keys of one key/value head a program, for the GROUP query heads that read it."""
+    """One part of the keys of one key/value head a program, for the GROUP query heads that read it.
+
+    With PAGE > 0 keys are in pages of a pool, and a sequence's last is at its own position: a part may have none.
+    """
     part, parts = tl.program_id(0), tl.num_programs(0)
     batch, head = (tl.program_id(1) // kv_heads).to(tl.int64), tl.program_id(1) % kv_heads
     row, wide = tl.arange(0, ROWS), tl.arange(0, WIDTH)
@@ -43,21 +47,32 @@ def decode_part_kernel(
     wide_v = tl.arange(0, WIDTH_V)
     acc = tl.zeros((ROWS, WIDTH_V), tl.float32)
     largest, total = tl.full((ROWS,), float("-inf"), tl.float32), tl.zeros((ROWS,), tl.float32)
-    end = tl.minimum(S, (part + 1) * part_keys)
-    for start in tl.range(part * part_keys, end, BN):
+    first, end = part * part_keys, tl.minimum(S, (part + 1) * part_keys)
+    if PAGE > 0:
+        seen = tl.load(position_ptr + batch) + 1
+        first, end = tl.maximum(first, (seen - WINDOW) // BN * BN), tl.minimum(end, seen)
+    for start in tl.range(first, end, BN):
         keys = start + tl.arange(0, BN)
-        k_at = keys[None, :].to(tl.int64) * k_stride + wide[:, None]
-        k = tl.load(k_ptr + k_at, mask=(keys[None, :] < end) & (wide[:, None] < D), other=0.0)
+        there, place = keys < end, keys.to(tl.int64)
+        if PAGE > 0:
+            page = tl.load(pages_ptr + batch * (S // PAGE) + keys // PAGE, mask=there, other=0)
+            place = page.to(tl.int64) * PAGE + keys % PAGE
+            there = there & (keys >= seen - WINDOW)
+        k_at = place[None, :] * k_stride + wide[:, None]
+        k = tl.load(k_ptr + k_at, mask=there[None, :] & (wide[:, None] < D), other=0.0)
         scores = tl.dot(q, k, input_precision="ieee") * scale  # (ROWS, BN), in base 2
         if CAP > 0.0:
             scores = soft_capped(scores, CAP)
-        scores = tl.where(keys[None, :] < end, scores, float("-inf"))
+        scores = tl.where(there[None, :], scores, float("-inf"))
         larger = tl.maximum(largest, tl.max(scores, 1))
+        if PAGE > 0:  # a window may begin behind a part's last key: then it has seen none
+            largest = tl.where(larger == float("-inf"), 0.0, largest)
+            larger = tl.where(larger == float("-inf"), 0.0, larger)
         weights = tl.exp2(scores - larger[:, None])
         rescale = tl.exp2(largest - larger)
         total = total * rescale + tl.sum(weights, 1)
-        v_at = keys[:, None].to(tl.int64) * v_stride + wide_v[None, :]
-        v = tl.load(v_ptr + v_at, mask=(keys[:, None] < end) & (wide_v[None, :] < DV), other=0.0)
+        v_at = place[:, None] * v_stride + wide_v[None, :]
+        v = tl.load(v_ptr + v_at, mask=there[:, None] & (wide_v[None, :] < DV), other=0.0)
         acc = tl.dot(weights.to(v.dtype), v, acc * rescale[:, None], input_precision="ieee")
         largest = larger
 
@@ -84,32 +99,52 @@ def decode_join_kernel(
 
 
 def decode_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Scores) -> Array:
-    """q (B, 1, N, D), k (B, S, K, D), v (B, S, K, Dv), the last axis packed -> (B, 1, N, Dv): every key is seen.
+    """q (B, 1, N, D), k (B, S, K, D), v (B, S, K, Dv), the last axis packed -> (B, 1, N, Dv): every key is seen."""
+    return _decoded(runner, q, k, v, scores, _Keys(k.shape[1]))
+
+
+def paged_attention(
+    runner: Runner, q: Array, k: Array, v: Array, pages: Array, position: Array, scores: Scores
+) -> Array:
+    """q (B, 1, N, D), k and v (P, page, K, D), pages (B, S / page), position (B,) -> (B, 1, N, D).
+
+    As `Ops.attention_paged`: no key is copied, and a part that no sequence's keys reach reads nothing.
+    """
+    page = k.shape[1]
+    keys = _Keys(pages.shape[1] * page, pages, position, page, scores.window)
+    flat = (1, -1, *k.shape[2:])
+    return _decoded(runner, q, k.reshape(flat), v.reshape(flat), scores, keys)
+
+
+class _Keys(NamedTuple):
+    """Where S keys of each sequence are: all in its own rows of a cache, or in pages (B, S / page) of one pool."""
+
+    S: int
+    pages: Array | None = None
+    position: Array | None = None
+    page: int = 0
+    window: int | None = None
+
+
+def _decoded(runner: Runner, q: Array, k: Array, v: Array, scores: Scores, keys: _Keys) -> Array:
+    """q (B, 1, N, D), k (B or 1, S or P * page, K, D), v likewise of Dv -> (B, 1, N, Dv).
 
     FLOPs: 2*B*N*S*(D + Dv), of a group's rows padded to 16. Bytes: k and v read once, q, and for each part a float32
     row of Dv and two numbers for every query head, written and read again.
     """
-    (B, _, N, D), (_, S, K, Dv) = q.shape, v.shape
+    (B, _, N, D), (_, _, K, Dv), S = q.shape, v.shape, keys.S
     q, group, width, width_v = q.reshape(B, N, D), N // K, max(16, padded(D)), max(16, padded(Dv))
     parts = parts_of(S, B * K, runner.sms)
     part_keys = ceil(S / parts)
     wide = q.new_empty(0, dtype=torch.float32)  # what the sums are kept in
     acc, largest, total = (runner.empty(shape, wide) for shape in ((B, N, parts, Dv), (B, N, parts), (B, N, parts)))
     y = runner.empty((B, 1, N, Dv), q)
-    strides = tuple(x.stride(axis) for x in (k, v) for axis in (0, 1, 2))
+    strides = tuple(x.stride(axis) if axis or keys.pages is None else 0 for x in (k, v) for axis in (0, 1, 2))
     sums = 4.0 * B * N * parts * (Dv + 2)
 
     def part_work(config: Config) -> Work:
-        flops = (
-            2.0
-            * (width + width_v)
-            * B
-            * K
-            * max(16, padded(group))
-            * parts
-            * ceil(part_keys / config["BN"])
-            * config["BN"]
-        )
+        computed = ceil(part_keys / config["BN"]) * config["BN"]  # keys of a part
+        flops = 2.0 * (width + width_v) * B * K * max(16, padded(group)) * parts * computed
         moved = (B * N * D + float(B * S * K * (D + Dv))) * q.element_size() + sums
         waiting = float(config["BN"] * (D + Dv)) * q.element_size() * max(1, config.num_stages - 1)
         return Work(flops, moved, waiting)
@@ -119,13 +154,14 @@ def decode_attention(runner: Runner, q: Array, k: Array, v: Array, scores: Score
             decode_part_kernel,
             _CONFIGS if q.element_size() < 4 and runner.tensor_cores else _BY_VECTORS,
             args=lambda config: (
-                q, k, v, acc, largest, total, S, part_keys, K, log2(euler) * scores.scale, *strides
+                q, k, v, acc, largest, total, keys.pages, keys.position, S, part_keys, K,
+                log2(euler) * scores.scale, *strides,
             ),
             grid=lambda config: (parts, B * K),
             work=part_work,
             constants={
                 "GROUP": group, "ROWS": max(16, padded(group)), "D": D, "WIDTH": width, "DV": Dv, "WIDTH_V": width_v,
-                "CAP": scores.soft_cap or 0.0,
+                "CAP": scores.soft_cap or 0.0, "PAGE": keys.page, "WINDOW": keys.window or S,
             },
             matrix_units=True,
         )

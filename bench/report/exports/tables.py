@@ -10,7 +10,8 @@ FOLDER/report.json   {"format": "oneblock-report", "version": 1, "title": str,
 FOLDER/cells.csv     one row a cell, the newest of each; the columns are those of rows/cells.py, empty where there is no
                      value. Times are in seconds, medians with their 99 % interval, and only where they were measured.
 FOLDER/NAME.csv      each other table that a section of the page declares: the numbers that moved (moved), what did not
-                     fit (memory), what targets reach (ceilings), the step attribution of stages (attribution)
+                     fit (memory), what targets reach (ceilings), the step attribution of stages (attribution), where
+                     backends write other tokens (divergences)
 FOLDER/traces/       NAME.json: a record's modelled timelines, its calls one after another
 FOLDER/DIALECT/      of each dialect that other programs open, such as stablehlo/: NAME.mlir, a record's program, and
                      README.md, which says what opens it

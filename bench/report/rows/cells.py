@@ -26,8 +26,8 @@ _COUNTS = {  # column: name of the figure, whose kind is in counts_kind
 _ESTIMATES = {f"estimate_{method.name.replace('-', '_')}_s": method for method in METHODS}
 COLUMNS = (
     "name", "workload", "config", "overrides", "phase", "B", "T", "S", "dtype", "weights", "layer", "stored_as",
-    "weight_seed", "input_seed", "inputs", "variant", "backend", "ops_set", "target", "sharding", "toolchain", "tier",
-    "device",
+    "weight_seed", "input_seed", "inputs", "variant", "backend", "ops_set", "replaced", "target", "sharding",
+    "toolchain", "tier", "device",
     "machine", "created", "identity", "status", "kind", "reason", "hint", "doubts",
     "cold_s", "cold_low_s", "cold_high_s", "warm_s", "warm_low_s", "warm_high_s", "processes", "samples",
     "of_limit", "limit_by", "limit_kind", "compile_cold_s", "compile_warm_s", "peak_rss_bytes",
@@ -47,6 +47,7 @@ def cell_row(record: Record) -> dict[str, Value]:
         "stored_as": cell.weights.stored if cell.weights else None, "weight_seed": cell.weight_seed or None,
         "input_seed": cell.input_seed if cell.input_seed != 1 else None,
         "inputs": cell.inputs.sha256 if cell.inputs else None,
+        "replaced": ", ".join(one.label for one in cell.replaced) or None,
         "variant": cell.variant, "sharding": cell.sharding, "toolchain": cell.toolchain,
         "B": case.B, "T": case.T, "S": case.S, "dtype": cell.dtype, "backend": cell.backend, "ops_set": cell.ops_set,
         "target": cell.target, "tier": record.tier, "device": record.device, "created": record.created,

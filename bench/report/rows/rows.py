@@ -71,7 +71,7 @@ class Row:
     def labels(self) -> tuple[str, str, str]:
         """Backend, ops set and target: what is compared."""
         cell = self.record.cell
-        return cell.backend, cell.ops_set, cell.target
+        return cell.backend, cell.ops, cell.target
 
     @cached_property
     def facets(self) -> dict[str, str]:

@@ -16,8 +16,8 @@ from oneblock.bench.cells.cell import Cell, Weights
 from oneblock.bench.commands.compare import COMMAND as COMPARE
 from oneblock.bench.commands.show import COMMAND as SHOW
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.compare import pair
 from oneblock.bench.judge.moved import against
+from oneblock.bench.judge.pairs import pair
 from oneblock.bench.records.command import not_said, run_command
 from oneblock.bench.records.find import find
 from oneblock.bench.records.record import Record

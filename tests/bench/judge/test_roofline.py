@@ -41,12 +41,20 @@ def of(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> Cell:
 
 
 @pytest.mark.parametrize("c", ALL, ids=name)
-def test_the_bytes_of_ours_are_their_arrays_y_and_in_decode_the_caches(c: Case) -> None:
+def test_the_bytes_of_ours_are_their_arrays_y_and_in_decode_a_token_of_the_caches(c: Case) -> None:
     specs = workloads.load(c.workload).specs(c)
-    size = {name: 2 if name.endswith("_cache") and c.phase is Phase.DECODE else 1 for name in specs}
-    elements = sum(many * prod(specs[name].shape) for name, many in size.items())
+    elements = sum(prod(spec.shape) for spec in specs.values())
+    if c.phase is Phase.DECODE and c.workload in ("attention", "block"):
+        elements += 2 * c.B * c.config.kv_heads * c.config.head_width  # one token of each cache
     found = costs(c, "bfloat16").compulsory_bytes
     assert found == 2 * (elements + c.B * c.T * c.config.width)
+
+
+def test_of_a_window_a_decode_reads_what_it_sees() -> None:
+    whole, window = case("attention", TINY, Phase.DECODE, n=64), replace(TINY, window=16)
+    seen = replace(whole, config=window)
+    each = whole.B * TINY.kv_heads * TINY.head_width  # of a slot
+    assert costs(whole, "bfloat16").compulsory_bytes - costs(seen, "bfloat16").compulsory_bytes == 2 * 2 * each * 48
 
 
 def test_the_outputs_of_a_workload_are_those_that_it_states(monkeypatch: pytest.MonkeyPatch) -> None:

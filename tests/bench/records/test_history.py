@@ -59,7 +59,9 @@ def test_a_doubt_without_a_cause_keeps_its_sentence_and_says_so() -> None:
     path = FIXTURES / "records/schema-6.json"
     said, doubts = json.loads(path.read_text())["doubts"], read_record(path).doubts
     assert said
-    assert [(doubt.cause, doubt.words) for doubt in doubts] == [(Cause.UNTOLD, words) for words in said]
+    untold = [(doubt.cause, doubt.words) for doubt in doubts[:-1]]
+    assert untold == [(Cause.UNTOLD, words) for words in said]
+    assert doubts[-1].cause is Cause.CACHES_COPIED, "a decode of that time"
 
 
 def path_name(old: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from oneblock.bench.commands.compare import COMMAND as COMPARE
 from oneblock.bench.commands.show import COMMAND as SHOW
-from oneblock.bench.judge.compare import pair
+from oneblock.bench.judge.pairs import pair
 from oneblock.bench.records.find import find, load
 from oneblock.bench.records.order import in_order, newest, next_number
 from oneblock.bench.records.record import LARGEST_NUMBER, Record, Status

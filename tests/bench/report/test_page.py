@@ -383,10 +383,15 @@ def test_a_search_scrolls_to_its_hit_in_a_long_line(browser: Any, tmp_path: Path
     tab = Tab(browser, tmp_path / "page.html")
     page = tab.open("l=0.hlo")
     page.locator("[aria-label='left: search']").fill("needle")
-    mark, box = page.locator("#pane-l mark").bounding_box(), page.locator("#pane-l").bounding_box()
-    assert mark is not None
-    assert box is not None
-    assert box["x"] < mark["x"] < mark["x"] + mark["width"] < box["x"] + box["width"]
+    # Waited for: lines are drawn anew as the box scrolls, and a mark that is gone by then has no place.
+    page.wait_for_function(
+        """() => {
+            const place = of => document.querySelector(of)?.getBoundingClientRect();
+            const mark = place("#pane-l mark"), box = place("#pane-l");
+            return mark && box.left < mark.left && mark.left < mark.right && mark.right < box.right;
+        }""",
+        timeout=10_000,
+    )
     tab.quiet()
     tab.context.close()
 

@@ -49,7 +49,7 @@ def test_a_text_that_was_never_read_says_why(tmp_path: Path, monkeypatch: pytest
 
 
 def test_texts_of_a_family_that_were_not_read_are_counted_beside_the_share() -> None:
-    known: dict[str, Any] = {"n": 0, "stage": "kernel", "family": "ttir", "bytes": 9, "sha": "", "lexer": 0}
+    known: dict[str, Any] = {"n": 0, "stage": "kernel", "family": "ttir", "bytes": 9, "sha": "", "lexer": 0, "words": 0}
     one = StageText(dialect="ttir:a", share=0.5, operations=4, **known)
     found = shares([one, StageText(dialect="ttir:b", unread="no room", **known)])
     assert found == {"kernel": [Share("ttir", 0.5, 4, "operation", {"no room": 1})]}

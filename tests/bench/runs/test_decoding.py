@@ -13,12 +13,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.runs.decoding import Checkpoint, Decoder
-from oneblock.bench.runs.generation import greedy, perplexity
-from oneblock.workloads import _slots
+from oneblock.bench.runs import cache_room, decoding
+from oneblock.bench.runs.decoding import Decoder
+from oneblock.bench.runs.generation import Speed, greedy, perplexity
+from oneblock.bench.runs.model_weights import Checkpoint
+from oneblock.workloads import _parameters, _slots
 from oneblock.workloads.answers.around import Ends, load_ends
 from oneblock.workloads.answers.checkpoint_files import CheckpointError
-from oneblock.workloads.models import PRESETS, read_model
+from oneblock.workloads.models import read_model
 from tests.conftest import load
 from tests.helpers.whole_models import in_float64, transformers_logits
 from tests.workloads.models.test_families import MODELS, distance
@@ -50,8 +52,8 @@ def _made(name: str, authority: ModuleType, tmp_path_factory: pytest.TempPathFac
 
 def decoded(decoder: Decoder) -> np.ndarray:
     """The logits (T - READ + 1, V) from the end of the prompt on, token by token."""
-    rows = [decoder.begin(TOKENS[:READ], len(TOKENS) - READ)]
-    return np.asarray([*rows, *(decoder.step(int(token)) for token in TOKENS[READ:])])
+    rows = [decoder.begin([TOKENS[:READ]], len(TOKENS) - READ)]
+    return np.concatenate([*rows, *(decoder.step([int(token)]) for token in TOKENS[READ:])])
 
 
 def test_prefill_is_transformers(whole: Any) -> None:
@@ -107,26 +109,40 @@ def test_a_wrong_end_is_seen(whole: Any, wrong: Any) -> None:
     assert distance(decoder.ends.logits(y), expected) > 1e-6
 
 
+def _at(positions: Any) -> Any:
+    """Where tokens are said to stand, changed: their slots and what they see, and not how they are rotated."""
+    right = _slots.at
+    return lambda case, dtype, given: (
+        right(case, dtype, given) | {"position": np.asarray([positions(n) for n in given], np.int32)}
+    )
+
+
 @pytest.mark.parametrize("by", [-1, 1])
 def test_a_cache_off_by_one_is_seen(llama: Any, by: int, monkeypatch: pytest.MonkeyPatch) -> None:
     _, folder, expected = llama
-    right = _slots.slots
-    monkeypatch.setattr(_slots, "slots", lambda config, S, at, dtype: right(config, S, at + by, dtype))
+    monkeypatch.setattr(_slots, "at", _at(lambda n: n + by))
     assert distance(decoded(in_float64(folder)), expected[READ - 1 :]) > 1e-6
 
 
-def test_slots_that_are_to_come_are_not_seen(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, folder, expected = llama
-    right = _slots.slots
-    monkeypatch.setattr(_slots, "slots", lambda *of: np.minimum(right(*of), 1))
-    assert distance(decoded(in_float64(folder)), expected[READ - 1 :]) > 1e-6
-
-
-def test_slots_of_a_window() -> None:
-    config = replace(PRESETS["tiny"], window=3)
-    assert _slots.slots(config, 6, 3, np.dtype(np.float32)).tolist() == [2, 1, 1, 0, 2, 2]
-    assert _slots.slots(config, 4, 0, np.dtype(np.float32)).tolist() == [0, 2, 2, 2]
-    assert _slots.slots(PRESETS["tiny"], 4, 2, np.dtype(np.float32)).tolist() == [1, 1, 0, 2]
+@pytest.mark.parametrize(
+    "name", ["reference", "torch_eager", "jax_xla", pytest.param("tvm_relax", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("family", ["llama", "gemma3", "gpt2"])
+def test_sequences_of_a_batch_are_those_by_themselves(
+    authority: ModuleType, tmp_path_factory: pytest.TempPathFactory, name: str, family: str
+) -> None:
+    """Each at a position of its own, past the windows of 12."""
+    load(name)
+    _, folder, expected = _made(family, authority, tmp_path_factory)
+    decoder, starts = (
+        Decoder(Checkpoint(read_model(folder), folder / "model.safetensors", "float32"), name),
+        (22, 3, 30),
+    )
+    rows = [decoder.begin([TOKENS[:n] for n in starts], 10)]
+    rows += [decoder.step([int(TOKENS[n + i]) for n in starts]) for i in range(9)]
+    got = np.stack(rows, axis=1)  # (B, 10, V)
+    for sequence, n in zip(got, starts, strict=True):
+        assert distance(sequence, expected[n - 1 : n + 9]) <= 1e-5
 
 
 @pytest.mark.parametrize("name", ["torch_eager", "jax_xla", pytest.param("tvm_relax", marks=pytest.mark.slow)])
@@ -134,11 +150,57 @@ def test_backends_agree_and_compile_nothing_between_tokens(llama: Any, name: str
     load(name)
     _, folder, expected = llama
     decoder = Decoder(Checkpoint(read_model(folder), folder / "model.safetensors", "float32"), name)
-    rows = [decoder.begin(TOKENS[:READ], len(TOKENS) - READ)]
+    rows = [decoder.begin([TOKENS[:READ]], len(TOKENS) - READ)]
     before = decoder.backend.compilations()
-    rows += [decoder.step(int(token)) for token in TOKENS[READ:]]
+    rows += [decoder.step([int(token)]) for token in TOKENS[READ:]]
     assert decoder.backend.compilations() == before
-    assert distance(np.asarray(rows), expected[READ - 1 :]) <= 1e-5
+    assert distance(np.concatenate(rows), expected[READ - 1 :]) <= 1e-5
+
+
+def test_what_is_compiled_meanwhile_is_in_no_speed(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt is read again, with what is compiled by then; a step in which a program was compiled does not count."""
+    decoder = in_float64(llama[1])
+    begin, step, compiled, begun = decoder.begin, decoder.step, [0], []
+
+    def reads(*of: Any) -> Any:
+        begun.append(of)
+        compiled[0] += len(begun) == 1
+        return begin(*of)
+
+    def steps(tokens: Any) -> Any:
+        compiled[0] += compiled[0] == 1
+        return step(tokens)
+
+    right = list(greedy(in_float64(llama[1]), TOKENS[:READ], 6))
+    monkeypatch.setattr(type(decoder.backend), "compilations", lambda _: compiled[0])
+    monkeypatch.setattr(decoder, "begin", reads)
+    monkeypatch.setattr(decoder, "step", steps)
+    speed = Speed(READ)
+    assert list(greedy(decoder, TOKENS[:READ], 6, speed=speed)) == right
+    assert (len(begun), len(speed.steps)) == (2, 4), "of five steps"
+    assert speed.prompt is not None
+
+
+@pytest.mark.slow
+def test_inductors_programs_of_a_model_share_its_weights_as_they_lie(
+    llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row of (O, I) side by side, for a prompt too, as it is not where each program has a layout of its own."""
+    load("torch_inductor")
+    _, folder, _ = llama
+
+    def layouts() -> set[Any]:
+        weights = Checkpoint(read_model(folder), folder / "model.safetensors", "float32")
+        decoder = Decoder(weights, "torch_inductor", "native")
+        decoder.prepare([TOKENS[:READ]], len(TOKENS) - READ)
+        blocks = [made for (workload, _), made in decoder._made.items() if workload is _slots.WORKLOAD]
+        assert len(blocks) == 2, "of the prompt and of a step"
+        put = [made.put({"q_weight": np.ones((64, 32), np.float32)})["q_weight"] for made in blocks]
+        return {getattr(one, "stride", lambda: "packed")() for one in put}
+
+    assert layouts() == {(1, 64)}
+    monkeypatch.setattr(decoding, "CompilesModels", type(None))
+    assert layouts() == {(1, 64), "packed"}
 
 
 def test_perplexity_is_that_of_transformers_logits(llama: Any) -> None:
@@ -171,12 +233,44 @@ def test_what_is_beyond_the_context_is_refused(llama: Any) -> None:
     decoder = in_float64(llama[1])
     assert decoder.model.context is not None
     with pytest.raises(Refused, match=rf"context of {decoder.model.context} tokens.*would be .*shorten it"):
-        decoder.begin(TOKENS, decoder.model.context)
+        decoder.begin([TOKENS], decoder.model.context)
+
+
+@pytest.mark.parametrize("tokens", [10**6, 30_000])
+def test_caches_that_have_no_room_are_refused_with_how_many_tokens_do(
+    llama: Any, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are said do fit, and what comes behind them up to the next multiple of slots does not."""
+    one = 2 * 2 * 16 * 4  # k and v, heads, their width, float32
+    slot = one * (len(read_model(llama[1]).layers) + 3)
+    weights = 4 * sum(map(_parameters.of_block, read_model(llama[1]).layers))
+    free = weights + 2 * slot * (64 * 100 + 7)
+    monkeypatch.setattr(cache_room, "available_bytes", lambda: free)
+
+    def decoder() -> Decoder:
+        made = Decoder(Checkpoint(read_model(llama[1]), llama[1] / "model.safetensors", "float32"), "reference")
+        made.model = replace(made.model, context=None)
+        return made
+
+    fit = 64 * 100 - READ
+    refused = decoder()
+    with pytest.raises(Refused, match=rf"are free, and caches of .* for 2 sequences take .*at most {fit:,} --tokens"):
+        refused.begin([TOKENS[:READ]] * 2, tokens)
+    assert refused._made == {}, "nothing was compiled or allocated"
+    with pytest.raises(Refused, match=rf"at most {fit:,} --tokens"):
+        decoder().begin([TOKENS[:READ]] * 2, fit + 1)
+    began = decoder()
+    began.begin([TOKENS[:READ]] * 2, fit)
+    free = 2 * one * 64 * 100 * 3
+    began.begin([TOKENS[:READ]] * 2, fit)  # weights are here, and the caches of before are given back
+    free = weights
+    with pytest.raises(Refused, match="not one token fits"):
+        decoder().begin([TOKENS[:READ]], 1)
 
 
 def test_a_backend_that_cannot_is_refused(llama: Any) -> None:
     checkpoint = Checkpoint(read_model(llama[1]), llama[1] / "model.safetensors", "float32")
-    with pytest.raises(Refused, match=r"triton_kernels: tokens are generated by the plain text on the CPU"):
+    with pytest.raises(Refused, match=r"triton_kernels: expected one of its ops sets, kernels; got plain"):
         Decoder(checkpoint, "triton_kernels")
     with pytest.raises(LookupError, match=r"did you mean 'reference'"):
         Decoder(checkpoint, "referense")

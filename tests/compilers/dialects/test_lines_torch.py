@@ -275,6 +275,7 @@ def test_inductor_on_the_cpu_tells_the_step_of_each_operation(
     assert not any(str(Path(__file__).parents[3]) in artifact.text for artifact in lowering.artifacts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "target"), [("torch_inductor", "cpu"), ("inductor_gpu", "cuda:sm_90")])
 def test_telling_the_steps_changes_nothing_else(
     name: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def _sure() -> Iterator[None]:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_sure")
 @pytest.mark.parametrize("place", ["post_grad_custom_pre_pass", "post_grad_custom_post_pass"])
 @pytest.mark.filterwarnings("ignore:dynamo_pgo force disabled")
@@ -92,6 +93,7 @@ def test_what_is_said_to_be_the_same_run_is_the_same(monkeypatch: pytest.MonkeyP
     assert by_hand != made.make(()).text("").partition("import torch")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_sure")
 @pytest.mark.filterwarnings("ignore:dynamo_pgo force disabled")
 def test_without_a_plant_there_is_nothing_to_find_and_kernels_come_from_lowerings(

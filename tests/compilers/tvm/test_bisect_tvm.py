@@ -64,6 +64,7 @@ def test_a_pass_that_does_not_run_is_told_as_what_does_not_compile(
         search(monkeypatch, tmp_path, "tvm_relax", "mlp")
 
 
+@pytest.mark.slow
 def test_without_a_plant_there_is_nothing_to_find_and_fuse_tir_fuses(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

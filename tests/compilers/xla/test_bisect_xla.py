@@ -27,8 +27,8 @@ class _Wrong:
     def __init__(self, compiled: Any) -> None:
         self.compiled = compiled
 
-    def __call__(self, args: Any) -> Any:
-        return {name: y * 1.01 for name, y in self.compiled(args).items()}
+    def __call__(self, *args: Any) -> Any:
+        return {name: y * 1.01 for name, y in self.compiled(*args).items()}
 
     def as_text(self) -> str:
         return str(self.compiled.as_text()).replace("HloModule ", "HloModule spoiled_", 1)

@@ -90,7 +90,7 @@ def ours(
 ) -> np.ndarray:  # fmt: skip
     """The block's answer in float64, from the files in a folder."""
     phase = Phase.DECODE if cache else Phase.PREFILL
-    S = next(iter(cache.values())).shape[1] if cache else x.shape[1]
+    S = next(iter(cache.values())).shape[-2] if cache else x.shape[1]
     block, case = workloads.load("block"), Case("block", config, phase, 1, x.shape[1], S)
     weights = load_weights(block, case, "float32", folder / checkpoint, layer)
     arrays = {name: weight.astype(np.float64) for name, weight in weights.items()} | cache | {"x": x}
@@ -143,14 +143,14 @@ def _cache(seen: Any, config: Config, S: int) -> dict[str, np.ndarray]:
         return {"k_cache": keys, "v_cache": values}
     # Of latent attention it keeps each token's latent, and its rotated key, whose pairs are neighbours.
     rotated = np.concatenate([values[..., 0::2], values[..., 1::2]], axis=-1)
-    return {"latent_cache": np.concatenate([keys, rotated], axis=-1)[:, :, 0]}
+    return {"latent_cache": np.concatenate([keys, rotated], axis=-1)[:, 0]}
 
 
 def _slots(held: np.ndarray, S: int) -> np.ndarray:
-    """A cache (B, K, n, D) of the last n positions as ours (B, S, K, D), of which the last slot is the new token's."""
-    held = held.swapaxes(1, 2)
-    before = np.full((1, S - 1 - held.shape[1], *held.shape[2:]), 7.0)  # no window reaches it
-    return np.concatenate([before, held, np.zeros_like(held[:, :1])], axis=1)
+    """A cache (B, K, n, D) of the last n positions as ours (B, K, S, D), of which the last slot is the new token's."""
+    _, K, n, D = held.shape
+    before = np.full((1, K, S - 1 - n, D), 7.0)  # no window reaches it
+    return np.concatenate([before, held, np.zeros((1, K, 1, D))], axis=2)
 
 
 def test_every_family_is_held_to_its_own() -> None:

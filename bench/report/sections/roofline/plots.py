@@ -86,7 +86,7 @@ def _counted(row: Row) -> Iterator[dict[str, Any]]:
     facts, cell = row.record.facts, row.record.cell
     for step in by_step(facts) if facts else ():
         if _positive(step.flops) and _positive(step.hbm_bytes) and step.steps:
-            by = plain(f"{cell.backend} {cell.ops_set}")
+            by = plain(f"{cell.backend} {cell.ops}")
             yield {"step": plain(step.name), "by": by, "facets": row.own_facets, **_figures(step)}
 
 
@@ -101,7 +101,7 @@ def _undrawn(rows: Sequence[Row]) -> dict[str, list[str]]:
                 if not _positive(value)
             ]
             if len(lacking) == 1 and step.steps:
-                found.setdefault(lacking[0], []).append(plain(f"{step.name} of {cell.backend} {cell.ops_set}"))
+                found.setdefault(lacking[0], []).append(plain(f"{step.name} of {cell.backend} {cell.ops}"))
     return found
 
 
@@ -191,7 +191,7 @@ def _point(row: Row) -> dict[str, Any]:
     words = {
         "cell": record.cell.subject,
         "backend": record.cell.backend,
-        "ops set": record.cell.ops_set,
+        "ops set": record.cell.ops,
         "tier": record.tier,
         "rate": f"{figures(flops / times.cold_s, 1e-9)} GFLOP/s",
         "intensity": f"{figures(flops / read)} FLOP per byte",
