@@ -11,6 +11,8 @@ from pygments.lexer import RegexLexer, bygroups
 from pygments.token import Generic, Text
 from sphinx.application import Sphinx
 
+from oneblock.labs import _course
+
 project, author = "oneblock", "the oneblock project"
 release = metadata.version("oneblock")
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
@@ -61,7 +63,13 @@ def write_reference(app: Sphinx) -> None:
             page.write_text(text, encoding="utf-8")
 
 
+def write_course(app: Sphinx) -> None:
+    """A page for each module of the course: labs/index.toml is the list."""
+    _course.write(Path(app.srcdir, "course"))
+
+
 def setup(app: Sphinx) -> None:
     """Sphinx calls it."""
     app.add_lexer("console", Console)
     app.connect("builder-inited", write_reference)
+    app.connect("builder-inited", write_course)

@@ -15,7 +15,7 @@ from oneblock.compilers.api.folders import cache_folder
 
 HERE = Path(__file__).parent
 # In this order, the sections' own before the last: what comes later uses what comes before.
-SCRIPTS = ("tables", "stages", "syntax", "diff", "pane", "views")
+SCRIPTS = ("tables", "stages", "syntax", "words", "diff", "pane", "views")
 _LARGEST_BYTES = 2**26  # of the kept script, which has 1 MB
 _DIGITS = 64  # of the SHA-256 that stands before a kept script
 

@@ -15,6 +15,7 @@ from oneblock.bench.terminal.records import COLUMNS as MEASURED
 from oneblock.compilers.api.call import Call
 from oneblock.compilers.api.calls import AnyCall
 from oneblock.compilers.api.kind import Kind
+from oneblock.compilers.dialects import languages
 from oneblock.workloads.ops.nearest import unknown
 
 
@@ -41,6 +42,9 @@ def explanations() -> Iterator[Explanation]:
         yield Explanation(kind.value, "a kind of evidence", kind.words)
     for name, words in TERMS.items():
         yield Explanation(name, "a word", words)
+    for language in languages():
+        for name, words in language.told.items():
+            yield Explanation(name, f"a word of {language.of}", words)
 
 
 def names() -> list[str]:
@@ -57,10 +61,13 @@ def listed() -> list[RenderableType]:
 
 
 def explain(name: str) -> list[Explanation]:
-    """What a name means, whatever its case; LookupError offers the nearest names."""
+    """What a name means, whatever its case, or a word as a stage has it; LookupError offers the nearest names."""
     found = [one for one in explanations() if one.name.casefold() == name.casefold()]
     if not found:
-        raise LookupError(unknown("term", name, names()))
+        of_words = [(language.of, language.find(name)) for language in languages()]
+        found = [Explanation(word[0], f"a word of {of}", word[1]) for of, word in of_words if word is not None]
+    if not found:
+        raise LookupError(unknown("term", name, names(), "`oneblock explain` lists all"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is known of each dialect of stage text: whose step a line is, its opcodes, its noise, its colours.
+"""What is known of each dialect of stage text: whose step a line is, its opcodes, its noise, its colours, its words.
 
 A public file here has DIALECTS, and the directory is the list; others register a Dialect as an entry point
 `oneblock.dialects`. Whoever reads stages asks here, with the dialect as an artifact spells it: "ptx:norm_kernel".
@@ -22,10 +22,11 @@ from oneblock.compilers.dialects._lexer import PLAIN, Lexer
 from oneblock.compilers.dialects._lines import Context, Lines, Steps, checked
 from oneblock.compilers.dialects._noise import Names, Noise
 from oneblock.compilers.dialects._stage_name import StageName
+from oneblock.compilers.dialects._words import NONE, Words
 
 __all__ = [
-    "Context", "Dialect", "File", "Lexer", "Lines", "Names", "Noise", "StageName", "Steps",
-    "context", "find", "lexer", "names", "normalised", "opcode", "read", "refused", "rows", "schedule",
+    "Context", "Dialect", "File", "Lexer", "Lines", "Names", "Noise", "StageName", "Steps", "Words", "context", "find",
+    "languages", "lexer", "names", "normalised", "opcode", "read", "refused", "rows", "schedule", "words",
 ]  # fmt: skip
 ENTRY_POINTS = "oneblock.dialects"
 T = TypeVar("T")
@@ -140,6 +141,18 @@ def lexer(dialect: str) -> Lexer:
     """The colours of a stage; of a dialect that is not known, those of plain text."""
     found = find(dialect)
     return PLAIN if found is None else found.lexer
+
+
+def words(dialect: str) -> Words:
+    """What the words of a stage mean; of a dialect that is not known, nothing."""
+    found = find(dialect)
+    return NONE if found is None else found.words
+
+
+def languages() -> list[Words]:
+    """The words of every dialect, those of one language once, in the order of their names."""
+    by_name = {dialect.words.of: dialect.words for dialect in registry().known.values() if dialect.words.told}
+    return [by_name[of] for of in sorted(by_name)]
 
 
 def rows(dialect: str, text: str) -> list[str]:

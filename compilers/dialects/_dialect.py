@@ -13,6 +13,7 @@ from oneblock.compilers.api.stages import Stage
 from oneblock.compilers.dialects._lexer import PLAIN, Lexer
 from oneblock.compilers.dialects._lines import Reader
 from oneblock.compilers.dialects._noise import Noise
+from oneblock.compilers.dialects._words import NONE, Words
 
 Opcode = Callable[[str], str | None]  # of a line, the name of its operation as the dialect spells it
 # (text, the block's steps, the dialects of all texts of the record): names of kernels, each with steps that it serves
@@ -50,6 +51,7 @@ class Dialect:
     opcode: Opcode | None = None
     noise: Noise | None = None  # what differs between two compilations of one program
     lexer: Lexer = PLAIN
+    words: Words = NONE  # what they mean, which a report says of the one under the pointer
     kernels: Kernels | None = None  # what its text tells of the kernels that other texts are of
     schedule: Schedule | None = None
     file: File | None = None
@@ -71,5 +73,6 @@ class Dialect:
 # Of what type each field is; None stands for a function, which may be absent.
 _FIELDS: dict[str, tuple[type, ...] | None] = {
     "names": (tuple,), "stages": (tuple,), "reader": None, "opcode": None, "noise": (Noise, NoneType),
-    "lexer": (Lexer,), "kernels": None, "schedule": None, "file": (File, NoneType), "timeline": (bool,),
+    "lexer": (Lexer,), "words": (Words,), "kernels": None, "schedule": None, "file": (File, NoneType),
+    "timeline": (bool,),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines
 
@@ -20,6 +20,15 @@ def bundles(name: str, text: str, context: Context) -> Lines:
 
 
 DIALECTS = (
-    Dialect(("bundles",), (Stage.MACHINE,), reader=bundles, opcode=_opcodes.python, lexer=_lexer.ASSEMBLY),
-    Dialect(("vmem-bufferinfo", "vmem-allocinfo", "vmem-scheduleinfo"), (Stage.MACHINE,)),  # who is in VMEM, and when
+    Dialect(
+        ("bundles",),
+        (Stage.MACHINE,),
+        reader=bundles,
+        opcode=_opcodes.python,
+        lexer=_lexer.ASSEMBLY,
+        words=_words.BUNDLES,
+    ),
+    Dialect(
+        ("vmem-bufferinfo", "vmem-allocinfo", "vmem-scheduleinfo"), (Stage.MACHINE,), words=_words.BUNDLES
+    ),  # who is in VMEM, and when
 )

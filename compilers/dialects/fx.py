@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines, Steps, named
 
@@ -85,6 +85,8 @@ def _aten(_: str, text: str, context: Context) -> Lines:
 
 
 DIALECTS = (
-    Dialect(("fx", "fx-after"), (Stage.GRAPH,), reader=_fx, opcode=_opcodes.python, lexer=_lexer.PYTHON),
-    Dialect(("aten",), (Stage.GRAPH,), reader=_aten, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+    Dialect(
+        ("fx", "fx-after"), (Stage.GRAPH,), reader=_fx, opcode=_opcodes.python, lexer=_lexer.PYTHON, words=_words.TORCH
+    ),
+    Dialect(("aten",), (Stage.GRAPH,), reader=_aten, opcode=_opcodes.python, lexer=_lexer.PYTHON, words=_words.TORCH),
 )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer
+from oneblock.compilers.dialects import _lexer, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
 from oneblock.compilers.dialects._noise import STRING, Names, Noise
@@ -203,6 +203,7 @@ _HLO = Dialect(
     opcode=first(_OPCODE),
     noise=_NOISE,
     lexer=_lexer.HLO,
+    words=_words.HLO,
     kernels=kernels,
     schedule=schedule,
 )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines, Steps, named
 
@@ -147,9 +147,18 @@ def _computes(line: str) -> bool:
     return ("=" in code or "(" in code) and not _FRAME.match(code) and not _CONSTANT.match(code)
 
 
-_SCHEDULER = Dialect(("scheduler",), (Stage.LOWERED,), reader=_scheduler, opcode=_opcodes.python, lexer=_lexer.PYTHON)
+_SCHEDULER = Dialect(
+    ("scheduler",), (Stage.LOWERED,), reader=_scheduler, opcode=_opcodes.python, lexer=_lexer.PYTHON, words=_words.TORCH
+)
 DIALECTS = (
     _SCHEDULER,
     replace(_SCHEDULER, names=("scheduler-fused",), stages=(Stage.OPTIMIZED,)),
-    Dialect(("inductor",), (Stage.KERNEL,), reader=_inductor, opcode=_opcodes.python, lexer=_lexer.PYTHON_WITH_C),
+    Dialect(
+        ("inductor",),
+        (Stage.KERNEL,),
+        reader=_inductor,
+        opcode=_opcodes.python,
+        lexer=_lexer.PYTHON_WITH_C,
+        words=_words.TORCH,
+    ),
 )

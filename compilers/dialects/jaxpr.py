@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer
+from oneblock.compilers.dialects import _lexer, _words
 from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
@@ -77,6 +77,12 @@ _NOISE = Noise(
 
 DIALECTS = (
     Dialect(
-        names=("jaxpr",), stages=(Stage.GRAPH,), reader=jaxpr, opcode=first(_OPCODE), noise=_NOISE, lexer=_lexer.HLO
+        names=("jaxpr",),
+        stages=(Stage.GRAPH,),
+        reader=jaxpr,
+        opcode=first(_OPCODE),
+        noise=_NOISE,
+        lexer=_lexer.HLO,
+        words=_words.HLO,
     ),
 )

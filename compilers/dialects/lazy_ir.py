@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines
@@ -25,4 +25,6 @@ def lazy_ir(name: str, text: str, context: Context) -> Lines:
     return found.lines()
 
 
-DIALECTS = (Dialect(("lazy-ir",), (Stage.GRAPH,), reader=lazy_ir, opcode=_opcodes.python, lexer=_lexer.HLO),)
+DIALECTS = (
+    Dialect(("lazy-ir",), (Stage.GRAPH,), reader=lazy_ir, opcode=_opcodes.python, lexer=_lexer.HLO, words=_words.HLO),
+)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import steps_of
 from oneblock.compilers.dialects._lines import Context, Lines
@@ -80,4 +80,13 @@ def _by_function(
     return Lines(tuple(known[function] for function in of), tuple(operations), "kernel")
 
 
-DIALECTS = (Dialect(("llvm", "amdgpu-llvm"), (Stage.KERNEL,), reader=llvm, opcode=_opcodes.llvm, lexer=_lexer.LLVM),)
+DIALECTS = (
+    Dialect(
+        ("llvm", "amdgpu-llvm"),
+        (Stage.KERNEL,),
+        reader=llvm,
+        opcode=_opcodes.llvm,
+        lexer=_lexer.LLVM,
+        words=_words.LLVM,
+    ),
+)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines, Steps, named
 from oneblock.compilers.dialects._opcodes import first
@@ -168,9 +168,9 @@ def _serves(source: _Source, context: Context) -> dict[str, Steps]:
 
 
 DIALECTS = (
-    Dialect(("nki-calls",), (Stage.GRAPH,), reader=_calls, opcode=_column),
-    Dialect(("nki-trace",), (Stage.MACHINE,), reader=_trace, opcode=first(_TRACED), kernels=kernels),
-    Dialect(("instructions",), (Stage.MACHINE,), reader=_instructions, opcode=_opcodes.python),
-    Dialect(("nki",), (Stage.KERNEL,), reader=_nki, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+    Dialect(("nki-calls",), (Stage.GRAPH,), reader=_calls, opcode=_column, words=_words.NKI),
+    Dialect(("nki-trace",), (Stage.MACHINE,), reader=_trace, opcode=first(_TRACED), kernels=kernels, words=_words.NKI),
+    Dialect(("instructions",), (Stage.MACHINE,), reader=_instructions, opcode=_opcodes.python, words=_words.NKI),
+    Dialect(("nki",), (Stage.KERNEL,), reader=_nki, opcode=_opcodes.python, lexer=_lexer.PYTHON, words=_words.NKI),
     Dialect(("perfetto",), (Stage.MACHINE,), lexer=_lexer.JSON, timeline=True),
 )

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import of_kernel
 
@@ -103,5 +103,6 @@ DIALECTS = (
         reader=of_kernel(_is_operation),
         opcode=_opcodes.machine,
         lexer=_lexer.PTX,
+        words=_words.PTX,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import of_kernel
 
@@ -40,5 +40,6 @@ DIALECTS = (
         reader=of_kernel(_is_operation),
         opcode=_opcodes.machine,
         lexer=_lexer.ASSEMBLY,
+        words=_words.SASS,
     ),
 )

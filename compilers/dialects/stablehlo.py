@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect, File
 from oneblock.compilers.dialects._lines import Context, Lines
@@ -134,6 +134,7 @@ DIALECTS = (
         opcode=_opcodes.mlir,
         noise=_NOISE,
         lexer=_lexer.MLIR,
+        words=_words.HLO,
         file=File(".mlir", _README),
     ),
 )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import steps_of
 from oneblock.compilers.dialects._lines import Context, Lines, Steps
@@ -201,12 +201,15 @@ _MODULE = Dialect(
     opcode=_opcodes.python,
     noise=_NOISE,
     lexer=_lexer.PYTHON,
+    words=_words.TVM,
 )
 DIALECTS = (
     _MODULE,
     replace(_MODULE, names=("tir",), stages=(Stage.LOWERED,)),
     replace(_MODULE, names=("tir-scheduled", "tvm"), stages=(Stage.OPTIMIZED,)),
-    Dialect(("traces",), (Stage.OPTIMIZED,), reader=traces, opcode=_opcodes.python, lexer=_lexer.PYTHON),
+    Dialect(
+        ("traces",), (Stage.OPTIMIZED,), reader=traces, opcode=_opcodes.python, lexer=_lexer.PYTHON, words=_words.TVM
+    ),
     Dialect(
         ("cuda", "opencl", "metal", "webgpu"),
         (Stage.KERNEL,),

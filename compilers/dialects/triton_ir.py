@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import of_kernel
 
@@ -30,10 +30,17 @@ def _llvm(line: str) -> bool:
 
 
 _TTIR = Dialect(
-    ("ttir",), (Stage.LOWERED, Stage.KERNEL), reader=of_kernel(_mlir), opcode=_opcodes.mlir, lexer=_lexer.MLIR
+    ("ttir",),
+    (Stage.LOWERED, Stage.KERNEL),
+    reader=of_kernel(_mlir),
+    opcode=_opcodes.mlir,
+    lexer=_lexer.MLIR,
+    words=_words.TRITON,
 )
 DIALECTS = (
     _TTIR,
     replace(_TTIR, names=("ttgir", "mlir"), stages=(Stage.OPTIMIZED,)),
-    Dialect(("llir",), (Stage.KERNEL,), reader=of_kernel(_llvm), opcode=_opcodes.llvm, lexer=_lexer.LLVM),
+    Dialect(
+        ("llir",), (Stage.KERNEL,), reader=of_kernel(_llvm), opcode=_opcodes.llvm, lexer=_lexer.LLVM, words=_words.LLVM
+    ),
 )

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from oneblock.compilers.api.stages import Stage
-from oneblock.compilers.dialects import _lexer, _opcodes
+from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._lines import Context, Lines
 from oneblock.compilers.dialects.llvm import machine_module, whole
@@ -49,4 +49,8 @@ def assembly(name: str, text: str, context: Context) -> Lines:
     return machine_module(text, context, lambda line: _AT_AND_T.match(line) is not None)
 
 
-DIALECTS = (Dialect(("asm",), (Stage.MACHINE,), reader=assembly, opcode=_opcodes.machine, lexer=_lexer.ASSEMBLY),)
+DIALECTS = (
+    Dialect(
+        ("asm",), (Stage.MACHINE,), reader=assembly, opcode=_opcodes.machine, lexer=_lexer.ASSEMBLY, words=_words.X86
+    ),
+)

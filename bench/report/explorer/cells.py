@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from oneblock.bench.judge.steps import StepTable
 from oneblock.bench.records.record import ArtifactRef, Record
@@ -39,6 +40,7 @@ class StageText(Content):
     bytes: int
     sha: str
     lexer: int  # among those of the page
+    words: int  # the same
     of: str | None = None  # of a pass: the program or the pipeline
     after: str | None = None  # of a pass: its number and name
     other: bool | None = None  # whether it is a file of the compiler in no dialect that is known
@@ -86,3 +88,10 @@ def turn(ref: ArtifactRef, name: StageName) -> int:
     if find(ref.dialect) is None or name.is_pass:
         return 2 * len(stages) + (not name.is_pass)
     return stages.index(ref.stage) + len(stages) * bool(name.of)
+
+
+def numbered(among: list[Any], one: object) -> int:
+    """The number of one of the page's lists, to which it is added where it is not in it."""
+    if one not in among:
+        among.append(one)
+    return among.index(one)

@@ -23,10 +23,11 @@ from oneblock.bench.records.record import ArtifactRef, Record
 from oneblock.bench.records.stages import context_of
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import StoreError
-from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText, sizes, turn
+from oneblock.bench.report.explorer.cells import Content, ExplorerCell, StageText, numbered, sizes, turn
 from oneblock.bench.report.explorer.files import name_beside
 from oneblock.bench.report.explorer.shares import Attribution, shares
-from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, find, lexer, read, refused
+from oneblock.compilers import dialects
+from oneblock.compilers.dialects import Context, Lexer, Lines, StageName, Steps, Words, find, read, refused
 from oneblock.workloads.ops.definitions import STEPS
 
 BUDGET = 2_600_000  # characters of the page for texts, so that all of it stays below 5 MB
@@ -41,6 +42,7 @@ class Explorer:
     cells: list[ExplorerCell] = field(default_factory=list)
     sets: list[Steps] = field(default_factory=lambda: [()])  # sets of steps, which lines name by their number
     lexers: list[Lexer] = field(default_factory=list)  # which stages name by their number
+    words: list[Words] = field(default_factory=list)  # the same
     blobs: list[str] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)  # file name: text, of the folder beside the page
 
@@ -63,8 +65,9 @@ class Explorer:
             "sets": self.sets,
             "cells": self.cells,
             "blobs": self.blobs,
+            "lexers": [one.rules for one in self.lexers],
+            "words": [one.told for one in self.words],
         }
-        data["lexers"] = [one.rules for one in self.lexers]
         text = json.dumps(data, separators=(",", ":"), allow_nan=False, default=_as_data)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -111,7 +114,7 @@ def _cell(number: int, path: Path, record: Record, size: str) -> ExplorerCell:
         id=number,
         name=plain(cell.name),
         subject=plain(cell.subject),
-        label=plain(f"{cell.backend} · {cell.ops_set} · {cell.target}"),
+        label=plain(f"{cell.backend} · {cell.ops} · {cell.target}"),
         size=plain(size),
         path=plain(path.name),
         status=record.status.value,
@@ -152,7 +155,8 @@ class _Writer:
             family=plain(name.family),
             bytes=ref.bytes,
             sha=ref.sha256[:16],
-            lexer=self._lexer(ref.dialect),
+            lexer=numbered(self.made.lexers, dialects.lexer(ref.dialect)),
+            words=numbered(self.made.words, dialects.words(ref.dialect)),
             other=None if find(ref.dialect) else True,
             of=plain(name.of) if name.is_pass else None,
             after=plain(f"{name.number:03d} {name.after_pass}") if name.is_pass else None,
@@ -199,12 +203,6 @@ class _Writer:
             self.sets[steps] = len(self.sets)
             self.made.sets.append(steps)
         return self.sets[steps]
-
-    def _lexer(self, dialect: str) -> int:
-        found = lexer(dialect)
-        if found not in self.made.lexers:
-            self.made.lexers.append(found)
-        return self.made.lexers.index(found)
 
     def _blob(self, text: str) -> int | None:
         """The number of a compressed text; None where it finds no room, which smaller ones still may."""

@@ -75,7 +75,9 @@ def test_ways_to_ask(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, said), command
     assert list(tmp_path.iterdir()) == [], "and nothing else is done"
     hbm = json.loads(run(EXPLAIN, "HBM", "--json")[1])
-    assert [one["of"] for one in hbm] == ["a column of compiled cells", "a word"], "all that bear the name"
+    assert [one["of"] for one in hbm] == ["a column of compiled cells", "a word", "a word of TPU bundles"], (
+        "all of them"
+    )
     assert hbm[0]["words"] == programs.COLUMNS["HBM"]
     listed = run(EXPLAIN)[1].splitlines()
     for name in names():
@@ -83,6 +85,8 @@ def test_ways_to_ask(tmp_path: Path) -> None:
     assert json.loads(run(EXPLAIN, "--json")[1]) == names()
     code, said = run(EXPLAIN, "erorr budget")
     assert (code, "unknown term 'erorr budget'; did you mean 'error budget'" in said) == (2, True)
+    assert "`oneblock explain` lists all" in said
+    assert len(said) < 300, "and is no list of all there are"
 
 
 def test_the_page_says_it_of_headings() -> None:

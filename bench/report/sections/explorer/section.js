@@ -19,6 +19,7 @@ class Side {
       this.meta, this.list, el("div", { class: "body" }, this.box, this.map), this.drawing, this.below);
     place.append(this.root);
     this.rows = new Rows(this.box, (line) => this.picked(line));
+    this.box.addEventListener("mousemove", (event) => meant(event, this.words));
   }
 
   get cell() { return STUDY.cells[Number(this.cells.value)]; }
@@ -59,7 +60,7 @@ class Side {
     const { stage, view } = this, turn = this.turn = (this.turn ?? 0) + 1;
     const data = await opened(stage);
     if (turn !== this.turn) return;
-    Object.assign(this, { data, lexer: stage.lexer });
+    Object.assign(this, { data, lexer: stage.lexer, words: stage.words });
     this.list.hidden = view !== "passes";
     this.stages.disabled = view === "passes";
     this.search.disabled = view !== "text";
@@ -240,7 +241,7 @@ function explorer() {
   if (!STUDY?.cells.length || !place) return;
   place.replaceChildren();
   const USUAL_STEP = STUDY.steps.includes("attention") ? "attention" : STUDY.steps[0];
-  const panes = el("div", { class: "panes" }), help = "Click or Enter on a line: its step in both panes. 1–9 a step, 0 what is not attributed, n p next and previous region, / search, arrows move.";
+  const panes = el("div", { class: "panes" }), help = "Click or Enter on a line: its step in both panes. 1–9 a step, 0 what is not attributed, n p next and previous region, / search, arrows move. The pointer on a word: what it means.";
   let step = null, sides = [], ready = false;
   const buttons = STUDY.steps.map((name) => el("button", { type: "button", "data-step": name, "aria-pressed": "false", onclick: () => choose(name === step ? null : name, true) }, chip(name), name === "none" ? "not attributed" : name, el("small", {})));
   const bar = el("div", { class: "steps", role: "toolbar", "aria-label": "Steps of the block" }, ...buttons, el("small", { class: "unit" }, "operations, left | right"));
