@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import nox
 sys.path.append(str(Path(__file__).parent))  # nox loads this file by its path
 
 from ci.sessions.contract import CONTRACT, FEW, QUICK, SLOW, test_files
-from ci.sessions.installing import BACKENDS, CUDA_JAX, EXTRAS, OWN, PYPROJECT, group, install, locked, needs
+from ci.sessions.installing import BACKENDS, CUDA_JAX, EXTRAS, OWN, PYPROJECT, built, group, install, locked, needs
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"  # with pip: other installers take torch builds with gigabytes of CUDA
@@ -61,7 +60,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def slow(session: nox.Session) -> None:
     """Run what `tests` leaves out since each takes a compiler or an interpreter long, skipping forbidden likewise."""
-    install(session, *needs(*HERE, "torch_tpu"), *group("test"))
+    install(session, *needs(*HERE, "torch_tpu"), *group("test"), *group("authority"))
     session.run("pytest", "-nauto", *SLOW, *session.posargs, env={"ONEBLOCK_REQUIRE": ",".join(HERE)})
     apart = (CONTRACT, *test_files("torch_ways"), "-k", "torch_tpu or torchax", *FEW)
     session.run("pytest", "-nauto", *apart, *session.posargs, env={"ONEBLOCK_REQUIRE": "torch_tpu"})
@@ -127,37 +126,9 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def notebooks(session: nox.Session) -> None:
-    """Write labs/notebooks/ anew from labs/*.py, run every cell on the CPU, and prove that the check can fail."""
-    install(session, *needs("xla_tpu"), *group("notebooks"))
-    session.run("python", "-m", "oneblock.labs._notebooks")
-    folder = Path(session.create_tmp(), "run").resolve()
-    shutil.rmtree(folder, ignore_errors=True)  # a record that is there already would not be made again
-    folder.mkdir()
-    session.run("python", "-m", "oneblock.labs._notebooks", "--execute", str(folder))
-
-
-@nox.session(default=False)
-def labs(session: nox.Session) -> None:
-    """Prove each lab at one seed: its starter fails, its solution passes, and each wrong answer gets its own hint.
-
-    Words after `--` are labs, by number: `nox -s labs -- 13`.
-    """
-    install(session, *needs("jax_xla", "xla_tpu"))
-    session.run("python", "-m", "oneblock.bench.lessons.proof", "7", *session.posargs)
-
-
-@nox.session(default=False)
 def wheel(session: nox.Session) -> None:
     """Build sdist and wheel, install each way, and use it away from this folder."""
-    locked(session, *OWN, "build")
-    out, tree = (Path(session.create_tmp(), name).resolve() for name in ("out", "tree"))
-    for old in (out, tree):
-        shutil.rmtree(old, ignore_errors=True)
-    out.mkdir()
-    # A copy, since setuptools writes beside what it builds, and what it left here before would be built in.
-    shutil.copytree(".", tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
-    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out), str(tree))
+    out, tree = built(session)
     way = ("python", "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "--no-build-isolation")
     for source in (*out.glob("*.whl"), *out.glob("*.tar.gz"), tree):
         session.run(*way, str(source))  # not `session.install`: it is what is tried here
@@ -245,5 +216,5 @@ def lock(session: nox.Session) -> None:
     session.run("python", "ci/lock.py", *(str(folder / f"{name}.txt") for name in lists))
 
 
-# And the sessions of each toolchain and of each device.
-from ci.sessions import devices, toolchains  # noqa: E402, F401
+# And the sessions of each toolchain, of each device, and of the labs.
+from ci.sessions import devices, lessons, toolchains  # noqa: E402, F401

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Any
+
+from oneblock.bench.lessons.notebook import parsed, written
 
 LABS = Path(__file__).parent
-_KEPT = {"accelerator", "colab", "kernelspec"}  # of the metadata; the rest says which jupytext wrote it
+_METADATA = "# jupyter: "
 
 # Run after the last cell of a notebook that is executed as a proof: its check takes the truth, and nothing else.
 PROOF = """
@@ -24,7 +26,7 @@ for question in TRUTH:
 
 def sources() -> list[Path]:
     """The labs that have a notebook."""
-    return sorted(path for path in LABS.glob("[!_]*.py") if path.read_text(encoding="utf-8").startswith("# ---"))
+    return sorted(path for path in LABS.glob("[!_]*.py") if path.read_text(encoding="utf-8").startswith(_METADATA))
 
 
 def target(source: Path) -> Path:
@@ -32,23 +34,11 @@ def target(source: Path) -> Path:
     return LABS / "notebooks" / f"{source.stem}.ipynb"
 
 
-def notebook(source: Path) -> Any:
-    """The notebook of a source, the same each time: jupytext gives each cell a random name, we its number."""
-    import jupytext
-
-    made = jupytext.read(source, fmt="py:percent")
-    made.metadata = {key: value for key, value in made.metadata.items() if key in _KEPT}
-    for number, cell in enumerate(made.cells):
-        cell["id"] = f"{source.stem}-{number}"
-        cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key == "tags"}
-    return made
-
-
 def text(source: Path) -> str:
-    """The notebook's file."""
-    import nbformat
-
-    return str(nbformat.writes(notebook(source))) + "\n"
+    """The notebook's file; what metadata it has of its own is in the first line of the source."""
+    whole = source.read_text(encoding="utf-8")
+    metadata = json.loads(whole.splitlines()[0].removeprefix(_METADATA))
+    return written(source.stem, parsed(whole), **metadata)
 
 
 def execute(source: Path, folder: Path) -> Path:
@@ -56,7 +46,7 @@ def execute(source: Path, folder: Path) -> Path:
     import nbformat
     from nbclient import NotebookClient
 
-    run = notebook(source)
+    run = nbformat.reads(text(source), as_version=4)
     run.cells.append(nbformat.v4.new_code_cell(PROOF, id="proof"))
     kept = folder / f"{source.stem}.ipynb"
     try:

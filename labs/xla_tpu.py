@@ -1,12 +1,4 @@
-# ---
-# jupyter:
-#   accelerator: TPU
-#   colab:
-#     gpuType: V5E1
-#   kernelspec:
-#     display_name: Python 3
-#     name: python3
-# ---
+# jupyter: {"accelerator": "TPU", "colab": {"gpuType": "V5E1"}}
 
 # %% [markdown]
 """# One transformer block through XLA's TPU compiler
@@ -64,7 +56,7 @@ and it must be free for oneblock's. libtpu comes under the Google Cloud Platform
 # %% tags=["install"]
 def install() -> str:
     """Install oneblock into a virtual environment, without touching this one; the path of its Python."""
-    folders = (folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "bench" / "_cli.py").exists())
+    folders = (folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "bench" / "lessons").is_dir())
     source = SOURCE or next((folder.as_uri() for folder in folders), "")  # else the checkout that this lies in
     if not source:
         raise RuntimeError(
@@ -204,6 +196,18 @@ oneblock(f"run block {EIGHT} --target tpu:v5e:2x4@tp8 -o {STUDY}")
 SHARDED = next(r for r in records() if r["cell"]["target"] == "tpu:v5e:2x4@tp8")
 
 # %% [markdown]
+"""## The report
+
+One HTML file that needs no network, with everything above. Next: `PRESET = "llama-1b"`; `--ops kernels`, a hand-written
+attention; `--stages all`, HLO after each pass; `--fit context`, the longest context that the chip's memory holds.
+"""
+
+# %% tags=["report"]
+oneblock(f"report -o {STUDY}")
+page = html.escape(Path(STUDY, "report.html").read_text(encoding="utf-8"))
+display(HTML(f'<div><iframe srcdoc="{page}" sandbox="allow-scripts" width="100%" height="700"></iframe></div>'))
+
+# %% [markdown]
 """## Check your predictions
 
 The truth is computed from the records above, not stored. An answer that is wrong fails this cell; `None` is unanswered.
@@ -236,15 +240,3 @@ def check(answers: dict[str, Any], truth: dict[str, Any]) -> None:
 
 
 check(ANSWERS, truths(COMPILED, SHARDED))
-
-# %% [markdown]
-"""## The report
-
-One HTML file that needs no network, with everything above. Next: `PRESET = "llama-1b"`; `--ops kernels`, a hand-written
-attention; `--stages all`, HLO after each pass; `--fit context`, the longest context that the chip's memory holds.
-"""
-
-# %% tags=["report"]
-oneblock(f"report -o {STUDY}")
-page = html.escape(Path(STUDY, "report.html").read_text(encoding="utf-8"))
-display(HTML(f'<div><iframe srcdoc="{page}" sandbox="allow-scripts" width="100%" height="700"></iframe></div>'))

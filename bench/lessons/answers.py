@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.lessons.item import Answer, Item, Lesson, Part, Shape
+from oneblock.bench.records.files import write_whole
 from oneblock.compilers.api.files import read_plain
 from oneblock.workloads.ops.nearest import unknown
 
 FILE = "answers.toml"
+LATER = (Part.OBSERVE, Part.EXPLAIN, Part.APPLY)
 _MOST_BYTES = 64 * 1024
 _MOST = 1e30  # of a number: those beyond, and what is none, are no answer
 _SHOWN = 60
@@ -29,14 +31,29 @@ _TOLD = {
 
 
 def form(lab: str, lesson: Lesson, seed: int, shape: Shape) -> str:
-    """The empty form of a lab and seed."""
+    """The form of a lab and seed as `start` writes it: predictions alone, since later questions tell of the run."""
     lines = [f"# {', '.join(f'{name} {value}' for name, value in shape.items())}", f'lab = "{lab}"', f"seed = {seed}"]
-    for part in (part for part in Part if part in _TOLD):
-        asked = [item for item in lesson.items if item.part is part and item.measure is None]
-        lines += ["", f"[{part}]  # {_TOLD[part]}"] if asked else []
-        for item in asked:
-            lines += ["", *_question(item, shape), f'{item.name} = ""']
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + asked(lesson, shape, [Part.PREDICT])
+
+
+def asked(lesson: Lesson, shape: Shape, parts: Iterable[Part]) -> str:
+    """The questions of some parts, nothing filled in."""
+    lines = []
+    for part in parts:
+        items = [item for item in lesson.items if item.part is part and item.measure is None]
+        lines += ["", f"[{part}]  # {_TOLD[part]}"] if items else []
+        for item in items:
+            kind = "" if item.choices else "  # a number, without quotes"
+            lines += ["", *_question(item, shape), f'{item.name} = ""{kind}']
+    return "".join(f"{line}\n" for line in lines)
+
+
+def add_later(folder: Path, lesson: Lesson, shape: Shape) -> None:
+    """Write into the form what is asked after the predictions, but for the parts that it has."""
+    path = folder / FILE
+    text = read_plain(path, _MOST_BYTES).decode()
+    missing = [part for part in LATER if part not in tomllib.loads(text)]
+    write_whole(path, f"{text.rstrip()}\n{asked(lesson, shape, missing)}".encode())
 
 
 def _question(item: Item, shape: Shape) -> list[str]:
@@ -47,7 +64,7 @@ def _question(item: Item, shape: Shape) -> list[str]:
 
 
 def read(folder: Path, lab: str, lesson: Lesson, seed: int) -> dict[Part, Answers]:
-    """What is filled in, by part; Refused at the first thing that is not what the form asks for."""
+    """What is filled in, by part; Refused names every answer that is not what the form asks for."""
     path = folder / FILE
     try:
         found = tomllib.loads(read_plain(path, _MOST_BYTES).decode())
@@ -58,17 +75,27 @@ def read(folder: Path, lab: str, lesson: Lesson, seed: int) -> dict[Part, Answer
     for name, expected in (("lab", lab), ("seed", seed)):
         if (given := found.pop(name, None)) != expected or isinstance(given, bool):
             raise Refused(f"{path}: {name}: expected {expected!r}, as the lab was started, got {_shown(given)}")
-    return {part: _part(path, part, lesson, found.pop(part, {})) for part in _TOLD} | _nothing_more(path, found)
+    faults: list[str] = []
+    answers = {part: _part(part, lesson, found.pop(part, {}), faults) for part in _TOLD}
+    faults += [unknown("table", _shown(name), [*map(str, _TOLD)]) for name in found]
+    if faults:
+        raise Refused(f"{path}: " + "\n  ".join(faults))
+    return answers
 
 
-def _part(path: Path, part: Part, lesson: Lesson, given: Any) -> Answers:
+def _part(part: Part, lesson: Lesson, given: Any, faults: list[str]) -> Answers:
     items = {item.name: item for item in lesson.items if item.part is part and item.measure is None}
     if not isinstance(given, Mapping):
-        raise Refused(f"{path}: {part}: expected a table [{part}], got {_shown(given)}")
-    for name in given:
-        if name not in items:
-            raise Refused(f"{path}: {unknown(f'answer in [{part}]', _shown(name), [*items])}")
-    return {name: _answer(f"{path}: [{part}] {name}", item, given.get(name, "")) for name, item in items.items()}
+        faults.append(f"{part}: expected a table [{part}], got {_shown(given)}")
+        return {}
+    faults += [unknown(f"answer in [{part}]", _shown(name), [*items]) for name in given if name not in items]
+    answers: Answers = {}
+    for name, item in items.items():
+        try:
+            answers[name] = _answer(f"[{part}] {name}", item, given.get(name, ""))
+        except Refused as refused:
+            faults.append(str(refused))
+    return answers
 
 
 def _answer(where: str, item: Item, given: Any) -> Answer | None:
@@ -82,12 +109,6 @@ def _answer(where: str, item: Item, given: Any) -> Answer | None:
     if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) < _MOST:
         raise Refused(f"{where}: expected a number without quotes, got {_shown(given)}; formulas are not computed")
     return given
-
-
-def _nothing_more(path: Path, found: Mapping[str, Any]) -> dict[Part, Answers]:
-    for name in found:
-        raise Refused(f"{path}: {unknown('table', _shown(name), [*map(str, _TOLD)])}")
-    return {}
 
 
 def _shown(given: Any) -> str:

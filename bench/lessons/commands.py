@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
+from oneblock.bench.records.files import write_whole
 from oneblock.bench.records.scratch import scratch
 
 _SHOWN = 1500
@@ -19,7 +21,7 @@ _MOST_S = 900.0  # on a machine that is busy; on a free one a lab's compile take
 
 def ask(*words: str, cwd: Path, accept: Collection[int] = (0,)) -> tuple[Any, str]:
     """What a command answered in JSON, and what it said beside that; Refused with its last words where it failed."""
-    note(f"$ oneblock {' '.join(words)}")
+    note(f"$ oneblock {shlex.join(words)}")
     command = [sys.executable, "-m", "oneblock.bench", *words, "--json"]
     try:
         done = subprocess.run(
@@ -39,7 +41,7 @@ def run_script(script: Path, *words: str) -> Any:
     with scratch("lab") as folder:
         out = folder / "told.json"
         command = [sys.executable, "-P", str(script), str(out), *words]
-        note(f"$ python {script.name} {' '.join(words)}")
+        note(f"running {script.name}")
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_MOST_S, check=False, stdin=subprocess.DEVNULL
@@ -50,3 +52,9 @@ def run_script(script: Path, *words: str) -> Any:
             last = done.stderr.strip().splitlines()[-1:] or ["it ended without an answer"]
             raise Refused(f"`{script.name}` failed: {last[0][:_SHOWN]}", 1)
         return json.loads(out.read_bytes())
+
+
+def keep(texts: Mapping[str, str], folder: Path) -> None:
+    """Write a compiler's texts into a lab's hlo/, to be read; they are no part of the artifact."""
+    for name, text in texts.items():
+        write_whole(folder / "hlo" / f"{name}.txt", text.encode())

@@ -55,6 +55,7 @@ class Item:
     misconceptions: tuple[Misconception, ...] = ()
     choices: Mapping[str, str] = field(default_factory=dict)  #: word -> what it means; empty: a number is asked for
     within: float = 0.0  #: a relative error that is still right
+    unit: str = ""  #: of a number, where its name does not end in it, as `decode_mb` does, and it is no count
     needs: str | None = None  #: the part of the artifact without which it is ungraded
     measure: Callable[[Path, Shape], Answer] | None = None  #: of an item to make: counts the learner's lab.py (a path)
 

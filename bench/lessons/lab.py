@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.lessons.item import Answer, Artifact, Lesson, Shape
+from oneblock.compilers.api.wheels import missing
 from oneblock.workloads.ops.nearest import unknown
 
 LABS = Path(__file__).parents[2] / "labs"
@@ -49,6 +51,14 @@ class Lab:
         found = module(self.folder / "check.py").LESSON
         assert isinstance(found, Lesson)
         return found
+
+    def absent(self) -> dict[str, list[str]]:
+        """By extra what it needs and is not here; nothing is imported to say so."""
+        try:
+            lacks = {extra: missing(extra) for extra in self.needs}
+        except PackageNotFoundError:  # the tree as it stands, uninstalled: nothing says what an extra is
+            return {}
+        return {extra: packages for extra, packages in lacks.items() if packages}
 
     def source(self) -> str:
         """Its text, solutions included."""
@@ -116,7 +126,7 @@ def named(text: str) -> Lab:
 
 def module(path: Path) -> ModuleType:
     """A file of a lab, by its place: its folder's name is no name of Python's."""
-    name = f"oneblock_lab_{path.parent.name}_{path.stem}"
+    name = "_".join(["oneblock_lab", *path.with_suffix("").parts[-3:]])  # labs have wrong answers of one name
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from functools import cache, partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def run(shape: Shape, folder: Path) -> dict[str, Any]:
         made["absent"]["xla_tpu"] = f"{record['reason']}; {record['hint']}"
         return made
     made["xla_tpu"] = {name: record["facts"][name] for name in ("flops", "hbm_bytes", "steps", "traffic", "operations")}
-    made["told"].append(f"read on: oneblock show --bytes -o {folder / 'records'} decode")
+    made["told"].append(f"read on: oneblock show --bytes -o {shlex.quote(str(folder / 'records'))} decode")
     return made
 
 
@@ -73,9 +75,9 @@ def least_mb(shape: Shape, artifact: Artifact) -> float:
     return float(artifact["costs"]["decode"]["compulsory_bytes"]) / 1e6
 
 
-def cache_once(shape: Shape, artifact: Artifact) -> float:
-    """The same, with the cache read and not handed back."""
-    return least_mb(shape, artifact) - cache_mb(shape)
+def cache_twice(shape: Shape, artifact: Artifact) -> float:
+    """The same, with the cache read and handed back whole."""
+    return least_mb(shape, artifact) + cache_mb(shape)
 
 
 def bound(shape: Shape, artifact: Artifact) -> Answer:
@@ -85,8 +87,8 @@ def bound(shape: Shape, artifact: Artifact) -> Answer:
 
 
 def mostly(shape: Shape, artifact: Artifact) -> Answer:
-    """What most bytes of a decode are; the cache is read and handed back."""
-    weights, cache = weights_mb(shape), 2 * cache_mb(shape)
+    """What most bytes of a decode are."""
+    weights, cache = weights_mb(shape), cache_mb(shape)
     rest = least_mb(shape, artifact) - weights - cache
     return max({"weights": weights, "cache": cache, "activations": rest}.items(), key=lambda one: one[1])[0]
 
@@ -102,13 +104,11 @@ def busiest(shape: Shape, artifact: Artifact) -> Answer:
     return str(max(steps, key=lambda step: float(step["hbm_bytes"]))["step"])
 
 
-def why_written(shape: Shape, artifact: Artifact) -> Answer:
-    """Of what most bytes that are written are, by the reason that the traffic states."""
-    by = dict.fromkeys(("result", "spilled"), 0)
-    for one in artifact["xla_tpu"]["traffic"]["transfers"]:
-        if one["direction"] == "written":
-            by["result" if one["reason"] == "result of the program" else "spilled"] += one["bytes"]
-    return max(by, key=lambda reason: by[reason])
+def cache_written(shape: Shape, artifact: Artifact) -> Answer:
+    """Whether of the caches what the new token adds is written, or all of them."""
+    moved = artifact["xla_tpu"]["traffic"]["transfers"]
+    written = sum(one["bytes"] for one in moved if one["direction"] == "written" and one["array"].endswith("_cache"))
+    return "token" if written < 1e6 * cache_mb(shape) / 2 else "whole"
 
 
 def tokens(chip: str, shape: Shape, artifact: Artifact) -> Answer:
@@ -135,10 +135,10 @@ PREDICTED = (
          partial(ridge, "chip"), "peak FLOP/s over bytes/s, of one chip", (
              _wrong("upside_down", lambda s, a: 1 / ridge("chip", s, a), "that is bytes for a FLOP"),
              _wrong("prefixes", lambda s, a: ridge("chip", s, a) / 1000, "TFLOP/s over GB/s is 1000 to 1"),
-         ), within=0.02),
+         ), within=0.02, unit="FLOP a byte"),
     Item("decode_mb", Part.PREDICT, "How many MB (10^6 bytes) must one decode of {preset} move, with S = {S} cached?",
-         least_mb, "weights once, the cache as the program takes it and gives it", (
-             _wrong("cache_once", cache_once, "the program returns the updated cache: count what it hands back"),
+         least_mb, "weights once, the cache of S positions once, and what the new token adds to it", (
+             _wrong("cache_twice", cache_twice, "the cache is state, written in place: one token of it, not all"),
              _wrong("weights_alone", lambda s, a: weights_mb(s), "the cache of S positions is read as well"),
          ), within=0.002),
     Item("prefill_bound", Part.PREDICT, "What binds a prefill of T = {T} tokens on {chip}?", bound,
@@ -151,7 +151,7 @@ OBSERVED = (
     Item("decode_hbm_mb", Part.OBSERVE, "How many MB does the compiled decode move through HBM on {chip}?", hbm_mb,
          "facts.hbm_bytes of the record", (
              _wrong("mebibytes", lambda s, a: hbm_mb(s, a) * 1e6 / 2**20, "those are MiB: 2^20 bytes"),
-             _wrong("cache_once", lambda s, a: hbm_mb(s, a) - cache_mb(s), "what is written counts as well"),
+             _wrong("cache_twice", lambda s, a: hbm_mb(s, a) + cache_mb(s), "the total has what is written, too"),
          ), within=0.002, needs="xla_tpu"),
     Item("busiest_step", Part.OBSERVE, "Which step moves most of it?", busiest, "hbm_bytes of each step",
          (_wrong("attention", lambda *_: "attention", "one query reads S keys, and every weight of the MLP"),),
@@ -165,21 +165,24 @@ EXPLAINED = (
          ),
          {"weights": "weights, read for one token", "cache": "keys and values, of one sequence alone",
           "activations": "what steps hand to each other"}),
-    Item("why_written", Part.EXPLAIN, "A decode only reads its weights. What are most of the bytes that it writes?",
-         why_written, "`oneblock show --bytes` gives a reason for each",
-         (_wrong("spilled", lambda *_: "spilled", "VMEM holds them: look at the reason beside each array written"),),
-         {"result": "results: the cache, which is not donated, is handed back whole",
-          "spilled": "temporaries that do not fit on the chip"}, needs="xla_tpu"),
+    Item("cache_written", Part.EXPLAIN, "A decode gives its caches back. What of them does it write?", cache_written,
+         "`oneblock show --bytes` has each array that is written, with a reason",
+         (_wrong("whole", lambda *_: "whole", "their memory is the program's to write: look at k_cache, written"),
+          _wrong("token", lambda *_: "token", "the compiler took them into VMEM whole, and back: look at k_cache")),
+         {"token": "what the new token adds, in place", "whole": "all of them, into memory of their own"},
+         needs="xla_tpu"),
 )  # fmt: skip
 APPLIED = (
-    Item("tokens", Part.APPLY, "From how many tokens is a prefill of {preset} bound by compute on {chip2}?",
-         partial(tokens, "chip2"), "FLOPs and bytes both grow with T: set their quotient to the ridge", (
+    Item("tokens", Part.APPLY, "From how many tokens (the smallest whole number) is a prefill of {preset} bound by "
+         "compute on {chip2}?", partial(tokens, "chip2"),
+         "FLOPs and bytes both grow with T: set their quotient to the ridge", (
              _wrong("other_chip", partial(tokens, "chip"), "that is the ridge of {chip}: {chip2} has another"),
              _wrong("weights_alone", lambda s, a: ridge("chip2", s, a),
                     "the ridge itself would do if weights were all: x and y move as well"),
          ), within=0.03),
     Item("int8_tokens", Part.APPLY, "A product's weights are int8, its math is bfloat16, and nothing else moves. "
-         "From how many tokens is it bound by compute on {chip2}?", lambda s, a: ridge("chip2", s, a) / 2,
+         "From how many tokens (the smallest whole number) is it bound by compute on {chip2}?",
+         lambda s, a: ceil(ridge("chip2", s, a) / 2),
          "2 FLOPs a weight and token, 1 byte a weight", (
              _wrong("as_bfloat16", partial(ridge, "chip2"), "half the bytes move: half as many tokens will do"),
              _wrong("twice", lambda s, a: 2 * ridge("chip2", s, a), "fewer bytes lower the number of tokens"),

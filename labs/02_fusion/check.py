@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench.lessons.commands import run_script
+from oneblock.bench.lessons.commands import keep, run_script
 from oneblock.bench.lessons.item import Answer, Artifact, Item, Lesson, Misconception, Part, Shape
 
 SCRIPT = Path(__file__).with_name("variants.py")
@@ -27,6 +27,7 @@ def run(shape: Shape, folder: Path) -> dict[str, Any]:
     """The four programs compiled for the CPU and for the chip."""
     words = [str(shape[name]) for name in ("T", "C", "norm", "activation", "chip")]
     made: dict[str, Any] = run_script(SCRIPT, *words)
+    keep(made.pop("hlo"), folder)
     told = [
         f"{where} {name:<8} {one['fusions']} fusions, {one['whole_arrays']} arrays (T, C) written by them, "
         f"{one['temp_bytes']:,} bytes of temporaries (compiled)"
@@ -81,7 +82,9 @@ def _said(answer: Answer) -> Any:
 CHAIN = "act(norm(x) * w) * x, with {norm} norm and {activation}, x ({T}, {C})"
 PREDICTED = (
     Item("chain_cpu", Part.PREDICT, f"How many fusions does XLA make of {CHAIN} on the CPU?",
-         partial(count, "jax_xla", "chain"), "a sum over a row ends a fusion, and what reads it begins another", (
+         partial(count, "jax_xla", "chain"),
+         "count in hlo/jax_xla-chain.txt: each sum over a row is one, x less its mean is one where it is summed, the "
+         "root, a number a row, is one, and what reads x again is one", (
              Misconception("one", _said(1), "no element can be scaled before its row is summed"),
              Misconception("two", _said(2), "sums become factors, one a row, before the rows are read again"),
          ), needs="jax_xla"),
@@ -141,11 +144,11 @@ MADE = (
          _said(1), "count whole_arrays: an array too many is written", (
              Misconception("differs", _said("differs"), "it is no LayerNorm within 1e-4: subtract the mean, keep w"),
              Misconception("centred_kept", _said(2),
-                           "x less its mean is read twice, and so is kept: take both sums from x itself"),
-         ), needs="jax_xla", measure=measure),
+                           "the second sum reads x less its mean, which is written for it: take both from x itself"),
+         ), needs="jax_xla", measure=measure, unit="arrays (T, C)"),
 )  # fmt: skip
 
 LESSON = Lesson(
     SHAPES, run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
-    "Rule: fusion is free up to a reduction; write so that what two readers need is small.",
+    "Rule: fusion is free up to a reduction; write so that what one sum reads waits for no other.",
 )  # fmt: skip

@@ -49,20 +49,22 @@ def variants(norm_name: str, activation: str) -> dict[str, Callable[..., Any]]:
     }
 
 
-def told(function: Callable[..., Any], T: int, C: int, sharding: Any = None) -> dict[str, int]:
-    """What XLA makes of a function of x (T, C) and w (C,) in float32."""
+def told(function: Callable[..., Any], T: int, C: int, sharding: Any = None) -> tuple[dict[str, int], str]:
+    """What XLA makes of a function of x (T, C) and w (C,) in float32, and its text."""
     import jax
 
     x, w = (jax.ShapeDtypeStruct(shape, np.float32, sharding=sharding) for shape in ((T, C), (C,)))
     compiled = jax.jit(function).lower(x, w).compile()
-    entry = parse(compiled.as_text() or "").entry.instructions
+    text = compiled.as_text() or ""
+    entry = parse(text).entry.instructions
     fusions = [one for one in entry if one.opcode == "fusion"]
     memory = compiled.memory_analysis()
-    return {
+    counts = {
         "fusions": len(fusions),
         "whole_arrays": sum(array.elements == T * C for one in fusions for array in arrays(one.shape)),
         "temp_bytes": int(memory.temp_size_in_bytes),
     }
+    return counts, text
 
 
 def main(out: str, T: int, C: int, *rest: str) -> None:
@@ -71,7 +73,7 @@ def main(out: str, T: int, C: int, *rest: str) -> None:
         made: dict[str, Any] = _learners(rest[0], T, C)
     else:
         norm, activation, chip = rest
-        made = {"absent": {}}
+        made = {"absent": {}, "hlo": {}}
         for name, target, of in (("jax_xla", "cpu", None), ("xla_tpu", f"tpu:{chip}", chip)):
             try:
                 backends.ours(name).probe(Target.parse(target))
@@ -79,7 +81,9 @@ def main(out: str, T: int, C: int, *rest: str) -> None:
                 made["absent"][name] = f"{error}; {error.hint}"
             else:
                 sharding = None if of is None else _first(of)
-                made[name] = {what: told(one, T, C, sharding) for what, one in variants(norm, activation).items()}
+                made[name] = {}
+                for what, one in variants(norm, activation).items():
+                    made[name][what], made["hlo"][f"{name}-{what}"] = told(one, T, C, sharding)
     Path(out).write_text(json.dumps(made), encoding="utf-8")
 
 
@@ -103,7 +107,7 @@ def _learners(path: str, T: int, C: int) -> dict[str, Any]:
 
     answer = np.asarray(jax.jit(function)(x, w))
     right = answer.shape == exact.shape and np.abs(answer - exact).max() <= MOST * np.abs(exact).max()
-    return told(function, T, C) | {"right": bool(right)}
+    return told(function, T, C)[0] | {"right": bool(right)}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from oneblock.bench.lessons.commands import run_script
+from oneblock.bench.lessons.commands import keep, run_script
 from oneblock.bench.lessons.item import Answer, Artifact, Item, Lesson, Misconception, Part, Shape
 from oneblock.compilers import chips
 
@@ -22,6 +22,7 @@ SHAPES: list[Shape] = [
 def run(shape: Shape, folder: Path) -> dict[str, Any]:
     """Attention, plain and as a kernel, compiled for both chips."""
     made: dict[str, Any] = run_script(SCRIPT, *(str(shape[axis]) for axis in ("H", "S", "D")))
+    keep(made.pop("hlo", {}), folder)
     told = [
         f"{chip} {name:<5} {one['temp_bytes']:>13,} bytes of temporaries in HBM, {one['flops']:.4g} FLOPs (compiled)"
         for chip, each in made.get("xla_tpu", {}).items() for name, one in each.items()
@@ -116,7 +117,7 @@ OBSERVED = (
 )  # fmt: skip
 EXPLAINED = (
     Item("why", Part.EXPLAIN, "What sets the plain programs of the two chips apart?", why,
-         "hold temporaries and FLOPs of both against the scores", (
+         "hold temporaries and FLOPs of both against the scores, and look for them in hlo/", (
              Misconception("again", _said("again"), "computing scores again takes FLOPs: those of both are alike"),
              Misconception("neither", _said("neither"), "hold temp_bytes of both against the scores"),
              Misconception("space", _said("space"), "hold temp_bytes of v5e against the scores: they did not fit"),

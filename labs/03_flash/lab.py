@@ -22,11 +22,13 @@ Fill in [predict] of answers.toml. Then
 
 ## See
 
-artifact.json has `temp_bytes` and `flops` of both programs on v5e and v5p. Then fill in [observe], [explain], [apply].
-The HLO of a whole block shows the memory space of each array in its layout, `S(1)` for VMEM:
+artifact.json has `temp_bytes` and `flops` of both programs on v5e and v5p. hlo/ beside it has each one's HLO, where
+the layout of an array says its memory space: `S(1)` is VMEM, and one without it lies in HBM. Look for the arrays of
+all scores, (H, S, S), in `plain` of either chip. Then fill in [observe], [explain], [apply]. Of a whole block:
 
-    oneblock run block --preset llama-1b -T 128 --dtype bfloat16 --backend xla_tpu --target tpu:v5e -o records
-    oneblock show --stage hlo --step attention -o records xla_tpu
+    oneblock run block --preset llama-1b --phase prefill -T 128 --dtype bfloat16 --backend xla_tpu --target tpu:v5e \
+        --ops plain --stages brief -o records
+    oneblock show --stage hlo --step attention -o records llama-1b-prefill-B1-T128-bfloat16-xla_tpu-plain
 
 ## Make
 

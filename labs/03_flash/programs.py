@@ -34,10 +34,11 @@ def _compiled(H: int, S: int, D: int) -> dict[str, Any]:
         backends.ours("xla_tpu").probe(Target.parse(f"tpu:{CHIPS[0]}"))
     except Unavailable as error:
         return {"absent": {"xla_tpu": f"{error}; {error.hint}"}}
-    return {"absent": {}, "xla_tpu": {chip: _on(chip, H, S, D) for chip in CHIPS}}
+    texts: dict[str, str] = {}
+    return {"absent": {}, "xla_tpu": {chip: _on(chip, H, S, D, texts) for chip in CHIPS}, "hlo": texts}
 
 
-def _on(chip: str, H: int, S: int, D: int) -> dict[str, Any]:
+def _on(chip: str, H: int, S: int, D: int, texts: dict[str, str]) -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
     from jax.experimental.pallas.ops.tpu.flash_attention import flash_attention
@@ -56,6 +57,7 @@ def _on(chip: str, H: int, S: int, D: int) -> dict[str, Any]:
     told = {}
     for function in (plain, flash):
         compiled = jax.jit(function).lower(each, each, each).compile()
+        texts[f"{chip}-{function.__name__}"] = compiled.as_text() or ""
         told[function.__name__] = {
             "temp_bytes": int(compiled.memory_analysis().temp_size_in_bytes),
             "flops": float(compiled.cost_analysis()["flops"]),

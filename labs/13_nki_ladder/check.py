@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Callable
 from functools import partial
 from math import ceil
@@ -39,7 +40,7 @@ def run(shape: Shape, folder: Path) -> dict[str, Any]:
         f"timeline {one['modelled_s']['timeline'] * 1e6:.2f} µs ({shape['chip']}, interpreted and modelled)"
         for stage, one in seen.items()
     ]
-    again = f"oneblock kernel {HERE / 'ladder.py'} {' '.join(words)} --target neuron:{shape['chip']}"
+    again = shlex.join(["oneblock", "kernel", str(HERE / "ladder.py"), *words, "--target", f"neuron:{shape['chip']}"])
     return {**made, "told": [*told, f"by engine and line: {again} --lines"]}
 
 
@@ -187,7 +188,8 @@ EXPLAINED = (
           "vector": "VectorE is the busiest on both", "differs": "the busiest engine is another on each"}),
 )  # fmt: skip
 APPLIED = (
-    Item("other_mib", Part.APPLY, "How many MiB does `tiled` move for lhsT ({K}, {M2}) and rhs ({K}, {N2})?",
+    Item("other_mib", Part.APPLY, "How many MiB does `tiled` move for lhsT ({K}, {M2}) and rhs ({K}, {N2})? Of "
+         "a tile at the edge only what is there is loaded and stored.",
          partial(tiled_elsewhere, ceil), "count tiles: the last one of a dimension is what is left",
          (Misconception("fractions", partial(tiled_elsewhere, float),
                         "a part of a tile is a tile: operands are read a whole number of times"),
@@ -206,8 +208,10 @@ _MADE: dict[str, tuple[Callable[[Shape, Artifact], Answer], str]] = {
 }  # fmt: skip
 MADE = (
     Item("linear_relu", Part.MAKE, "Write it so that each matrix crosses once.", partial(compulsory, lambda _: 0.0),
-         "more is moved than each matrix once: `oneblock kernel --lines` says by which line",
-         tuple(Misconception(name, answer, hint) for name, (answer, hint) in _MADE.items()), measure=measure),
+         "more is moved than each matrix once: lhsT is 2*{K}*{M} bytes, rhs 2*{K}*{N}, the answer 2*{M}*{N}. Give "
+         "each a dma_copy of its own; the run's last command, with your lab.py behind {N}, has the bytes of each line",
+         tuple(Misconception(name, answer, hint) for name, (answer, hint) in _MADE.items()),
+         measure=measure, unit="bytes"),
 )  # fmt: skip
 
 LESSON = Lesson(

@@ -2,13 +2,13 @@
 """# The NKI ladder: one product on a NeuronCore in four stages
 
 A NeuronCore has no cache. What a kernel loads into SBUF is what crosses the memory bus, no more and no less, so that
-its traffic can be counted from its loops. `backends/kernels/nki/staged_linear.py` writes one product, lhsT.T @ rhs,
-in four stages:
+its traffic can be counted from its loops. Four stages write one product, lhsT.T @ rhs:
 
 * `basic`: a tile of 128 rows by 128 columns of the answer at a time, which loads all that it needs;
 * `tiled`: the same with 512 columns, the widest that TensorE takes;
 * `hoisted`: 128 rows of lhsT are kept for all columns;
-* `blocked`: an accumulator in PSUM for every 128 rows, so that a tile of rhs serves them all.
+* `blocked`: all of lhsT is kept in SBUF, with an accumulator in PSUM for every 128 rows, so that a tile of rhs serves
+  them all.
 
 All numbers here are interpreted (bytes, instructions) or modelled (time): no device is asked.
 """
@@ -19,8 +19,8 @@ SHAPE = {"M": 384, "K": 256, "N": 1024, "chip": "trn1", "M2": 448, "N2": 1216}
 # %% [markdown]
 """## Predict
 
-Do not read the docstrings of the stages yet. In answers.toml fill in [predict], for the shape above: how many MiB does
-each stage move between HBM and SBUF? Operands and answer are bfloat16, and PSUM holds the sums in float32. Then
+In answers.toml fill in [predict], for the shape above: how many MiB does each stage move between HBM and SBUF?
+Operands and answer are bfloat16, and PSUM holds the sums in float32. Then
 
     oneblock lab predict 13
     oneblock lab run 13
@@ -36,7 +36,7 @@ you see the engines wait for each other. Then fill in [observe], [explain] and [
 Write `linear_relu` below: max(lhsT.T @ rhs, 0) for the shape above, with each matrix crossing the bus once. It starts
 as the stage `tiled` with a ReLU, in a second pass through HBM, and a mistake. `nisa.tensor_scalar(dst=, data=, op0=,
 operand0=)` reads PSUM or SBUF and writes SBUF. PSUM has 8 banks: 8 accumulators of 512 float32 columns at once. SBUF
-is large: each of these matrices fits. Then
+is large: each of these matrices fits. NKI takes no comprehensions: make lists with append. Then
 
     oneblock lab check 13
 """

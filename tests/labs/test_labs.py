@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.roofline import costs
 from oneblock.bench.lessons.attempt import passed, verdicts
 from oneblock.bench.lessons.item import Artifact, Item, Shape, Standing, grade, same
-from oneblock.bench.lessons.lab import LABS, Lab, cells, labs, named, tagged
+from oneblock.bench.lessons.lab import LABS, Lab, cells, labs, module, named, tagged
 from oneblock.bench.lessons.proof import by_part, proven
+from oneblock.compilers.hlo.parser import arrays, parse
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import PRESETS
 from tests.conftest import load
@@ -61,7 +63,7 @@ def light_items(lab: Lab) -> list[Item]:
     return [item for item in lab.lesson.items if item.needs is None and item.measure is None]
 
 
-@pytest.mark.parametrize("lab", [named("1"), named("3")], ids=lambda lab: lab.name)
+@pytest.mark.parametrize("lab", [named("1"), named("3"), named("6"), named("8"), named("14")], ids=lambda lab: lab.name)
 def test_what_needs_no_compiler_is_solvable_at_every_seed_with_answers_of_ones_own(lab: Lab) -> None:
     """By formulas of the text alone; those of the ridge against costs that are counted from the program's arrays."""
     told: set[tuple[str, ...]] = set()
@@ -105,6 +107,19 @@ def test_fusions_are_read_off_both_compilers(fused: tuple[Lab, Shape, dict[str, 
             assert grade(item, solved[item.name], shape, artifact).standing is Standing.RIGHT, item.name
             caught(item, shape, artifact)
     assert solved["barrier_cpu"] != solved["barrier_tpu"]
+    assert solved["chain_cpu"] == 5, "as the hint counts: two sums, x less its mean, the root, and what reads x again"
+
+
+def test_what_layer_norm_writes_is_read_by_its_second_sum_alone_as_the_text_says(tmp_path: Path) -> None:
+    load("jax_xla")
+    lab = named("2")
+    script = tmp_path / "lab.py"
+    script.write_text(lab.starter("{}"))
+    _, text = module(lab.folder / "variants.py").told(runpy.run_path(str(script))["layer_norm"], 128, 256)
+    entry = parse(text).entry.instructions
+    (kept,) = (one for one in entry if one.opcode == "fusion" and not one.is_root and arrays(one.shape)[0].dims[1:])
+    (reader,) = (one for one in entry if kept.name in one.operands)
+    assert "__ynn_fusion" in reader.attributes["backend_config"]
 
 
 def test_without_its_compiler_an_item_is_ungraded_whatever_was_answered(
@@ -178,7 +193,7 @@ def test_a_lab_proves_itself(lab: Lab, tmp_path: Path) -> None:
     assert [*proven(lab, 7, tmp_path)] == []
 
 
-@pytest.mark.parametrize("lab", [named("1"), named("3")], ids=lambda lab: lab.name)
+@pytest.mark.parametrize("lab", [named("1"), named("3"), named("6"), named("8"), named("14")], ids=lambda lab: lab.name)
 def test_no_answer_is_stored(lab: Lab) -> None:
     """Of ten seeds no value of five significant digits or more stands in a file of the labs."""
     kept = {
@@ -219,3 +234,41 @@ def test_attention_by_blocks_is_told_from_what_looks_like_it(tmp_path: Path) -> 
     script.write_text("def attention(q, k, v):\n    raise OSError('no')\n")
     with pytest.raises(Refused, match="OSError: no"):
         item.measure(script, lab.lesson.shape(0))
+
+
+def test_a_search_is_told_by_what_it_asked_for(tmp_path: Path) -> None:
+    """One that prunes, and those that ask too much, ask for nothing, forget their seed, or trust in luck."""
+    lab = named("6")
+    (item,) = (one for one in lab.lesson.items if one.measure is not None)
+    assert item.measure is not None
+    script = tmp_path / "lab.py"
+    wrong = [path for path in lab.wrong() if path.read_text().startswith("# search: ")]
+    texts = {path.read_text().splitlines()[0].removeprefix("# search: "): path.read_text() for path in wrong}
+    for word, text in {"good": lab.solution(), "not_again": lab.starter("{}"), **texts}.items():
+        script.write_text(text)
+        assert item.measure(script, lab.lesson.shape(0)) == word
+
+
+def test_buckets_and_masks_are_told_by_answers_and_programs(tmp_path: Path) -> None:
+    """What padding adds where answers are right and programs few; a word where they are not."""
+    load("jax_xla")
+    lab = named("8")
+    (item,) = (one for one in lab.lesson.items if one.measure is not None)
+    assert item.measure is not None
+    shape = lab.lesson.shape(0)
+    script = tmp_path / "lab.py"
+    texts = {"differs": lab.starter("{}"), "many": (lab.folder / "wrong" / "a_bucket_for_each.py").read_text()}
+    for word, text in texts.items():
+        script.write_text(text)
+        assert item.measure(script, shape) == word
+    script.write_text(lab.solution())
+    assert item.measure(script, shape) == item.truth(shape, {})
+    script.write_text(lab.solution() + "\n\ndef buckets(lengths, most):\n    return [1]\n")
+    with pytest.raises(Refused, match="no length for a request"):
+        item.measure(script, shape)
+
+
+def test_wrong_answers_of_one_name_are_each_their_labs() -> None:
+    found = [path for lab in labs() for path in (lab.folder / "wrong").glob("weights_alone.py")]
+    assert len(found) > 1
+    assert len({module(path).__file__ for path in found}) == len(found)

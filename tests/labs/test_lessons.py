@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,11 +104,17 @@ def fill(learner: Path, **answers: str) -> None:
 def done(learner: Path) -> None:
     """A right solution, checked."""
     both = str(sum(sums(learner).values()))
-    fill(learner, guess=both, total=both, why='"added"')
     script = folder(learner) / "lab.py"
     script.write_text(script.read_text() + '\n"xxx"\n')
-    for action in ("predict", "run"):
-        assert lab(learner, action, "1")[0] == 0
+    ran(learner, guess=both, total=both, why='"added"')
+
+
+def ran(learner: Path, guess: str, **answers: str) -> None:
+    """Predicted and run; the other answers are filled in once the form asks for them."""
+    fill(learner, guess=guess)
+    assert lab(learner, "predict", "1")[0] == 0
+    fill(learner, **answers)
+    assert lab(learner, "run", "1")[0] == 0
 
 
 def test_a_right_solution_passes_and_what_no_tool_can_tell_is_ungraded_and_not_passed(learner: Path) -> None:
@@ -128,15 +136,67 @@ def test_a_wrong_prediction_costs_nothing_and_a_wrong_observation_gets_the_hint_
     said = oneblock_here("lab", "check", "1", cwd=learner)
     assert said.returncode == 1
     assert f"total: think again: {sums(learner)['a']} and {sums(learner)['b']} are added" in said.stdout
-    assert "total: product" in " ".join(oneblock_here("lab", "report", cwd=learner).stdout.split())
+    reported = oneblock_here("lab", "report", cwd=learner).stdout
+    assert f"01_sums1, total: {sums(learner)['a']} and {sums(learner)['b']} are added" in reported
     assert str(sum(sums(learner).values())) not in said.stdout.split("total")[1].split("\n")[0], "the truth is not told"
 
 
 def test_predictions_that_are_wrong_do_not_block(learner: Path) -> None:
-    both = str(sum(sums(learner).values()))
-    fill(learner, guess="1", total=both, why='"added"')
     (folder(learner) / "lab.py").write_text("xxx")
-    assert [lab(learner, action, "1")[0] for action in ("predict", "run", "check")] == [0, 0, 0]
+    ran(learner, guess="1", total=str(sum(sums(learner).values())), why='"added"')
+    said = oneblock_here("lab", "check", "1", cwd=learner)
+    assert said.returncode == 0
+    assert "guess: you predicted 1, which is not so" in said.stdout
+    assert "think again" not in said.stdout, "it is locked"
+
+
+def test_what_tells_of_the_run_is_asked_after_the_predictions_are_locked(learner: Path) -> None:
+    form = folder(learner) / "answers.toml"
+    assert "the sum?" not in form.read_text()
+    assert 'guess = ""  # a number, without quotes' in form.read_text()
+    fill(learner, guess="1")
+    lab(learner, "predict", "1")
+    assert form.read_text().count("the sum?") == 1
+    assert "guess = 1" in form.read_text()
+
+
+def test_every_answer_of_another_type_is_named_at_once(learner: Path) -> None:
+    fill(learner, guess="1")
+    lab(learner, "predict", "1")
+    fill(learner, total='"2"', why='"summed"')
+    status, why = lab(learner, "run", "1")
+    assert status == 2
+    assert "[observe] total: expected a number without quotes" in why
+    assert "[explain] why: expected one of added, multiplied" in why
+
+
+def test_what_a_toolchain_is_missing_for_is_said_at_start_once_at_check_and_is_not_passed(learner: Path) -> None:
+    """By a lab whose items need what is not here, but for one of five; each is named, and why it is stands once."""
+    place = learner.parent / "course" / "02_sums2"
+    (place.parent / "index.toml").write_text(INDEX[: INDEX.rindex("needs = []")] + 'needs = ["no_such"]\n')
+    needed = CHECK
+    for end in ("(WIDE,))", "within=0.01)", "measure=measure)"):
+        needed = needed.replace(end, f'{end[:-1]}, needs="abacus")')
+    (place / "check.py").write_text(needed)
+    course.labs.cache_clear()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(course, "missing", lambda extra: [f"{extra}-wheel>=3"])
+        assert "no_such is not here, which items of this lab need: no_such-wheel>=3" in lab(learner, "start", "2")[1]
+        assert "no_such (not here)" in " ".join(oneblock_here("lab", "list", cwd=learner).stdout.split())
+    form = learner / "labs-of-mine" / "02_sums2" / "answers.toml"
+    for action, name, value in (("predict", "guess", "1"), ("run", "why", '"added"')):
+        form.write_text(form.read_text().replace(f'{name} = ""', f"{name} = {value}"))
+        assert lab(learner, action, "2")[0] == 0
+    said = oneblock_here("lab", "check", "2", cwd=learner)
+    assert said.returncode == 1
+    assert said.stdout.count("there is no abacus here") == 1
+    assert "guess, total, beads, crosses: not graded: abacus" in said.stdout
+    assert "not graded enough: 1 of 5 items" in said.stdout
+    assert "passed" not in said.stdout
+    assert "Rule" not in said.stdout
+    page = written(learner)
+    assert "A check was made, and it could grade no prediction" in page
+    assert page.count("Nothing was checked yet") == 1, "of lab 1"
 
 
 def test_the_starter_has_no_solution_and_does_not_pass(learner: Path) -> None:
@@ -298,7 +358,67 @@ def test_an_artifact_of_another_toolchain_is_told_apart(learner: Path, monkeypat
     monkeypatch.setattr(grading, "versions", lambda: {"jax": "0.2"})
     check = learner.parent / "course" / "01_sums1" / "check.py"
     check.write_text(CHECK.replace('shape["a"] + shape["b"]', "0"))
-    monkeypatch.delitem(sys.modules, "oneblock_lab_01_sums1_check")
+    monkeypatch.delitem(sys.modules, next(name for name in sys.modules if name.endswith("_01_sums1_check")))
     rows = list(csv.DictReader(io.StringIO(oneblock_here("lab", "grade", "labs-of-mine", cwd=learner).stdout)))
     assert {row["passed"] for row in rows} == {"no"}
     assert all(row["artifact"].startswith("other: ") and "jax 0.1, here 0.2" in row["artifact"] for row in rows)
+
+
+def written(learner: Path, *words: str) -> str:
+    """The page of a report."""
+    page = learner / "page.html"
+    assert lab(learner, "report", *words, "--to", str(page))[0] == 0
+    return page.read_text()
+
+
+def test_a_report_sets_predictions_beside_what_was_observed_after_a_check(learner: Path) -> None:
+    """Before it the truth is the learner's to find; the page asks the network for nothing."""
+    both = sum(sums(learner).values())
+    ran(learner, guess=str(10 * both), total=str(both), why='"added"')
+    before = written(learner)
+    assert "Nothing was checked yet" in before
+    assert f"<td>{both}</td>" not in before
+    lab(learner, "check", "1")
+    page = written(learner)
+    assert f"<td>{10 * both}</td><td>{both}</td>" in page
+    (spec,) = json.loads(page.partition('id="plots">')[2].partition("</script>")[0])
+    assert spec["layer"][0]["data"]["values"] == [
+        {"learner": "labs-of-mine", "predicted": 10 * both, "observed": both, "was": "predicted, wrong"}
+    ]
+    assert spec["layer"][0]["encoding"]["x"]["title"] == "guess, count"
+    assert "default-src 'none'" in page
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=\"http", page)
+
+
+def test_a_report_of_a_class_names_hints_that_were_met_and_who_holds_on(learner: Path) -> None:
+    """A folder for each learner; a name is text, not markup; a state that was edited is left out, by name."""
+    product = str(sums(learner)["a"] * sums(learner)["b"])
+    done(learner)
+    for total in (product, str(sum(sums(learner).values()))):
+        fill(learner, total=total)
+        lab(learner, "check", "1")
+    room = learner / "room"
+    for name in ("ada", "<b>bob", "eve"):
+        shutil.copytree(learner / "labs-of-mine", room / name)
+    state = room / "eve" / "01_sums1" / "state.json"
+    state.write_text(state.read_text().replace(f'"total": {product}', '"total": 1').replace('"seed": 3', '"seed": 4'))
+    bob = room / "<b>bob"
+    fill_form = (bob / "01_sums1" / "answers.toml").read_text()
+    (bob / "01_sums1" / "answers.toml").write_text(re.sub(r"total = \d+", f"total = {product}", fill_form))
+    assert lab(learner, "check", "1", "--in", str(bob))[0] == 1
+    page = written(learner, *(str(room / name) for name in ("ada", "<b>bob", "eve")))
+    assert "2 learners, 1 lab" in page
+    assert "<b>bob" not in page
+    row = page.partition('<tr><th scope="row">1 total</th>')[2].partition("</tr>")[0]
+    assert f"{sums(learner)['a']} and {sums(learner)['b']} are added" in row
+    assert "<td>2</td>" in row
+    assert row.count("ada") == 0, "who thought again holds it no more"
+    assert "&lt;b&gt;bob" in row
+    assert "it was edited" in page.partition("left out")[2][:300]
+
+
+def test_a_report_tells_of_an_artifact_that_is_not_what_its_run_made(learner: Path) -> None:
+    done(learner)
+    lab(learner, "check", "1")
+    (folder(learner) / "artifact.json").write_text("{}")
+    assert "not what the run made" in lab(learner, "report")[1]

@@ -1,0 +1,7 @@
+# why_idle: nothing
+"""One row is little work."""
+
+
+def answer(shape, artifact):
+    """No waste."""
+    return "nothing"

@@ -1,0 +1,7 @@
+# why_shared: alignment
+"""More bytes for the same tile: padding."""
+
+
+def answer(shape, artifact):
+    """The distractor."""
+    return "alignment"

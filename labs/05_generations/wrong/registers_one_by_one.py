@@ -1,0 +1,7 @@
+# most_registers: no_granule
+"""Registers are given out one by one."""
+
+
+def answer(shape, artifact):
+    """Without granules."""
+    return 512 // -(-shape["blocks"] * shape["warps"] // 4)

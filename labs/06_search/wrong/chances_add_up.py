@@ -1,0 +1,7 @@
+# draws: linear
+"""Each draw adds its chance."""
+
+
+def answer(shape, artifact):
+    """In proportion."""
+    return shape["chance"] / shape["share"]

@@ -1,0 +1,7 @@
+# winner: learned
+"""Learning beats luck."""
+
+
+def answer(shape, artifact):
+    """The distractor."""
+    return "learned"

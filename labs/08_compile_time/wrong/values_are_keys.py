@@ -1,0 +1,7 @@
+# why_again: value
+"""Another number is another program."""
+
+
+def answer(shape, artifact):
+    """The distractor."""
+    return "value"

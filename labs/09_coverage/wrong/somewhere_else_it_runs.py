@@ -1,0 +1,7 @@
+# why_half: machine
+"""On a real device it would run."""
+
+
+def answer(shape, artifact):
+    """This machine is the reason."""
+    return "machine"

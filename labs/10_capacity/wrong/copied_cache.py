@@ -1,0 +1,7 @@
+# why_twice: scratch
+"""It is copied before it is written."""
+
+
+def answer(shape, artifact):
+    """A temporary."""
+    return "scratch"
