@@ -14,7 +14,7 @@ from oneblock.bench.worker.template_job import TemplateJob
 from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads.gguf.header import GgufError, read_header
 
-_BOUNDS = Bounds(threads=1, timeout_s=10.0, memory_bytes=2**30)
+_BOUNDS = Bounds(threads=1, timeout_s=20.0, memory_bytes=2**30)  # with the start of a process, which others delay
 _GGUF = {name: f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos")}
 
 

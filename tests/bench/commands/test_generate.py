@@ -191,7 +191,8 @@ def test_a_template_is_rendered_as_transformers_does(folder: Path, tmp_path: Pat
 def test_a_template_that_fails_or_runs_away_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: object, says: str
 ) -> None:
-    monkeypatch.setattr(chatting, "_BOUNDS", replace(chatting._BOUNDS, timeout_s=3.0))
+    if says.startswith("still"):  # of the others a busy machine may take longer to start the process
+        monkeypatch.setattr(chatting, "_BOUNDS", replace(chatting._BOUNDS, timeout_s=3.0))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
     with pytest.raises(Refused) as refused:
         in_template(tmp_path / "model.safetensors", "hello")
