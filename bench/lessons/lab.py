@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +23,7 @@ from oneblock.workloads.ops.nearest import unknown
 
 LABS = Path(__file__).parents[2] / "labs"
 _FOLDER = re.compile(r"\d\d_[a-z0-9_]+")
+_LOADING = RLock()  # a file may load another, and several labs may be asked for at once
 _CELL = re.compile(r"^# %%.*$", re.MULTILINE)
 
 
@@ -127,11 +129,12 @@ def named(text: str) -> Lab:
 def module(path: Path) -> ModuleType:
     """A file of a lab, by its place: its folder's name is no name of Python's."""
     name = "_".join(["oneblock_lab", *path.with_suffix("").parts[-3:]])  # labs have wrong answers of one name
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        made = importlib.util.module_from_spec(spec)
-        sys.modules[name] = made
-        spec.loader.exec_module(made)
-    return sys.modules[name]
+    with _LOADING:
+        if name not in sys.modules:
+            spec = importlib.util.spec_from_file_location(name, path)
+            assert spec is not None
+            assert spec.loader is not None
+            made = importlib.util.module_from_spec(spec)
+            sys.modules[name] = made
+            spec.loader.exec_module(made)
+        return sys.modules[name]

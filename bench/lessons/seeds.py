@@ -10,8 +10,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from oneblock.bench.lessons.attempt import verdicts, versions
 from oneblock.bench.lessons.item import Standing
 from oneblock.bench.lessons.lab import Lab, labs, named
 from oneblock.bench.lessons.proof import by_part
+from oneblock.bench.records.environment import default_threads
 from oneblock.bench.records.files import write_whole
 from oneblock.bench.records.scratch import scratch
 from oneblock.compilers.api.files import read_plain
@@ -77,20 +80,31 @@ def kept(path: Path, of: str) -> dict[str, Any] | None:
 
 
 def go_on(chosen: Iterable[Lab], seeds: int, folder: Path, seconds: float) -> list[Found]:
-    """Every lab at seed 0, then at 1, and so on, until the time is over: what is left, the next call begins with."""
-    until, found = time.monotonic() + seconds, [(Found(lab), source(lab)) for lab in chosen]
-    for seed in range(seeds):
-        for one, of in found:
-            path = folder / one.lab.name / f"{seed}.json"
-            told = kept(path, of)
-            if told is None and time.monotonic() < until:
-                told = {"of": of, **solved(one.lab, seed)}
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, json.dumps(told).encode())
-            if told is not None:
-                one.answers[seed] = told["answers"]
-                one.faults += told["faults"]
-    return [one for one, _ in found]
+    """Every lab at seed 0, then at 1, and so on, until the time is over: what is left, the next call begins with.
+
+    As many at a time as there are cores: what a run takes long for are processes of its own.
+    """
+    until = time.monotonic() + seconds
+    found = [Found(lab) for lab in chosen]
+    of = {one.lab.name: source(one.lab) for one in found}
+
+    def told(turn: tuple[int, Found]) -> dict[str, Any] | None:
+        seed, one = turn
+        path = folder / one.lab.name / f"{seed}.json"
+        known = kept(path, of[one.lab.name])
+        if known is None and time.monotonic() < until:
+            known = {"of": of[one.lab.name], **solved(one.lab, seed)}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(known).encode())
+        return known
+
+    turns = [*product(range(seeds), found)]
+    with ThreadPoolExecutor(default_threads()) as pool:
+        for (seed, one), known in zip(turns, pool.map(told, turns), strict=True):
+            if known is not None:
+                one.answers[seed] = known["answers"]
+                one.faults += known["faults"]
+    return found
 
 
 def main(words: Sequence[str]) -> None:

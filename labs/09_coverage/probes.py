@@ -52,13 +52,12 @@ def _probed(chip: str, narrow: str, names: tuple[str, ...]) -> dict[str, Any]:
     return told
 
 
-def _refusal(ask: Callable[..., Any], *of: Any) -> str | None:
-    """What a compiler said that did not take it, in a line; None where it did."""
+def _asked(ask: Callable[..., Any], *of: Any) -> tuple[str | None, Any]:
+    """(what a compiler said that did not take it, in a line; what it made where it did): one of them is None."""
     try:
-        ask(*of)
+        return None, ask(*of)
     except Exception as error:  # noqa: BLE001  a compiler refuses in any way: what it says is kept
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:SHOWN]
-    return None
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:SHOWN], None
 
 
 def _by_xla(names: tuple[str, ...], narrow: str, chip: str | None) -> dict[str, Any]:
@@ -78,11 +77,10 @@ def _by_xla(names: tuple[str, ...], narrow: str, chip: str | None) -> dict[str, 
         return str(jax.jit(function).lower(*[array] * many).compile().as_text())
 
     for name in names:
-        refused = _refusal(compiled, functions[name], 1, "float32")
-        text = compiled(functions[name], 1, "float32") if refused is None else ""
-        calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
+        refused, text = _asked(compiled, functions[name], 1, "float32")
+        calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text or "")))
         made[name] = {"refused": refused, "custom_calls": calls}
-    product = _refusal(compiled, lambda a, b: jnp.dot(a, b, preferred_element_type=jnp.float32), 2, narrow)
+    product, _ = _asked(compiled, lambda a, b: jnp.dot(a, b, preferred_element_type=jnp.float32), 2, narrow)
     return {"operators": made, "product": {"dtype": narrow, "refused": product}}
 
 
@@ -107,7 +105,7 @@ def _by_list(names: tuple[str, ...]) -> dict[str, Any]:
 def _by_tvm(names: tuple[str, ...]) -> dict[str, str | None]:
     """What TVM's importer says of each as PyTorch exports it."""
     functions = runpy.run_path(str(OPERATORS))["in_torch"]()
-    return {name: _refusal(_imported, functions[name]) for name in names}
+    return {name: _asked(_imported, functions[name])[0] for name in names}
 
 
 def _imported(function: Any) -> Any:
@@ -125,7 +123,7 @@ def _by_tvm_from_jax(names: tuple[str, ...]) -> dict[str, str | None]:
     """What TVM's other importer says of the StableHLO that XLA takes."""
     from tvm.relax.frontend.stablehlo import from_stablehlo
 
-    return {name: _refusal(from_stablehlo, _lowered(name).as_text()) for name in names}
+    return {name: _asked(from_stablehlo, _lowered(name).as_text())[0] for name in names}
 
 
 def _tried(path: str) -> dict[str, str]:
@@ -139,7 +137,7 @@ def _tried(path: str) -> dict[str, str]:
         exact, answer = torch.logcumsumexp(x.double(), -1), torch.as_tensor(function(x)).double()
         if answer.shape != exact.shape or not bool((answer - exact).abs().max() <= MOST * exact.abs().max()):
             return {"word": word}
-    said = _refusal(_imported, function)
+    said, _ = _asked(_imported, function)
     return {"word": "refused", "said": said} if said else {"word": "taken"}
 
 
