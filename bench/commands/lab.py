@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.lessons.answers import FILE
 from oneblock.bench.lessons.attempt import Attempt, enough, passed
+from oneblock.bench.lessons.demonstration import about, lay_out
 from oneblock.bench.lessons.grading import grade_all, to_csv
 from oneblock.bench.lessons.item import Part, Standing, Verdict
 from oneblock.bench.lessons.lab import Lab, labs, named
@@ -70,7 +71,7 @@ def _start(asked: Asked) -> int:
         told = {"lab": lab.name, "seed": made.seed, "shape": dict(made.shape), "folder": str(made.folder)}
         answer(told | {"notebook": str(notebook)} if notebook else told)
         return 0
-    say(f"{lab.title}: {', '.join(f'{name} {value}' for name, value in made.shape.items())}")
+    say(f"{lab.title}: {_words(made.shape)}")
     if notebook:
         say(f"open {notebook} with Jupyter: its cells take every step, from the predictions to the check")
     else:
@@ -85,7 +86,7 @@ def _predict(asked: Asked) -> int:
     if asked.as_json:
         answer(given)
     else:
-        say(f"locked: {', '.join(f'{name} {value}' for name, value in given.items())}")
+        say(f"locked: {_words(given)}")
         say(f"then: oneblock lab run {attempt.lab.number}")
     return 0
 
@@ -100,8 +101,16 @@ def _run(asked: Asked) -> int:
         note(f"oneblock: without {part}: {why}; what needs it is ungraded")
     for line in made.get("told", ()):
         say(line)
+    if made.get("absent") and (place := lay_out(attempt.lab, attempt.folder)) is not None:
+        shape, software = about(place)
+        by = ", ".join(f"{package} {version}" for package, version in software.items())
+        say(f"to read meanwhile: {place}, which a run of {_words(shape)} made with {by}; nothing of it is graded")
     say(f"then: fill in what {attempt.folder / FILE} now asks besides, and oneblock lab check {attempt.lab.number}")
     return 0
+
+
+def _words(named: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in named.items())
 
 
 def _check(asked: Asked) -> int:

@@ -68,6 +68,7 @@ class Lesson:
     run: Callable[[Shape, Path], Artifact]  #: makes the artifact; what the learner is to read goes into the folder
     items: tuple[Item, ...]
     rule: str  #: one line to choose hardware and compiler by, told to who has finished
+    demonstration: Shape = field(default_factory=dict)  #: of what is kept to be read without a toolchain; no seed's
 
     def shape(self, seed: int) -> Shape:
         """The shape of a seed; neighbours get shapes that lie apart."""

@@ -192,4 +192,5 @@ APPLIED = (
 LESSON = Lesson(
     _shapes(), run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED),
     "Rule: divide FLOPs by bytes before you compare peaks; int8 weights halve the batch that a chip needs.",
+    demonstration={**_shapes()[0], "T": 32, "S": 640},
 )  # fmt: skip

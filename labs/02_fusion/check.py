@@ -151,4 +151,5 @@ MADE = (
 LESSON = Lesson(
     SHAPES, run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
     "Rule: fusion is free up to a reduction; write so that what one sum reads waits for no other.",
+    demonstration={**SHAPES[0], "T": 320, "C": 384, "T2": 960, "C2": 512},
 )  # fmt: skip

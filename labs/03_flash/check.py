@@ -150,4 +150,5 @@ MADE = (
 LESSON = Lesson(
     SHAPES, run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
     "Rule: ask where an array lies before you ask whether it was fused; choose a stack with a kernel for your heads.",
+    demonstration={**SHAPES[0], "H": 2, "S": 384, "H2": 5, "S2": 8192},
 )  # fmt: skip

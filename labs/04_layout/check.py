@@ -239,4 +239,5 @@ MADE = (
 LESSON = Lesson(
     _shapes(), run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
     "Rule: choose sizes that are multiples of 128 before you choose a chip, and ask in which order an array lies.",
+    demonstration={**_shapes()[0], "R": 450, "C": 150},
 )  # fmt: skip

@@ -233,4 +233,5 @@ MAKING = (
 LESSON = Lesson(
     _shapes(), run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MAKING),
     "Rule: a kernel is portable in its source and not in its resources: choose a configuration for each generation.",
+    demonstration={**_shapes()[0], "BM": 64, "BN": 32, "BK": 64, "stages": 3},
 )  # fmt: skip

@@ -232,4 +232,5 @@ MAKING = (
 LESSON = Lesson(
     SHAPES, run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MAKING),
     "Rule: prune by what you know before you search; compare searches by several seeds; tune what is hot and keep it.",
+    demonstration={**SHAPES[0], "M": 64, "N": 224, "K": 160},
 )  # fmt: skip

@@ -53,10 +53,10 @@ def sums(lengths: Sequence[int], worth: int) -> list[int]:
     return [best(tuple(lengths), many) + many * worth for many in range(1, len(set(lengths)) + 1)]
 
 
-def shapes() -> list[dict[str, Any]]:
-    """Those whose questions have one answer, and whose wrong ideas have others."""
+def shapes(many: int = MANY) -> list[dict[str, Any]]:
+    """The first whose questions have one answer, and whose wrong ideas have others."""
     drawn = (_drawn(number) for number in itertools.count())
-    return list(itertools.islice((shape for shape in drawn if _tells(shape)), MANY))
+    return list(itertools.islice((shape for shape in drawn if _tells(shape)), many))
 
 
 def _drawn(number: int) -> dict[str, Any]:

@@ -220,4 +220,5 @@ MADE = (
 LESSON = Lesson(
     of.shapes(), run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
     "Rule: count your shapes before you choose a compiler; pad to few lengths, mask, and keep what was compiled.",
+    demonstration=of.shapes(of.MANY + 1)[-1],
 )  # fmt: skip

@@ -246,4 +246,5 @@ MADE = (
 LESSON = Lesson(
     _shapes(), run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
     "Rule: capacity chooses how many chips, bandwidth which; count what lives at once, by the compiler's own memory.",
+    demonstration={**_shapes()[0], "B": 15, "S": 2560, "S2": 5120, "S3": 10240},
 )  # fmt: skip

@@ -226,4 +226,5 @@ MADE = (
 LESSON = Lesson(
     of.shapes(), of.run, (*PREDICTED, *OBSERVED, *EXPLAINED, *APPLIED, *MADE),
     "Rule: read what was compiled before you name a unit, a copy or an exchange; peaks hold for rows that are there.",
+    demonstration={**of.shapes()[0], "T": 32, "S": 320},
 )  # fmt: skip
