@@ -7,7 +7,6 @@ import random
 import runpy
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,10 @@ def _compiled(chip: str, chip2: str, K: int, D: int, S: int, B: int, T: int, C: 
     for name, donated in (("kept", ()), ("donated", (0,))):
         update = jax.jit(_update, donate_argnums=donated)
         made[name] = _memory(chip, update, cache, token, None)
+        held = made["available_bytes"][chip] // (made[name]["peak_bytes"] // B)
         made[name]["most_sequences"] = _most(
-            partial(_fits, chip, update), lambda n: ((n, *cache[1:]), (n, *token[1:]), None)
+            lambda n: _fits(chip, update, (n, *cache[1:]), (n, *token[1:]), None),  # noqa: B023  called at once
+            near=held,
         )
     for name, n in (("one", 1), ("all", layers)):
         made[f"{name}_scratch"] = _memory(SCRATCH_ON, jax.jit(_mlps), (T, C), *([(C, F), (F, C)] * n))["temp_bytes"]
@@ -118,15 +119,20 @@ def _fits(chip: str, function: Any, *shapes: tuple[int, ...] | None) -> bool:
     return True
 
 
-def _most(fits: Callable[..., bool], shapes: Callable[[int], Any]) -> int:
-    """The most sequences whose program the compiler does not refuse: doubled, then bisected."""
-    bad = 1
-    while fits(*shapes(bad)):
-        bad *= 2
-    good = bad // 2
+def _most(fits: Callable[[int], bool], near: int) -> int:
+    """The most sequences whose program the compiler does not refuse: from a guess in growing steps, then bisected."""
+    good, bad, step = 0, near + 1, 1
+    while fits(bad):
+        good, bad, step = bad, bad + step, 2 * step
+    while good == 0 and bad > 1:
+        lower = max(1, bad - step)
+        if fits(lower):
+            good = lower
+        else:
+            bad, step = lower, 2 * step
     while bad - good > 1:
         middle = (good + bad) // 2
-        good, bad = (middle, bad) if fits(*shapes(middle)) else (good, middle)
+        good, bad = (middle, bad) if fits(middle) else (good, middle)
     return good
 
 
