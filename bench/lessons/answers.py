@@ -32,7 +32,8 @@ _TOLD = {
 
 def form(lab: str, lesson: Lesson, seed: int, shape: Shape) -> str:
     """The form of a lab and seed as `start` writes it: predictions alone, since later questions tell of the run."""
-    lines = [f"# {', '.join(f'{name} {value}' for name, value in shape.items())}", f'lab = "{lab}"', f"seed = {seed}"]
+    yours = f"yours, by names that lab.py and the questions use: {', '.join(f'{n} {v}' for n, v in shape.items())}"
+    lines = [*(f"# {line}" for line in wrap(yours, 116)), f'lab = "{lab}"', f"seed = {seed}"]
     return "\n".join(lines) + "\n" + asked(lesson, shape, [Part.PREDICT])
 
 
@@ -42,6 +43,9 @@ def asked(lesson: Lesson, shape: Shape, parts: Iterable[Part]) -> str:
     for part in parts:
         items = [item for item in lesson.items if item.part is part and item.measure is None]
         lines += ["", f"[{part}]  # {_TOLD[part]}"] if items else []
+        for need in dict.fromkeys(item.needs for item in items if item.needs):
+            those = ", ".join(item.name for item in items if item.needs == need)
+            lines += [f"# {line}" for line in wrap(f"without {need} nobody can grade {those}", 116)]
         for item in items:
             kind = "" if item.choices else "  # a number, without quotes"
             lines += ["", *_question(item, shape), f'{item.name} = ""{kind}']
@@ -57,8 +61,7 @@ def add_later(folder: Path, lesson: Lesson, shape: Shape) -> None:
 
 
 def _question(item: Item, shape: Shape) -> list[str]:
-    needs = f" (needs {item.needs}; ungraded without)" if item.needs else ""
-    said = [item.question.format(**shape) + needs]
+    said = [item.question.format(**shape)]
     said += [f"  {word}: {meaning.format(**shape)}" for word, meaning in item.choices.items()]
     return [f"# {line}" for text in said for line in wrap(text, 116, subsequent_indent="    " * text.startswith(" "))]
 

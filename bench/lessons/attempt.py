@@ -76,9 +76,9 @@ class Attempt:
 
     def predict(self) -> form.Answers:
         """Lock the predictions, and ask the rest; Refused where one is missing, or all are locked."""
+        given = self.answers()[Part.PREDICT]
         if self.state.last("predict") is not None:
             raise Refused(f"{self.folder}: the predictions are locked already: `oneblock lab run {self.lab.number}`")
-        given = self.answers()[Part.PREDICT]
         if empty := [name for name, answer in given.items() if answer is None]:
             raise Refused(f"{self.folder / form.FILE}: [predict] {', '.join(empty)}: not filled in; guess")
         form.add_later(self.folder, self.lab.lesson, self.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -49,9 +50,18 @@ def run_script(script: Path, *words: str) -> Any:
         except subprocess.TimeoutExpired:
             raise Refused(f"{script.name}: no answer in {_MOST_S:.0f} s") from None
         if done.returncode or not out.exists():
-            last = done.stderr.strip().splitlines()[-1:] or ["it ended without an answer"]
-            raise Refused(f"`{script.name}` failed: {last[0][:_SHOWN]}", 1)
+            raise Refused(f"`{script.name}` failed: {_last_words(done.stderr, words)[:_SHOWN]}", 1)
         return json.loads(out.read_bytes())
+
+
+def _last_words(stderr: str, words: Collection[str]) -> str:
+    """What a script ended with: an exception with its notes, and the line of the learner's file that it came from."""
+    lines = stderr.strip().splitlines()
+    begin = max((n for n, line in enumerate(lines) if line.startswith(" ")), default=-1) + 1  # behind the traceback
+    said = "; ".join(lines[begin:]) or "it ended without an answer"
+    places = re.findall(r'^  File "(.*)", line (\d+)', stderr, re.MULTILINE)
+    found = [f"{Path(path).name}, line {line}: " for path, line in places if path in words]
+    return f"{found[-1] if found else ''}{said}"
 
 
 def keep(texts: Mapping[str, str], folder: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from oneblock.bench.format.out import note
 from oneblock.bench.lessons.commands import run_script
 from oneblock.bench.lessons.item import Answer, Artifact, Item, Lesson, Misconception, Part, Shape
+from oneblock.bench.records.files import write_whole
 from oneblock.compilers import chips
 from oneblock.compilers.chips.occupancy import occupancy
 
-SCRIPT = Path(__file__).with_name("generations.py")
+SCRIPT, PRODUCT = (Path(__file__).with_name(name) for name in ("generations.py", "product.py"))
 MADE = "triton_kernels"
 TILES = ((128, 128, 64), (128, 256, 64), (64, 128, 64), (64, 256, 32), (128, 64, 32))
 ITEMSIZE = 2
@@ -39,14 +42,19 @@ def _shapes() -> list[Shape]:
 def run(shape: Shape, folder: Path) -> dict[str, Any]:
     """The kernel compiled for five generations; the texts of each stage are left in the folder `texts`."""
     (folder / "texts").mkdir(exist_ok=True)
+    write_whole(folder / PRODUCT.name, PRODUCT.read_bytes())
     made: dict[str, Any] = run_script(SCRIPT, str((folder / "texts").resolve()), *_words(shape))
     told = [
         f"{name:<7} {one['multiplies']:>5} {one['unit']:<8} {one['registers']:>3} registers a thread, "
-        f"{one['spill_bytes']:>5} bytes of them spilled, {one['shared_bytes']:>6} bytes shared (compiled)"
+        f"{one['spill_bytes']:>5} bytes of them spilled, {one['shared_bytes']:>6} bytes shared a block (compiled)"
         for name, one in made.get(MADE, {}).items() if "unit" in one
     ]  # fmt: skip
     if told:
-        told.append(f"read on: {folder / 'texts'}")
+        texts = [str(folder / "texts" / f"{name}.ttgir") for name in ("sm_80", "sm_90")]
+        told += [
+            f"read {folder / PRODUCT.name} and what became of it, {folder / 'texts'}; for one",
+            shlex.join(["diff", *texts]),
+        ]
     return {**made, "told": told}
 
 
@@ -132,6 +140,8 @@ def tried(shape: Shape, artifact: Artifact) -> Answer:
 def measure(script: Path, shape: Shape) -> Answer:
     """What holds of a learner's kernel, as a word."""
     told = run_script(SCRIPT, str(script.resolve()), *_words(shape))
+    for line in told["said"]:
+        note(f"product_relu: {line}")
     return str(told["word"])
 
 
@@ -146,7 +156,7 @@ KERNEL = "With tiles BM {BM}, BN {BN}, BK {BK}, {stages} stages and {warps} warp
 PREDICTED = (
     Item("unit_sm_75", Part.PREDICT, "A T4 (sm_75) has tensor cores. By which instruction does Triton multiply there?",
          partial(of, "sm_75", "unit"), "look for products in the PTX", (
-             Misconception("mma", _said("mma"), "the chip has them, and this compiler has no path to them"),
+             Misconception("mma", _said("mma"), "the chip has them, and this Triton does not use them: see its PTX"),
              Misconception("wgmma", _said("wgmma"), "that is Hopper's"),
          ), UNITS, needs=MADE),
     Item("shared_sm_90", Part.PREDICT, f"{KERNEL} how many bytes of shared memory has a block on sm_90?",
@@ -177,7 +187,7 @@ OBSERVED = (
          partial(of, "gfx942", "threads"), "threads of the artifact",
          (Misconception("as_nvidia", lambda s, a: 32 * s["warps"], "a warp of AMD's is a wave of 64"),), needs=MADE),
     Item("blocks", Part.OBSERVE, "How many blocks of the kernel live on one SM of {chip} at once?", blocks,
-         "the least of what registers, shared memory and warps allow; lab.py says how each is given out", (
+         "the least of what registers, shared memory and warps allow, rounded down; lab.py says how each is given", (
              Misconception("shared_alone", partial(blocks, registers=False), "registers are given out as well"),
              Misconception("registers_alone", partial(blocks, shared=False), "shared memory is given out as well"),
              Misconception("warps", lambda s, a: int(living(s, a).warps), "those are warps: a block has {warps}"),
@@ -193,21 +203,21 @@ EXPLAINED = (
           "alignment": "its tiles are padded to a larger alignment", "nothing": "it does not"}, needs=MADE),
     Item("limit", Part.EXPLAIN, "What limits the number of blocks on an SM of {chip}?", limit,
          "compute each limit: the least one it is", (
-             Misconception("shared", _said("shared"), "registers (or warps) allow fewer: count them in granules"),
-             Misconception("registers", _said("registers"), "shared memory allows fewer"),
-             Misconception("warps", _said("warps"), "64 warps fit, but their registers or tiles do not"),
+             Misconception("shared", _said("shared"), "its room by a block's share: is that the least of the three?"),
+             Misconception("registers", _said("registers"), "512 by a block's, in granules: the least of the three?"),
+             Misconception("warps", _said("warps"), "64 by those of a block: is that the least of the three?"),
          ),
          {"registers": "registers", "shared": "shared memory", "warps": "warps"}, needs=MADE),
 )  # fmt: skip
 APPLIED = (
     Item("most_stages", Part.APPLY, "With tiles BM {BM2}, BN {BN2}, BK {BK2}: how many stages fit on sm_90, where a "
-         "block has 227 KiB at the most?", lambda s, a: int(a[MADE]["of_the_check"]["most_stages"]),
-         "whole stages; each holds both tiles", (
+         "block has 227 KiB at the most?", partial(most_stages, 227, 0),
+         "a stage is (BM BK + BK BN) numbers of 2 bytes: how many whole ones are in 227 KiB?", (
              Misconception("one_in_registers", partial(most_stages, 227, 1), "none is in registers on sm_90"),
              Misconception("as_ampere", partial(most_stages, 163, 0), "those are 163 KiB, of sm_80"),
          ), needs=MADE),
     Item("unit_small", Part.APPLY, "By which instruction does the kernel multiply on sm_90 with BM {small}?",
-         lambda s, a: str(a[MADE]["of_the_check"]["small"]["unit"]), "wgmma takes 64 rows",
+         _said("mma"), "wgmma takes 64 rows",
          (Misconception("wgmma", _said("wgmma"), "it takes 64 rows, and this tile has {small}: no error says so"),),
          UNITS, needs=MADE),
     Item("most_registers", Part.APPLY, "How many registers may a thread use at the most so that {blocks} blocks of "
@@ -217,11 +227,13 @@ APPLIED = (
          )),
 )  # fmt: skip
 _WORDS = {
-    "outside": "it reads or writes beyond M rows: mask them, for loads and for stores",
+    "outside": "it reads or writes beyond M rows, as said above: mask them, for loads and for stores",
     "differs": "the answer differs from max(x @ w, 0)",
+    "narrow_sums": "the sums are float16, of which a long K leaves few digits; wgmma sums in float32 at the same rate",
+    "one_at_a_time": "nothing is on its way while a tile is multiplied: num_stages 2 or more",
     "no_wgmma": "sm_90 has no wgmma of float16: what type have the operands at tl.dot, and has the tile 64 rows?",
-    "spills": "registers are spilled: more warps, or a smaller tile",
-    "narrow": "operands are read more often than with a tile of 128 x 128",
+    "spills": "registers are spilled, as said above by chip: more warps, or a smaller tile",
+    "narrow": "operands are read more often than with a tile of 128 x 128: 1/BM + 1/BN is more than 1/64",
     "one_block": "one block alone lives on an SM of sm_80: compute its limits; what do fewer warps with more of the "
                  "tile each need?",
 }  # fmt: skip

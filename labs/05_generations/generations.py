@@ -6,6 +6,7 @@ No GPU is asked: Triton's wheel has the compilers for NVIDIA's and AMD's, and NV
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ UNITS = {"tcgen05.mma": "tcgen05", "wgmma": "wgmma", "mma.sync": "mma", "mfma": 
 TEXTS = ("ttir", "ttgir", "llir", "ptx")  # in the order in which they are made
 SIZES = (1024, 1024, 1024)  # M, N, K of what is compiled
 WIDE = 64  # a tile reads for each element of the answer as much as one of 2 WIDE squared, or less
+CONFIG = ("BM", "BN", "BK", "num_warps", "num_stages")
 MOST = 2e-3  # of the largest element, in float16
 
 
@@ -57,16 +59,16 @@ def told(kernel: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tile_of(shape: Mapping[str, Any], more: str = "") -> dict[str, int]:
+def tile_of(shape: Mapping[str, Any]) -> dict[str, int]:
     """What a launch is given."""
     return {
-        **{name: shape[name + more] for name in ("BM", "BN", "BK")},
+        **{name: shape[name] for name in ("BM", "BN", "BK")},
         "num_stages": shape["stages"], "num_warps": shape["warps"],
     }  # fmt: skip
 
 
 def generations(shape: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Of each generation what its compiler said; the first text that differs; a small tile; the most stages."""
+    """Of each generation what its compiler said, and the first text that differs."""
     from oneblock.compilers.triton.lowering import CannotBuild
 
     product = module(Path(__file__).with_name("product.py")).product
@@ -85,54 +87,54 @@ def generations(shape: Mapping[str, Any], folder: Path) -> dict[str, Any]:
                     (folder / f"{name}.{stage}").write_text(text, encoding="utf-8")
     texts = [{name: kernels[of].text(name) for name in TEXTS} for of in ("sm_80", "sm_90")]
     made["first_to_differ"] = next(name for name in TEXTS if texts[0][name] != texts[1][name])
-    made["of_the_check"] = {
-        "small": told(built(product, "cuda:sm_90", SIZES, tile_of(shape) | {"BM": shape["small"]})),
-        "most_stages": _most_stages(product, tile_of(shape, "2"), CannotBuild),
-    }
     return made
 
 
-def _most_stages(kernel: Any, tile: dict[str, int], refused: type[Exception]) -> int:
-    """With how many stages it still builds for sm_90: by building it with one more each time."""
-    most = gpu_of("cuda:sm_90").multiprocessor.shared_bytes_of_block
-    stages = max(1, most // (2 * tile["BK"] * (tile["BM"] + tile["BN"])) - 1)
-    while True:
-        try:
-            built(kernel, "cuda:sm_90", SIZES, tile | {"num_stages": stages + 1})
-        except refused:
-            return stages
-        stages += 1
-
-
-def learners(shape: Mapping[str, Any], path: str) -> dict[str, str]:
-    """What holds of a learner's kernel, as the first word that applies."""
-    import torch
-
-    from oneblock.compilers.triton import interpreter
+def learners(shape: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """What holds of a learner's kernel, as the first word that applies, and what was seen of it, in lines."""
     from oneblock.compilers.triton.interpreter_numerics import OutOfBounds
 
     found = runpy.run_path(path)
     kernel, config = found["product_relu"], found["CONFIG"]
-    M, N, K = sizes = (shape["M"], shape["N"], shape["K"])
+    if {*config} != {*CONFIG}:
+        sys.exit(f"CONFIG: expected {', '.join(CONFIG)}, got {', '.join(map(str, config))}")
+    for more in (0, 8):  # a kernel that is right is so for other rows as well
+        try:
+            if not _right(kernel, config, (shape["M"] + more, shape["N"], shape["K"])):
+                return {"word": "differs", "said": [f"M is {shape['M'] + more}"]}
+        except OutOfBounds as error:
+            return {"word": "outside", "said": [str(error), *getattr(error, "__notes__", ())]}
+    sizes = (shape["M"], shape["N"], shape["K"])
+    here = [built(kernel, target, sizes, config) for target in ("cuda:sm_80", "cuda:sm_90")]
+    said = [
+        f"{one.of.architecture}: {one.registers} registers a thread, {one.spill_bytes} bytes of them spilled, "
+        f"{one.shared_bytes} bytes shared, {one.occupancy.blocks} blocks on an SM (compiled)" for one in here
+    ]  # fmt: skip
+    return {"word": _word(*here, config), "said": said}
+
+
+def _right(kernel: Any, config: Mapping[str, int], sizes: tuple[int, int, int]) -> bool:
+    import torch
+
+    from oneblock.compilers.triton import interpreter
+
+    M, N, K = sizes
     torch.manual_seed(M)
     x, w = (torch.randn(of, dtype=torch.float16) for of in ((M, K), (K, N)))
     y = torch.full((M, N), float("nan"), dtype=torch.float16)
-    constants = {name: config[name] for name in ("BM", "BN", "BK")}
     grid = (-(-M // config["BM"]), -(-N // config["BN"]))
-    try:
-        interpreter.run(kernel, grid, (x, w, y, M, N, K), constants)
-    except OutOfBounds:
-        return {"word": "outside"}
+    interpreter.run(kernel, grid, (x, w, y, M, N, K), {name: config[name] for name in ("BM", "BN", "BK")})
     exact = torch.relu(x.double() @ w.double())
-    if not bool((y.double() - exact).abs().max() <= MOST * exact.max()):
-        return {"word": "differs"}
-    here = {target: built(kernel, target, sizes, config) for target in ("cuda:sm_80", "cuda:sm_90")}
-    return {"word": _word(here["cuda:sm_80"], here["cuda:sm_90"], config)}
+    return bool((y.double() - exact).abs().max() <= MOST * exact.max())
 
 
 def _word(ampere: Any, hopper: Any, config: Mapping[str, int]) -> str:
-    if not any(name.startswith("wgmma") and name.endswith("k16") for name in hopper.instructions):  # k8: of TF32
+    if (found := re.search(r"wgmma\.mma_async\S*k16\.(f\d\d)\.f16", hopper.text("ptx"))) is None:  # k8: of TF32
         return "no_wgmma"
+    if found[1] != "f32":
+        return "narrow_sums"
+    if config["num_stages"] < 2:
+        return "one_at_a_time"
     if ampere.spill_bytes or hopper.spill_bytes:
         return "spills"
     if 1 / config["BM"] + 1 / config["BN"] > 1 / WIDE:

@@ -2,9 +2,10 @@
 """# One Triton kernel, five GPU generations
 
 Triton's wheel holds the compilers for all its GPUs, so that a laptop can say what a kernel needs on any of them. One
-text, `product.py` of this lab: y = x @ w in float16, a tile (BM, BN) a program, BK of the inner axis a step. It is
-compiled for Turing (sm_75, a T4), Ampere (sm_80, A100), Hopper (sm_90, H100), Blackwell (sm_100, B200) and AMD's CDNA3
-(gfx942, MI300X). Nothing is run and nothing is timed: all numbers are compiled, or modelled from them.
+text, `product.py`, which the run puts beside this: y = x @ w in float16, a tile (BM, BN) a program, BK of the inner
+axis a step. It is compiled for Turing (sm_75, a T4), Ampere (sm_80, A100), Hopper (sm_90, H100), Blackwell (sm_100,
+B200) and AMD's CDNA3 (gfx942, MI300X). Nothing is run and nothing is timed: all numbers are compiled, or modelled from
+them.
 
 `num_stages` steps of the loop are at work at once, each with a tile of x and one of w: the matrix units (tensor cores)
 multiply one, and the others are on their way to shared memory. Where the one that is multiplied lies is up to the
@@ -12,8 +13,8 @@ instruction: `mma.sync` takes operands from registers, `wgmma` from shared memor
 `tcgen05.mma` has a memory of its own for its sums.
 
 An SM holds 64 warps, 16 for each of its four schedulers. A scheduler has 512 registers for each of 32 lanes; a warp
-takes as many for a lane as a thread of it uses, rounded up to 8. Warps of all blocks are dealt out to schedulers with
-room. Shared memory is 164 KiB on sm_80 and 228 on sm_90, and a block takes 1 KiB beside its own.
+takes as many for a lane as a thread of it uses, rounded up to a multiple of 8. Warps of all blocks are dealt out to
+schedulers with room. Shared memory is 164 KiB on sm_80 and 228 on sm_90, and a block takes 1 KiB beside its own.
 """
 
 # %% tags=["shape"]
@@ -22,8 +23,8 @@ SHAPE = {"BM": 64, "BN": 128, "BK": 32, "stages": 3, "warps": 4, "chip": "sm_80"
 # %% [markdown]
 """## Predict
 
-Fill in [predict] of answers.toml. When the loop is over the tile of y passes through shared memory as well, in what
-room there is. Then
+Fill in [predict] of answers.toml. When the loop is over the tile of y passes through shared memory as well, where the
+operands were: it adds nothing where they took more. Then
 
     oneblock lab predict 5
     oneblock lab run 5
@@ -31,10 +32,9 @@ room there is. Then
 ## See
 
 artifact.json has, of each generation, `unit`, `multiplies` (how often that instruction is written), `registers` and
-`spill_bytes` of a thread, `shared_bytes` of a block. The folder texts/ beside it has every stage of each: .ttir,
-.ttgir, .llir, and .ptx or .amdgcn. Fill in [observe], [explain] and [apply].
-
-    diff texts/sm_80.ttgir texts/sm_90.ttgir
+`spill_bytes` of a thread, `shared_bytes`, `warps` and `threads` of a block, and each of its `instructions` with how
+often it is written. The folder texts/ beside it has every stage of each: .ttir, .ttgir, .llir, and .ptx or .amdgcn.
+Fill in [observe], [explain] and [apply].
 
 ## Make
 
@@ -43,11 +43,13 @@ does not take, but for TF32 at half the rate; and M is no multiple of BM, so tha
 multiples of 128. Change it, and CONFIG, so that
 
 * it is right, and touches nothing outside of its arrays;
-* sm_90 multiplies by wgmma of float16, and neither sm_80 nor sm_90 spills;
+* sm_90 multiplies by wgmma of float16 with sums of float32, and neither sm_80 nor sm_90 spills;
+* loads run ahead of products: num_stages is 2 or more;
 * operands are read as seldom as with a tile of 128 x 128: 1/BM + 1/BN is 1/64 or less;
 * two blocks or more live on an SM of sm_80.
 
-It is interpreted here, and compiled for both. Then
+CONFIG has those five and no others. The kernel is interpreted here for two M, compiled for both, and its resources are
+told. Then
 
     oneblock lab check 5
 """
