@@ -66,7 +66,7 @@ def lay_out(lab: Lab, folder: Path) -> Path | None:
     place = folder / FOLDER
     shutil.rmtree(place, ignore_errors=True)
     with tarfile.open(lab.folder / _ARCHIVE) as archive:
-        archive.extractall(place, filter="data")  # nosec B202  our own, and the filter keeps it in its folder
+        archive.extractall(place, filter="data")  # which keeps it in its folder
     return place
 
 
