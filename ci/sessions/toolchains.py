@@ -62,6 +62,13 @@ def interchange(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def silicon(session: nox.Session) -> None:
+    """Hold the model of a GPU's product against latencies that others reported of real ones, skipping forbidden."""
+    install(session, *needs("silicon"), *group("test"))
+    session.run("pytest", "-nauto", "tests/bench/silicon", *session.posargs, env={"ONEBLOCK_REQUIRE_SILICON": "1"})
+
+
+@nox.session(default=False)
 def torchxla(session: nox.Session) -> None:
     """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`.
 

@@ -1,0 +1,1 @@
+"""Modelled times against silicon: latencies that others reported, and the model of a launch that is tried on them."""

@@ -1,0 +1,103 @@
+"""The model of a product: it finds what it was planted with, obeys physics, and is tried on rows it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+import numpy as np
+import pytest
+
+from oneblock.bench.silicon.product_model import Demand, Limits, Products, Shares, bare_roofline, fitted
+from oneblock.bench.silicon.rows import Rows
+from oneblock.bench.silicon.trial import trials
+from oneblock.compilers.api.kind import Reported
+
+LIMITS = Limits(flops_per_s=1e15, bytes_per_s=3e12, sms=132)
+TRUE = Shares(flops_share=0.9, bandwidth_share=0.8, launch_us=2.5, edge=12.0, overlap=3.0, wave_us=1.0)
+
+
+def shapes(many: int = 40, seed: int = 0) -> Products:
+    """So many pairs (N, K), with eleven M each."""
+    draw = np.random.default_rng(seed)
+    N, K = (64.0 * draw.integers(2, 256, many) for _ in range(2))
+    M = 2.0 ** np.arange(11)
+    return Products(np.tile(M, many), np.repeat(N, 11), np.repeat(K, 11), 2.0)
+
+
+def rows(device: str, seconds: np.ndarray, of: Products, dtype: str = "bfloat16") -> Rows:
+    return Rows(Reported(device, "vLLM", "1", "a table"), "0" * 64, dtype, of, seconds)
+
+
+def test_what_was_planted_is_found() -> None:
+    of = shapes()
+    demand = Demand(of, LIMITS)
+    noise = np.random.default_rng(1).lognormal(0, 0.02, len(of))
+    found = fitted([demand], [demand.seconds(TRUE) * noise])
+    assert np.median(np.abs(np.log(demand.seconds(found) / demand.seconds(TRUE)))) < 0.01
+    assert found.bandwidth_share == pytest.approx(TRUE.bandwidth_share, rel=0.05)
+    assert found.of_peak(128, 128) == pytest.approx(TRUE.of_peak(128, 128), rel=0.1)
+
+
+def test_no_modelled_time_is_below_the_roofline_and_none_falls_where_a_product_grows() -> None:
+    of = shapes(seed=2)
+    assert (Demand(of, LIMITS).seconds(TRUE) >= bare_roofline(of, LIMITS)).all()
+    larger = Products(of.M, of.N, 2 * of.K, of.itemsize)
+    assert (Demand(larger, LIMITS).seconds(TRUE) >= Demand(of, LIMITS).seconds(TRUE)).all()
+
+
+def test_a_tile_more_than_the_multiprocessors_take_costs_another_wave() -> None:
+    """At 132 tiles of 256 x 128 all are busy once, at 133 twice; smaller ones, which fit, reach less of the peak."""
+    costly = replace(TRUE, edge=30.0)
+    full, more = (Products(np.array([256.0]), np.array([128.0 * n]), np.array([65536.0]), 2.0) for n in (132, 133))
+    times = [float(Demand(one, LIMITS).seconds(costly)[0]) for one in (full, more)]
+    assert times[1] / times[0] > 133 / 132 * 1.05
+
+
+def test_twice_the_latency_is_half_the_shares() -> None:
+    of = shapes()
+    demand = Demand(of, LIMITS)
+    once, twice = (fitted([demand], [demand.seconds(TRUE) * times]) for times in (1, 2))
+    assert twice.bandwidth_share == pytest.approx(once.bandwidth_share / 2, rel=0.05)
+    assert twice.of_peak(128, 128) == pytest.approx(once.of_peak(128, 128) / 2, rel=0.15)
+
+
+def test_shares_stay_physical_where_rows_are_not() -> None:
+    """Faster than the data sheet, as where operands lie in a cache: no share above 1, and the rows are told."""
+    of = shapes(60)
+    (found,), left = trials([rows("NVIDIA H100 80GB HBM3", bare_roofline(of, LIMITS) / 3, of)])
+    assert left == []
+    assert found.faster > 0.9
+    assert all(share <= 1 for share in astuple(found.shares)[:2])
+    assert found.held_out.median_log > 0.3, "and the trial shows that the model does not hold"
+
+
+def test_groups_are_held_out_whole_and_a_range_holds_what_it_says() -> None:
+    """A model of another chip's peak is off on the chip that is left out, and the table says so."""
+    of = shapes(200)
+    noise = np.random.default_rng(3).lognormal(0, 0.1, len(of))
+    h100 = Demand(of, Limits(989.4e12, 3350e9, 132)).seconds(TRUE) * noise
+    slower = Demand(of, Limits(312e12, 2039e9, 108)).seconds(replace(TRUE, bandwidth_share=0.4)) * noise
+    found, _ = trials([rows("NVIDIA H100 80GB HBM3", h100, of), rows("NVIDIA A100-SXM4-80GB", slower, of)])
+    for one in found:
+        assert one.held_out.median_log < 0.09
+        assert 0.87 < one.held_out.covered < 0.93
+        assert one.left_out is not None
+        assert one.left_out.median_log > 2 * one.held_out.median_log
+    middle, low, high = found[0].seconds(of)
+    assert (low < middle).all()
+    assert (middle < high).all()
+
+
+def test_what_cannot_be_tried_says_why() -> None:
+    of = shapes(60)
+    few = shapes(5)
+    seconds = bare_roofline(of, LIMITS) * 2
+    found, left = trials([
+        rows("NVIDIA H1000", seconds, of), rows("NVIDIA H200", seconds, of, "fp8"),
+        rows("NVIDIA H200", bare_roofline(few, LIMITS), few),
+    ])  # fmt: skip
+    assert found == []
+    assert [why.split(": ")[0] for why in left] == ["NVIDIA H1000", "cuda:sm_90:h200", "cuda:sm_90:h200"]
+    assert "no chip of that name" in left[0]
+    assert "no peak of float8_e4m3fn is known, so there is no model" in left[1]
+    assert "fewer than 20 shapes" in left[2]

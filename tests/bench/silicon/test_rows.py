@@ -1,0 +1,208 @@
+"""Reported latencies: read as they are stated or refused by name, and the model against those of the package.
+
+`nox -s silicon` has the package, and none of this skips there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.silicon import rows
+from oneblock.bench.silicon.rows import product_rows
+from oneblock.bench.silicon.trial import Tried, trials
+from tests.helpers.oneblock_process import oneblock_here
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("ONEBLOCK_REQUIRE_SILICON"), reason="reported latencies have a session: `nox -s silicon`"
+)
+ROW = {"framework": "VLLM", "version": "0.24.0", "device": "NVIDIA H100 80GB HBM3", "op_name": "gemm",
+       "kernel_source": "any", "gemm_dtype": "bfloat16", "m": 128, "n": 8192, "k": 2048,
+       "latency": 0.01525}  # fmt: skip
+Written = Callable[..., Path]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """A folder with one table, of rows each of which is ROW but for what is given."""
+
+    def write(*changed: dict[str, Any], without: str | None = None) -> Path:
+        import pyarrow
+        from pyarrow import parquet
+
+        all_rows = [ROW | change for change in changed or ({},)]
+        columns = {name: [row[name] for row in all_rows] for name in ROW if name != without}
+        parquet.write_table(pyarrow.table(columns), tmp_path / "gemm_perf.parquet")
+        return tmp_path
+
+    return write
+
+
+def test_a_row_is_what_it_states_with_whose_it_is(written: Written) -> None:
+    (found,) = product_rows("bfloat16", None, written({}, {"gemm_dtype": "fp8", "latency": 1.0}))
+    assert len(found) == 1
+    assert found.seconds[0] == pytest.approx(15.25e-6)
+    assert (found.products.M[0], found.products.N[0], found.products.K[0]) == (128, 8192, 2048)
+    assert found.products.nbytes[0] == 2 * (128 * 2048 + 2048 * 8192 + 128 * 8192)
+    told = found.provenance
+    assert (told.device, told.software, told.version) == ("NVIDIA H100 80GB HBM3", "VLLM", "0.24.0")
+    assert told.source.endswith("gemm_perf.parquet")
+    assert len(found.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"latency": 0.0}, "row 1: expected sides of 1 or more and a latency above 0, got m 128"),
+        ({"latency": float("nan")}, "row 1: .* latency nan"),
+        ({"latency": -1.0}, "row 1: .* latency -1"),
+        ({"latency": float("inf")}, "row 1: .* latency inf"),
+        ({"k": 0}, "row 1: .* k 0"),
+        ({"m": 2**62}, "row 1: expected sides"),
+        ({"device": "NVIDIA H200"}, "expected one framework, version and device"),
+        ({"version": " "}, "expected one framework, version and device"),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(written: Written, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        product_rows("bfloat16", None, written({}, change))
+
+
+@pytest.mark.parametrize("column", ["latency", "device", "m"])
+def test_a_table_of_another_form_is_refused_by_its_columns(written: Written, column: str) -> None:
+    with pytest.raises(Refused, match=f"expected the columns framework, .*; {column} not so"):
+        product_rows("bfloat16", None, written(without=column))
+    with pytest.raises(Refused, match=f"{column} not so"):
+        product_rows("bfloat16", None, written({column: [1]}))
+
+
+def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written({}, {})
+    path = folder / "gemm_perf.parquet"
+    whole = path.read_bytes()
+    for content in (
+        whole[: len(whole) // 2],
+        b"",
+        b"PAR1" + bytes(64) + b"PAR1",
+        whole[:40] + b"\xff" * 80 + whole[120:],
+    ):
+        path.write_bytes(content)
+        with pytest.raises(Refused, match=r"cannot be read as Parquet|not so|expected"):
+            product_rows("bfloat16", None, folder)
+    path.write_bytes(whole)
+    monkeypatch.setattr(rows, "_MOST_ROWS", 1)
+    with pytest.raises(Refused, match="expected at most 1 rows, got 2"):
+        product_rows("bfloat16", None, folder)
+    monkeypatch.setattr(rows, "_MOST_BYTES", 10)
+    with pytest.raises(Refused, match="expected a table of at most 10 bytes"):
+        product_rows("bfloat16", None, folder)
+
+
+def test_a_blank_source_is_hearsay(written: Written) -> None:
+    with pytest.raises(Refused, match=r"version is blank"):
+        product_rows("bfloat16", None, written({"version": " "}))
+
+
+def test_without_the_package_or_with_another_release_the_line_that_mends_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "0.13.1")
+    with pytest.raises(Refused, match=r"0\.13\.1: expected 0\.12, .* pip install 'oneblock\[silicon\]'"):
+        product_rows("bfloat16")
+
+    def none(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", none)
+    with pytest.raises(Refused, match=r"not installed, .* pip install 'oneblock\[silicon\]'"):
+        product_rows("bfloat16")
+
+
+@pytest.fixture(scope="module")
+def silicon() -> list[Tried]:
+    """Every framework's rows of every chip that is known."""
+    return trials(product_rows("bfloat16"))[0]
+
+
+def test_held_out_shapes_lie_as_near_as_the_figure_says(silicon: list[Tried]) -> None:
+    """Median |log error| at most 0.11 over chips and 0.15 on the worst; a bare roofline is 0.3 and more off."""
+    assert {one.target for one in silicon} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
+    medians = [one.held_out.median_log for one in silicon]
+    assert median(medians) <= 0.11
+    assert max(medians) <= 0.15
+    assert min(one.bare_median_log for one in silicon) > 0.3
+
+
+def test_the_printed_range_holds_what_it_says_and_a_chip_left_out_is_foreseen(silicon: list[Tried]) -> None:
+    covered = [one.held_out.covered for one in silicon]
+    assert 0.88 <= median(covered) <= 0.92
+    assert all(0.86 <= one <= 0.94 for one in covered)
+    assert all(one.left_out is not None and one.left_out.median_log <= 0.25 for one in silicon)
+
+
+def test_a_copy_with_every_latency_doubled_has_half_the_shares(silicon: list[Tried], tmp_path: Path) -> None:
+    """The trial reads the rows."""
+    import pyarrow
+    import pyarrow.compute
+    from pyarrow import parquet
+
+    (one,) = (one for one in silicon if one.target == "cuda:sm_90" and one.rows.provenance.software == "VLLM")
+    source = next(
+        Path(str(file.locate()))
+        for file in metadata.files(rows.PACKAGE) or ()
+        if "h100_sxm/gemm/vllm" in str(file) and file.name.endswith("parquet")
+    )
+    table = parquet.read_table(source)
+    doubled = pyarrow.compute.multiply(table.column("latency"), 2.0)
+    parquet.write_table(table.set_column(table.schema.get_field_index("latency"), "latency", doubled),
+                        tmp_path / "gemm_perf.parquet")  # fmt: skip
+    (twice,), _ = trials(product_rows("bfloat16", None, tmp_path))
+    assert twice.left_out is None
+    assert twice.shares.bandwidth_share == pytest.approx(one.shares.bandwidth_share / 2, rel=0.05)
+    assert twice.shares.of_peak(128, 128) == pytest.approx(one.shares.of_peak(128, 128) / 2, rel=0.15)
+
+
+def test_the_command_answers_for_a_product_and_keeps_kinds_apart(tmp_path: Path) -> None:
+    words = ("trial", "--target", "cuda:sm_90", "--product", "128x8192x2048", "--product", "77x8192x2048")
+    done = oneblock_here(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "lie in the range that is to hold 90%" in done.stdout
+    shown = [line for line in done.stdout.splitlines() if "x8192x2048 on" in line]
+    assert "µs (modelled; 90 % range" in shown[0]
+    assert "(reported, VLLM 0.24.0)" in shown[0]
+    assert "nobody reported this shape" in shown[1]
+    assert "left out: NVIDIA L40S: no chip of that name" in done.stderr
+    told = json.loads(oneblock_here(*words, "--json", cwd=tmp_path).stdout)
+    (trial,), product = told["trials"], told["products"][0]
+    assert trial["reported"]["source"].startswith("aiconfigurator-core 0.12")
+    assert product["low_s"] < product["modelled_s"] < product["high_s"]
+    assert product["low_s"] < product["reported_s"] < product["high_s"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--target", "cuda:sm_91"), "unknown GPU 'cuda:sm_91'"),
+        (("--target", "tpu:v5e"), "unknown GPU 'tpu:v5e'"),
+        (("--target", "cuda:sm_75"), "no rows of cuda:sm_75"),
+        (("--product", "128x8192"), "expected three sides"),
+        (("--product", "0x1x1"), "expected three sides"),
+        (("--framework", "none"), "no rows of bfloat16 products, of none"),
+        (("--dtype", "fp8"), "no peak of float8_e4m3fn is known, so there is no model"),
+        (("--rows", "nowhere"), "does not exist"),
+        (("--rows", "."), "no rows of bfloat16 products"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_sentence(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    done = oneblock_here("trial", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
