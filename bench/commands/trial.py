@@ -12,7 +12,8 @@ import click
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.silicon.rows import DTYPES, product_rows
+from oneblock.bench.silicon.launches import OPERATORS
+from oneblock.bench.silicon.rows import DTYPES, reported_rows
 from oneblock.bench.silicon.trial import Tried, trials
 from oneblock.bench.terminal import trials as shown
 from oneblock.bench.terminal.going import going_on
@@ -24,24 +25,31 @@ from oneblock.workloads.ops.nearest import unknown
 _LARGEST = 2**24
 
 
-def _sides(given: str) -> tuple[int, int, int]:
-    """M, N and K of a product: "128x8192x2048"."""
-    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})x(\d{1,9})", given, re.ASCII)
-    if found is None or not all(1 <= int(side) <= _LARGEST for side in found.groups()):
-        raise click.BadParameter(f"expected three sides from 1 to {_LARGEST:,}, as 128x8192x2048, got {given!r}")
-    M, N, K = map(int, found.groups())
-    return M, N, K
+def _sizes(given: str, operator: str) -> tuple[int, ...]:
+    """A launch's sizes: "128x8192x2048" of a product."""
+    form = OPERATORS[operator].form
+    words = given.split("x")
+    if len(words) != len(form.split("x")) or not all(re.fullmatch(r"[0-9]{1,9}", word) for word in words):
+        raise Refused(f"--shape: expected whole numbers {form} for {operator}, got {given!r}")
+    sizes = tuple(map(int, words))
+    least = [0 if name == "W" else 1 for name in form.split("x")]
+    if not all(low <= size <= _LARGEST for low, size in zip(least, sizes, strict=True)):
+        raise Refused(f"--shape: expected sizes from 1 to {_LARGEST:,} (a window W of 0 is none), got {given!r}")
+    return sizes
 
 
 @command(
     "trial",
     "oneblock trial",
-    "oneblock trial --product 128x8192x2048 --target cuda:sm_90",
+    "oneblock trial --shape 128x8192x2048 --target cuda:sm_90",
+    "oneblock trial prefill --shape 1x4096x32x8x128x0",
 )
+@click.argument("operator", type=click.Choice([*OPERATORS]), default="product")
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these.  [default: all that have rows]")
 @click.option(
-    "--product", "products", multiple=True, metavar="MxNxK", callback=lambda *of: tuple(map(_sides, of[-1])),
-    help="(M, K) x (K, N): also what this would take on each chip, and what was reported of it.",
+    "--shape", "asked", multiple=True, metavar="SIZES",
+    help="What this would take on each chip, and what was reported of it: MxNxK of a product (M, K) x (K, N); "
+    "BxTxNxKxDxW of a prefill, W a window or 0.",
 )  # fmt: skip
 @click.option("--dtype", type=click.Choice([*DTYPES]), default="bfloat16", show_default=True, help="Of the operands.")
 @click.option(
@@ -53,35 +61,37 @@ def _sides(given: str) -> tuple[int, int, int]:
 )  # fmt: skip
 @json_option
 def COMMAND(
-    targets: tuple[str, ...], products: tuple[tuple[int, int, int], ...], dtype: str, framework: str,
-    folder: Path | None, as_json: bool,
+    operator: str, targets: tuple[str, ...], asked: tuple[str, ...], dtype: str, framework: str, folder: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Hold the model of a matrix product against latencies that others reported of real GPUs.
+    """Hold the model of a launch against latencies that others reported of real GPUs.
 
-    Each chip's share of its peak and of its bandwidth, and what a launch costs, are fitted on half of the groups of
-    shapes and tried on the others, and once more by all other chips alone. What is printed of a product is the median,
-    and the range in which 90 % of the fitted rows lie; how many held-out rows lie in it stands beside. Modelled and
-    reported times have columns of their own.
+    OPERATOR is product, of two matrices, or prefill, causal attention of a prompt [default: product]. Each chip's share
+    of its peak and of its bandwidth, and what a launch costs, are fitted on half of the groups of shapes and tried on
+    the others, and once more by all other chips alone. What is printed of a shape is the median, and the range in which
+    90 % of the fitted rows lie; how many held-out rows lie in it stands beside. Modelled and reported times have
+    columns of their own.
 
     Exit status: 0 if there was a trial, 2 for a mistake, or where there are no rows.
     """
+    sizes = [_sizes(one, operator) for one in asked]
     targets_known = [gpu.target for gpu in chips.every(Gpu)]
     if strange := [one for one in targets if one not in targets_known]:
         raise Refused(unknown("GPU", strange[0], targets_known))
     with going_on("reading what was reported", quiet=as_json) as tell:
-        rows = product_rows(dtype, None if folder else framework, folder)
+        rows = reported_rows(operator, dtype, None if folder else framework, folder)
         tell("fitting the model, and trying it")
         found, left = trials(rows)
     told = [one for one in found if not targets or one.target in targets]
     if not told:
         has = ", ".join(sorted({one.target for one in found}))
         raise Refused(f"no rows of {', '.join(targets)}: there are of {has}" if found else "; ".join(left))
-    of_products = shown.products(told, products, dtype)
+    of_shapes = shown.shapes(told, sizes, operator)
     if as_json:
-        answer({"trials": [_plain(one) for one in told], "left_out": left, "products": of_products})
+        answer({"trials": [_plain(one) for one in told], "left_out": left, "shapes": of_shapes})
         return
     console().print(shown.table(told))
-    for line in (*shown.sentences(told, dtype), *map(shown.product, of_products)):
+    for line in (*shown.sentences(told, f"{dtype} {operator}"), *map(shown.shape, of_shapes)):
         say(line)
     for why in left:
         note(f"oneblock: left out: {why}")

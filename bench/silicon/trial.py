@@ -1,4 +1,4 @@
-"""The model of a product on trial: fitted on half of the groups of shapes, tried on the others and on other chips."""
+"""The model of a launch on trial: fitted on half of the groups of shapes, tried on the others and on other chips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oneblock.bench.silicon.product_model import Demand, Limits, Products, Shares, bare_roofline, fitted
+from oneblock.bench.silicon.launches import Launches
+from oneblock.bench.silicon.model import Demand, Limits, Shares, bare_roofline, fitted
 from oneblock.bench.silicon.rows import Rows
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Gpu
@@ -43,16 +44,16 @@ class Tried:
     target: str
     rows: Rows
     limits: Limits
-    groups: int  #: of equal (N, K)
+    groups: int  #: of rows that tell of each other, as those of equal (N, K) do
     shares: Shares
     held_out: Error
     left_out: Error | None  #: by the shares of all other chips together; None of one chip alone
     bare_median_log: float  #: of the data sheet's roofline, on the same rows
     faster: float  #: which part of the rows is faster than that roofline: what it read lay in a cache
 
-    def seconds(self, products: Products) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(median, 5 %, 95 %) that products (rows,) would take on this chip. Kind: modelled."""
-        modelled = Demand(products, self.limits).seconds(self.shares)
+    def seconds(self, launches: Launches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(median, 5 %, 95 %), (rows,) each, that launches would take on this chip. Kind: modelled."""
+        modelled = Demand(launches, self.limits).seconds(self.shares)
         return modelled, modelled * self.held_out.low, modelled * self.held_out.high
 
 
@@ -68,7 +69,7 @@ class _Half:
     held: np.ndarray
 
     def demand(self, which: np.ndarray) -> Demand:
-        return Demand(self.rows.products.of(which), self.limits)
+        return Demand(self.rows.launches.of(which), self.limits)
 
 
 def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
@@ -89,9 +90,8 @@ def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
 
 
 def _halves(target: str, rows: Rows, limits: Limits) -> _Half | None:
-    """Groups of equal (N, K), since rows of one group tell of each other; None of too few groups."""
-    of = rows.products
-    _, group = np.unique(np.stack([of.N, of.K]), axis=1, return_inverse=True)
+    """By groups, since rows of one tell of each other; None of too few groups."""
+    _, group = np.unique(rows.launches.group, axis=1, return_inverse=True)
     group, many = group.ravel(), int(group.max()) + 1
     if many < _FEWEST:
         return None
@@ -117,7 +117,7 @@ def _tried(found: Sequence[_Half]) -> list[Tried]:
             apart = [demands[n] for n in others], [seconds[n] for n in others]
             theirs = fitted(*apart)
             left_out = Error.of(held.seconds(theirs), reported, *_range(*apart, theirs))
-        bare = bare_roofline(one.rows.products.of(one.held), one.limits)
+        bare = bare_roofline(one.rows.launches.of(one.held), one.limits)
         told.append(
             Tried(
                 target=one.target,

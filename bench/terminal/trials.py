@@ -1,4 +1,4 @@
-"""A trial of modelled times as people read it: a table of chips, the answer in a sentence, and products asked for."""
+"""A trial of modelled times as people read it: a table of chips, the answer in a sentence, and shapes asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oneblock.bench.format.units import seconds
-from oneblock.bench.silicon.product_model import Products
+from oneblock.bench.silicon.launches import OPERATORS
 from oneblock.bench.silicon.rows import DTYPES
 from oneblock.bench.silicon.trial import COVERED, Tried
 from oneblock.bench.terminal.fitted import Table
@@ -41,14 +41,14 @@ def table(told: Sequence[Tried]) -> Table:
     return made
 
 
-def sentences(told: Sequence[Tried], dtype: str) -> Iterator[str]:
+def sentences(told: Sequence[Tried], what: str) -> Iterator[str]:
     """The answer, and what is odd about rows."""
     medians, inside = [one.held_out.median_log for one in told], [one.held_out.covered for one in told]
     yield (
-        f"{dtype} products, shapes that were not fitted: half of the reported times lie within "
-        f"{percent(median(medians))} of the model (by chip {percent(min(medians))} to {percent(max(medians))}); the "
-        f"data sheet's roofline is {percent(median(one.bare_median_log for one in told))} off; {min(inside):.0%} to "
-        f"{max(inside):.0%} lie in the range that is to hold {COVERED:.0%}"
+        f"{what}, shapes that were not fitted: half of the reported times lie within {percent(median(medians))} of the "
+        f"model (by chip {percent(min(medians))} to {percent(max(medians))}); the data sheet's roofline is "
+        f"{percent(median(one.bare_median_log for one in told))} off; {min(inside):.0%} to {max(inside):.0%} lie in "
+        f"the range that is to hold {COVERED:.0%}"
     )
     for one in told:
         if one.faster >= _FEW:
@@ -58,26 +58,26 @@ def sentences(told: Sequence[Tried], dtype: str) -> Iterator[str]:
             )
 
 
-def products(told: Sequence[Tried], asked: Sequence[tuple[int, int, int]], dtype: str) -> list[dict[str, Any]]:
-    """Of each product on each chip the modelled median and range, and what was reported of that very shape."""
-    made = []
-    for M, N, K in asked:
-        shape = Products(np.array([float(M)]), np.array([float(N)]), np.array([float(K)]), DTYPES[dtype])
+def shapes(told: Sequence[Tried], asked: Sequence[tuple[int, ...]], operator: str) -> list[dict[str, Any]]:
+    """Of each shape on each chip the modelled median and range, and what was reported of that very shape."""
+    made, of = [], OPERATORS[operator]
+    for sizes in asked:
+        axes = {name: np.array([float(size)]) for name, size in zip(of.axes, sizes, strict=True)}
         for one in told:
-            middle, low, high = (float(found[0]) for found in one.seconds(shape))
-            of = one.rows.products
-            same = one.rows.seconds[(of.M == M) & (of.N == N) & (of.K == K)]
+            launch = of.at(axes, DTYPES[one.rows.dtype])
+            middle, low, high = (float(found[0]) for found in one.seconds(launch))
+            same = one.rows.seconds[one.rows.launches.same(sizes)]
             made.append({
-                "target": one.target, "M": M, "N": N, "K": K, "modelled_s": middle, "low_s": low, "high_s": high,
-                "reported_s": float(np.median(same)) if len(same) else None,
+                "target": one.target, "operator": operator, "shape": "x".join(map(str, sizes)), "modelled_s": middle,
+                "low_s": low, "high_s": high, "reported_s": float(np.median(same)) if len(same) else None,
                 "by": f"{one.rows.provenance.software} {one.rows.provenance.version}",
             })  # fmt: skip
     return made
 
 
-def product(of: dict[str, Any]) -> str:
+def shape(of: dict[str, Any]) -> str:
     """One of those, in words."""
-    text = f"{of['M']}x{of['N']}x{of['K']} on {of['target']}: {seconds(of['modelled_s'])} (modelled; 90 % range "
+    text = f"{of['shape']} on {of['target']}: {seconds(of['modelled_s'])} (modelled; 90 % range "
     text += f"{seconds(of['low_s'])} to {seconds(of['high_s'])})"
     if of["reported_s"] is None:
         return f"{text}; nobody reported this shape"

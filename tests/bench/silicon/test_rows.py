@@ -17,7 +17,8 @@ import pytest
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.silicon import rows
-from oneblock.bench.silicon.rows import product_rows
+from oneblock.bench.silicon.launches import Products
+from oneblock.bench.silicon.rows import reported_rows
 from oneblock.bench.silicon.trial import Tried, trials
 from tests.helpers.oneblock_process import oneblock_here
 
@@ -47,11 +48,13 @@ def written(tmp_path: Path) -> Written:
 
 
 def test_a_row_is_what_it_states_with_whose_it_is(written: Written) -> None:
-    (found,) = product_rows("bfloat16", None, written({}, {"gemm_dtype": "fp8", "latency": 1.0}))
+    (found,) = reported_rows("product", "bfloat16", None, written({}, {"gemm_dtype": "fp8", "latency": 1.0}))
     assert len(found) == 1
     assert found.seconds[0] == pytest.approx(15.25e-6)
-    assert (found.products.M[0], found.products.N[0], found.products.K[0]) == (128, 8192, 2048)
-    assert found.products.nbytes[0] == 2 * (128 * 2048 + 2048 * 8192 + 128 * 8192)
+    of = found.launches
+    assert isinstance(of, Products)
+    assert (of.M[0], of.N[0], of.K[0]) == (128, 8192, 2048)
+    assert of.nbytes[0] == 2 * (128 * 2048 + 2048 * 8192 + 128 * 8192)
     told = found.provenance
     assert (told.device, told.software, told.version) == ("NVIDIA H100 80GB HBM3", "VLLM", "0.24.0")
     assert told.source.endswith("gemm_perf.parquet")
@@ -61,27 +64,27 @@ def test_a_row_is_what_it_states_with_whose_it_is(written: Written) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"latency": 0.0}, "row 1: expected sides of 1 or more and a latency above 0, got m 128"),
+        ({"latency": 0.0}, "row 1: expected sizes of 1 or more and a latency above 0, got m 128"),
         ({"latency": float("nan")}, "row 1: .* latency nan"),
         ({"latency": -1.0}, "row 1: .* latency -1"),
         ({"latency": float("inf")}, "row 1: .* latency inf"),
         ({"k": 0}, "row 1: .* k 0"),
-        ({"m": 2**62}, "row 1: expected sides"),
+        ({"m": 2**62}, "row 1: expected sizes"),
         ({"device": "NVIDIA H200"}, "expected one framework, version and device"),
         ({"version": " "}, "expected one framework, version and device"),
     ],
 )
 def test_a_row_that_cannot_be_is_named(written: Written, change: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
-        product_rows("bfloat16", None, written({}, change))
+        reported_rows("product", "bfloat16", None, written({}, change))
 
 
 @pytest.mark.parametrize("column", ["latency", "device", "m"])
 def test_a_table_of_another_form_is_refused_by_its_columns(written: Written, column: str) -> None:
     with pytest.raises(Refused, match=f"expected the columns framework, .*; {column} not so"):
-        product_rows("bfloat16", None, written(without=column))
+        reported_rows("product", "bfloat16", None, written(without=column))
     with pytest.raises(Refused, match=f"{column} not so"):
-        product_rows("bfloat16", None, written({column: [1]}))
+        reported_rows("product", "bfloat16", None, written({column: [1]}))
 
 
 def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,19 +99,19 @@ def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(written: Written, m
     ):
         path.write_bytes(content)
         with pytest.raises(Refused, match=r"cannot be read as Parquet|not so|expected"):
-            product_rows("bfloat16", None, folder)
+            reported_rows("product", "bfloat16", None, folder)
     path.write_bytes(whole)
     monkeypatch.setattr(rows, "_MOST_ROWS", 1)
     with pytest.raises(Refused, match="expected at most 1 rows, got 2"):
-        product_rows("bfloat16", None, folder)
+        reported_rows("product", "bfloat16", None, folder)
     monkeypatch.setattr(rows, "_MOST_BYTES", 10)
     with pytest.raises(Refused, match="expected a table of at most 10 bytes"):
-        product_rows("bfloat16", None, folder)
+        reported_rows("product", "bfloat16", None, folder)
 
 
 def test_a_blank_source_is_hearsay(written: Written) -> None:
     with pytest.raises(Refused, match=r"version is blank"):
-        product_rows("bfloat16", None, written({"version": " "}))
+        reported_rows("product", "bfloat16", None, written({"version": " "}))
 
 
 def test_without_the_package_or_with_another_release_the_line_that_mends_it_is_told(
@@ -116,20 +119,26 @@ def test_without_the_package_or_with_another_release_the_line_that_mends_it_is_t
 ) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: "0.13.1")
     with pytest.raises(Refused, match=r"0\.13\.1: expected 0\.12, .* pip install 'oneblock\[silicon\]'"):
-        product_rows("bfloat16")
+        reported_rows("product", "bfloat16")
 
     def none(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", none)
     with pytest.raises(Refused, match=r"not installed, .* pip install 'oneblock\[silicon\]'"):
-        product_rows("bfloat16")
+        reported_rows("product", "bfloat16")
 
 
 @pytest.fixture(scope="module")
 def silicon() -> list[Tried]:
-    """Every framework's rows of every chip that is known."""
-    return trials(product_rows("bfloat16"))[0]
+    """Every framework's products on every chip that is known."""
+    return trials(reported_rows("product", "bfloat16"))[0]
+
+
+@pytest.fixture(scope="module")
+def attention() -> list[Tried]:
+    """The same of prefills."""
+    return trials(reported_rows("prefill", "bfloat16"))[0]
 
 
 def test_held_out_shapes_lie_as_near_as_the_figure_says(silicon: list[Tried]) -> None:
@@ -148,6 +157,16 @@ def test_the_printed_range_holds_what_it_says_and_a_chip_left_out_is_foreseen(si
     assert all(one.left_out is not None and one.left_out.median_log <= 0.25 for one in silicon)
 
 
+def test_prefills_lie_as_near_as_the_figure_says(attention: list[Tried]) -> None:
+    """Median |log error| at most 0.15 on every chip and framework; a bare roofline is 0.8 and more off."""
+    assert {one.target for one in attention} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
+    assert max(one.held_out.median_log for one in attention) <= 0.15
+    assert min(one.bare_median_log for one in attention) > 0.8
+    covered = [one.held_out.covered for one in attention]
+    assert 0.88 <= median(covered) <= 0.92
+    assert all(0.84 <= one <= 0.95 for one in covered)
+
+
 def test_a_copy_with_every_latency_doubled_has_half_the_shares(silicon: list[Tried], tmp_path: Path) -> None:
     """The trial reads the rows."""
     import pyarrow
@@ -164,14 +183,14 @@ def test_a_copy_with_every_latency_doubled_has_half_the_shares(silicon: list[Tri
     doubled = pyarrow.compute.multiply(table.column("latency"), 2.0)
     parquet.write_table(table.set_column(table.schema.get_field_index("latency"), "latency", doubled),
                         tmp_path / "gemm_perf.parquet")  # fmt: skip
-    (twice,), _ = trials(product_rows("bfloat16", None, tmp_path))
+    (twice,), _ = trials(reported_rows("product", "bfloat16", None, tmp_path))
     assert twice.left_out is None
     assert twice.shares.bandwidth_share == pytest.approx(one.shares.bandwidth_share / 2, rel=0.05)
     assert twice.shares.of_peak(128, 128) == pytest.approx(one.shares.of_peak(128, 128) / 2, rel=0.15)
 
 
-def test_the_command_answers_for_a_product_and_keeps_kinds_apart(tmp_path: Path) -> None:
-    words = ("trial", "--target", "cuda:sm_90", "--product", "128x8192x2048", "--product", "77x8192x2048")
+def test_the_command_answers_for_a_shape_and_keeps_kinds_apart(tmp_path: Path) -> None:
+    words = ("trial", "--target", "cuda:sm_90", "--shape", "128x8192x2048", "--shape", "77x8192x2048")
     done = oneblock_here(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "lie in the range that is to hold 90%" in done.stdout
@@ -181,7 +200,7 @@ def test_the_command_answers_for_a_product_and_keeps_kinds_apart(tmp_path: Path)
     assert "nobody reported this shape" in shown[1]
     assert "left out: NVIDIA L40S: no chip of that name" in done.stderr
     told = json.loads(oneblock_here(*words, "--json", cwd=tmp_path).stdout)
-    (trial,), product = told["trials"], told["products"][0]
+    (trial,), product = told["trials"], told["shapes"][0]
     assert trial["reported"]["source"].startswith("aiconfigurator-core 0.12")
     assert product["low_s"] < product["modelled_s"] < product["high_s"]
     assert product["low_s"] < product["reported_s"] < product["high_s"]
@@ -193,12 +212,15 @@ def test_the_command_answers_for_a_product_and_keeps_kinds_apart(tmp_path: Path)
         (("--target", "cuda:sm_91"), "unknown GPU 'cuda:sm_91'"),
         (("--target", "tpu:v5e"), "unknown GPU 'tpu:v5e'"),
         (("--target", "cuda:sm_75"), "no rows of cuda:sm_75"),
-        (("--product", "128x8192"), "expected three sides"),
-        (("--product", "0x1x1"), "expected three sides"),
-        (("--framework", "none"), "no rows of bfloat16 products, of none"),
+        (("--shape", "128x8192"), "expected whole numbers MxNxK for product"),
+        (("--shape", "ax1x1"), "expected whole numbers"),
+        (("--shape", "0x1x1"), "expected sizes from 1 to 16,777,216"),
+        (("prefill", "--shape", "1x1x1"), "expected whole numbers BxTxNxKxDxW for prefill"),
+        (("decode",), "is not one of"),
+        (("--framework", "none"), "no rows of bfloat16 for product, of none"),
         (("--dtype", "fp8"), "no peak of float8_e4m3fn is known, so there is no model"),
         (("--rows", "nowhere"), "does not exist"),
-        (("--rows", "."), "no rows of bfloat16 products"),
+        (("--rows", "."), "no rows of bfloat16 for product"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
@@ -206,3 +228,10 @@ def test_what_cannot_be_asked_is_a_sentence(words: tuple[str, ...], says: str, t
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_prefill_is_told_with_what_was_reported_of_it(tmp_path: Path) -> None:
+    done = oneblock_here("trial", "prefill", "--shape", "1x4096x32x8x128x0", "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)["shapes"]
+    assert {one["target"] for one in told} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
+    assert all(one["low_s"] < one["reported_s"] < one["high_s"] for one in told)
