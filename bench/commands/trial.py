@@ -42,14 +42,14 @@ def _sizes(given: str, operator: str) -> tuple[int, ...]:
     "trial",
     "oneblock trial",
     "oneblock trial --shape 128x8192x2048 --target cuda:sm_90",
-    "oneblock trial prefill --shape 1x4096x32x8x128x0",
+    "oneblock trial decode --shape 8x4096x32x8x128x0",
 )
 @click.argument("operator", type=click.Choice([*OPERATORS]), default="product")
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these.  [default: all that have rows]")
 @click.option(
     "--shape", "asked", multiple=True, metavar="SIZES",
     help="What this would take on each chip, and what was reported of it: MxNxK of a product (M, K) x (K, N); "
-    "BxTxNxKxDxW of a prefill, W a window or 0.",
+    "BxTxNxKxDxW of attention over T tokens, W a window or 0.",
 )  # fmt: skip
 @click.option("--dtype", type=click.Choice([*DTYPES]), default="bfloat16", show_default=True, help="Of the operands.")
 @click.option(
@@ -66,11 +66,11 @@ def COMMAND(
 ) -> None:  # fmt: skip
     """Hold the model of a launch against latencies that others reported of real GPUs.
 
-    OPERATOR is product, of two matrices, or prefill, causal attention of a prompt [default: product]. Each chip's share
-    of its peak and of its bandwidth, and what a launch costs, are fitted on half of the groups of shapes and tried on
-    the others, and once more by all other chips alone. What is printed of a shape is the median, and the range in which
-    90 % of the fitted rows lie; how many held-out rows lie in it stands beside. Modelled and reported times have
-    columns of their own.
+    OPERATOR is product, of two matrices; prefill, causal attention of a prompt; or decode, attention of a new token
+    over a cache [default: product]. Each chip's share of its peak and of its bandwidth, and what a launch costs, are
+    fitted on half of the groups of shapes and tried on the others, and once more by all other chips alone. What is
+    printed of a shape is the median, and the range in which 90 % of the fitted rows lie; how many held-out rows lie in
+    it stands beside. Modelled and reported times have columns of their own.
 
     Exit status: 0 if there was a trial, 2 for a mistake, or where there are no rows.
     """

@@ -19,7 +19,10 @@ _TILES = (
     (64, 32), (32, 64), (32, 32), (128, 16), (16, 128), (64, 16), (16, 64), (32, 16), (16, 32),
 )  # fmt: skip
 _PARTS = (1, 2, 4, 8)  # of a product's inner axis, which are added up afterwards
-_QUERIES = (64, 128, 192, 256)  # of a tile of attention
+_QUERIES = (64, 128, 192, 256)  # of a tile of a prefill
+_SPLITS = (1, 2, 4, 8, 16, 32, 64)  # of a decode's keys
+_KEYS, _LEAST_ROWS = 128, 16  # of a decode's tile; fewer queries fill a matrix instruction no better
+_HEADS = ("num_heads", "num_key_value_heads", "head_dim", "window_size")
 Axes = dict[str, Array]
 
 
@@ -45,6 +48,10 @@ class Launches(Protocol):
     @classmethod
     def at(cls, axes: Axes, itemsize: float) -> Self:
         """Of arrays (rows,) by the names of the table's columns."""
+
+    @classmethod
+    def one(cls, sizes: Sequence[int], itemsize: float) -> Self:
+        """The one of these sizes, in the order of the form."""
 
     def of(self, which: Array) -> Self:
         """Some of them: their numbers (rows,), or a truth value of each."""
@@ -77,6 +84,10 @@ class _Sizes:
     @property
     def _arrays(self) -> list[Array]:
         return [cast(Array, getattr(self, one.name)) for one in fields(self) if one.name != "itemsize"]
+
+    @classmethod
+    def one(cls, sizes: Sequence[int], itemsize: float) -> Self:
+        return cls(itemsize, *(np.array([float(size)]) for size in sizes))
 
     def of(self, which: Array) -> Self:
         names = [one.name for one in fields(self) if one.name != "itemsize"]
@@ -130,14 +141,9 @@ class Products(_Sizes):
 
 
 @dataclass(frozen=True)
-class Prefills(_Sizes):
-    """Causal attention of T queries over as many keys: B sequences, N heads, K heads of keys and values, D wide."""
+class _Attention(_Sizes):
+    """Attention of B sequences of T tokens: N heads, K heads of keys and values, D wide, over a window or all."""
 
-    operator: ClassVar[str] = "prefill"
-    file: ClassVar[str] = "context_attention_perf.parquet"
-    axes: ClassVar[tuple[str, ...]] = (
-        "batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "window_size",
-    )  # fmt: skip
     absent: ClassVar[dict[str, float]] = {"window_size": 0.0}
     form: ClassVar[str] = "BxTxNxKxDxW"
     B: Array
@@ -147,21 +153,34 @@ class Prefills(_Sizes):
     D: Array
     window: Array  #: 0 where every query sees all before it
 
-    @classmethod
-    def at(cls, axes: Axes, itemsize: float) -> Self:
-        """As of any launches."""
-        return cls(itemsize, *(axes[name] for name in cls.axes))
-
     @property
     def group(self) -> Array:
         """(4, rows): those of one model's heads tell of each other."""
         return np.stack([self.N, self.K, self.D, self.window])
 
     @property
+    def _seen(self) -> Array:
+        """Keys of the last query, (rows,)."""
+        return np.where(self.window == 0, self.T, np.minimum(self.window, self.T))
+
+
+@dataclass(frozen=True)
+class Prefills(_Attention):
+    """Causal attention of a prompt: T queries, each over the keys before it and its own."""
+
+    operator: ClassVar[str] = "prefill"
+    file: ClassVar[str] = "context_attention_perf.parquet"
+    axes: ClassVar[tuple[str, ...]] = ("batch_size", "isl", *_HEADS)
+
+    @classmethod
+    def at(cls, axes: Axes, itemsize: float) -> Self:
+        """As of any launches."""
+        return cls(itemsize, *(axes[name] for name in cls.axes))
+
+    @property
     def _pairs(self) -> Array:
         """Pairs of a query and a key that it sees, (rows,)."""
-        seen = np.where(self.window == 0, self.T, np.minimum(self.window, self.T))
-        return np.asarray(seen * (seen + 1) / 2 + (self.T - seen) * seen)
+        return np.asarray(self._seen * (self._seen + 1) / 2 + (self.T - self._seen) * self._seen)
 
     @property
     def flops(self) -> Array:
@@ -174,13 +193,49 @@ class Prefills(_Sizes):
         return np.asarray(2.0 * self.itemsize * self.B * self.T * self.D * (self.N + self.K))
 
     def ways(self, sms: int) -> Ways:
-        """A tile computes whole blocks of keys, of which its mask leaves half of the last out."""
+        """(ways, rows): each tile of queries, over whole blocks of keys, of which its mask leaves half the last out."""
         found = []
         for a in _QUERIES:
             waves = np.ceil(np.ceil(self.T / a) * self.B * self.N / sms)
             keys = self._pairs / self.T + a / 2
-            found.append((waves, waves * (4.0 * a * self.D * keys), 1 / a + 1 / self.D, 0 * waves))
+            found.append((waves, waves * (4.0 * a * self.D * keys), 1 / a + 1 / self.D, np.zeros_like(waves)))
         return Ways(*map(np.array, zip(*found, strict=True)))
 
 
-OPERATORS: dict[str, type[Launches]] = {one.operator: one for one in (Products, Prefills)}
+@dataclass(frozen=True)
+class Decodes(_Attention):
+    """Attention of one new token of each sequence over a cache of T tokens, its own among them."""
+
+    operator: ClassVar[str] = "decode"
+    file: ClassVar[str] = "generation_attention_perf.parquet"
+    axes: ClassVar[tuple[str, ...]] = ("batch_size", "step", *_HEADS)
+
+    @classmethod
+    def at(cls, axes: Axes, itemsize: float) -> Self:
+        """As of any launches; a step's own token is one more."""
+        B, step, *heads = (axes[name] for name in cls.axes)
+        return cls(itemsize, B, step + 1, *heads)
+
+    @property
+    def flops(self) -> Array:
+        """(rows,): two products for each key of each head."""
+        return np.asarray(4.0 * self.B * self.N * self._seen * self.D)
+
+    @property
+    def nbytes(self) -> Array:
+        """(rows,): the keys and values that are seen read once; queries and results."""
+        return np.asarray(2.0 * self.itemsize * self.B * self.D * (self.K * self._seen + self.N))
+
+    def ways(self, sms: int) -> Ways:
+        """(ways, rows): all queries of a head of keys in one tile, over its keys at once or in parts."""
+        rows = np.ceil(self.N / self.K / _LEAST_ROWS) * _LEAST_ROWS
+        found = []
+        for parts in _SPLITS:
+            waves = np.ceil(self.B * self.K * parts / sms)
+            keys = np.ceil(self._seen / parts / _KEYS) * _KEYS
+            flops, lost = waves * (4.0 * rows * self.D * keys), 1 / rows + 1 / self.D
+            found.append((waves, flops, lost, np.full_like(waves, parts > 1)))
+        return Ways(*map(np.array, zip(*found, strict=True)))
+
+
+OPERATORS: dict[str, type[Launches]] = {one.operator: one for one in (Products, Prefills, Decodes)}

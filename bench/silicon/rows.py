@@ -21,7 +21,8 @@ from oneblock.compilers.api.kind import Reported
 PACKAGE, RANGE = "aiconfigurator-core", "0.12"
 DTYPES = {"bfloat16": 2.0, "fp8": 1.0}  # bytes of an element, by their names there; of others no model is tried
 # The columns of the dtypes of an operator, all of which are to be the one that is asked for.
-_DTYPES = {"product": ("gemm_dtype",), "prefill": ("attn_dtype", "kv_cache_dtype")}
+_OF_ATTENTION = ("attn_dtype", "kv_cache_dtype")
+_DTYPES = {"product": ("gemm_dtype",), "prefill": _OF_ATTENTION, "decode": _OF_ATTENTION}
 _ABOUT = ("framework", "version", "device")
 _MOST_ROWS, _MOST_BYTES = 10**7, 2**28
 _LARGEST = 2**31  # of a size: none of a model is near it

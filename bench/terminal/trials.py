@@ -17,9 +17,9 @@ from oneblock.bench.terminal.fitted import Table
 _FEW = 0.01  # of the rows: what is less is noise
 
 
-def percent(log: float) -> str:
-    """A distance of logarithms as a part of the smaller: 0.095 is 10 %."""
-    return f"{np.expm1(log):.0%}"
+def off(log: float) -> str:
+    """A distance of logarithms as people say it: 0.095 is 10 %, 2.3 is 10 x."""
+    return f"{np.expm1(log):.0%}" if log < np.log(2) else f"{np.exp(log):.2g} x"
 
 
 def table(told: Sequence[Tried]) -> Table:
@@ -33,9 +33,9 @@ def table(told: Sequence[Tried]) -> Table:
     for one in told:
         of, apart = one.rows.provenance, one.left_out
         made.add_row(
-            one.target, f"{of.software} {of.version}", f"{len(one.rows):,}", percent(one.held_out.median_log),
+            one.target, f"{of.software} {of.version}", f"{len(one.rows):,}", off(one.held_out.median_log),
             f"{one.held_out.low:.2f} to {one.held_out.high:.2f}", f"{one.held_out.covered:.0%}",
-            percent(one.bare_median_log), "" if apart is None else percent(apart.median_log),
+            off(one.bare_median_log), "" if apart is None else off(apart.median_log),
             "" if apart is None else f"{apart.covered:.0%}",
         )  # fmt: skip
     return made
@@ -44,11 +44,11 @@ def table(told: Sequence[Tried]) -> Table:
 def sentences(told: Sequence[Tried], what: str) -> Iterator[str]:
     """The answer, and what is odd about rows."""
     medians, inside = [one.held_out.median_log for one in told], [one.held_out.covered for one in told]
+    bare = off(median(one.bare_median_log for one in told))
     yield (
-        f"{what}, shapes that were not fitted: half of the reported times lie within {percent(median(medians))} of the "
-        f"model (by chip {percent(min(medians))} to {percent(max(medians))}); the data sheet's roofline is "
-        f"{percent(median(one.bare_median_log for one in told))} off; {min(inside):.0%} to {max(inside):.0%} lie in "
-        f"the range that is to hold {COVERED:.0%}"
+        f"{what}, shapes that were not fitted: half of the reported times lie within {off(median(medians))} of the "
+        f"model (by chip {off(min(medians))} to {off(max(medians))}), and of the data sheet's roofline within {bare}; "
+        f"{min(inside):.0%} to {max(inside):.0%} lie in the range that is to hold {COVERED:.0%}"
     )
     for one in told:
         if one.faster >= _FEW:
@@ -62,10 +62,9 @@ def shapes(told: Sequence[Tried], asked: Sequence[tuple[int, ...]], operator: st
     """Of each shape on each chip the modelled median and range, and what was reported of that very shape."""
     made, of = [], OPERATORS[operator]
     for sizes in asked:
-        axes = {name: np.array([float(size)]) for name, size in zip(of.axes, sizes, strict=True)}
         for one in told:
-            launch = of.at(axes, DTYPES[one.rows.dtype])
-            middle, low, high = (float(found[0]) for found in one.seconds(launch))
+            asked_for = of.one(sizes, DTYPES[one.rows.dtype])
+            middle, low, high = (float(found[0]) for found in one.seconds(asked_for))
             same = one.rows.seconds[one.rows.launches.same(sizes)]
             made.append({
                 "target": one.target, "operator": operator, "shape": "x".join(map(str, sizes)), "modelled_s": middle,

@@ -7,7 +7,7 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from oneblock.bench.silicon.launches import Launches, Prefills, Products
+from oneblock.bench.silicon.launches import Decodes, Launches, Prefills, Products
 from oneblock.bench.silicon.model import Demand, Limits, Shares, bare_roofline, fitted
 from oneblock.bench.silicon.rows import Rows
 from oneblock.bench.silicon.trial import trials
@@ -127,3 +127,13 @@ def test_attention_grows_with_its_prompt_and_never_beats_the_roofline() -> None:
         for T, time in zip((16.0, 65536.0), (times[0], times[-1]), strict=True)
     )
     assert Demand(prefills(65536.0, 1024.0), LIMITS).seconds(TRUE)[0] < times[-1] / 20
+
+
+def test_a_decode_reads_what_it_sees_once_and_many_small_ones_take_waves() -> None:
+    one = Decodes.one((4, 1000, 32, 8, 128, 0), 2.0)
+    assert one.nbytes[0] == 2 * 4 * 128 * (8 * 1000 * 2 + 32 * 2)
+    assert one.flops[0] == 4 * 4 * 32 * 1000 * 128
+    assert Decodes.one((4, 1000, 32, 8, 128, 100), 2.0).flops[0] == one.flops[0] / 10
+    assert Decodes.at({name: np.array([1.0]) for name in Decodes.axes}, 2.0).T[0] == 2, "a step, and its own token"
+    few, many = (Demand(Decodes.one((B, 2, 32, 8, 128, 0), 2.0), LIMITS).seconds(TRUE)[0] for B in (1, 1024))
+    assert many > few + 20e-6, "62 waves, whatever the bytes"
