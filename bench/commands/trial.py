@@ -12,6 +12,7 @@ import click
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
+from oneblock.bench.records.files import write_asked
 from oneblock.bench.silicon.launches import OPERATORS
 from oneblock.bench.silicon.rows import DTYPES, reported_rows
 from oneblock.bench.silicon.trial import Tried, trials
@@ -59,10 +60,11 @@ def _sizes(given: str, operator: str) -> tuple[int, ...]:
     "--rows", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of such tables of your own.  [default: those of PyPI's aiconfigurator-core]",
 )  # fmt: skip
+@click.option("--to", "page", type=click.Path(path_type=Path), help="Also a page: each chip's times as a picture.")
 @json_option
 def COMMAND(
     operator: str, targets: tuple[str, ...], asked: tuple[str, ...], dtype: str, framework: str, folder: Path | None,
-    as_json: bool,
+    page: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Hold the model of a launch against latencies that others reported of real GPUs.
 
@@ -86,6 +88,10 @@ def COMMAND(
     if not told:
         has = ", ".join(sorted({one.target for one in found}))
         raise Refused(f"no rows of {', '.join(targets)}: there are of {has}" if found else "; ".join(left))
+    if page is not None:
+        from oneblock.bench.report.trial_page import render  # and with it the report's plots
+
+        write_asked(page, (piece.encode() for piece in render(told, left, f"{dtype} {operator}")), "--to")
     of_shapes = shown.shapes(told, sizes, operator)
     if as_json:
         answer({"trials": [_plain(one) for one in told], "left_out": left, "shapes": of_shapes})
@@ -95,6 +101,8 @@ def COMMAND(
         say(line)
     for why in left:
         note(f"oneblock: left out: {why}")
+    if page is not None:
+        say(f"{page}: open it in a browser")
 
 
 def _plain(one: Tried) -> dict[str, Any]:

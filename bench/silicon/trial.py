@@ -17,6 +17,7 @@ PEAKS = {"bfloat16": "bfloat16", "fp8": "float8_e4m3fn"}  # of a chip, by the ro
 COVERED = 0.9  # of the rows lie in the range that is printed, if it is right
 _FITTED = 2000  # rows of a file: more change no share's second digit
 _FEWEST = 20  # groups of shapes, of which half are held out
+_SHOWN = 500  # points of a picture
 _SEED = 0
 
 
@@ -49,6 +50,7 @@ class Tried:
     held_out: Error
     left_out: Error | None  #: by the shares of all other chips together; None of one chip alone
     bare_median_log: float  #: of the data sheet's roofline, on the same rows
+    seen: np.ndarray  #: (modelled and reported, rows) seconds of some rows that were held out
     faster: float  #: which part of the rows is faster than that roofline: what it read lay in a cache
 
     def seconds(self, launches: Launches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,10 +130,16 @@ def _tried(found: Sequence[_Half]) -> list[Tried]:
                 held_out=Error.of(held.seconds(shares), reported, low, high),
                 left_out=left_out,
                 bare_median_log=float(np.median(np.abs(np.log(reported / bare)))),
+                seen=np.stack([held.seconds(shares), reported])[:, _spread(len(reported))],
                 faster=float(np.mean(reported < bare)),
             )
         )
     return told
+
+
+def _spread(rows: int) -> np.ndarray:
+    """Numbers (points,) of rows, as many as a picture shows."""
+    return np.random.default_rng(_SEED).choice(rows, min(_SHOWN, rows), replace=False)
 
 
 def _range(demands: Sequence[Demand], seconds: Sequence[np.ndarray], shares: Shares) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -236,3 +237,18 @@ def test_attention_is_told_with_what_was_reported_of_it(operator: str, tmp_path:
     assert {one["target"] for one in told} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
     assert all(one["reported_s"] is not None for one in told)
     assert sum(one["low_s"] < one["reported_s"] < one["high_s"] for one in told) >= len(told) - 1
+
+
+def test_the_page_draws_each_chip_and_asks_the_network_for_nothing(tmp_path: Path) -> None:
+    done = oneblock_here("trial", "decode", "--target", "cuda:sm_90", "--to", "trial.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "trial.html").read_text()
+    (chart,) = json.loads(page.split('id="plots">')[1].split("</script>")[0])
+    assert len(chart["layer"][0]["data"]["values"]) == 500
+    assert chart["layer"][0]["encoding"]["x"]["title"] == "modelled, µs (log)"
+    assert "cuda:sm_90, VLLM 0.24.0" in chart["description"]
+    assert "default-src 'none'" in page
+    assert not re.findall(r"(?:src|href)=.https?:", page.split("<script")[0])
+    refused = oneblock_here("trial", "--to", "trial.html/inside.html", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "give another with --to" in refused.stderr
