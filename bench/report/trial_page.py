@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined
 
+from oneblock.bench import silicon
 from oneblock.bench.report.page_assets import own_script, own_style, policy_hash, vega
 from oneblock.bench.report.plots.plots import Plots
 from oneblock.bench.report.plots.vega import INK, Spec, digits, layer, log, mark, quantity
@@ -19,8 +20,8 @@ def render(told: Sequence[Tried], left: Sequence[str], what: str) -> Iterator[st
     """The page's pieces. It asks the network for nothing."""
     plots = Plots(())
     drawn = [(one, plots.add(_chart(one), _words(one))) for one in told]
-    folder = Path(__file__).parent
-    made = Templates(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    folders = (Path(silicon.__file__).parent, Path(__file__).parent)  # of the page, and of the macros that pages share
+    made = Templates(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {"off": off, "policy_hash": policy_hash}
     yield from made.get_template("assets/trial.html").generate(
         drawn=drawn, left=left, what=what, answers=[*sentences(told, what)], plots=plots, bundle=vega(),
