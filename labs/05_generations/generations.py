@@ -110,7 +110,7 @@ def learners(shape: Mapping[str, Any], path: str) -> dict[str, Any]:
         f"{one.of.architecture}: {one.registers} registers a thread, {one.spill_bytes} bytes of them spilled, "
         f"{one.shared_bytes} bytes shared, {one.occupancy.blocks} blocks on an SM (compiled)" for one in here
     ]  # fmt: skip
-    return {"word": _word(*here, config), "said": said}
+    return {"word": _word(here[0], here[1], config), "said": said}
 
 
 def _right(kernel: Any, config: Mapping[str, int], sizes: tuple[int, int, int]) -> bool:
