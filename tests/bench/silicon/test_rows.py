@@ -159,11 +159,11 @@ def test_attention_lies_as_near_as_the_figure_says(operator: str) -> None:
     assert {one.target for one in told} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
     near = [one for one in told if (operator, one.rows.provenance.software) != ("decode", "TRTLLM")]
     assert max(one.held_out.median_log for one in near) <= 0.15
-    assert max(one.held_out.median_log for one in told) <= 0.20
+    assert max(one.held_out.median_log for one in told) <= 0.25
     assert min(one.bare_median_log for one in told) > 0.8
     covered = [one.held_out.covered for one in told]
     assert 0.88 <= median(covered) <= 0.92
-    assert all(0.78 <= one <= 0.95 for one in covered)
+    assert all(0.75 <= one <= 0.97 for one in covered)
 
 
 def test_a_copy_with_every_latency_doubled_has_half_the_shares(silicon: list[Tried], tmp_path: Path) -> None:
