@@ -85,7 +85,7 @@ def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
         elif (peak := PEAKS[rows.dtype]) not in gpu.peaks:
             left.append(f"{gpu.target}: no peak of {peak} is known, so there is no model")
         elif (half := _halves(gpu.target, rows, Limits.stated(gpu, peak))) is None:
-            left.append(f"{gpu.target}: fewer than {_FEWEST} shapes of weights: none can be held out")
+            left.append(f"{gpu.target}: fewer than {_FEWEST} groups of shapes: none can be held out")
         else:
             found.append(half)
     return _tried(found), [*dict.fromkeys(left)]
@@ -113,6 +113,7 @@ def _tried(found: Sequence[_Half]) -> list[Tried]:
         shares = fitted([demands[number]], [seconds[number]])
         low, high = _range(demands[number : number + 1], seconds[number : number + 1], shares)
         held, reported = one.demand(one.held), one.rows.seconds[one.held]
+        modelled = held.seconds(shares)
         others = [n for n, other in enumerate(found) if other.target != one.target]
         left_out = None
         if others:
@@ -127,10 +128,10 @@ def _tried(found: Sequence[_Half]) -> list[Tried]:
                 limits=one.limits,
                 groups=one.groups,
                 shares=shares,
-                held_out=Error.of(held.seconds(shares), reported, low, high),
+                held_out=Error.of(modelled, reported, low, high),
                 left_out=left_out,
                 bare_median_log=float(np.median(np.abs(np.log(reported / bare)))),
-                seen=np.stack([held.seconds(shares), reported])[:, _spread(len(reported))],
+                seen=np.stack([modelled, reported])[:, _spread(len(reported))],
                 faster=float(np.mean(reported < bare)),
             )
         )

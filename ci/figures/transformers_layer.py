@@ -23,6 +23,7 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.worker.sampling import quiet, time_calls
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.answers.arrays import make_inputs, make_weights
+from oneblock.workloads.models import preset
 
 OTHER = {"torch_eager": "eager", "torch_inductor": "compiled"}
 AGREE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 4e-3}  # relative L2 between two honest answers
@@ -30,19 +31,18 @@ AGREE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 4e-3}  # relative L2 betw
 
 def child(backend_name: str, tokens: int, dtype: str, pairs: int, seed: int) -> dict[str, Any]:
     """Seconds of both sides in this process, and how far their answers are apart."""
-    from _layer import CONFIG, Layer
+    from _peers import Transformers
 
-    from oneblock.backends._torch.arrays import _to_numpy as to_numpy
-
-    case, workload = Case("block", CONFIG, Phase.PREFILL, 1, tokens, tokens), workloads.load("block")
+    case, workload = Case("block", preset("llama-1b"), Phase.PREFILL, 1, tokens, tokens), workloads.load("block")
     arrays = make_weights(workload, case, dtype, 0) | make_inputs(workload, case, dtype, 1)
     backend = backends.load(backend_name)
     ours = backend.compile(workload, case, arrays, [*backend.ops_sets][-1], Target("cpu")).executable
     assert ours is not None
     sides: dict[str, tuple[Any, dict[str, Any]]] = {"ours": (ours, ours.put(arrays))}
-    sides["theirs"] = Layer(arrays, compiled=OTHER.get(backend_name) == "compiled"), {}
+    layer = Transformers(case.config, case.phase, arrays, compiled=OTHER.get(backend_name) == "compiled")
+    sides["theirs"] = layer, {}
     outs = {side: [time_calls(*run)[1] for _ in range(3)][-1] for side, run in sides.items()}  # and warm up
-    mine, theirs = (np.asarray(x, np.float64) for x in (ours.get(outs["ours"])["y"], to_numpy(outs["theirs"])))
+    mine, theirs = (np.asarray(x, np.float64) for x in (ours.get(outs["ours"])["y"], layer.answer(outs["theirs"])))
     apart = float(np.linalg.norm(mine - theirs) / np.linalg.norm(theirs))
     if not apart <= AGREE[dtype]:
         raise ValueError(f"{backend_name} and Hugging Face's layer disagree: relative L2 is {apart:.2g}")

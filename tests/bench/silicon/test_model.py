@@ -101,7 +101,7 @@ def test_what_cannot_be_tried_says_why() -> None:
     assert [why.split(": ")[0] for why in left] == ["NVIDIA H1000", "cuda:sm_90:h200", "cuda:sm_90:h200"]
     assert "no chip of that name" in left[0]
     assert "no peak of float8_e4m3fn is known, so there is no model" in left[1]
-    assert "fewer than 20 shapes" in left[2]
+    assert "fewer than 20 groups of shapes" in left[2]
 
 
 def prefills(T: float, window: float = 0.0, N: float = 32.0) -> Prefills:
