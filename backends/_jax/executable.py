@@ -27,11 +27,9 @@ class JaxExecutable:
         return {name: jax.block_until_ready(self._put(name, a)) for name, a in taken.items()}
 
     def _put(self, name: str, array: np.ndarray) -> Any:
-        """The state as a copy in any case: memory that is lent by NumPy cannot be donated, and would be copied then.
-
-        Not by `.copy()`, which is a program that JAX compiles for it, and so a compilation that calls seem to start.
-        """
-        return jax.device_put(array, self.place(name, array.shape), may_alias=name not in self.layout.state)
+        """The state as a copy in any case: memory that is lent by NumPy cannot be donated, and would be copied then."""
+        put = jax.device_put(array, self.place(name, array.shape))
+        return put.copy() if name in self.layout.state else put
 
     def call(self, args: MutableMapping[str, Any]) -> Outputs:
         """Of donated arrays `args` has from now on what came of them."""
