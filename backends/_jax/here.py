@@ -60,7 +60,10 @@ class Here:
                 raise
             raise Unsupported(f"does not lower for {target}: {error}") from error
         made = TpuExecutable if target.platform == "tpu" else JaxExecutable
-        return Compiled(made(compiled, devices[0], layout, where), capture)
+        executable = made(compiled, devices[0], layout, where)
+        # A state is put by a copy, which is a program to JAX: compiled here, since calls must not compile.
+        executable.put({name: np.zeros(arrays[name].shape, arrays[name].dtype) for name in layout.state})
+        return Compiled(executable, capture)
 
     def passes(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Passes:
         if target.mesh is not None:

@@ -118,7 +118,9 @@ def test_a_call_leaves_its_arguments_and_ours_alone(backend: Backend, phase: Pha
     kept = {n: a.copy() for n, a in ours.items()}
     for ops_set in backend.ops_sets:
         executable = made.compile(backend, ops_set)
+        before = backend.compilations()
         args = executable.put(ours)
+        assert backend.compilations() == before, f"{ops_set}: what takes the arguments compiled, and no time has it"
         state, answers = made.workload.state(made.case), []
         for _ in range(2):
             out = executable.call(args)
