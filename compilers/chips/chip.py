@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from math import isfinite
-from typing import Generic, TypeVar
 
 from oneblock.compilers.chips._checks import counts, positive, positive_by_name, typed
+from oneblock.compilers.chips.figures import Figure as Figure
+from oneblock.compilers.chips.figures import Source as Source
 
-N = TypeVar("N", int, float)
 _TARGET = re.compile(r"[a-z]+(:[a-z0-9_]+){1,2}")
 # What a platform's compilers read numbers out of: the form of its architectures, and one of them.
 _ARCHITECTURES = {"cuda": (r"sm_\d{2,3}", "sm_90"), "rocm": (r"gfx[0-9a-f]{3,4}", "gfx942")}
@@ -21,38 +20,16 @@ DTYPES = (  # whose peaks a chip may state, as NumPy and ml_dtypes call them
     "float64", "float32", "float16", "bfloat16", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
     "float8_e5m2fnuz", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "int8", "int4",
 )  # fmt: skip
-_WHOLE = ("memory_bytes", "on_chip_bytes", "sms", "macs_per_cycle")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a figure is stated, and the day, release or commit of what was read there; None if it was not read anew."""
-
-    title: str
-    as_of: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.title.strip():
-            raise ValueError("a source without a title: expected the document that states the figure")
-
-    def __str__(self) -> str:
-        return f"{self.title}, {self.as_of or 'not re-read'}"
-
-
-@dataclass(frozen=True)
-class Figure(Generic[N]):
-    """A positive number, and who states it."""
-
-    value: N
-    source: Source
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.source, Source):
-            raise ValueError(f"a figure of {self.value!r}: expected a Source beside it, got {self.source!r}")
-        if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
-            raise ValueError(f"a figure by {self.source.title}: expected a number, got {self.value!r}")
-        if not (isfinite(self.value) and self.value > 0):
-            raise ValueError(f"a figure by {self.source.title}: expected a positive number, got {self.value!r}")
+_WHOLE = ("memory_bytes", "on_chip_bytes", "sms", "macs_per_cycle", "memory_bus_bits", "chips_per_instance")
+# What a chip may leave out, saying in `absent` why it has to.
+OPTIONAL = (
+    "on_chip_bytes",
+    "link_bytes_per_s",
+    "tdp_w",
+    "chips_per_instance",
+    "memory_bus_bits",
+    "memory_pin_bits_per_s",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +43,12 @@ class Chip:
     memory_bytes_per_s: Figure[float]
     on_chip_bytes: Figure[int] | None = None  # of a GPU its L2, of a TPU its VMEM, of a NeuronCore its SBUF
     link_bytes_per_s: Figure[float] | None = None  # to all its neighbours together, as its source counts directions
+    caches: Mapping[str, Figure[int]] = field(default_factory=dict, hash=False)  # bytes of the others, by their names
+    tdp_w: Figure[float] | None = None  # what its maker calls its power: TDP, TGP, typical board power
+    chips_per_instance: Figure[int] | None = None  # of the largest instance or node that its source names
+    memory_bus_bits: Figure[int] | None = None  # pins of all stacks together
+    memory_pin_bits_per_s: Figure[float] | None = None  # of each, both edges of the clock counted
+    absent: Mapping[str, str] = field(default_factory=dict, hash=False)  # why an optional figure is not there
 
     def __post_init__(self) -> None:
         if not isinstance(self.target, str) or not _TARGET.fullmatch(self.target):
@@ -85,8 +68,13 @@ class Chip:
             raise ValueError(f"{self.target}: peaks of {strange}: expected some of {', '.join(DTYPES)}")
         self.check(**{f"the peak of {dtype}": peak for dtype, peak in self.peaks.items()})
         self.check(memory_bytes=self.memory_bytes, memory_bytes_per_s=self.memory_bytes_per_s)
-        optional = {"on_chip_bytes": self.on_chip_bytes, "link_bytes_per_s": self.link_bytes_per_s}
-        self.check(**{name: figure for name, figure in optional.items() if figure is not None})
+        self.check(**{name: figure for name in OPTIONAL if (figure := getattr(self, name)) is not None})
+        typed(self.target, caches=(self.caches, Mapping), absent=(self.absent, Mapping))
+        self.check(**{f"cache {name}": figure for name, figure in self.caches.items()})
+        for what, why in self.absent.items():
+            stated = self.peaks.get(what) if what in DTYPES else getattr(self, what, None)
+            if (what not in OPTIONAL and what not in DTYPES) or stated is not None or not str(why).strip():
+                raise ValueError(f"{self.target}: absent {what!r}: expected a figure that is not stated, and why")
 
     def check(self, **stated: object) -> None:
         """ValueError names the first that is no figure."""
@@ -151,12 +139,15 @@ class Gpu(Chip):
 
     multiprocessor: Multiprocessor
     sms: Figure[int]  # multiprocessors
-    clock_hz: Figure[float]  # boost
+    clock_hz: Figure[float]  # boost, or the highest that its driver reports
+    matrix_clock_hz: Figure[float] | None = None  # at which its peaks are stated, where a source says
 
     def __post_init__(self) -> None:
         super().__post_init__()
         typed(self.target, multiprocessor=(self.multiprocessor, Multiprocessor))
         self.check(sms=self.sms, clock_hz=self.clock_hz)
+        if self.matrix_clock_hz is not None:
+            self.check(matrix_clock_hz=self.matrix_clock_hz)
         if "float16" not in self.peaks:
             raise ValueError(f"{self.target}: expected the peak of float16, by which configurations are ranked")
         if self.platform == "cuda":

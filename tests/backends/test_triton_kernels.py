@@ -468,6 +468,6 @@ def test_other_targets_are_refused(target: Target, error: type[Exception], says:
 
 
 def test_a_device_whose_numbers_are_not_known_is_refused_and_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "_here", lambda platform: "sm_89")
-    with pytest.raises(Unsupported, match=r"no specification of cuda:sm_89.*cuda:sm_90"):
+    monkeypatch.setattr(programs, "_here", lambda platform: "sm_86")
+    with pytest.raises(Unsupported, match=r"no specification of cuda:sm_86.*cuda:sm_90"):
         BACKEND.probe(Target("cuda"))

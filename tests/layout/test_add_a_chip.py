@@ -40,7 +40,7 @@ from oneblock.compilers.chips.chip import Chip, Figure, Gpu, Source, Tpu
 sheet = Source("the maker's data sheet", "2026-11")
 known = dict(name="Somebody's", peaks={"bfloat16": Figure(1e15, sheet)}, memory_bytes=Figure(2**35, sheet),
              memory_bytes_per_s=Figure(1e12, sheet))
-L40S = replace(load("cuda:sm_90", Gpu), target="cuda:sm_89", name="NVIDIA L40S", sms=Figure(142, sheet))
+A40 = replace(load("cuda:sm_90", Gpu), target="cuda:sm_86", name="NVIDIA A40", sms=Figure(84, sheet))
 V9 = Chip(target="tpu:v9", **known)
 TRN9 = Chip(target="neuron:trn9", **known)
 OURS = Chip(target="cuda:sm_90", **known)
@@ -114,7 +114,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     info = folder / "oneblock_others-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: oneblock-others\nVersion: 1.0\n")
-    points = "".join(f"{name} = oneblock_others:{name.upper()}\n" for name in ("l40s", "v9", "trn9", *REFUSED))
+    points = "".join(f"{name} = oneblock_others:{name.upper()}\n" for name in ("a40", "v9", "trn9", *REFUSED))
     (info / "entry_points.txt").write_text(f"[oneblock.chips]\n{points}")
     return env
 
@@ -133,9 +133,9 @@ def test_one_file_adds_a_maker_its_platform_and_its_chip(tmp_path: Path) -> None
 
 
 def test_another_package_adds_chips_and_each_wrong_one_is_named(env: dict[str, str]) -> None:
-    found = ask(env, "cuda:sm_89", "tpu:v9", "neuron:trn9", "cuda:sm_90")
-    assert {"cuda:sm_89", "tpu:v9", "neuron:trn9"} <= set(found["known"])
-    assert found["parsed"] == ["cuda:sm_89", "tpu:v9", "neuron:trn9", "cuda:sm_90"]
+    found = ask(env, "cuda:sm_86", "tpu:v9", "neuron:trn9", "cuda:sm_90")
+    assert {"cuda:sm_86", "tpu:v9", "neuron:trn9"} <= set(found["known"])
+    assert found["parsed"] == ["cuda:sm_86", "tpu:v9", "neuron:trn9", "cuda:sm_90"]
     assert found["limits"]["neuron:trn9"] == [1e15, "the maker's data sheet, 2026-11", 1e12, "modelled"]
     assert found["limits"]["cuda:sm_90"][2] == 3350e9, "ours is not replaced"
     assert len(found["refused"]) == len(REFUSED)
@@ -176,14 +176,17 @@ def test_figures_agree_with_one_another(chip: Chip) -> None:
     elif isinstance(chip, Gpu):
         unit = chip.multiprocessor
         assert unit.shared_bytes_of_block + unit.reserved_bytes_of_block == unit.shared_bytes
-        cycle = chip.peaks["float16"].value / (chip.sms.value * chip.clock_hz.value)
+        cycle = chip.peaks["float16"].value / (chip.sms.value * (chip.matrix_clock_hz or chip.clock_hz).value)
         own = PRODUCTS_OF_A_CYCLE[chip.architecture]
-        # A peak is stated at a clock that the sheet need not name: of Hopper at 1.83 GHz, and not at the boost.
-        assert 0.9 < cycle / own <= 1.03, f"{cycle:.0f} FLOPs of float16 a cycle and multiprocessor"
+        # The RTX PRO 6000 has "1 PFLOP/s" with sparsity: rounded, 7 % above what its driver's clock gives.
+        assert 0.97 < cycle / own <= (1.07 if chip.architecture == "sm_120" else 1.03), (
+            f"{cycle:.0f} FLOPs of float16 a cycle and multiprocessor"
+        )
 
 
 # What a multiprocessor's tensor (matrix) cores do of float16 in a cycle, a multiply-add being 2.
-PRODUCTS_OF_A_CYCLE = {"sm_75": 1024, "sm_80": 2048, "sm_90": 4096, "sm_100": 8192, "gfx942": 2048}
+PRODUCTS_OF_A_CYCLE = {"sm_75": 1024, "sm_80": 2048, "sm_89": 1024, "sm_90": 4096, "sm_100": 8192, "sm_103": 8192,
+                       "sm_120": 1024, "gfx942": 2048}  # fmt: skip
 
 
 def test_a_shape_that_a_compiler_needs_is_asked_for() -> None:
