@@ -186,7 +186,7 @@ def test_figures_agree_with_one_another(chip: Chip) -> None:
 
 # What a multiprocessor's tensor (matrix) cores do of float16 in a cycle, a multiply-add being 2.
 PRODUCTS_OF_A_CYCLE = {"sm_75": 1024, "sm_80": 2048, "sm_89": 1024, "sm_90": 4096, "sm_100": 8192, "sm_103": 8192,
-                       "sm_120": 1024, "gfx942": 2048}  # fmt: skip
+                       "sm_120": 1024, "gfx942": 2048, "gfx950": 4096}  # fmt: skip
 
 
 def test_a_shape_that_a_compiler_needs_is_asked_for() -> None:
