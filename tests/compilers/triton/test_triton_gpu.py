@@ -45,7 +45,10 @@ from oneblock.workloads.ops.definitions import Scores  # noqa: E402
 from tests.helpers.cases import TINY_GPT2, case  # noqa: E402
 from tests.helpers.triton_first import First, first_alone  # noqa: E402
 
-TENSOR_CORES = {"sm_75": None, "sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}
+TENSOR_CORES = {
+    "sm_75": None, "sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05", "sm_120": "mma.sync", "gfx942": "mfma",
+    "gfx950": "mfma",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
