@@ -47,7 +47,7 @@ def triton(session: nox.Session) -> None:
     # Triton's wheel has what TVM links AMD's code with.
     session.run("pytest", *test_files("tvm"), "-k", "rocm", *session.posargs, env={"ONEBLOCK_REQUIRE": "tvm_relax"})
     names = ("triton_interpreter", "triton_kernels", "triton_gpu", "triton_moves", "inductor_gpu", "inductor_traffic",
-        "tune_kernels", "lines_triton", "lines_torch", "bisect_triton", "generations")  # fmt: skip
+        "tune_kernels", "lines_triton", "lines_torch", "bisect_triton", "generations", "attested_gpus")  # fmt: skip
     of_others = "not torch_inductor and not inductors_own"  # which `tests` has
     session.run("pytest", "-nauto", *test_files(*names), *QUICK, "-k", of_others, *session.posargs, env=env)
 
