@@ -30,8 +30,8 @@ def render(told: Sequence[Tried], left: Sequence[str], what: str) -> Iterator[st
 
 
 def _words(one: Tried) -> str:
-    by = f"{one.rows.provenance.software} {one.rows.provenance.version}"
-    return f"{one.target}, {by}: reported against modelled µs, both logarithmic; {off(one.held_out.median_log)} off"
+    away = off(one.held_out.median_log)
+    return f"{one.target}, {one.rows.by}: reported against modelled µs, both logarithmic; {away} off"
 
 
 def _chart(one: Tried) -> Spec:

@@ -12,27 +12,48 @@ and each wave cost. How far compute hides memory is the exponent: 1 adds them, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from scipy.optimize import least_squares
 
-from oneblock.bench.silicon.launches import Array, Launches
-from oneblock.compilers.chips.chip import Gpu
+from oneblock.bench.silicon.launches import Array, Launches, Limits, Sizes
+
+_LARGE_TILE = (256, 128)
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a data sheet says of a chip, as far as the model asks."""
+class Ways:
+    """What each way of computing asks for, all (ways, rows)."""
 
-    flops_per_s: float
-    bytes_per_s: float
-    sms: int
+    waves: Array  #: of tiles over the multiprocessors
+    flops_of_sm: Array  #: of the multiprocessor that has most to do
+    lost: Array  #: one over each side of a tile, added up: what of its operands is not hidden, by the model's `edge`
+    again: Array  #: whether parts are added up in another pass
 
-    @classmethod
-    def stated(cls, gpu: Gpu, dtype: str) -> Limits:
-        """Of a chip's own figures, each with its source there."""
-        return cls(gpu.peaks[dtype].value, gpu.memory_bytes_per_s.value, gpu.sms.value)
+
+class Tiled(Launches, Protocol):
+    """Launches of tiles that multiprocessors compute."""
+
+    @property
+    def flops(self) -> Array:
+        """(rows,); a multiply-add is two."""
+
+    def ways(self, sms: int) -> Ways:
+        """(ways, rows) on so many multiprocessors."""
+
+
+@dataclass(frozen=True)
+class OfTiles(Sizes):
+    """Sizes of launches that have FLOPs and bytes, and by them the data sheet's roofline."""
+
+    flops: ClassVar[Any]
+    nbytes: ClassVar[Any]
+
+    def floor_s(self, limits: Limits) -> Array:
+        """Seconds (rows,) of the longer of compute and memory, by the data sheet."""
+        return np.asarray(np.maximum(self.flops / limits.flops_per_s, self.nbytes / limits.bytes_per_s))
 
 
 @dataclass(frozen=True)
@@ -50,44 +71,56 @@ class Shares:
         """Which part of the peak a tile of these sides reaches while it computes."""
         return self.flops_share / (1 + self.edge * sum(1 / side for side in sides))
 
+    @classmethod
+    def bounds(cls, limits: Sequence[Limits], *, lifted: bool) -> tuple[Sequence[float], ...]:
+        """(least, first guess, most) of each, in order."""
+        most = (10.0, 10.0, 500.0, 200.0, 20.0, 200.0) if lifted else astuple(_MOST)
+        return astuple(_LEAST), astuple(_BEGIN), most
+
+    def at_bound(self, limits: Limits) -> list[str]:
+        """Of the peak by a large tile: its share and `edge` trade with each other, and only together are physical."""
+        near = 0.99
+        values = {
+            "all of the peak": self.of_peak(*_LARGE_TILE) / _MOST.flops_share,
+            "all of the bandwidth": self.bandwidth_share / _MOST.bandwidth_share,
+            f"{_MOST.launch_us:g} µs of launch": self.launch_us / _MOST.launch_us,
+            f"{_MOST.wave_us:g} µs for a wave": self.wave_us / _MOST.wave_us,
+        }
+        return [what for what, value in values.items() if value >= near]
+
+    def told(self, limits: Limits) -> dict[str, str]:
+        """What people read of them."""
+        return {
+            "of peak, tile 128 x 128": f"{self.of_peak(128, 128):.2f}",
+            "of bandwidth": f"{self.bandwidth_share:.2f}",
+            "launch, µs": f"{self.launch_us:.1f}", "wave, µs": f"{self.wave_us:.2f}",
+        }  # fmt: skip
+
 
 _BEGIN = Shares(0.8, 0.8, 4.0, 8.0, 3.0, 0.5)
 _LEAST = Shares(0.05, 0.05, 0.1, 0.0, 1.0, 0.0)
 _MOST = Shares(1.0, 1.0, 50.0, 200.0, 20.0, 20.0)
-_ROBUST = 0.1  # of a logarithm: what lies farther counts less, since some rows are of another kernel
-
-
-def bare_roofline(of: Launches, limits: Limits) -> Array:
-    """Seconds (rows,) of the longer of compute and memory, by the data sheet."""
-    return np.maximum(of.flops / limits.flops_per_s, of.nbytes / limits.bytes_per_s)
 
 
 class Demand:
-    """Launches on a chip, with all that no fitted number changes computed once."""
+    """Launches of tiles on a chip, with all that no fitted number changes computed once."""
 
-    def __init__(self, of: Launches, limits: Limits) -> None:
+    numbers: ClassVar[type[Shares]] = Shares
+
+    def __init__(self, of: Tiled, limits: Limits) -> None:
         ways = of.ways(limits.sms)
         self.memory_s = of.nbytes / limits.bytes_per_s
         self.ideal_s = ways.flops_of_sm / (limits.flops_per_s / limits.sms)
         self.lost, self.passes = ways.lost, ways.waves + ways.again
 
-    def seconds(self, shares: Shares) -> Array:
+    @staticmethod
+    def travels(limits: Limits) -> bool:
+        """They are shares of what every chip states."""
+        return True
+
+    def seconds(self, numbers: Shares) -> Array:
         """The formula, (rows,)."""
-        compute = (
-            self.ideal_s / shares.flops_share * (1 + shares.edge * self.lost) + self.passes * shares.wave_us * 1e-6
-        )
-        memory = self.memory_s / shares.bandwidth_share
-        p = shares.overlap
-        return np.asarray(shares.launch_us * 1e-6 + (compute.min(axis=0) ** p + memory**p) ** (1 / p))
-
-
-def fitted(demands: list[Demand], seconds: list[Array]) -> Shares:
-    """The shares of which the model is nearest to reported seconds (rows,) each, by the logarithm of their ratio."""
-
-    def away(numbers: Array) -> Array:
-        shares = Shares(*numbers)
-        return np.concatenate([np.log(one.seconds(shares) / t) for one, t in zip(demands, seconds, strict=True)])
-
-    bounds = (astuple(_LEAST), astuple(_MOST))
-    found = least_squares(away, astuple(_BEGIN), bounds=bounds, loss="soft_l1", f_scale=_ROBUST)
-    return Shares(*map(float, found.x))
+        tiles_s = self.ideal_s / numbers.flops_share * (1 + numbers.edge * self.lost)
+        compute_s = (tiles_s + self.passes * numbers.wave_us * 1e-6).min(axis=0)
+        memory_s, p = self.memory_s / numbers.bandwidth_share, numbers.overlap
+        return np.asarray(numbers.launch_us * 1e-6 + (compute_s**p + memory_s**p) ** (1 / p))

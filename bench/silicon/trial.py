@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from oneblock.bench.silicon.launches import Launches
-from oneblock.bench.silicon.model import Demand, Limits, Shares, bare_roofline, fitted
+from oneblock.bench.silicon.fit import fitted
+from oneblock.bench.silicon.formats import FORMATS
+from oneblock.bench.silicon.halves import Half, halves
+from oneblock.bench.silicon.launches import Launches, Limits
 from oneblock.bench.silicon.rows import Rows
+from oneblock.bench.silicon.verdict import binding, why_no_model
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Gpu
 
-PEAKS = {"bfloat16": "bfloat16", "fp8": "float8_e4m3fn"}  # of a chip, by the rows' names of dtypes
 COVERED = 0.9  # of the rows lie in the range that is printed, if it is right
-_FITTED = 2000  # rows of a file: more change no share's second digit
 _FEWEST = 20  # groups of shapes, of which half are held out
 _SHOWN = 500  # points of a picture
 _SEED = 0
@@ -26,52 +28,51 @@ class Error:
     """How far reported times lie from modelled ones, on rows that the fit has not seen."""
 
     median_log: float  #: of |log(reported / modelled)|
-    low: float  #: of reported / modelled: the range that the fitted rows have
+    low: float  #: of reported / modelled: the range that nine tenths are to lie in
     high: float
     covered: float  #: which part of the rows lies in it
 
-    @classmethod
-    def of(cls, modelled: np.ndarray, reported: np.ndarray, low: float, high: float) -> Error:
-        """Of seconds (rows,) each."""
-        ratio = reported / modelled
-        covered = float(np.mean((ratio >= low) & (ratio <= high)))
-        return cls(float(np.median(np.abs(np.log(ratio)))), low, high, covered)
+
+@dataclass(frozen=True)
+class Faster:
+    """Rows that are faster than the data sheet's roofline."""
+
+    part: float  #: of the rows
+    in_cache: float | None  #: which part of these has operands that fit in the chip's L2; None where none is stated
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What the trial says of one file of rows on a chip that is known."""
+    """What the trial says of one file's rows on a chip that is known."""
 
     target: str
     rows: Rows
     limits: Limits
     groups: int  #: of rows that tell of each other, as those of equal (N, K) do
-    shares: Shares
-    held_out: Error
-    left_out: Error | None  #: by the shares of all other chips together; None of one chip alone
-    bare_median_log: float  #: of the data sheet's roofline, on the same rows
+    shares: Any  #: the model's Numbers: of the first half
+    held_out: Error  #: each half by the numbers of the other; the range is that of the first half
+    left_out: Error | None  #: by the numbers of all other chips together; None of one chip alone
+    bare_median_log: float | None  #: of the data sheet's roofline; None where it states none
     seen: np.ndarray  #: (modelled and reported, rows) seconds of some rows that were held out
-    faster: float  #: which part of the rows is faster than that roofline: what it read lay in a cache
+    faster: Faster
+    bound: tuple[str, ...]  #: which numbers lie at what physics bounds them by
+    wrong: str | None  #: why there is no model of these rows
 
     def seconds(self, launches: Launches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(median, 5 %, 95 %), (rows,) each, that launches would take on this chip. Kind: modelled."""
-        modelled = Demand(launches, self.limits).seconds(self.shares)
+        modelled = launches.model(launches, self.limits).seconds(self.shares)
         return modelled, modelled * self.held_out.low, modelled * self.held_out.high
 
 
 @dataclass(frozen=True)
-class _Half:
-    """A file's rows in two halves by groups of shapes, of the first a part."""
+class _File:
+    """A file's rows on a chip, in two halves."""
 
     target: str
     rows: Rows
     limits: Limits
     groups: int
-    fit: np.ndarray
-    held: np.ndarray
-
-    def demand(self, which: np.ndarray) -> Demand:
-        return Demand(self.rows.launches.of(which), self.limits)
+    halves: tuple[Half, Half]
 
 
 def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
@@ -82,70 +83,73 @@ def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
         gpu, device = known.get(rows.provenance.device), rows.provenance.device
         if gpu is None:
             left.append(f"{device}: no chip of that name is known here")
-        elif (peak := PEAKS[rows.dtype]) not in gpu.peaks:
+        elif (peak := FORMATS[rows.dtype].peak) not in gpu.peaks:
             left.append(f"{gpu.target}: no peak of {peak} is known, so there is no model")
-        elif (half := _halves(gpu.target, rows, Limits.stated(gpu, peak))) is None:
+        elif (many := len(np.unique(rows.launches.group, axis=1).T)) < _FEWEST:
             left.append(f"{gpu.target}: fewer than {_FEWEST} groups of shapes: none can be held out")
         else:
-            found.append(half)
-    return _tried(found), [*dict.fromkeys(left)]
+            limits = Limits.stated(gpu, peak)
+            found.append(_File(gpu.target, rows, limits, many, halves(rows, limits, COVERED)))
+    elsewhere = {key: _of_others(*key, found) for key in {(one.target, one.rows.kernel) for one in found}}
+    return [_tried(one, elsewhere[one.target, one.rows.kernel]) for one in found], [*dict.fromkeys(left)]
 
 
-def _halves(target: str, rows: Rows, limits: Limits) -> _Half | None:
-    """By groups, since rows of one tell of each other; None of too few groups."""
-    _, group = np.unique(rows.launches.group, axis=1, return_inverse=True)
-    group, many = group.ravel(), int(group.max()) + 1
-    if many < _FEWEST:
+def _of_others(target: str, kernel: str, found: Sequence[_File]) -> tuple[Any, float, float] | None:
+    """(numbers, low, high) of that kernel's fitted rows on all other targets together; None where there are none."""
+    model = found[0].rows.launches.model
+    halved = [one.halves[0] for one in found if one.target != target and one.rows.kernel == kernel]
+    halved = [one for one in halved if model.travels(one.limits)]
+    if not halved or not all(model.travels(one.limits) for one in found if one.target == target):
         return None
-    draw = np.random.default_rng(_SEED)
-    first = draw.permutation(many) % 2 == 0
-    fit = np.flatnonzero(first[group])
-    fit = draw.choice(fit, min(_FITTED, len(fit)), replace=False)
-    return _Half(target, rows, limits, many, fit, np.flatnonzero(~first[group]))
+    demands, seconds = [one.demand for one in halved], [one.seconds for one in halved]
+    numbers = fitted(demands, seconds, [one.limits for one in halved])
+    ratio = np.concatenate([t / one.seconds(numbers) for one, t in zip(demands, seconds, strict=True)])
+    return numbers, *_range(ratio)
 
 
-def _tried(found: Sequence[_Half]) -> list[Tried]:
-    """Every file's trial; `left_out` is by all files of other targets."""
-    demands = [one.demand(one.fit) for one in found]
-    seconds = [one.rows.seconds[one.fit] for one in found]
-    told = []
-    for number, one in enumerate(found):
-        shares = fitted([demands[number]], [seconds[number]])
-        low, high = _range(demands[number : number + 1], seconds[number : number + 1], shares)
-        held, reported = one.demand(one.held), one.rows.seconds[one.held]
-        modelled = held.seconds(shares)
-        others = [n for n, other in enumerate(found) if other.target != one.target]
-        left_out = None
-        if others:
-            apart = [demands[n] for n in others], [seconds[n] for n in others]
-            theirs = fitted(*apart)
-            left_out = Error.of(held.seconds(theirs), reported, *_range(*apart, theirs))
-        bare = bare_roofline(one.rows.launches.of(one.held), one.limits)
-        told.append(
-            Tried(
-                target=one.target,
-                rows=one.rows,
-                limits=one.limits,
-                groups=one.groups,
-                shares=shares,
-                held_out=Error.of(modelled, reported, low, high),
-                left_out=left_out,
-                bare_median_log=float(np.median(np.abs(np.log(reported / bare)))),
-                seen=np.stack([modelled, reported])[:, _spread(len(reported))],
-                faster=float(np.mean(reported < bare)),
-            )
-        )
-    return told
+def _range(ratio: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(ratio, [(1 - COVERED) / 2, (1 + COVERED) / 2])
+    return float(low), float(high)
+
+
+def _tried(one: _File, elsewhere: tuple[Any, float, float] | None) -> Tried:
+    """A file's trial: each half by the other's numbers, and both by those of other chips."""
+    first, second = one.halves
+    modelled = [second.demand_of_all.seconds(first.numbers), first.demand_of_all.seconds(second.numbers)]
+    reported = [second.seconds_of_all, first.seconds_of_all]
+    inside = [
+        (t >= m * by.low) & (t <= m * by.high) for m, t, by in zip(modelled, reported, (first, second), strict=True)
+    ]
+    m, t = np.concatenate(modelled), np.concatenate(reported)
+    held_out = Error(_off(t, m), first.low, first.high, float(np.mean(np.concatenate(inside))))
+    left_out = None
+    if elsewhere is not None:
+        numbers, low, high = elsewhere
+        theirs = np.concatenate([half.demand_of_all.seconds(numbers) for half in (second, first)])
+        left_out = Error(_off(t, theirs), low, high, float(np.mean((t >= theirs * low) & (t <= theirs * high))))
+    launches = one.rows.launches
+    bare = np.concatenate([launches.of(half.all).floor_s(one.limits) for half in (second, first)])
+    bound = (*dict.fromkeys(what for half in one.halves for what in half.numbers.at_bound(one.limits)),)
+    wrong = why_no_model(held_out.median_log, held_out.covered, [binding(half, one.limits) for half in one.halves])
+    return Tried(
+        one.target, one.rows, one.limits, one.groups, first.numbers, held_out, left_out,
+        _off(t, bare) if bare.all() else None,
+        np.stack([modelled[0], reported[0]])[:, _spread(len(reported[0]))], _faster(one), bound, wrong,
+    )  # fmt: skip
+
+
+def _off(reported: np.ndarray, modelled: np.ndarray) -> float:
+    return float(np.median(np.abs(np.log(reported / modelled))))
+
+
+def _faster(one: _File) -> Faster:
+    """Of all rows."""
+    launches, cache = one.rows.launches, one.limits.cache_bytes
+    faster = one.rows.seconds < launches.floor_s(one.limits)
+    fits = None if cache is None or not faster.any() else float(np.mean(launches.nbytes[faster] < cache))
+    return Faster(float(np.mean(faster)), fits)
 
 
 def _spread(rows: int) -> np.ndarray:
     """Numbers (points,) of rows, as many as a picture shows."""
     return np.random.default_rng(_SEED).choice(rows, min(_SHOWN, rows), replace=False)
-
-
-def _range(demands: Sequence[Demand], seconds: Sequence[np.ndarray], shares: Shares) -> tuple[float, float]:
-    """Between which ratios to the model most of the fitted rows lie, as many beyond on either side."""
-    ratio = np.concatenate([t / one.seconds(shares) for one, t in zip(demands, seconds, strict=True)])
-    beyond = (1 - COVERED) / 2
-    low, high = np.quantile(ratio, [beyond, 1 - beyond])
-    return float(low), float(high)

@@ -18,7 +18,7 @@ import pytest
 
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.silicon import rows
-from oneblock.bench.silicon.launches import Products
+from oneblock.bench.silicon.operators.product import Products
 from oneblock.bench.silicon.rows import reported_rows
 from oneblock.bench.silicon.trial import Tried, trials
 from tests.helpers.oneblock_process import oneblock_here
@@ -26,23 +26,38 @@ from tests.helpers.oneblock_process import oneblock_here
 pytestmark = pytest.mark.skipif(
     not os.environ.get("ONEBLOCK_REQUIRE_SILICON"), reason="reported latencies have a session: `nox -s silicon`"
 )
-ROW = {"framework": "VLLM", "version": "0.24.0", "device": "NVIDIA H100 80GB HBM3", "op_name": "gemm",
-       "kernel_source": "any", "gemm_dtype": "bfloat16", "m": 128, "n": 8192, "k": 2048,
+_OF = {"framework": "VLLM", "version": "0.24.0", "device": "NVIDIA H100 80GB HBM3", "kernel_source": "any",
        "latency": 0.01525}  # fmt: skip
+# An operator's table, a row of it, and one of its sizes.
+TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "product": ("gemm_perf.parquet", _OF | {"gemm_dtype": "bfloat16", "m": 128, "n": 8192, "k": 2048}, "m"),
+    "all_reduce": (
+        "custom_allreduce_perf.parquet", _OF | {"allreduce_dtype": "bfloat16", "num_gpus": 8, "message_size": 4096},
+        "num_gpus",
+    ),
+    "experts": (
+        "moe_perf.parquet",
+        _OF | {"moe_dtype": "bfloat16", "num_tokens": 64, "hidden_size": 2048, "inter_size": 768, "topk": 8,
+               "num_experts": 128, "moe_tp_size": 1, "moe_ep_size": 4, "distribution": "power_law_1.2"},
+        "topk",
+    ),
+}  # fmt: skip
+CHIPS = {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}  # whose rows every operator has
 Written = Callable[..., Path]
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
-    """A folder with one table, of rows each of which is ROW but for what is given."""
+    """A folder with one table of an operator, of rows each of which is its row but for what is given."""
 
-    def write(*changed: dict[str, Any], without: str | None = None) -> Path:
+    def write(*changed: dict[str, Any], without: str | None = None, operator: str = "product") -> Path:
         import pyarrow
         from pyarrow import parquet
 
-        all_rows = [ROW | change for change in changed or ({},)]
-        columns = {name: [row[name] for row in all_rows] for name in ROW if name != without}
-        parquet.write_table(pyarrow.table(columns), tmp_path / "gemm_perf.parquet")
+        name, row, _ = TABLES[operator]
+        all_rows = [row | change for change in changed or ({},)]
+        columns = {one: [row[one] for row in all_rows] for one in all_rows[0] if one != without}
+        parquet.write_table(pyarrow.table(columns), tmp_path / name)
         return tmp_path
 
     return write
@@ -62,35 +77,43 @@ def test_a_row_is_what_it_states_with_whose_it_is(written: Written) -> None:
     assert len(found.sha256) == 64
 
 
+@pytest.mark.parametrize("operator", TABLES)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"latency": 0.0}, "row 1: expected sizes of 1 or more and a latency above 0, got m 128"),
+        ({"latency": 0.0}, "row 1: expected sizes of 1 or more and a latency above 0, got "),
         ({"latency": float("nan")}, "row 1: .* latency nan"),
         ({"latency": -1.0}, "row 1: .* latency -1"),
         ({"latency": float("inf")}, "row 1: .* latency inf"),
-        ({"k": 0}, "row 1: .* k 0"),
-        ({"m": 2**62}, "row 1: expected sizes"),
+        ({"SIZE": 0}, "row 1: .* SIZE 0"),
+        ({"SIZE": 2**62}, "row 1: expected sizes"),
         ({"device": "NVIDIA H200"}, "expected one framework, version and device"),
-        ({"version": " "}, "expected one framework, version and device"),
+        ({"framework": " "}, "expected one framework, version and device"),
     ],
 )
-def test_a_row_that_cannot_be_is_named(written: Written, change: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused, match=says):
-        reported_rows("product", "bfloat16", None, written({}, change))
+def test_a_row_that_cannot_be_is_named(written: Written, operator: str, change: dict[str, Any], says: str) -> None:
+    size = TABLES[operator][2]
+    folder = written({}, {name.replace("SIZE", size): value for name, value in change.items()}, operator=operator)
+    with pytest.raises(Refused, match=says.replace("SIZE", size)):
+        reported_rows(operator, "bfloat16", None, folder)
 
 
-@pytest.mark.parametrize("column", ["latency", "device", "m"])
-def test_a_table_of_another_form_is_refused_by_its_columns(written: Written, column: str) -> None:
+@pytest.mark.parametrize("operator", TABLES)
+@pytest.mark.parametrize("column", ["latency", "device", "SIZE"])
+def test_a_table_of_another_form_is_refused_by_its_columns(written: Written, operator: str, column: str) -> None:
+    column = column.replace("SIZE", TABLES[operator][2])
     with pytest.raises(Refused, match=f"expected the columns framework, .*; {column} not so"):
-        reported_rows("product", "bfloat16", None, written(without=column))
+        reported_rows(operator, "bfloat16", None, written(without=column, operator=operator))
     with pytest.raises(Refused, match=f"{column} not so"):
-        reported_rows("product", "bfloat16", None, written({column: [1]}))
+        reported_rows(operator, "bfloat16", None, written({column: [1]}, operator=operator))
 
 
-def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = written({}, {})
-    path = folder / "gemm_perf.parquet"
+@pytest.mark.parametrize("operator", TABLES)
+def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(
+    written: Written, operator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = written({}, {}, operator=operator)
+    path = folder / TABLES[operator][0]
     whole = path.read_bytes()
     for content in (
         whole[: len(whole) // 2],
@@ -100,14 +123,33 @@ def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(written: Written, m
     ):
         path.write_bytes(content)
         with pytest.raises(Refused, match=r"cannot be read as Parquet|not so|expected"):
-            reported_rows("product", "bfloat16", None, folder)
+            reported_rows(operator, "bfloat16", None, folder)
     path.write_bytes(whole)
     monkeypatch.setattr(rows, "_MOST_ROWS", 1)
     with pytest.raises(Refused, match="expected at most 1 rows, got 2"):
-        reported_rows("product", "bfloat16", None, folder)
+        reported_rows(operator, "bfloat16", None, folder)
     monkeypatch.setattr(rows, "_MOST_BYTES", 10)
     with pytest.raises(Refused, match="expected a table of at most 10 bytes"):
-        reported_rows("product", "bfloat16", None, folder)
+        reported_rows(operator, "bfloat16", None, folder)
+
+
+def test_kernels_that_share_a_file_are_tried_apart_and_a_copy_of_a_file_counts_once(written: Written) -> None:
+    folder = written({}, {"kernel_source": "other"}, operator="all_reduce")
+    (folder / "copy").mkdir()
+    path = folder / "custom_allreduce_perf.parquet"
+    (folder / "copy" / path.name).write_bytes(path.read_bytes())
+    found = reported_rows("all_reduce", "bfloat16", None, folder)
+    assert [one.by for one in found] == ["VLLM 0.24.0 any", "VLLM 0.24.0 other"]
+    assert found[0].launches.nbytes[0] == 2 * 4096, "elements, of two bytes"
+
+
+def test_how_unevenly_tokens_choose_is_read_and_another_word_refused(written: Written) -> None:
+    folder = written({}, {"distribution": "balanced"}, operator="experts")
+    (found,) = reported_rows("experts", "bfloat16", None, folder)
+    assert found.launches.same((64, 2048, 768, 8, 128, 1, 4, 120))[0]
+    assert found.launches.same((64, 2048, 768, 8, 128, 1, 4, 0))[1]
+    with pytest.raises(Refused, match="distribution: expected balanced or power_law_EXPONENT, got 'uneven'"):
+        reported_rows("experts", "bfloat16", None, written({"distribution": "uneven"}, operator="experts"))
 
 
 def test_a_blank_source_is_hearsay(written: Written) -> None:
@@ -138,17 +180,17 @@ def silicon() -> list[Tried]:
 
 def test_held_out_shapes_lie_as_near_as_the_figure_says(silicon: list[Tried]) -> None:
     """Median |log error| at most 0.11 over chips and 0.15 on the worst; a bare roofline is 0.3 and more off."""
-    assert {one.target for one in silicon} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
+    assert {one.target for one in silicon} >= CHIPS
     medians = [one.held_out.median_log for one in silicon]
     assert median(medians) <= 0.11
     assert max(medians) <= 0.15
-    assert min(one.bare_median_log for one in silicon) > 0.3
+    assert min(one.bare_median_log or 0 for one in silicon) > 0.3
+    assert all(one.wrong is None for one in silicon)
 
 
 def test_the_printed_range_holds_what_it_says_and_a_chip_left_out_is_foreseen(silicon: list[Tried]) -> None:
     covered = [one.held_out.covered for one in silicon]
-    assert 0.88 <= median(covered) <= 0.92
-    assert all(0.86 <= one <= 0.94 for one in covered)
+    assert all(0.88 <= one <= 0.92 for one in covered)
     assert all(one.left_out is not None and one.left_out.median_log <= 0.25 for one in silicon)
 
 
@@ -156,14 +198,32 @@ def test_the_printed_range_holds_what_it_says_and_a_chip_left_out_is_foreseen(si
 def test_attention_lies_as_near_as_the_figure_says(operator: str) -> None:
     """Median |log error| at most 0.15 on every chip, but for the decodes of TensorRT-LLM, whose ranges say so."""
     told, _ = trials(reported_rows(operator, "bfloat16"))
-    assert {one.target for one in told} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
+    assert {one.target for one in told} >= CHIPS
     near = [one for one in told if (operator, one.rows.provenance.software) != ("decode", "TRTLLM")]
     assert max(one.held_out.median_log for one in near) <= 0.15
     assert max(one.held_out.median_log for one in told) <= 0.25
-    assert min(one.bare_median_log for one in told) > 0.8
-    covered = [one.held_out.covered for one in told]
-    assert 0.88 <= median(covered) <= 0.92
-    assert all(0.75 <= one <= 0.97 for one in covered)
+    assert all(one.wrong is None for one in near)
+    assert min(one.bare_median_log or 0 for one in told) > 0.8
+    assert all(0.88 <= one.held_out.covered <= 0.92 for one in told)
+
+
+def test_sums_over_gpus_lie_as_near_as_the_figure_says() -> None:
+    """Median |log error| at most 0.20 by NCCL and by vLLM's own kernels; 23 sizes are few, so coverage is by chip."""
+    for framework in ("nccl", "vllm"):
+        told, _ = trials(reported_rows("all_reduce", "bfloat16", framework))
+        known = [one for one in told if one.target in CHIPS]
+        assert {one.target for one in known} == CHIPS
+        assert max(one.held_out.median_log for one in known) <= 0.20
+        for chip in CHIPS:
+            assert median(one.held_out.covered for one in known if one.target == chip) >= 0.87
+
+
+def test_experts_lie_as_near_as_the_figure_says() -> None:
+    told, _ = trials(reported_rows("experts", "bfloat16", "vllm"))
+    known = [one for one in told if one.target in CHIPS and one.wrong is None]
+    assert {one.target for one in known} == CHIPS
+    assert max(one.held_out.median_log for one in known) <= 0.25
+    assert all(0.87 <= one.held_out.covered <= 0.93 for one in known)
 
 
 def test_a_copy_with_every_latency_doubled_has_half_the_shares(silicon: list[Tried], tmp_path: Path) -> None:
@@ -197,7 +257,7 @@ def test_the_command_answers_for_a_shape_and_keeps_kinds_apart(tmp_path: Path) -
     assert "µs (modelled; 90 % range" in shown[0]
     assert "(reported, VLLM 0.24.0)" in shown[0]
     assert "nobody reported this shape" in shown[1]
-    assert "left out: NVIDIA L40S: no chip of that name" in done.stderr
+    assert "left out: Intel(R) Arc(TM) Pro B60 Graphics: no chip of that name" in done.stderr
     told = json.loads(oneblock_here(*words, "--json", cwd=tmp_path).stdout)
     (trial,), product = told["trials"], told["shapes"][0]
     assert trial["reported"]["source"].startswith("aiconfigurator-core 0.12")
@@ -213,11 +273,13 @@ def test_the_command_answers_for_a_shape_and_keeps_kinds_apart(tmp_path: Path) -
         (("--target", "cuda:sm_75"), "no rows of cuda:sm_75"),
         (("--shape", "128x8192"), "expected whole numbers MxNxK for product"),
         (("--shape", "ax1x1"), "expected whole numbers"),
-        (("--shape", "0x1x1"), "expected sizes from 1 to 16,777,216"),
+        (("--shape", "0x1x1"), "expected sizes from 1 to 1,073,741,824"),
         (("prefill", "--shape", "1x1x1"), "expected whole numbers BxTxNxKxDxW for prefill"),
-        (("all_reduce",), "is not one of"),
+        (("all_gather",), "is not one of"),
+        (("all_reduce", "--shape", "8"), "expected whole numbers GxE for all_reduce"),
+        (("experts", "--shape", "1x1"), "expected whole numbers TxHxIxKxExPxRxS for experts"),
         (("--framework", "none"), "no rows of bfloat16 for product, of none"),
-        (("--dtype", "fp8"), "no peak of float8_e4m3fn is known, so there is no model"),
+        (("--dtype", "sq"), "no rows of sq for product, of vllm"),
         (("--rows", "nowhere"), "does not exist"),
         (("--rows", "."), "no rows of bfloat16 for product"),
     ],
@@ -234,7 +296,7 @@ def test_attention_is_told_with_what_was_reported_of_it(operator: str, tmp_path:
     """4,096 tokens: of a decode, those that the new one sees, its own among them."""
     done = oneblock_here("trial", operator, "--shape", "1x4096x32x8x128x0", "--json", cwd=tmp_path)
     told = json.loads(done.stdout)["shapes"]
-    assert {one["target"] for one in told} == {"cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "cuda:sm_100"}
+    assert {one["target"] for one in told} >= CHIPS
     assert all(one["reported_s"] is not None for one in told)
     assert sum(one["low_s"] < one["reported_s"] < one["high_s"] for one in told) >= len(told) - 1
 
