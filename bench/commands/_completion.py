@@ -15,6 +15,8 @@ from oneblock import backends, workloads
 from oneblock.bench.cells.tiers import TIERS
 from oneblock.bench.records.files import CERTIFICATES
 from oneblock.bench.records.names import cell_of
+from oneblock.compilers import chips
+from oneblock.compilers.chips.chip import Chip
 from oneblock.workloads import models
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.ops.definitions import STEPS
@@ -62,6 +64,7 @@ def _terms() -> list[str]:
 
 
 BACKEND = Name("backend", backends.names)
+CHIP = Name("chip", lambda: (chip.target for chip in chips.every(Chip)))
 DTYPE = Name("dtype", lambda: DTYPES)
 FORM = Name("form", _forms)
 OPS_SET = Name("ops", backends.ops_sets)

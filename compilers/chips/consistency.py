@@ -136,18 +136,20 @@ def _pins(chip: Chip) -> Iterator[Equation]:
     if bus is not None and rate is not None:
         expected, stated = bus.value * rate.value / 8, chip.memory_bytes_per_s.value
         what = f"{bus.value} pins x {rate.value / 1e9:.4g} Gbit/s / 8 = bandwidth"
-        yield Equation("pins", what, expected, stated, "B/s", *PINS, _bandwidth(stated / expected))
+        yield Equation("pins", what, expected, stated, "B/s", *PINS, _bandwidth(stated / expected, expected))
 
 
 def _sources(chip: Chip) -> Iterator[Equation]:
     for name, figure in figures(chip):
         for other in figure.contradictions:
             ratio = figure.value / other.value
-            looks = _bandwidth(ratio) if "per_s" in name else _bytes(ratio) if "bytes" in name else _prefix(ratio)
+            looks = _prefix(ratio)
+            if "bytes" in name:
+                looks = _bandwidth(ratio, other.value) if "per_s" in name else _bytes(ratio, other.value)
             if name.startswith("peak") and (1.8 < ratio < 2.2 or 1.8 < 1 / ratio < 2.2):
                 looks = "one of them with 2:4 sparsity, and the other dense"
             what = f"{name} by {figure.source} = by {other.source}"
-            yield Equation("sources", what, other.value, figure.value, _unit(name), *SOURCES, looks)
+            yield Equation("sources", what, other.value, figure.value, unit(name), *SOURCES, looks)
 
 
 def figures(chip: Chip) -> Iterator[tuple[str, Figure[Any]]]:
@@ -163,24 +165,27 @@ def figures(chip: Chip) -> Iterator[tuple[str, Figure[Any]]]:
             yield name, figure
 
 
-def _unit(name: str) -> str:
-    units = {"peak": "FLOP/s", "cache": "B", "tdp_w": "W"}
+def unit(name: str) -> str:
+    """The unit of a figure by its name, as `figures` gives it; "" of a count."""
+    if name.startswith("peak"):
+        return "OP/s" if "of int" in name else "FLOP/s"
+    units = {"cache": "B", "tdp_w": "W"}
     ends = {"bytes": "B", "bytes_per_s": "B/s", "bits_per_s": "bit/s", "hz": "Hz", "bits": "bits"}
     return units.get(name.split()[0]) or next((unit for end, unit in ends.items() if name.endswith(end)), "")
 
 
-def _bandwidth(ratio: float) -> str | None:
+def _bandwidth(ratio: float, expected: float) -> str | None:
     if 1.9 < ratio < 2.1:
         return "twice the bandwidth: both directions, or both edges counted twice"
     if 1.9 < 1 / ratio < 2.1:
         return "half the bandwidth: one direction, or one edge of the clock"
-    return _bytes(ratio)
+    return _bytes(ratio, expected)
 
 
-def _bytes(ratio: float) -> str | None:
+def _bytes(ratio: float, expected: float) -> str | None:
     """The unit of bytes that was mistaken for another where a ratio is one's of the other, within half a per cent."""
     for power, what in enumerate(("KB for KiB", "MB for MiB", "GB for GiB", "TB for TiB"), start=1):
-        if _near(ratio, 1.024**power, 0.005):
+        if expected >= 0.5 * 1000.0**power and _near(ratio, 1.024**power, 0.005):
             return what
     return "bits for bytes" if _near(ratio, 8.0, 0.1) else _prefix(ratio)
 

@@ -10,7 +10,8 @@ _B200, _B300 = nvidia.openxla("b200", "300ec95a"), nvidia.openxla("b300")
 _GB200, _GB300 = nvidia.openxla("gb200", "300ec95a"), nvidia.openxla("gb300")
 _B200_YAML, _B300_YAML = nvidia.aiconfigurator("b200_sxm"), nvidia.aiconfigurator("b300_sxm")
 _VERDA = Source("Verda, GB300 NVL72 architecture, figures of one GPU without sparsity", nvidia.READ)
-_LOCKED = Source("a public measurement of a B300 SXM6 AC, its highest clock", "2026-04-14")
+_LOCKED = Source("measurements of F2FP on a B300 SXM6 AC: the highest clock of its driver is 2032 MHz", "2026-04-14")
+_COURSE = Source("a course's report on a B300: its driver has 7680 bits at 3996 MHz, both edges", "2026-09-11")
 _TOMS = Source("Tom's Hardware on NVIDIA's Hot Chips presentation of Blackwell Ultra", nvidia.READ)
 _EIGHT, _FOUR = Figure(8, nvidia.EXEMPLAR), Figure(4, Source(f"{nvidia.MLCOMMONS} GB200 NVL72", "inference v6.1"))
 _LINK = Figure(1800e9, nvidia.EXEMPLAR)  # NVLink 5, both directions
@@ -27,15 +28,16 @@ def _both(exemplar: float, pages: float) -> Figure[float]:
 
 
 _SERVER = Source(
-    "NVIDIA's data sheet of the RTX PRO 6000 Server Edition of December 2025, as a public review quotes it",
+    "NVIDIA's data sheet of the RTX PRO 6000 Server Edition of December 2025, page 3, as `GPU hardware evidence for "
+    "the next Ouro Jacobian fit` quotes it",
     "2026-09-07",
 )
 _STUDY = Source(
-    "NVIDIA's page of the RTX PRO 6000 Server Edition, as a public deployment study quotes it", "2026-09-19"
+    "NVIDIA's page of the RTX PRO 6000 Server Edition, as a study of Qwen3.8-27B on it quotes it", "2026-09-19"
 )
 _QUERY = Source("what the driver of a public RTX PRO 6000 Server Edition reports: 512 bits at 12481 MHz", nvidia.READ)
 _OPENXLA_PRO = nvidia.openxla("rtx6000pro")
-_G7E = Source("an account of AWS's announcement of G7e instances in Tokyo", nvidia.READ)
+_G7E = Source("takech9203, aws-news-summary, EC2 G7e in the Tokyo region", "2026-02-19")
 _AZURE = Source("MicrosoftDocs/azure-compute-docs, NC_RTXPRO6000BSE_v6", "2025-12-08")
 _PRO_YAML = nvidia.aiconfigurator("rtx_pro_6000_server")
 
@@ -63,7 +65,8 @@ BLACKWELL = (
         ),
         memory_bytes_per_s=Figure(8000e9, nvidia.EXEMPLAR).against(Figure(7_928_064_000_000.0, _GB200)),
         on_chip_bytes=Figure(135_528_448, _GB200), link_bytes_per_s=_LINK, tdp_w=Figure(1200.0, nvidia.ENGINEERING),
-        chips_per_instance=_FOUR, memory_pin_bits_per_s=_PINS, absent=_NO_PINS,
+        chips_per_instance=_FOUR, memory_pin_bits_per_s=_PINS,
+        absent=_NO_PINS | {"int8": "no document read states one"},
     ),
     Gpu(
         target="cuda:sm_103", name="NVIDIA B300 SXM6 AC", multiprocessor=nvidia.BLACKWELL,
@@ -85,7 +88,8 @@ BLACKWELL = (
         ),
         on_chip_bytes=Figure(135_528_448, _B300), link_bytes_per_s=_LINK,
         tdp_w=Figure(1100.0, nvidia.EXEMPLAR).against(Figure(1000.0, nvidia.ENGINEERING), Figure(1400.0, _TOMS)),
-        chips_per_instance=_EIGHT, absent=_NO_PINS | {"memory_pin_bits_per_s": "no document read states it"},
+        chips_per_instance=_EIGHT, memory_bus_bits=Figure(7680, _COURSE),
+        memory_pin_bits_per_s=Figure(2 * 3996e6, _COURSE),
     ),
     Gpu(
         target="cuda:sm_103:gb300", name="NVIDIA GB300", multiprocessor=nvidia.BLACKWELL,

@@ -7,6 +7,7 @@ from oneblock.compilers.chips.makers import _nvidia as nvidia
 from oneblock.compilers.chips.makers._blackwell import BLACKWELL
 
 _T4 = Source("NVIDIA's announcement of the Tesla T4, as geektopia.es tells it", "2018-09-13")
+_T4_SMI = Source("nvidia-smi of Tesla T4s, in public outputs", nvidia.READ)
 _T4_QUERY = Source("deviceQuery of a Tesla T4, chiemon.github.io: 256 bits at 5001 MHz", "2024-12-25")
 _A100 = nvidia.openxla("a100_sxm_80")
 _A100_QUERY = Source("deviceQuery of an A100-SXM4-80GB, a gist of gengwg: 5120 bits at 1593 MHz", "2023-03-29")
@@ -31,7 +32,7 @@ CHIPS = (
         target="cuda:sm_75", name="Tesla T4", multiprocessor=nvidia.TURING,
         sms=Figure(40, _T4_QUERY), clock_hz=Figure(1.59e9, _T4_QUERY),
         peaks={"float16": Figure(65e12, _T4), "int8": Figure(130e12, _T4)},
-        memory_bytes=Figure(15360 * nvidia.MIB, Source("the target configurations that OpenXLA publishes")).against(
+        memory_bytes=Figure(15360 * nvidia.MIB, _T4_SMI).against(
             Figure(15_843_721_216, _T4_QUERY)
         ),
         memory_bytes_per_s=Figure(320e9, Source("sysrqmts.com, NVIDIA Tesla T4", nvidia.READ)),

@@ -1,0 +1,45 @@
+"""`oneblock chips`: what is stated of each chip, by whom, and whether it agrees."""
+
+from __future__ import annotations
+
+import click
+
+from oneblock.bench.commands._command import answer, command, json_option
+from oneblock.bench.commands._completion import CHIP
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say
+from oneblock.bench.terminal import chips as shown
+from oneblock.bench.terminal.screen import console
+from oneblock.compilers import chips
+from oneblock.compilers.chips.chip import Chip
+from oneblock.workloads.ops.nearest import unknown
+
+
+@command("chips", "oneblock chips", "oneblock chips cuda:sm_90")
+@click.argument("target", required=False, type=CHIP)
+@json_option
+def COMMAND(target: str | None, as_json: bool) -> None:
+    """Say what is stated of TARGET's chip: each figure with its source; without TARGET, a line for each chip.
+
+    Where sources contradict one another all of them stand there. What a compiler says of the architecture is attested,
+    by that tool and version. Equations hold figures against one another: units x clock = peak, pins x rate = bandwidth.
+    A figure that no source states is absent, and why is said.
+
+    Peaks are of dense products. A device is what a program is given: a GPU, a TPU as JAX counts them, a NeuronCore.
+    """
+    known = {chip.target: chip for chip in chips.every(Chip)}
+    for refused in chips.third_party().refused:
+        note(f"oneblock: {refused}")
+    if target is not None and target not in known:
+        raise Refused(unknown("chip", target, [*known]))
+    if as_json:
+        answer([shown.plain(chip) for chip in known.values()] if target is None else shown.plain(known[target]))
+    elif target is None:
+        console().print(shown.table([*known.values()]))
+    else:
+        chip = known[target]
+        console().print(shown.stated(chip))
+        if (by_tools := shown.told_by_tools(chip)) is not None:
+            console().print(by_tools)
+        for line in shown.sentences(chip):
+            say(line)
