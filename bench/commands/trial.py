@@ -13,10 +13,14 @@ from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.records.files import write_asked
+from oneblock.bench.records.find import load
+from oneblock.bench.records.order import newest
+from oneblock.bench.records.store import Store
 from oneblock.bench.silicon.covers import OPERATORS as OF_A_BLOCK
 from oneblock.bench.silicon.covers import covered
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.operators import OPERATORS
+from oneblock.bench.silicon.own import own_trials
 from oneblock.bench.silicon.rows import reported_rows
 from oneblock.bench.silicon.static import ranked
 from oneblock.bench.silicon.trial import Tried, trials
@@ -54,6 +58,7 @@ def _sizes(given: str, operator: str) -> tuple[int, ...]:
     "oneblock trial --shape 128x8192x2048 --target cuda:sm_90",
     "oneblock trial decode --shape 8x4096x32x8x128x0",
     "oneblock trial --covers llama-8b",
+    "oneblock trial --cpu records",
 )
 @click.argument("operator", type=click.Choice([*OPERATORS]), default="product")
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these.  [default: all that have rows]")
@@ -78,11 +83,15 @@ def _sizes(given: str, operator: str) -> tuple[int, ...]:
     help="How much of the time of this model's block lies on launches that were reported, or between such; also a "
     "folder with a config.json.",
 )  # fmt: skip
+@click.option(
+    "--cpu", "records", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="In place of GPUs this machine's processor: the same trial of the calls in a records directory.",
+)  # fmt: skip
 @click.option("--to", "page", type=click.Path(path_type=Path), help="Also a page: each chip's times as a picture.")
 @json_option
 def COMMAND(
     operator: str, targets: tuple[str, ...], asked: tuple[str, ...], dtype: str, framework: str, folder: Path | None,
-    model: str | None, page: Path | None, as_json: bool,
+    model: str | None, records: Path | None, page: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Hold the model of a launch against latencies that others reported of real GPUs.
 
@@ -95,6 +104,9 @@ def COMMAND(
 
     Exit status: 0 if there was a trial, 2 for a mistake, or where there are no rows.
     """
+    if records is not None:
+        _of_the_processor(records, as_json=as_json)
+        return
     sizes = [_sizes(one, operator) for one in asked]
     targets_known = [gpu.target for gpu in chips.every(Gpu)]
     if strange := [one for one in targets if one not in targets_known]:
@@ -129,6 +141,18 @@ def COMMAND(
         note(f"oneblock: left out: {why}")
     if page is not None:
         say(f"{page}: open it in a browser")
+
+
+def _of_the_processor(directory: Path, *, as_json: bool) -> None:
+    told, left = own_trials(record for _, record in newest(load(Store(directory), whole=True)))
+    if as_json:
+        answer({"trials": [asdict(one) for one in told], "left_out": left})
+        return
+    console().print(shown.own(told))
+    for line in shown.own_sentences(told):
+        say(line)
+    for why in left:
+        note(f"oneblock: left out: {why}")
 
 
 def _config(model: str) -> Config:

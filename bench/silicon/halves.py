@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from oneblock.bench.silicon.fit import fitted
 from oneblock.bench.silicon.launches import Limits, Model
-from oneblock.bench.silicon.rows import Rows
 
 _FITTED = 2000  # rows of a half: more change no share's second digit
 _HELD = 4000  # rows of a half that the other is tried on
@@ -24,11 +23,23 @@ _FEW = 15  # groups: of so few each is a fold, since without a quarter of them t
 _SEED = 0
 
 
+class Timed(Protocol):
+    """Launches, or calls, and what each took."""
+
+    @property
+    def launches(self) -> Any:
+        """Of a kind that has a model."""
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(rows,)."""
+
+
 @dataclass(frozen=True)
 class Half:
     """One half of a file's rows, and the model that they give."""
 
-    rows: Rows
+    rows: Timed
     limits: Limits
     all: np.ndarray  #: numbers (rows,) of those that the other half is tried on
     demand: Model  #: of those that are fitted
@@ -41,7 +52,8 @@ class Half:
     def demand_of_all(self) -> Model:
         """Of all its rows, which the other half is tried on."""
         launches = self.rows.launches
-        return launches.model(launches.of(self.all), self.limits)
+        model: Model = launches.model(launches.of(self.all), self.limits)
+        return model
 
     @property
     def seconds_of_all(self) -> np.ndarray:
@@ -49,7 +61,7 @@ class Half:
         return np.asarray(self.rows.seconds[self.all])
 
 
-def halves(rows: Rows, limits: Limits, covered: float) -> tuple[Half, Half]:
+def halves(rows: Timed, limits: Limits, covered: float) -> tuple[Half, Half]:
     """Both, `covered` of whose rows are to lie in the range of each."""
     _, group = np.unique(rows.launches.group, axis=1, return_inverse=True)
     group, draw = group.ravel(), np.random.default_rng(_SEED)
@@ -61,7 +73,7 @@ def halves(rows: Rows, limits: Limits, covered: float) -> tuple[Half, Half]:
 
 
 def _half(
-    rows: Rows, limits: Limits, group: np.ndarray, its: np.ndarray, covered: float, draw: np.random.Generator
+    rows: Timed, limits: Limits, group: np.ndarray, its: np.ndarray, covered: float, draw: np.random.Generator
 ) -> Half:
     fit = draw.choice(its, min(_FITTED, len(its)), replace=False)
     held = draw.choice(its, min(_HELD, len(its)), replace=False)

@@ -18,7 +18,7 @@ from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Gpu
 
 COVERED = 0.9  # of the rows lie in the range that is printed, if it is right
-_FEWEST = 20  # groups of shapes, of which half are held out
+FEWEST = 20  # groups of shapes, of which half are held out
 _SHOWN = 500  # points of a picture
 _SEED = 0
 
@@ -85,8 +85,8 @@ def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
             left.append(f"{device}: no chip of that name is known here")
         elif (peak := FORMATS[rows.dtype].peak) not in gpu.peaks:
             left.append(f"{gpu.target}: no peak of {peak} is known, so there is no model")
-        elif (many := len(np.unique(rows.launches.group, axis=1).T)) < _FEWEST:
-            left.append(f"{gpu.target}: fewer than {_FEWEST} groups of shapes: none can be held out")
+        elif (many := len(np.unique(rows.launches.group, axis=1).T)) < FEWEST:
+            left.append(f"{gpu.target}: fewer than {FEWEST} groups of shapes: none can be held out")
         else:
             limits = Limits.stated(gpu, peak)
             found.append(_File(gpu.target, rows, limits, many, halves(rows, limits, COVERED)))
@@ -115,30 +115,38 @@ def _range(ratio: np.ndarray) -> tuple[float, float]:
 def _tried(one: _File, elsewhere: tuple[Any, float, float] | None) -> Tried:
     """A file's trial: each half by the other's numbers, and both by those of other chips."""
     first, second = one.halves
-    modelled = [second.demand_of_all.seconds(first.numbers), first.demand_of_all.seconds(second.numbers)]
-    reported = [second.seconds_of_all, first.seconds_of_all]
-    inside = [
-        (t >= m * by.low) & (t <= m * by.high) for m, t, by in zip(modelled, reported, (first, second), strict=True)
-    ]
-    m, t = np.concatenate(modelled), np.concatenate(reported)
-    held_out = Error(_off(t, m), first.low, first.high, float(np.mean(np.concatenate(inside))))
+    error, m, t = held_out(first, second)
     left_out = None
     if elsewhere is not None:
         numbers, low, high = elsewhere
         theirs = np.concatenate([half.demand_of_all.seconds(numbers) for half in (second, first)])
-        left_out = Error(_off(t, theirs), low, high, float(np.mean((t >= theirs * low) & (t <= theirs * high))))
+        left_out = Error(off(t, theirs), low, high, float(np.mean((t >= theirs * low) & (t <= theirs * high))))
     launches = one.rows.launches
     bare = np.concatenate([launches.of(half.all).floor_s(one.limits) for half in (second, first)])
     bound = (*dict.fromkeys(what for half in one.halves for what in half.numbers.at_bound(one.limits)),)
-    wrong = why_no_model(held_out.median_log, held_out.covered, [binding(half, one.limits) for half in one.halves])
+    wrong = why_no_model(error.median_log, error.covered, [binding(half, one.limits) for half in one.halves])
     return Tried(
-        one.target, one.rows, one.limits, one.groups, first.numbers, held_out, left_out,
-        _off(t, bare) if bare.all() else None,
-        np.stack([modelled[0], reported[0]])[:, _spread(len(reported[0]))], _faster(one), bound, wrong,
+        one.target, one.rows, one.limits, one.groups, first.numbers, error, left_out,
+        off(t, bare) if bare.all() else None,
+        np.stack([m, t])[:, _spread(len(second.all))], _faster(one), bound, wrong,
     )  # fmt: skip
 
 
-def _off(reported: np.ndarray, modelled: np.ndarray) -> float:
+def held_out(first: Half, second: Half) -> tuple[Error, np.ndarray, np.ndarray]:
+    """(each half by the other's numbers and range, and modelled and reported seconds (rows,), the second half's first).
+
+    The range that is told is the first half's.
+    """
+    modelled = [second.demand_of_all.seconds(first.numbers), first.demand_of_all.seconds(second.numbers)]
+    reported = [second.seconds_of_all, first.seconds_of_all]
+    ratios = [t / m for m, t in zip(modelled, reported, strict=True)]
+    inside = [(r >= by.low) & (r <= by.high) for r, by in zip(ratios, (first, second), strict=True)]
+    m, t = np.concatenate(modelled), np.concatenate(reported)
+    return Error(off(t, m), first.low, first.high, float(np.mean(np.concatenate(inside)))), m, t
+
+
+def off(reported: np.ndarray, modelled: np.ndarray) -> float:
+    """The median of |log(reported / modelled)|, of seconds (rows,) each."""
     return float(np.median(np.abs(np.log(reported / modelled))))
 
 

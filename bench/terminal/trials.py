@@ -12,6 +12,7 @@ from oneblock.bench.format.units import seconds
 from oneblock.bench.silicon.covers import Covered
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.operators import OPERATORS
+from oneblock.bench.silicon.own import OwnTrial
 from oneblock.bench.silicon.static import Ranked
 from oneblock.bench.silicon.trial import COVERED, Faster, Tried
 from oneblock.bench.terminal.fitted import Table
@@ -117,6 +118,37 @@ def covers_sentences(told: Sequence[Covered], model: str) -> Iterator[str]:
     names = dict.fromkeys(name for one in told for name in one.outside)
     if names:
         yield f"outside of all rows: {', '.join(names)}"
+
+
+def own(told: Sequence[OwnTrial]) -> Table:
+    """A line a backend: how far half of the calls that were not fitted lie from the model."""
+    made = Table()
+    for heading in (
+        "backend",
+        "cells",
+        "off by",
+        "90 % range",
+        "lie in it",
+        "roofline",
+        *told[0].numbers.told(told[0].limits),
+    ):
+        made.add_column(heading, no_wrap=True)
+    for one in told:
+        of = one.held_out
+        made.add_row(
+            one.by, str(one.cells), off(of.median_log), f"{of.low:.2f} to {of.high:.2f}", f"{of.covered:.0%}",
+            off(one.bare_median_log), *one.numbers.told(one.limits).values(),
+        )  # fmt: skip
+    return made
+
+
+def own_sentences(told: Sequence[OwnTrial]) -> Iterator[str]:
+    """The answer."""
+    for one in told:
+        yield (
+            f"{one.by}: half of the measured calls that were not fitted lie within {off(one.held_out.median_log)} of "
+            f"the model, and of the machine's own roofline within {off(one.bare_median_log)}"
+        )
 
 
 def shapes(told: Sequence[Tried], asked: Sequence[tuple[int, ...]], operator: str) -> list[dict[str, Any]]:

@@ -1,0 +1,99 @@
+"""This machine's own trial, on records that a model made, with noise; too few and unclean ones are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
+from oneblock.bench.commands.trial import COMMAND
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.judge.roofline import costs
+from oneblock.bench.records.doubt import Cause, Doubt
+from oneblock.bench.records.record import Limits, Record, Status
+from oneblock.bench.records.store import Store
+from oneblock.bench.silicon.own import CallNumbers, own_trials
+from oneblock.workloads._workload import Case, Phase
+from oneblock.workloads.models import preset
+from tests.bench.report.test_report import record
+from tests.helpers.stage_records import run
+
+TRUE = CallNumbers(flops_share=0.7, bandwidth_share=0.6, call_us=30.0, step_us=4.0, overlap=2.0)
+PEAK, READ = 4e11, 1.4e10
+
+
+def measured(noise: float = 0.03, backend: str = "torch_eager") -> Iterator[Record]:
+    """A record of each of 64 cells, timed as the model has it."""
+    draw = np.random.default_rng(0)
+    for workload in ("mlp", "attention", "norm", "block"):
+        for name in ("gpt2", "qwen2-0.5b"):
+            for B in (1, 4):
+                for T in (16, 64, 128, 256):
+                    case = Case(workload, preset(name), Phase.PREFILL, B=B, T=T, S=T)
+                    cost = costs(case, "float32")
+                    work = (cost.flops / PEAK / TRUE.flops_share) ** TRUE.overlap
+                    work += (cost.compulsory_bytes / READ / TRUE.bandwidth_share) ** TRUE.overlap
+                    took = (TRUE.call_us + TRUE.step_us * len(cost.steps)) * 1e-6 + work ** (1 / TRUE.overlap)
+                    timed = record(backend, cold_s=float(took * draw.lognormal(0, noise)))
+                    cell = Cell(case, "float32", backend, "native", Target("cpu"))
+                    yield replace(timed, cell=cell, costs=cost, limits=Limits(PEAK, backend, READ))
+
+
+def test_what_was_planted_is_found_on_cells_that_were_not_fitted() -> None:
+    (found,), left = own_trials(measured())
+    assert left == []
+    assert found.cells == 64
+    assert found.held_out.median_log <= 0.05
+    assert found.bare_median_log > 3 * found.held_out.median_log
+    assert found.numbers.bandwidth_share == pytest.approx(TRUE.bandwidth_share, rel=0.15)
+    assert found.numbers.flops_share == pytest.approx(TRUE.flops_share, rel=0.15)
+
+
+def test_a_backend_twice_as_slow_reaches_half_and_each_is_tried_alone() -> None:
+    slow = [
+        replace(one, launches=tuple(replace(x, cold_s=tuple(2 * s for s in x.cold_s)) for x in one.launches))
+        for one in measured(backend="reference")
+    ]
+    fast, twice = own_trials([*measured(), *slow])[0]
+    assert fast.by.startswith("torch_eager native float32 on")
+    assert twice.numbers.bandwidth_share == pytest.approx(fast.numbers.bandwidth_share / 2, rel=0.1)
+
+
+def test_what_is_unclean_wrong_or_of_another_device_is_no_row_and_says_so() -> None:
+    every = list(measured())
+    doubted = replace(every[0], doubts=(Doubt(Cause.CORES_SHARED, "the load average was 9"),))
+    failed = replace(every[1], status=Status.FAILED, reason="wrong")
+    unknown = replace(every[2], limits=None)
+    (found,), left = own_trials([doubted, failed, unknown, *every[3:]])
+    assert found.cells == 61
+    assert [why.split(": ")[1] for why in left] == [
+        "other work shared the cores (1 cell)", "failed, which is no number (1 cell)",
+        "the machine's limits were not measured (1 cell)",
+    ]  # fmt: skip
+
+
+def test_too_few_cells_are_refused_with_what_to_run() -> None:
+    with pytest.raises(
+        Refused, match=r"5 clean cells, expected 20: oneblock run mlp attention norm block .* --target cpu"
+    ):
+        own_trials(list(measured())[:5])
+    with pytest.raises(Refused, match="no records of calls on this machine's processor: oneblock run mlp"):
+        own_trials([])
+
+
+def test_the_command_tells_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "records")
+    for one in measured():
+        store.add(one)
+    code, shown = run(COMMAND, "--cpu", tmp_path / "records")
+    assert code == 0, shown
+    assert "torch_eager native float32 on" in shown
+    assert "half of the measured calls that were not fitted lie within" in shown
+    code, told = run(COMMAND, "--cpu", tmp_path / "records", "--json")
+    assert json.loads(told)["trials"][0]["held_out"]["median_log"] < 0.05
