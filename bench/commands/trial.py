@@ -65,7 +65,9 @@ def _sizes(given: str, operator: str) -> tuple[int, ...]:
 @click.option(
     "--shape", "asked", multiple=True, metavar="SIZES",
     help="What this would take on each chip, and what was reported of it: MxNxK of a product (M, K) x (K, N); "
-    "BxTxNxKxDxW of attention over T tokens, W a window or 0; GxE of E elements summed over G GPUs.",
+    "BxTxNxKxDxW of attention over T tokens, W a window or 0; GxE of E elements summed over G GPUs; TxHxIxKxExPxRxS "
+    "of T tokens, K of E experts each, on one of P GPUs for each expert's width and R for the experts, S the skew of "
+    "their choices in hundredths, 0 if even.",
 )  # fmt: skip
 @click.option("--dtype", type=click.Choice([*FORMATS]), default="bfloat16", show_default=True, help="Of the operands.")
 @click.option(
@@ -96,9 +98,9 @@ def COMMAND(
     """Hold the model of a launch against latencies that others reported of real GPUs.
 
     OPERATOR is product, of two matrices; prefill, causal attention of a prompt; decode, attention of a new token over a
-    cache; or all_reduce, a sum over GPUs [default: product]. Each chip's shares of its limits, and what a launch costs,
-    are fitted on half of the groups of shapes and tried on the other half, the other way about, and once more by all
-    other chips alone. What is printed of a shape is the median and the range that is to hold 90 % of unseen rows; how
+    cache; all_reduce, a sum over GPUs; or experts, of a mixture [default: product]. Each chip's shares of its limits,
+    and what a launch costs, are fitted on half of the groups of shapes and tried on the other half, the other way about,
+    and once more by all other chips alone. What is printed of a shape is the median and the range that is to hold 90 % of unseen rows; how
     many lie in it stands beside. Where the form of the model is wrong, it says "no model", and why. Modelled and
     reported times have columns of their own.
 
@@ -170,8 +172,12 @@ def _covers(
 ) -> None:
     with going_on("reading what was reported", quiet=as_json) as tell:
         rows = {name: reported_rows(name, dtype, framework, folder) for name in OF_A_BLOCK}
+        asked = {chips.load(target, Gpu).name for target in targets}
+        rows = {
+            name: [one for one in files if not asked or one.provenance.device in asked] for name, files in rows.items()
+        }
         tell("fitting the model, and trying it")
-        found = covered(config, {name: trials(files)[0] for name, files in rows.items()})
+        found = covered(config, {name: trials(files, elsewhere=False)[0] for name, files in rows.items()})
     told = [one for one in found if not targets or one.target in targets]
     if not told:
         raise Refused(

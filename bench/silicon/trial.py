@@ -75,8 +75,8 @@ class _File:
     halves: tuple[Half, Half]
 
 
-def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
-    """(the trial of each file whose chip is known, why the others have none)."""
+def trials(files: Sequence[Rows], *, elsewhere: bool = True) -> tuple[list[Tried], list[str]]:
+    """(the trial of each file whose chip is known, why the others have none); `elsewhere`: by other chips, too."""
     known = {gpu.name: gpu for gpu in chips.every(Gpu)}
     found, left = [], []
     for rows in files:
@@ -90,8 +90,9 @@ def trials(files: Sequence[Rows]) -> tuple[list[Tried], list[str]]:
         else:
             limits = Limits.stated(gpu, peak)
             found.append(_File(gpu.target, rows, limits, many, halves(rows, limits, COVERED)))
-    elsewhere = {key: _of_others(*key, found) for key in {(one.target, one.rows.kernel) for one in found}}
-    return [_tried(one, elsewhere[one.target, one.rows.kernel]) for one in found], [*dict.fromkeys(left)]
+    keys = {(one.target, one.rows.kernel) for one in found if elsewhere}
+    theirs = {key: _of_others(*key, found) for key in keys}
+    return [_tried(one, theirs.get((one.target, one.rows.kernel))) for one in found], [*dict.fromkeys(left)]
 
 
 def _of_others(target: str, kernel: str, found: Sequence[_File]) -> tuple[Any, float, float] | None:

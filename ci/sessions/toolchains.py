@@ -63,7 +63,7 @@ def interchange(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def silicon(session: nox.Session) -> None:
-    """Hold the model of a GPU's product against latencies that others reported of real ones, skipping forbidden."""
+    """Hold models of launches on GPUs against latencies that others reported of real ones, skipping forbidden."""
     install(session, *needs("silicon"), *group("test"))
     session.run("pytest", "-nauto", "tests/bench/silicon", *session.posargs, env={"ONEBLOCK_REQUIRE_SILICON": "1"})
 
