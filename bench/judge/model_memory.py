@@ -40,8 +40,8 @@ class ModelMemory:
         return self.refused is None and self.needed_bytes <= self.available_bytes
 
 
-def kept(model: Model, cell: Cell) -> dict[str, int]:
-    """By formula, in bytes of the cell's dtype: weights, caches, logits, and what one block reads and writes.
+def kept(model: Model, case: Case, dtype: str) -> dict[str, int]:
+    """By formula, in bytes of the dtype: weights, caches, logits, and what one block reads and writes.
 
     Caches: k and v (B, min(S, W), K, D) of each layer, or what its attention keeps in their place: a layer with a
     window W never sees what lies before it, and keeps a rolling cache. Of a prefill they are those that it leaves,
@@ -49,7 +49,7 @@ def kept(model: Model, cell: Cell) -> dict[str, int]:
     Logits (B, V), of each sequence's last token. x and y (B, T, C) of one block, since the next reuses them, and its
     tables of RoPE.
     """
-    case, itemsize = cell.case, dtype_of(cell.dtype).itemsize
+    itemsize = dtype_of(dtype).itemsize
     found = {part: count * itemsize for part, count in _parameters.of_model(model).items()}
     assert model.vocabulary is not None  # or it has no parameters
     found["caches"] = sum(_cache(case, config) * many for config, many in Counter(model.layers).items()) * itemsize

@@ -32,7 +32,7 @@ class ModelRoom:
 
     def fits(self, cell: Cell) -> bool | None:
         """Whether a size fits; None where a block is refused for another reason than memory."""
-        held, there = kept(self.model, cell), self.available(cell)
+        held, there = kept(self.model, cell.case, cell.dtype), self.available(cell)
         found = ModelMemory(cell, len(self.model.layers), self.model.context, held, *there)
         S, learned = cell.case.S, self.model.positions
         if learned is not None and learned < S:

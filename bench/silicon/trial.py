@@ -52,6 +52,8 @@ class Tried:
     shares: Any  #: the model's Numbers: of the first half
     held_out: Error  #: each half by the numbers of the other; the range is that of the first half
     left_out: Error | None  #: by the numbers of all other chips together; None of one chip alone
+    apart: np.ndarray | None  #: (rows,) reported / modelled by those numbers
+    half: Half  #: the first, by which `shares` are fitted
     bare_median_log: float | None  #: of the data sheet's roofline; None where it states none
     seen: np.ndarray  #: (modelled and reported, rows) seconds of some rows that were held out
     faster: Faster
@@ -102,13 +104,17 @@ def _of_others(target: str, kernel: str, found: Sequence[_File]) -> tuple[Any, f
     halved = [one for one in halved if model.travels(one.limits)]
     if not halved or not all(model.travels(one.limits) for one in found if one.target == target):
         return None
-    demands, seconds = [one.demand for one in halved], [one.seconds for one in halved]
-    numbers = fitted(demands, seconds, [one.limits for one in halved])
-    ratio = np.concatenate([t / one.seconds(numbers) for one, t in zip(demands, seconds, strict=True)])
-    return numbers, *_range(ratio)
+    numbers = together(halved)
+    return numbers, *range_of(np.concatenate([one.seconds / one.demand.seconds(numbers) for one in halved]))
 
 
-def _range(ratio: np.ndarray) -> tuple[float, float]:
+def together(halved: Sequence[Half]) -> Any:
+    """The numbers by which the model is nearest to the rows of several chips at once."""
+    return fitted([one.demand for one in halved], [one.seconds for one in halved], [one.limits for one in halved])
+
+
+def range_of(ratio: np.ndarray) -> tuple[float, float]:
+    """(low, high) between which nine tenths of ratios (rows,) lie, as many beyond on either side."""
     low, high = np.quantile(ratio, [(1 - COVERED) / 2, (1 + COVERED) / 2])
     return float(low), float(high)
 
@@ -117,17 +123,18 @@ def _tried(one: _File, elsewhere: tuple[Any, float, float] | None) -> Tried:
     """A file's trial: each half by the other's numbers, and both by those of other chips."""
     first, second = one.halves
     error, m, t = held_out(first, second)
-    left_out = None
+    left_out = apart = None
     if elsewhere is not None:
         numbers, low, high = elsewhere
         theirs = np.concatenate([half.demand_of_all.seconds(numbers) for half in (second, first)])
-        left_out = Error(off(t, theirs), low, high, float(np.mean((t >= theirs * low) & (t <= theirs * high))))
+        apart = t / theirs
+        left_out = Error(off(t, theirs), low, high, float(np.mean((apart >= low) & (apart <= high))))
     launches = one.rows.launches
     bare = np.concatenate([launches.of(half.all).floor_s(one.limits) for half in (second, first)])
     bound = (*dict.fromkeys(what for half in one.halves for what in half.numbers.at_bound(one.limits)),)
     wrong = why_no_model(error.median_log, error.covered, [binding(half, one.limits) for half in one.halves])
     return Tried(
-        one.target, one.rows, one.limits, one.groups, first.numbers, error, left_out,
+        one.target, one.rows, one.limits, one.groups, first.numbers, error, left_out, apart, first,
         off(t, bare) if bare.all() else None,
         np.stack([m, t])[:, _spread(len(second.all))], _faster(one), bound, wrong,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from oneblock.compilers.chips.chip import Chip
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
+USABLE = "usable HBM of a device"
 PTXAS, LLVM, LIBTPU, TVM = "ptxas", "LLVM, as Triton 3.9.0 bundles it", "libtpu", "Apache TVM"
 _TESTS = "tests/compilers/chips"
 
@@ -32,6 +33,11 @@ class Attested:
 def attested(chip: Chip) -> tuple[Attested, ...]:
     """What tools say of a chip's architecture; of none that was asked, nothing."""
     return ATTESTED.get(f"{chip.platform}:{chip.architecture}", ())
+
+
+def usable_bytes(chip: Chip) -> int:
+    """What a program may have of a chip's memory: as a compiler attests, or else as documents state."""
+    return next((one.value for one in attested(chip) if one.what == USABLE), chip.memory_bytes.value)
 
 
 def _ptxas(blocks: int, threads: int) -> tuple[Attested, ...]:
@@ -57,7 +63,7 @@ def _llvm(lds_bytes: int, granule: int) -> tuple[Attested, ...]:
 
 def _libtpu(hbm_gib: float, vmem_mib: int) -> tuple[Attested, ...]:
     asked = (
-        ("usable HBM of a device", int(hbm_gib * _GIB), "B", f"exceeds available HBM ({hbm_gib:.2f}G)"),
+        (USABLE, int(hbm_gib * _GIB), "B", f"exceeds available HBM ({hbm_gib:.2f}G)"),
         ("VMEM of a core", vmem_mib * _MIB, "B", f"would exceed memory (size={vmem_mib * _MIB})"),
     )
     return tuple(Attested(*one[:3], LIBTPU, "0.0.42.1", one[3], f"{_TESTS}/test_attested_tpus.py") for one in asked)

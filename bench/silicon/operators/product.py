@@ -57,12 +57,10 @@ class Products(OfTiles):
 
     def ways(self, sms: int) -> Ways:
         """(ways, rows): each tile, its inner axis whole or in parts."""
-        found = []
-        for (a, b), parts in product(TILES, _PARTS):
-            waves = np.ceil(np.ceil(self.M / a) * np.ceil(self.N / b) * parts / sms)
-            flops, same = waves * (2.0 * a * b * self.K / parts), np.ones_like(waves)
-            found.append((waves, flops, same * (1 / a + 1 / b), same * (parts > 1)))
-        return Ways(*map(np.array, zip(*found, strict=True)))
+        a, b, parts = np.array([(*tile, parts) for tile, parts in product(TILES, _PARTS)], float).T[..., None]
+        waves = np.ceil(np.ceil(self.M / a) * np.ceil(self.N / b) * parts / sms)
+        same = np.ones_like(waves)
+        return Ways(waves, waves * (2 * a * b * self.K / parts), same * (1 / a + 1 / b), same * (parts > 1))
 
 
 LAUNCHES = Products

@@ -1,0 +1,112 @@
+"""`oneblock plan`: which hardware serves a model, how fast and for how much, and what would turn the order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from oneblock.bench.cells.fetched import meant
+from oneblock.bench.commands._command import answer, command, json_option
+from oneblock.bench.commands._completion import PRESET
+from oneblock.bench.commands._options import MODEL, PRESETS
+from oneblock.bench.cost.plan import Asked, plan, unserved
+from oneblock.bench.cost.prices import read_prices
+from oneblock.bench.cost.traffic import Objective, Traffic
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say
+from oneblock.bench.records.files import write_asked
+from oneblock.bench.silicon.calibration import DTYPE
+from oneblock.bench.terminal import plans as shown
+from oneblock.bench.terminal.going import going_on
+from oneblock.bench.terminal.screen import console
+from oneblock.compilers import chips
+from oneblock.compilers.chips.chip import Chip
+from oneblock.workloads import models
+from oneblock.workloads.models import Model, read_model
+from oneblock.workloads.ops.nearest import unknown
+
+
+@command(
+    "plan",
+    "oneblock plan --preset llama-1b",
+    "oneblock plan --preset llama-8b --traffic 2048:256:4 --slo ttft=500ms,itl=30ms --prices prices.toml",
+)
+@MODEL(name="path")
+@click.option("--preset", type=PRESET, help=f"{PRESETS}.  [default: llama-1b]")
+@click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these chips.  [default: all]")
+@click.option("--dtype", type=click.Choice([DTYPE]), default=DTYPE, show_default=True, help="Of weights and caches.")
+@click.option(
+    "--traffic", default="1024:256", show_default=True, metavar="IN:OUT[:RATE]",
+    help="Tokens of a prompt and of its answer, and requests a second.",
+)  # fmt: skip
+@click.option("--slo", default=None, metavar="ttft=TIME,itl=TIME", help="How long a first token, and each further one.")
+@click.option(
+    "--prices", "price_file", type=click.Path(path_type=Path),
+    help="A TOML file of prices, dated; docs/plan.md has one. Without it there is no money.",
+)  # fmt: skip
+@click.option("--to", "page", type=click.Path(path_type=Path), help="Also a page: ranges, table, flip points.")
+@json_option
+def COMMAND(
+    path: Path | None, preset: str | None, targets: tuple[str, ...], dtype: str, traffic: str, slo: str | None,
+    price_file: Path | None, page: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Say which hardware serves a model for least, and which smallest change of an assumption would turn the order.
+
+    All is modelled: memory by formula, and the time of each launch by the model that `oneblock trial` holds against
+    silicon, with the range that held-out launches have; a chip without rows has the range of chips that were left out.
+    A replica decodes a batch and reads prompts between; the batch is the one that serves most of those that fit and
+    meet the objective, on 1, 2, 4 or 8 devices, whichever costs least. Flip points are solved for and computed on both
+    sides. Times are of devices: no host, no queue.
+
+    Exit status: 0 if a target serves what was asked for, 1 if none does, 2 for a mistake.
+    """
+    asked = Asked(
+        _model(path, preset), dtype, Traffic.parse(traffic), Objective() if slo is None else Objective.parse(slo),
+        None if price_file is None else read_prices(price_file),
+    )  # fmt: skip
+    _check(asked)
+    known = {chip.target: chip for chip in chips.every(Chip)}
+    if strange := [one for one in targets if one not in known]:
+        raise Refused(unknown("target", strange[0], [*known]))
+    with going_on("planning", quiet=as_json):
+        found = plan(asked, [chip for target, chip in known.items() if not targets or target in targets])
+    if page is not None:
+        from oneblock.bench.report.plan_page import render  # and with it the report's plots
+
+        write_asked(page, (piece.encode() for piece in render(found)), "--to")
+    if as_json:
+        answer(shown.data(found))
+    else:
+        for line in shown.answers(found):
+            say(line)
+        console().print(shown.table(found))
+        for why in unserved(found):
+            note(f"oneblock: left out: {why}")
+        for line in shown.remarks(found):
+            note(f"oneblock: {line}")
+    if not found.able:
+        raise click.exceptions.Exit(1)
+
+
+def _model(path: Path | None, preset: str | None) -> Model:
+    if path is not None and preset is not None:
+        raise Refused("--model is in place of --preset: give one of them")
+    name = preset or "llama-1b"
+    found = read_model(meant(path)) if path is not None else models.preset_model(name)
+    if found is None:
+        raise Refused(f"{name} is the configuration of a block, of no model: give a --model")
+    if found.vocabulary is None:
+        raise Refused(f"{found.name}: no vocab_size: expected a model that says how large its embedding is")
+    return found
+
+
+def _check(asked: Asked) -> None:
+    """Of what a model cannot serve at all."""
+    positions, most = asked.traffic.prompt + asked.traffic.answer, asked.model.positions
+    if most is not None and positions > most:
+        raise Refused(f"--traffic: {asked.model.name} has {most:,} positions, and {asked.traffic} are {positions:,}")
+    if asked.model.context is not None and positions > asked.model.context:
+        note(
+            f"oneblock: {asked.model.name} was trained on {asked.model.context:,} positions, and these are {positions:,}"
+        )

@@ -1,0 +1,157 @@
+"""A model on every chip that may serve it: whether it fits, how fast and for how much, and what turns the order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+from oneblock.bench.cost.device import Device, untried
+from oneblock.bench.cost.flips import Flip, flips
+from oneblock.bench.cost.launches import untimed
+from oneblock.bench.cost.memory import Memory
+from oneblock.bench.cost.prices import Prices
+from oneblock.bench.cost.serving import MIDDLE, Assumed, Offer, Service
+from oneblock.bench.cost.traffic import Objective, Traffic
+from oneblock.compilers.chips.attested import usable_bytes
+from oneblock.compilers.chips.chip import Chip
+from oneblock.workloads._workload import Phase
+from oneblock.workloads.models import Model
+
+_TOGETHER = (1, 2, 4, 8)  # devices of a replica
+OWN = ("price", "speed", "utilisation")
+SHARED = ("prompt", "answer")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be served, and how well."""
+
+    model: Model
+    dtype: str
+    traffic: Traffic
+    objective: Objective
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chip with the number of them that serves the traffic for least, or why it does not."""
+
+    chip: Chip
+    device: Device | None = None
+    offer: Offer | None = None
+    service: Service | None = None
+    why: str | None = None  #: where there is no service, or one that does not meet the objective
+
+    @property
+    def target(self) -> str:
+        """Of its chip."""
+        return self.chip.target
+
+    @property
+    def able(self) -> bool:
+        """Whether it serves as it is to."""
+        return self.service is not None and self.service.met
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """Of an answer, if all devices take their thermal design power all the time."""
+        if self.service is None or self.chip.tdp_w is None:
+            return None
+        return float(self.service.step_s[MIDDLE] / self.service.B * self.service.devices * self.chip.tdp_w.value)
+
+    def binds(self) -> tuple[str, float] | None:
+        """(the step that takes the largest part of a token's time, that part)."""
+        if self.device is None or self.service is None:
+            return None
+        traffic = self.service.traffic
+        return next(iter(self.device.shares(Phase.DECODE, self.service.B, 1, traffic.prompt + traffic.answer).items()))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All choices, those that serve for least first, and where the order of two of them turns."""
+
+    asked: Asked
+    choices: tuple[Choice, ...]
+    flips: tuple[Flip, ...] = field(default=())
+
+    @property
+    def able(self) -> list[Choice]:
+        """Those that serve as it was asked."""
+        return [one for one in self.choices if one.able]
+
+    @property
+    def nearest(self) -> Flip | None:
+        """Of the flips of the first choice the one that takes the smallest change."""
+        of = [one for one in self.flips if self.able and one.better == self.able[0].target]
+        return min(of, key=lambda one: one.far, default=None)
+
+
+def plan(asked: Asked, among: Sequence[Chip]) -> Plan:
+    """The plan over some chips; those without a price are ranked behind, by devices' time."""
+    memory = Memory(asked.model, asked.dtype)
+    choices = sorted((_chosen(asked, chip, memory) for chip in among), key=_rank)
+    able = {one.target: one for one in choices if one.able and (asked.prices is None or _priced(one))}
+    shared = [*SHARED, *(["itl"] if asked.objective.itl_s is not None else [])]
+    own = OWN if asked.prices is not None else ("speed",)
+    known: dict[tuple[str, str, float], float] = {}
+
+    def cost(target: str, assumption: str, by: float) -> float:
+        key = target, assumption, by
+        if key not in known:
+            offer = able[target].offer
+            assert offer is not None
+            known[key] = _cost(offer.serve(asked.traffic, asked.objective, Assumed(**{assumption: by})))
+        return known[key]
+
+    return Plan(asked, tuple(choices), tuple(flips([*able], own, shared, cost)))
+
+
+def _priced(choice: Choice) -> bool:
+    return choice.offer is not None and choice.offer.price is not None
+
+
+def _cost(service: Service | None) -> float:
+    """Of one request: money, or without a price devices' time; infinite where the objective is not met."""
+    if service is None or not service.met:
+        return inf
+    money = service.per_request()
+    return float((service.device_s if money is None else money)[MIDDLE])
+
+
+def _rank(choice: Choice) -> tuple[bool, bool, float, str]:
+    service = choice.service
+    time = inf if service is None else float(service.itl_s[MIDDLE])
+    return not choice.able, not _priced(choice), _cost(service) if choice.able else time, choice.target
+
+
+def _chosen(asked: Asked, chip: Chip, memory: Memory) -> Choice:
+    """The number of devices that serves for least of those that meet the objective, or comes nearest to it."""
+    model, whys, found = asked.model, [], []
+    for devices in _TOGETHER:
+        why = untried(chip, model, asked.dtype, devices) or next(
+            (one for config in {*model.layers} if (one := untimed(config, devices))), None
+        )
+        if why is None:
+            device = Device(chip, model, asked.dtype, devices)
+            price = None if asked.prices is None else asked.prices.by_target.get(chip.target)
+            offer = Offer(chip.target, devices, device, memory.room(usable_bytes(chip), devices), price)
+            service = offer.serve(asked.traffic, asked.objective)
+            if service is not None:
+                found.append(Choice(chip, device, offer, service))
+            else:
+                why = f"no sequence fits the memory of {devices} of them"
+        if why is not None:
+            whys.append(why)
+    if not found:
+        return Choice(chip, why=" and ".join(dict.fromkeys(whys[:1] + whys[-1:])))
+    return min(found, key=_rank)
+
+
+def unserved(plan: Plan) -> Iterator[str]:
+    """A sentence for each chip that does not serve."""
+    for one in plan.choices:
+        if one.why is not None:
+            yield f"{one.target}: {one.why}"

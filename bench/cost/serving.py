@@ -1,0 +1,158 @@
+"""What a service of one model costs on devices that are alike: batches, times, tokens, money. Kind: modelled.
+
+A replica decodes a batch of B sequences all the time, and reads a prompt whenever one of them has ended:
+
+    turn = B * P(IN) + OUT * D(B, IN + OUT / 2)     seconds in which B requests are served
+    itl  = D + B * P / OUT                          a token's, with the prompts that are read between
+    ttft = P + D                                    a prompt waits for the step that is under way; no queue
+
+P and D are the modelled times of a prompt and of a step. The batch is the one that serves most of those that fit the
+memory and meet the objective. Of a device's time a prompt takes P, and a token of an answer D / B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from oneblock.bench.cost.prices import Price
+from oneblock.bench.cost.traffic import Objective, Traffic
+
+Array = np.ndarray
+MIDDLE, LOW, HIGH = range(3)  # of a modelled time and its range: the axis `range`
+
+
+class Clock(Protocol):
+    """How long calls of a model take on some devices together."""
+
+    batches: Array  #: (batches,) sizes of a batch, ascending
+
+    def prompt_s(self, T: int) -> Array:
+        """(range,) of one prompt."""
+
+    def step_s(self, S: int) -> Array:
+        """(range, batches) of one token of each sequence, which sees S positions."""
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """By how much what is assumed is changed: 1 is as it was asked for."""
+
+    price: float = 1.0
+    speed: float = 1.0  #: of the devices, against the model
+    utilisation: float = 1.0
+    prompt: float = 1.0  #: tokens of a prompt
+    answer: float = 1.0
+    itl: float = 1.0  #: of the objective
+
+    def traffic(self, given: Traffic) -> Traffic:
+        """With prompts and answers as long as is assumed."""
+        sizes = {"prompt": self.prompt, "answer": self.answer}
+        return replace(given, **{name: max(1, round(getattr(given, name) * by)) for name, by in sizes.items()})
+
+    def objective(self, given: Objective) -> Objective:
+        """With a token's time as is assumed."""
+        return replace(given, itl_s=None if given.itl_s is None else given.itl_s * self.itl)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One replica at the batch that serves most, and how many of them the traffic takes."""
+
+    B: int
+    met: bool  #: the objective; or else this is what comes nearest
+    prompt_s: Array  #: (range,)
+    step_s: Array  #: (range,)
+    devices: int  #: of a replica
+    traffic: Traffic
+    per_device_hour: float | None
+    replicas: int
+    utilisation: float  #: of all replicas by the traffic
+
+    @cached_property
+    def itl_s(self) -> Array:
+        """(range,) of a token on average, with the prompts between."""
+        return np.asarray(self.step_s + self.B * self.prompt_s / self.traffic.answer)
+
+    @cached_property
+    def ttft_s(self) -> Array:
+        """(range,) of the first token."""
+        return np.asarray(self.prompt_s + self.step_s)
+
+    @cached_property
+    def requests_per_s(self) -> Array:
+        """(range,) of one replica; the low end of times is the high end here."""
+        turn = self.B * self.prompt_s + self.traffic.answer * self.step_s
+        return np.asarray(self.B / turn)
+
+    @cached_property
+    def device_s(self) -> Array:
+        """(range,) of devices' time that one request takes, all devices of a replica together."""
+        return np.asarray(self.devices / self.requests_per_s)
+
+    def tokens_per_s(self) -> Array:
+        """(range,) out of one replica."""
+        return np.asarray(self.requests_per_s * self.traffic.answer)
+
+    def cost(self, seconds: Array) -> Array | None:
+        """(range,) of money for the allocated time of a replica's devices; None without a price."""
+        if self.per_device_hour is None:
+            return None
+        return np.asarray(seconds * self.devices * self.per_device_hour / 3600 / self.utilisation)
+
+    def per_million_in(self) -> Array | None:
+        """(range,) of money for a million tokens of prompts."""
+        return self.cost(1e6 * self.prompt_s / self.traffic.prompt)
+
+    def per_million_out(self) -> Array | None:
+        """(range,) of money for a million tokens of answers."""
+        return self.cost(1e6 * self.step_s / self.B)
+
+    def per_request(self) -> Array | None:
+        """(range,) of money for one request."""
+        return self.cost(self.device_s / self.devices)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Devices of one kind, so many a replica, with what is known of them for one model and dtype."""
+
+    target: str
+    devices: int
+    clock: Clock
+    fitting: Callable[[int], int]  #: how many sequences of so many positions the memory has room for
+    price: Price | None = None
+
+    def serve(self, traffic: Traffic, objective: Objective, assumed: Assumed = Assumed()) -> Service | None:
+        """None where no sequence fits."""
+        traffic, objective = assumed.traffic(traffic), assumed.objective(objective)
+        clock = self.clock
+        fits = int(np.searchsorted(clock.batches, self.fitting(traffic.prompt + traffic.answer), side="right"))
+        if not fits:
+            return None
+        prompt_s = clock.prompt_s(traffic.prompt) / assumed.speed
+        step_s = clock.step_s(traffic.prompt + (traffic.answer + 1) // 2) / assumed.speed
+        return self._at_best(clock.batches[:fits], prompt_s, step_s[:, :fits], traffic, objective, assumed)
+
+    def _at_best(
+        self, B: Array, prompt_s: Array, step_s: Array, traffic: Traffic, objective: Objective, assumed: Assumed
+    ) -> Service:
+        """By the middle of the range: the batch that serves most of those that meet the objective, or the nearest."""
+        P, D = prompt_s[MIDDLE], step_s[MIDDLE]
+        itl, ttft = D + B * P / traffic.answer, P + D
+        met = objective.allows(ttft, itl)
+        rate = B / (B * P + traffic.answer * D)
+        best = int(np.argmax(np.where(met, rate, -1.0))) if met.any() else 0  # the smallest has the quickest token
+        replicas, used = 1, 1.0
+        if traffic.rate is not None:
+            replicas = int(np.ceil(traffic.rate / rate[best] * (1 - 1e-12)))
+            used = float(traffic.rate / (replicas * rate[best]))
+        price = None if self.price is None else self.price.per_device_hour * assumed.price
+        return Service(
+            int(B[best]), bool(met.any()), prompt_s, step_s[:, best], self.devices, traffic, price, replicas,
+            used * assumed.utilisation,
+        )  # fmt: skip
