@@ -97,12 +97,12 @@ def COMMAND(
 ) -> None:  # fmt: skip
     """Hold the model of a launch against latencies that others reported of real GPUs.
 
-    OPERATOR is product, of two matrices; prefill, causal attention of a prompt; decode, attention of a new token over a
-    cache; all_reduce, a sum over GPUs; or experts, of a mixture [default: product]. Each chip's shares of its limits,
-    and what a launch costs, are fitted on half of the groups of shapes and tried on the other half, the other way about,
-    and once more by all other chips alone. What is printed of a shape is the median and the range that is to hold 90 % of unseen rows; how
-    many lie in it stands beside. Where the form of the model is wrong, it says "no model", and why. Modelled and
-    reported times have columns of their own.
+    OPERATOR is product, of two matrices; prefill, causal attention of a prompt; decode, attention of a new token over
+    a cache; all_reduce, a sum over GPUs; or experts, of a mixture [default: product]. Each chip's shares of its limits,
+    and what a launch costs, are fitted on half of the groups of shapes and tried on the other half, the other way
+    about, and once more by all other chips alone. What is printed of a shape is the median and the range that is to
+    hold 90 % of unseen rows; how many lie in it stands beside. Where the form of the model is wrong, it says "no
+    model", and why. Modelled and reported times have columns of their own.
 
     Exit status: 0 if there was a trial, 2 for a mistake, or where there are no rows.
     """

@@ -34,16 +34,15 @@ def silicon() -> list[Tried]:
 def test_held_out_shapes_lie_as_near_as_the_figure_says(silicon: list[Tried]) -> None:
     """Median |log error| at most 0.11 over chips and 0.15 on the worst; a bare roofline is 0.3 and more off."""
     assert {one.target for one in silicon} >= CHIPS
-    medians = [one.held_out.median_log for one in silicon]
+    medians = [one.held_out.median_log for one in silicon if one.target in CHIPS]
     assert median(medians) <= 0.11
     assert max(medians) <= 0.15
-    assert min(one.bare_median_log or 0 for one in silicon) > 0.3
+    assert min(one.bare_median_log or 0 for one in silicon if one.target in CHIPS) > 0.3
     assert all(one.wrong is None for one in silicon)
 
 
 def test_the_printed_range_holds_what_it_says_and_a_chip_left_out_is_foreseen(silicon: list[Tried]) -> None:
-    covered = [one.held_out.covered for one in silicon]
-    assert all(0.88 <= one <= 0.92 for one in covered)
+    assert all(0.88 <= one.held_out.covered <= 0.92 for one in silicon if one.target in CHIPS)
     assert all(one.left_out is not None and one.left_out.median_log <= 0.25 for one in silicon)
 
 
@@ -52,6 +51,7 @@ def test_attention_lies_as_near_as_the_figure_says(operator: str) -> None:
     """Median |log error| at most 0.15 on every chip, but for the decodes of TensorRT-LLM, whose ranges say so."""
     told, _ = trials(reported_rows(operator, "bfloat16"))
     assert {one.target for one in told} >= CHIPS
+    told = [one for one in told if one.target in CHIPS]
     near = [one for one in told if (operator, one.rows.provenance.software) != ("decode", "TRTLLM")]
     assert max(one.held_out.median_log for one in near) <= 0.15
     assert max(one.held_out.median_log for one in told) <= 0.25
