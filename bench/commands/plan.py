@@ -107,6 +107,5 @@ def _check(asked: Asked) -> None:
     if most is not None and positions > most:
         raise Refused(f"--traffic: {asked.model.name} has {most:,} positions, and {asked.traffic} are {positions:,}")
     if asked.model.context is not None and positions > asked.model.context:
-        note(
-            f"oneblock: {asked.model.name} was trained on {asked.model.context:,} positions, and these are {positions:,}"
-        )
+        trained = f"{asked.model.name} was trained on {asked.model.context:,} positions"
+        note(f"oneblock: {trained}, and these are {positions:,}")

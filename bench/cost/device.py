@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from oneblock.bench.cost.launches import ALL_REDUCE, MOVE, Array, Asked, Launch, launches
+from oneblock.bench.silicon.blocks import ALL_REDUCE, MOVE, Array, Asked, Launch, launches
 from oneblock.bench.silicon.calibration import Calibration, calibrations
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.launches import Limits
@@ -103,7 +103,7 @@ class Device:
 
     def seconds(self, launch: Launch) -> Array:
         """(range, batches) of all of its kind in a call; a sum of them is as uncertain as they are together."""
-        key = launch.operator, *(one.tobytes() for one in launch.sizes)
+        key: tuple[str | bytes, ...] = (launch.operator, *(one.tobytes() for one in launch.sizes))
         if key not in self._known:
             self._known[key] = self._once(launch)
         return np.asarray(launch.many * self._known[key])

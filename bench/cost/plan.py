@@ -8,11 +8,11 @@ from math import inf
 
 from oneblock.bench.cost.device import Device, untried
 from oneblock.bench.cost.flips import Flip, flips
-from oneblock.bench.cost.launches import untimed
 from oneblock.bench.cost.memory import Memory
 from oneblock.bench.cost.prices import Prices
 from oneblock.bench.cost.serving import MIDDLE, Assumed, Offer, Service
 from oneblock.bench.cost.traffic import Objective, Traffic
+from oneblock.bench.silicon.blocks import untimed
 from oneblock.compilers.chips.attested import usable_bytes
 from oneblock.compilers.chips.chip import Chip
 from oneblock.workloads._workload import Phase

@@ -29,7 +29,9 @@ MIDDLE, LOW, HIGH = range(3)  # of a modelled time and its range: the axis `rang
 class Clock(Protocol):
     """How long calls of a model take on some devices together."""
 
-    batches: Array  #: (batches,) sizes of a batch, ascending
+    @property
+    def batches(self) -> Array:
+        """(batches,) sizes of a batch, ascending."""
 
     def prompt_s(self, T: int) -> Array:
         """(range,) of one prompt."""
@@ -98,23 +100,24 @@ class Service:
         """(range,) out of one replica."""
         return np.asarray(self.requests_per_s * self.traffic.answer)
 
-    def cost(self, seconds: Array) -> Array | None:
-        """(range,) of money for the allocated time of a replica's devices; None without a price."""
+    def _cost(self, seconds: Array, *, allocated: bool) -> Array | None:
+        """(range,) of money for the time of a replica's devices that is used, or with what stands idle beside it."""
         if self.per_device_hour is None:
             return None
-        return np.asarray(seconds * self.devices * self.per_device_hour / 3600 / self.utilisation)
+        share = self.utilisation if allocated else 1.0
+        return np.asarray(seconds * self.devices * self.per_device_hour / 3600 / share)
 
-    def per_million_in(self) -> Array | None:
-        """(range,) of money for a million tokens of prompts."""
-        return self.cost(1e6 * self.prompt_s / self.traffic.prompt)
+    def per_million_in(self, *, allocated: bool = False) -> Array | None:
+        """(range,) of money for a million tokens of prompts; None without a price."""
+        return self._cost(1e6 * self.prompt_s / self.traffic.prompt, allocated=allocated)
 
-    def per_million_out(self) -> Array | None:
-        """(range,) of money for a million tokens of answers."""
-        return self.cost(1e6 * self.step_s / self.B)
+    def per_million_out(self, *, allocated: bool = False) -> Array | None:
+        """(range,) of money for a million tokens of answers; None without a price."""
+        return self._cost(1e6 * self.step_s / self.B, allocated=allocated)
 
     def per_request(self) -> Array | None:
-        """(range,) of money for one request."""
-        return self.cost(self.device_s / self.devices)
+        """(range,) of money for one request, idle time paid for; None without a price."""
+        return self._cost(self.device_s / self.devices, allocated=True)
 
 
 @dataclass(frozen=True)

@@ -65,4 +65,4 @@ class Objective:
     def allows(self, ttft_s: np.ndarray, itl_s: np.ndarray) -> np.ndarray:
         """Whether both times (batches,) are short enough."""
         asked = [(ttft_s, self.ttft_s), (itl_s, self.itl_s)]
-        return np.all([times <= (np.inf if most is None else most) for times, most in asked], axis=0)
+        return np.asarray(np.all([times <= (np.inf if most is None else most) for times, most in asked], axis=0))

@@ -38,9 +38,9 @@ def render(plan: Plan) -> Iterator[str]:
 
 
 def _quantities(plan: Plan) -> list[tuple[str, int]]:
-    money = plan.asked.prices is not None
-    first = f"thousandths of {plan.asked.prices.currency} a request" if plan.asked.prices else "device ms a request"
-    return [(first, 2 if money else 0), ("ms a token, prompts between", 1)]
+    prices = plan.asked.prices
+    first = "device ms a request" if prices is None else f"{prices.currency} for a thousand requests"
+    return [(first, 0 if prices is None else 2), ("ms a token, prompts between", 1)]
 
 
 def _chart(served: list[Choice], title: str, which: int) -> Spec:
@@ -49,13 +49,19 @@ def _chart(served: list[Choice], title: str, which: int) -> Spec:
     for one in served:
         value = _value(one, which)
         if value is not None:
-            low, middle, high = (float(1e3 * value[end]) for end in (LOW, MIDDLE, HIGH))
-            points.append({"target": one.target, "low": low, "middle": middle, "high": high})
+            ends = {"low": LOW, "middle": MIDDLE, "high": HIGH}
+            points.append({"target": one.target} | {end: float(1e3 * value[at]) for end, at in ends.items()})
     y = name("target", title=None, sort=None)
-    x = quantity("middle", title=f"{title} (log)", scale=log(nice=False))
-    ends = {"x": quantity("low", title=f"{title} (log)", scale=log(nice=False)), "x2": {"field": "high"}}
+    x, x_low = (quantity(end, title=f"{title} (log)", scale=log(nice=False)) for end in ("middle", "low"))
     tips = [name("target"), digits("low"), digits("middle"), digits("high")]
-    line = layer(None, mark("rule", strokeWidth=3, opacity=0.45, color="var(--c1)"), y=y, tooltip=tips, **ends)
+    line = layer(
+        None,
+        mark("rule", strokeWidth=3, opacity=0.45, color="var(--c1)"),
+        y=y,
+        tooltip=tips,
+        x=x_low,
+        x2={"field": "high"},
+    )
     dot = layer(None, mark("point", filled=True, size=50, color="var(--c1)"), y=y, x=x, tooltip=tips)
     return {"data": {"values": points}, "layer": [line, dot], "height": {"step": 18}}
 

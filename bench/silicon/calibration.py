@@ -80,7 +80,7 @@ def _newest_and_nearest(one: Tried) -> tuple[tuple[int, ...], float]:
 
 def _elsewhere(operator: str, dtype: str, told: list[Tried]) -> Calibration:
     """Of a chip without rows: all chips' numbers, and the range that nine tenths of chips left out lie in."""
-    ratios = [one.apart for one in told]
+    ratios = [one.apart for one in told if one.apart is not None]
     each = min(map(len, ratios))  # as many rows of every chip
     draw = np.random.default_rng(0)
     alike = np.concatenate([draw.choice(ratio, each, replace=False) for ratio in ratios])

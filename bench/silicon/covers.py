@@ -1,8 +1,7 @@
 """How much of a block's time on a GPU lies on launches that were reported, or between those that were.
 
-A launch lies between rows where each of its axes has a row's size below and above. What a block launches are its
-products, those of queries, keys and values as one and those of gate and up as one, as serving engines fuse them, and
-its attention; norms, activations and sums are no operators of the tables, and are not counted.
+A launch lies between rows where each of its axes has a row's size below and above. Norms, activations and sums are no
+operators of the tables, and are not counted.
 """
 
 from __future__ import annotations
@@ -10,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.silicon.blocks import Asked, of_block
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.trial import Tried
-from oneblock.workloads.models._config import Config
+from oneblock.workloads._workload import Phase
+from oneblock.workloads.models import Config
 
 OPERATORS = ("product", "prefill", "decode")  # whose trials are asked
 PREFILLS, DECODES = (128, 2048), (1, 16)  # tokens of a prompt; sequences, each of a cache
@@ -24,7 +27,7 @@ CACHE = 2048  # tokens that a decode sees, its own among them
 class Launch:
     """One of a block's."""
 
-    name: str
+    step: str
     operator: str
     sizes: tuple[int, ...]
 
@@ -45,18 +48,15 @@ def launches(config: Config) -> dict[str, list[Launch]]:
     """A block's, by phase; Refused of a block that has others."""
     if config.latent is not None or config.experts is not None:
         raise Refused(f"--covers: expected a model of dense products and plain attention, got {config.name}")
-    N, K, D, C, F = config.heads, config.kv_heads, config.head_width, config.width, config.ffn_width
-    products = {
-        "queries, keys and values": ((N + 2 * K) * D, C), "out": (C, N * D),
-        "gate and up" if config.gated else "up": (F * (1 + config.gated), C), "down": (C, F),
-    }  # fmt: skip
     found = {}
-    for phase, letter, many in (("prefill", "T", PREFILLS), ("decode", "B", DECODES)):
-        for M in many:
-            B, T = (1, M) if phase == "prefill" else (M, CACHE)
-            attention = Launch("attention", phase, (B, T, N, K, D, config.window or 0))
-            of = [Launch(name, "product", (M, *shape)) for name, shape in products.items()]
-            found[f"{phase} {letter}={M}"] = [*of, attention]
+    for phase, letter, many in ((Phase.PREFILL, "T", PREFILLS), (Phase.DECODE, "B", DECODES)):
+        for size in many:
+            B, T, S = (1, size, size) if phase is Phase.PREFILL else (size, 1, CACHE)
+            of = of_block(config, Asked(phase, np.array([float(B)]), T, S), 2)
+            found[f"{phase} {letter}={size}"] = [
+                Launch(step, operator, tuple(int(size[0]) for size in sizes))
+                for step, operator, sizes in of if operator in OPERATORS
+            ]  # fmt: skip
     return found
 
 
@@ -80,6 +80,6 @@ def _of_phase(target: str, phase: str, asked: Sequence[Launch], models: Mapping[
         where = "row" if rows.same(one.sizes).any() else "between" if rows.between(one.sizes) else "outside"
         seconds[where] += float(model.seconds(rows.one(one.sizes, FORMATS[model.rows.dtype]))[0][0])
         if where == "outside":
-            outside.append(f"{one.name} {'x'.join(map(str, one.sizes))}")
+            outside.append(f"{one.step} {'x'.join(map(str, one.sizes))}")
     whole = sum(seconds.values())
     return Covered(target, phase, whole, seconds["row"] / whole, seconds["between"] / whole, tuple(outside))

@@ -13,6 +13,7 @@ from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE
 from oneblock.bench.format.text import figures
 from oneblock.bench.format.units import seconds
 from oneblock.bench.terminal.fitted import Table
+from oneblock.compilers.chips.chip import Tpu
 from oneblock.workloads._workload import Phase
 
 _LEAVES = ("J / token", "time goes to", "90 % of token", "utilisation", "first token")
@@ -28,16 +29,19 @@ def table(plan: Plan) -> Table:
     """A row for each chip that serves, the best first."""
     currency = None if plan.asked.prices is None else plan.asked.prices.currency
     made = Table(leaves=_LEAVES)
-    money = () if currency is None else (f"in, {currency} / M", f"out, {currency} / M", "price")
-    rated = ("replicas", "utilisation") if plan.asked.traffic.rate is not None else ()
+    rated = plan.asked.traffic.rate is not None
+    money = [] if currency is None else [f"in, {currency} / M", f"out, {currency} / M"]
+    money += [f"{heading}, idle too" for heading in money] if rated else []
+    money += ["price"] if currency is not None else []
+    served = ["replicas", "utilisation"] if rated else []
     for heading in (
-        "target", "devices", "batch", "first token", "token", "90 % of token", "tokens/s", *rated, *money, "J / token",
-        "time goes to",
+        "target", "devices", "batch", "first token", "token", "90 % of token", "tokens/s", *served, *money,
+        "J / token", "time goes to",
     ):  # fmt: skip
         made.add_column(heading, no_wrap=True, justify="left" if heading in ("target", "time goes to") else "right")
     for one in plan.choices:
         if one.service is not None:
-            made.add_row(*_row(one, rated=bool(rated), priced=currency is not None))
+            made.add_row(*_row(one, rated=rated, priced=currency is not None))
     return made
 
 
@@ -52,8 +56,9 @@ def _row(one: Choice, *, rated: bool, priced: bool) -> Iterator[str]:
     if rated:
         yield from (str(service.replicas), f"{service.utilisation:.0%}")
     if priced:
-        costs = service.per_million_in(), service.per_million_out()
-        yield from ("" if cost is None else figures(cost[MIDDLE]) for cost in costs)
+        for allocated in (False, True)[: 1 + rated]:
+            costs = service.per_million_in(allocated=allocated), service.per_million_out(allocated=allocated)
+            yield from ("" if cost is None else figures(cost[MIDDLE]) for cost in costs)
         yield "" if one.offer is None or one.offer.price is None else one.offer.price.kind
     yield "" if one.joules_per_token is None else figures(one.joules_per_token)
     step = one.binds()
@@ -63,8 +68,9 @@ def _row(one: Choice, *, rated: bool, priced: bool) -> Iterator[str]:
 def what(plan: Plan) -> str:
     """What is served."""
     asked, itl, ttft = plan.asked, plan.asked.objective.itl_s, plan.asked.objective.ttft_s
-    asks = [f"{name} {seconds(most)}" for name, most in (("first token", ttft), ("token", itl)) if most is not None]
-    return f"{asked.model.name} in {asked.dtype}, {', within '.join([str(asked.traffic), *asks])}"
+    times = (("the first token", ttft), ("each further", itl))
+    asks = [f"{name} within {seconds(most)}" for name, most in times if most is not None]
+    return f"{asked.model.name} in {asked.dtype}, {', '.join([str(asked.traffic), *asks])}"
 
 
 def answers(plan: Plan) -> Iterator[str]:
@@ -105,7 +111,7 @@ def _cost(one: Choice, plan: Plan) -> str:
     value, prices = _value(one), plan.asked.prices
     if prices is not None and _money(one):
         middle, low, high = (figures(value[end], 1e3) for end in (MIDDLE, LOW, HIGH))
-        return f"{middle} thousandths of a {prices.currency} ({low} to {high})"
+        return f"{middle} {prices.currency} for a thousand ({low} to {high})"
     return f"{seconds(value[MIDDLE])} of a device ({seconds(value[LOW])} to {seconds(value[HIGH])})"
 
 
@@ -153,7 +159,9 @@ def _data(one: Choice) -> dict[str, Any]:
         "prompt_s": service.prompt_s, "step_s": service.step_s, "ttft_s": service.ttft_s, "itl_s": service.itl_s,
         "device_s_per_request": service.device_s, "requests_per_s": service.requests_per_s,
         "tokens_per_s": service.tokens_per_s(), "per_million_in": service.per_million_in(),
-        "per_million_out": service.per_million_out(), "per_request": service.per_request(),
+        "per_million_out": service.per_million_out(),
+        "per_million_in_allocated": service.per_million_in(allocated=True),
+        "per_million_out_allocated": service.per_million_out(allocated=True), "per_request": service.per_request(),
     }  # fmt: skip
     return {
         **found, "devices": service.devices, "batch": service.B, "replicas": service.replicas,
@@ -170,5 +178,7 @@ def remarks(plan: Plan) -> Iterator[str]:
     other = [one.target for one in plan.choices if one.device is not None and not one.device.own]
     if other:
         yield f"no rows of {', '.join(other)} are known: their range is that of chips that were left out of a trial"
+    if halves := [one.target for one in plan.choices if isinstance(one.chip, Tpu) and one.chip.devices_per_chip > 1]:
+        yield f"{', '.join(halves)}: a device is half a chip, as programs are given it"
     if missed := [one.target for one in plan.choices if one.service is not None and not one.service.met]:
         yield f"* {', '.join(missed)}: no batch meets the objective; this is the quickest token"

@@ -11,14 +11,14 @@ import pytest
 
 from oneblock.bench.commands.plan import COMMAND
 from oneblock.bench.cost.device import Device, untried
-from oneblock.bench.cost.launches import Asked as AskedLaunches
-from oneblock.bench.cost.launches import launches
 from oneblock.bench.cost.memory import Memory
 from oneblock.bench.cost.plan import Asked, plan
 from oneblock.bench.cost.prices import read_prices
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE, Assumed
 from oneblock.bench.cost.traffic import Objective, Traffic
 from oneblock.bench.judge.roofline import costs
+from oneblock.bench.silicon.blocks import Asked as AskedLaunches
+from oneblock.bench.silicon.blocks import launches
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Chip, Gpu
 from oneblock.workloads import _parameters

@@ -57,8 +57,8 @@ def test_a_block_asks_for_the_launches_that_a_serving_engine_starts() -> None:
     of = launches(CONFIG)
     assert [*of] == ["prefill T=128", "prefill T=2048", "decode B=1", "decode B=16"]
     assert [(one.operator, one.sizes) for one in of["decode B=16"]] == [
-        ("product", (16, 3072, 2048)), ("product", (16, 2048, 2048)), ("product", (16, 16384, 2048)),
-        ("product", (16, 2048, 8192)), ("decode", (16, 2048, 32, 8, 64, 0)),
+        ("product", (16, 3072, 2048)), ("decode", (16, 2048, 32, 8, 64, 0)), ("product", (16, 2048, 2048)),
+        ("product", (16, 16384, 2048)), ("product", (16, 2048, 8192)),
     ]  # fmt: skip
     products = sum(2 * int(np.prod(one.sizes)) for one in of["prefill T=128"] if one.operator == "product")
     weights = 2048 * 3072 + 2048 * 2048 + 3 * 2048 * 8192
@@ -79,7 +79,7 @@ def test_heads_that_nobody_reported_are_outside_and_so_are_wider_weights() -> No
     assert other[3].outside == ("attention 16x2048x32x8x64x0",)
     assert other[3].on_rows + other[3].between < 1
     narrow = covered(CONFIG, all_launches(widest=8192.0))
-    assert narrow[0].outside == ("gate and up 128x16384x2048",)
+    assert narrow[0].outside == ("mlp 128x16384x2048",)
 
 
 def test_a_chip_without_a_model_of_an_operator_is_not_told_and_other_blocks_are_refused() -> None:

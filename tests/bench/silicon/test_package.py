@@ -15,6 +15,7 @@ from statistics import median
 import pytest
 
 from oneblock.bench.silicon import rows
+from oneblock.bench.silicon.calibration import DTYPE, KEPT, calibrations, found_anew
 from oneblock.bench.silicon.rows import reported_rows
 from oneblock.bench.silicon.trial import Tried, trials
 from tests.helpers.oneblock_process import oneblock_here
@@ -185,3 +186,15 @@ def test_the_page_draws_each_chip_and_asks_the_network_for_nothing(tmp_path: Pat
     refused = oneblock_here("trial", "--to", "trial.html/inside.html", cwd=tmp_path)
     assert refused.returncode == 2
     assert "give another with --to" in refused.stderr
+
+
+@pytest.mark.parametrize("operator", KEPT)
+def test_what_is_kept_for_plans_is_what_a_trial_finds(operator: str) -> None:
+    """Within what another processor's least squares may move."""
+    known = {key: one for key, one in calibrations(DTYPE).items() if key[1] == operator}
+    anew = {(one.target, one.operator): one for one in found_anew(operator)}
+    assert known.keys() == anew.keys()
+    for key, one in anew.items():
+        assert (known[key].by, known[key].sha256) == (one.by, one.sha256)
+        assert (known[key].low, known[key].high) == pytest.approx((one.low, one.high), rel=0.1)
+        assert known[key].median_log == pytest.approx(one.median_log, abs=0.02)

@@ -51,7 +51,7 @@ def launches(model: Model, asked: Asked, itemsize: int) -> list[Launch]:
     for config, many in Counter(model.layers).items():
         if why := untimed(config, asked.devices):
             raise Refused(f"{model.name}: {why}")
-        found += [Launch(step, operator, sizes, many) for step, operator, sizes in _of_block(config, asked, itemsize)]
+        found += [Launch(step, operator, sizes, many) for step, operator, sizes in of_block(config, asked, itemsize)]
     C = model.layers[-1].width
     assert model.vocabulary is not None, "a model whose memory was summed has one"
     head = (asked.B, _all(asked, model.vocabulary / asked.devices), _all(asked, C))
@@ -101,8 +101,8 @@ def _moved(config: Config, phase: Phase, T: int, itemsize: int) -> dict[str, tup
     return {cost.step: (cost.bytes, more.bytes - cost.bytes) for cost, more in zip(one, two, strict=True)}
 
 
-def _of_block(config: Config, asked: Asked, itemsize: int) -> Iterator[tuple[str, str, tuple[Array, ...]]]:
-    """(step, operator, sizes) of each."""
+def of_block(config: Config, asked: Asked, itemsize: int) -> Iterator[tuple[str, str, tuple[Array, ...]]]:
+    """(step, operator, sizes) of each of one block's launches, in their order."""
     rows, C = asked.B * asked.T, config.width
     each = _moved(config, asked.phase, asked.T, itemsize)
     moved = {step: first + (asked.B - 1) * more for step, (first, more) in each.items()}
