@@ -145,11 +145,12 @@ def own_trials(records: Iterable[Record]) -> tuple[list[OwnTrial], list[str]]:
     told, reasons = [], [f"{why} ({many} {'cells' if many > 1 else 'cell'})" for why, many in left.items()]
     for (by, _), cells in found.items():
         if len(cells) < FEWEST:
-            reasons.append(f"{by}: {len(cells)} clean cells, expected {FEWEST}: {MORE}")
+            reasons.append(f"{by}: {len(cells)} clean cells, which are too few")
         else:
             told.append(_tried(by, list(cells.values())))
     if not told:
-        raise Refused("; ".join(reasons) or f"no records of calls on this machine's processor: {MORE}")
+        more = f"expected {FEWEST} clean cells of one backend, made while nobody else has the machine: {MORE}"
+        raise Refused("; ".join([*reasons, more]))
     return told, reasons
 
 

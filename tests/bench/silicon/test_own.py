@@ -79,11 +79,15 @@ def test_what_is_unclean_wrong_or_of_another_device_is_no_row_and_says_so() -> N
 
 
 def test_too_few_cells_are_refused_with_what_to_run() -> None:
-    with pytest.raises(
-        Refused, match=r"5 clean cells, expected 20: oneblock run mlp attention norm block .* --target cpu"
-    ):
+    few = r"5 clean cells, which are too few; expected 20 clean cells .*: oneblock run mlp attention norm block"
+    with pytest.raises(Refused, match=few):
         own_trials(list(measured())[:5])
-    with pytest.raises(Refused, match="no records of calls on this machine's processor: oneblock run mlp"):
+    busy = [replace(one, doubts=(Doubt(Cause.CORES_SHARED, "the load average was 9"),)) for one in measured()]
+    with pytest.raises(
+        Refused, match=r"other work shared the cores \(64 cells\); expected 20 .*nobody else has the machine"
+    ):
+        own_trials(busy)
+    with pytest.raises(Refused, match="expected 20 clean cells of one backend"):
         own_trials([])
 
 
