@@ -80,6 +80,15 @@ def test_experts_lie_as_near_as_the_figure_says() -> None:
     assert all(0.87 <= one.held_out.covered <= 0.93 for one in known)
 
 
+def test_kernels_that_compute_less_than_the_form_says_have_no_model() -> None:
+    """TensorRT-LLM's experts without a gate are two products, and the form has three: it would need a faster chip."""
+    told, _ = trials(reported_rows("experts", "bfloat16", "trtllm"), elsewhere=False)
+    apart = [one for one in told if one.rows.kernel.endswith("nongated")]
+    assert {one.target for one in apart} >= CHIPS - {"cuda:sm_80"}
+    assert all("the form is wrong: it takes all of the" in (one.wrong or "") for one in apart)
+    assert all(one.wrong is None for one in told if one.rows.kernel.endswith("cutlass"))
+
+
 def test_a_copy_with_every_latency_doubled_has_half_the_shares(silicon: list[Tried], tmp_path: Path) -> None:
     """The trial reads the rows."""
     import pyarrow
