@@ -106,6 +106,8 @@ def COMMAND(
 
     Exit status: 0 if there was a trial, 2 for a mistake, or where there are no rows.
     """
+    if ((records or model) and (asked or page)) or (records and model):
+        raise Refused("--covers and --cpu are trials of their own: ask for one, without --shape and --to")
     if records is not None:
         _of_the_processor(records, as_json=as_json)
         return

@@ -144,6 +144,9 @@ def test_the_command_answers_for_a_shape_and_keeps_kinds_apart(tmp_path: Path) -
         (("--framework", "none"), "no rows of bfloat16 for product, of none"),
         (("--dtype", "sq"), "no rows of sq for product, of vllm"),
         (("--rows", "nowhere"), "does not exist"),
+        (("--covers", "tiny", "--shape", "1x1x1"), "--covers and --cpu are trials of their own"),
+        (("--cpu", "nowhere"), "does not exist"),
+        (("--cpu", ".", "--covers", "tiny"), "--covers and --cpu are trials of their own"),
         (("--rows", "."), "no rows of bfloat16 for product"),
     ],
 )
