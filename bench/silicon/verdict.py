@@ -16,8 +16,8 @@ from oneblock.bench.silicon.launches import Limits
 
 FARTHEST = 0.5  # median |log error|: a model that is farther off tells nothing of a shape
 LEAST_COVERED = 0.8  # of held-out rows in a range that is to hold 90 %; one that holds too many is wide, and says so
-# Of the median error: what a bound may cost and be none of the form's faults. At 0.05 decodes of vLLM on H100, which are
-# 9 % off, would have no model; fp8 in blocks by vLLM loses 0.3 and more to its bounds.
+# Of the median error: what a bound may cost and be none of the form's faults. At 0.05 vLLM's decodes on H100, 9 % off,
+# would have no model; fp8 in blocks by vLLM loses 0.3 and more to its bounds.
 _BINDS = 0.1
 
 
