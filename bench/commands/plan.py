@@ -16,6 +16,7 @@ from oneblock.bench.cost.traffic import Objective, Traffic
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.records.files import write_asked
+from oneblock.bench.report.plan_page import render
 from oneblock.bench.silicon.calibration import DTYPE
 from oneblock.bench.terminal import plans as shown
 from oneblock.bench.terminal.going import going_on
@@ -72,8 +73,6 @@ def COMMAND(
     with going_on("planning", quiet=as_json):
         found = plan(asked, [chip for target, chip in known.items() if not targets or target in targets])
     if page is not None:
-        from oneblock.bench.report.plan_page import render  # and with it the report's plots
-
         write_asked(page, (piece.encode() for piece in render(found)), "--to")
     if as_json:
         answer(shown.data(found))
