@@ -1,28 +1,21 @@
-"""What the last trial found, kept so that a plan needs no rows: the numbers of each chip and operator, and their range.
+"""What the last trial found, kept so that nothing needs its rows: the numbers of chips by operator, and their range.
 
-`python -m oneblock.bench.silicon.calibration` finds them anew; the session `silicon` holds what is kept against that.
+`python -m oneblock.bench.silicon.calibrating` finds them anew; the session `silicon` holds what is kept against that.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from oneblock.bench.format.out import say
-from oneblock.bench.silicon.links import Exchange
 from oneblock.bench.silicon.operators import OPERATORS
-from oneblock.bench.silicon.rows import reported_rows
-from oneblock.bench.silicon.trial import Tried, range_of, together, trials
 
 FILE = Path(__file__).with_name("assets") / "calibrations.json"
-FRAMEWORK, DTYPE = "vllm", "bfloat16"  # whose kernels count
-KEPT = ("product", "prefill", "decode", "all_reduce", "experts")
+DTYPE = "bfloat16"  # that is kept
 
 
 @dataclass(frozen=True)
@@ -53,52 +46,3 @@ def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What JSON has no types for."""
     numbers = OPERATORS[told["operator"]].model.numbers(**told["numbers"])
     return {"numbers": numbers, "covered": tuple(told["covered"]), "sha256": tuple(told["sha256"])}
-
-
-def found_anew(operator: str, dtype: str = DTYPE) -> Iterator[Calibration]:
-    """One trial's: of each chip that has a model, and for chips without rows."""
-    told, _ = trials(reported_rows(operator, dtype, FRAMEWORK))
-    able: dict[str, Tried] = {}  # of a chip's files that of the newest version, and of its kernels the nearest
-    for one in sorted((one for one in told if one.wrong is None), key=_newest_and_nearest):
-        able[one.target] = one
-    for one in able.values():
-        of, held = one.rows.provenance, one.held_out
-        kernel = f" ({one.rows.kernel})" if one.rows.kernel else ""
-        yield Calibration(
-            operator, dtype, one.target, one.shares, held.low, held.high, held.median_log, (held.covered, held.covered),
-            f"{of.software} {of.version} on {of.device}{kernel}", (one.rows.sha256,),
-        )  # fmt: skip
-    apart = [one for one in able.values() if one.apart is not None]
-    if len(apart) > 1 and OPERATORS[operator].model is not Exchange:  # links are no share of what is stated
-        yield _elsewhere(operator, dtype, apart)
-
-
-def _newest_and_nearest(one: Tried) -> tuple[tuple[int, ...], float]:
-    version = tuple(int(part) for part in one.rows.provenance.version.split(".") if part.isdigit())
-    return version, -one.held_out.median_log
-
-
-def _elsewhere(operator: str, dtype: str, told: list[Tried]) -> Calibration:
-    """Of a chip without rows: all chips' numbers, and the range that nine tenths of chips left out lie in."""
-    ratios = [one.apart for one in told if one.apart is not None]
-    each = min(map(len, ratios))  # as many rows of every chip
-    draw = np.random.default_rng(0)
-    alike = np.concatenate([draw.choice(ratio, each, replace=False) for ratio in ratios])
-    low, high = range_of(alike)
-    inside = [float(np.mean((ratio >= low) & (ratio <= high))) for ratio in ratios]
-    return Calibration(
-        operator, dtype, None, together([one.half for one in told]), low, high, float(np.median(np.abs(np.log(alike)))),
-        (min(inside), max(inside)), "each left out in turn: " + ", ".join(one.target for one in told),
-        tuple(one.rows.sha256 for one in told),
-    )  # fmt: skip
-
-
-def main() -> None:
-    """Write what is kept anew."""
-    found = [one for operator in KEPT for one in found_anew(operator)]
-    FILE.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n", encoding="utf-8")
-    say(f"{FILE.name}: {len(found)} models of {', '.join(KEPT)}")
-
-
-if __name__ == "__main__":
-    main()

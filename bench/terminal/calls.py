@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from oneblock.bench.cost.tried import time_of
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import CallTable, Head, kinds, lined_up, program, tables
+from oneblock.bench.judge.estimates import TRIED
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.records.record import Record
 from oneblock.bench.terminal.fitted import Table
@@ -49,10 +51,13 @@ def _beside(record: Record) -> tuple[Column, ...]:
     """What is known of the program beside its calls: how it compares with the formulas, and what compiling took."""
     facts, least, costs = record.facts, bound(record.costs, record.limits), record.costs
     flops, nbytes, kind = (facts.flops, facts.hbm_bytes, facts.kind) if facts else (None, None, Kind.COMPILED)
+    tried = time_of(record)
+    range_of = "" if tried is None else f"{seconds(tried.low_s)} to {seconds(tried.high_s)}"
     return (
         Column("FLOPs / model", flops / costs.flops if flops is not None and costs.flops else None, "%", kind),
         Column("HBM / min", nbytes / costs.compulsory_bytes if nbytes and costs.compulsory_bytes else None, "x", kind),
         Column("roofline", least and least.seconds, "s", record.limits.kind if record.limits else Kind.MODELLED),
+        *(() if tried is None else (Column(TRIED.name, tried.seconds, "s", TRIED.kind, range_of),)),
         Column("compile", record.compile_s, "s", Kind.MEASURED),
     )
 

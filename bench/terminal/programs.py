@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from rich.text import Text
 
+from oneblock.bench.cost.tried import TriedTime, estimates
 from oneblock.bench.format.units import seconds, size
 from oneblock.bench.judge.calls import Head, kinds, program
-from oneblock.bench.judge.estimates import Method, estimates, in_order
+from oneblock.bench.judge.estimates import Method, in_order
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.terminal import traffic as _traffic
 from oneblock.bench.terminal.calls import EXPLAINS, programs
@@ -86,8 +87,9 @@ def _row(record: Record, shown: Sequence[Method]) -> list[str | Text]:
     ]
     known = estimates(record)
     for method in shown:
-        value = known[method].seconds if method in known else None
-        row.append("" if value is None else seconds(value))
+        one = known.get(method)
+        value = None if one is None else one.seconds
+        row.append(str(one) if isinstance(one, TriedTime) else "" if value is None else seconds(value))
     return [*row, "" if record.compile_s is None else seconds(record.compile_s)]
 
 

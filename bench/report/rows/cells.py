@@ -10,7 +10,8 @@ from __future__ import annotations
 from statistics import median
 
 from oneblock.bench.cells.cell import overrides
-from oneblock.bench.judge.estimates import METHODS, estimates
+from oneblock.bench.cost.tried import estimates
+from oneblock.bench.judge.estimates import METHODS
 from oneblock.bench.judge.figures import whole
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre, interval

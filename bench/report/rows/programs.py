@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from oneblock.bench.judge.estimates import Method, estimates
+from oneblock.bench.cost.tried import estimates
+from oneblock.bench.judge.estimates import Method
 from oneblock.bench.report.rows.calls import PageCalls, page_calls
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.terminal.programs import own_kernels

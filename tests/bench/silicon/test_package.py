@@ -15,7 +15,8 @@ from statistics import median
 import pytest
 
 from oneblock.bench.silicon import rows
-from oneblock.bench.silicon.calibration import DTYPE, KEPT, calibrations, found_anew
+from oneblock.bench.silicon.calibrating import KEPT, found_anew
+from oneblock.bench.silicon.calibration import DTYPE, calibrations
 from oneblock.bench.silicon.rows import reported_rows
 from oneblock.bench.silicon.trial import Tried, trials
 from tests.helpers.oneblock_process import oneblock_here
