@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from oneblock.bench.cells.fetched import meant
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import PRESET
 from oneblock.bench.commands._options import MODEL, PRESETS
+from oneblock.bench.cost.evidence import evidence, wrong
 from oneblock.bench.cost.plan import Asked, plan, unserved
 from oneblock.bench.cost.prices import read_prices
 from oneblock.bench.cost.traffic import Objective, Traffic
@@ -18,6 +20,7 @@ from oneblock.bench.format.out import note, say
 from oneblock.bench.records.files import write_asked
 from oneblock.bench.report.plan_page import render
 from oneblock.bench.silicon.calibration import DTYPE
+from oneblock.bench.terminal import evidence as told
 from oneblock.bench.terminal import plans as shown
 from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.screen import console
@@ -31,8 +34,10 @@ from oneblock.workloads.ops.nearest import unknown
 @command(
     "plan",
     "oneblock plan --preset llama-1b",
+    "oneblock plan --preset llama-1b records",
     "oneblock plan --preset llama-8b --traffic 2048:256:4 --slo ttft=500ms,itl=30ms --prices prices.toml",
 )
+@click.argument("records", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @MODEL(name="path")
 @click.option("--preset", type=PRESET, help=f"{PRESETS}.  [default: llama-1b]")
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these chips.  [default: all]")
@@ -49,7 +54,8 @@ from oneblock.workloads.ops.nearest import unknown
 @click.option("--to", "page", type=click.Path(path_type=Path), help="Also a page: ranges, table, flip points.")
 @json_option
 def COMMAND(
-    path: Path | None, preset: str | None, targets: tuple[str, ...], dtype: str, traffic: str, slo: str | None,
+    records: tuple[Path, ...], path: Path | None, preset: str | None, targets: tuple[str, ...], dtype: str,
+    traffic: str, slo: str | None,
     price_file: Path | None, page: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say which hardware serves a model for least, and which smallest change of an assumption would turn the order.
@@ -58,7 +64,8 @@ def COMMAND(
     silicon, with the range that held-out launches have; a chip without rows has the range of chips that were left out.
     A replica decodes a batch and reads prompts between; the batch is the one that serves most of those that fit and
     meet the objective, on 1, 2, 4 or 8 devices, whichever costs least. Flip points are solved for and computed on both
-    sides. Times are of devices: no host, no queue.
+    sides. Times are of devices: no host, no queue. RECORDS are directories of records: what they measured and counted
+    of the model's block stands in columns of its own, and a target whose answers are all wrong is left out.
 
     Exit status: 0 if a target serves what was asked for, 1 if none does, 2 for a mistake.
     """
@@ -67,19 +74,23 @@ def COMMAND(
         None if price_file is None else read_prices(price_file),
     )  # fmt: skip
     _check(asked)
+    known_of = evidence(records, asked.model, dtype) if records else []
+    asked = replace(asked, wrong=wrong(known_of))
     known = {chip.target: chip for chip in chips.every(Chip)}
     if strange := [one for one in targets if one not in known]:
         raise Refused(unknown("target", strange[0], [*known]))
     with going_on("planning", quiet=as_json):
         found = plan(asked, [chip for target, chip in known.items() if not targets or target in targets])
     if page is not None:
-        write_asked(page, (piece.encode() for piece in render(found)), "--to")
+        write_asked(page, (piece.encode() for piece in render(found, known_of)), "--to")
     if as_json:
-        answer(shown.data(found))
+        answer(shown.data(found) | {"records": told.data(known_of)})
     else:
         for line in shown.answers(found):
             say(line)
         console().print(shown.table(found))
+        if known_of:
+            console().print(told.table(known_of))
         for why in unserved(found):
             note(f"oneblock: left out: {why}")
         for line in shown.remarks(found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -32,6 +32,7 @@ class Asked:
     traffic: Traffic
     objective: Objective
     prices: Prices | None = None
+    wrong: Mapping[str, str] = field(default_factory=dict)  #: why a target is left out, whose answers are wrong
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def _rank(choice: Choice) -> tuple[bool, bool, float, str]:
 
 def _chosen(asked: Asked, chip: Chip, memory: Memory) -> Choice:
     """The number of devices that serves for least of those that meet the objective, or comes nearest to it."""
+    if chip.target in asked.wrong:
+        return Choice(chip, why=asked.wrong[chip.target])
     model, whys, found = asked.model, [], []
     for devices in _TOGETHER:
         why = untried(chip, model, asked.dtype, devices) or next(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined
 
 from oneblock.bench import cost
+from oneblock.bench.cost.evidence import Evidence
 from oneblock.bench.cost.plan import Choice, Plan, unserved
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE, Array
 from oneblock.bench.report.page_assets import own_script, own_style, policy_hash, vega
 from oneblock.bench.report.plots.plots import Plots
 from oneblock.bench.report.plots.vega import Spec, digits, layer, log, mark, name, quantity
 from oneblock.bench.report.templates import Templates
+from oneblock.bench.terminal import evidence as told
 from oneblock.bench.terminal import plans as shown
+from oneblock.bench.terminal.fitted import Table
 
 
-def render(plan: Plan) -> Iterator[str]:
+def render(plan: Plan, known: Sequence[Evidence] = ()) -> Iterator[str]:
     """The page's pieces. It asks the network for nothing."""
     plots = Plots(())
     served = [one for one in plan.choices if one.service is not None]
@@ -26,15 +29,19 @@ def render(plan: Plan) -> Iterator[str]:
     folders = (Path(cost.__file__).parent, Path(__file__).parent)  # of the page, and of the macros that pages share
     made = Templates(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {"policy_hash": policy_hash}
-    table = shown.table(plan)
     yield from made.get_template("assets/plan.html").generate(
         what=shown.what(plan), answers=[*shown.answers(plan)], drawn=drawn,
-        headings=[str(column.header) for column in table.columns],
-        rows=[*zip(*(map(str, column.cells) for column in table.columns), strict=True)],
+        plan=_plain(shown.table(plan)), known=_plain(told.table(known)) if known else None,
         flips=[shown.turned(one, plan) for one in sorted(plan.flips, key=lambda one: one.far)],
         remarks=[*shown.remarks(plan), *unserved(plan)], plots=plots, bundle=vega(), own=own_script(()),
         style=own_style(()),
     )  # fmt: skip
+
+
+def _plain(table: Table) -> tuple[list[str], list[tuple[str, ...]]]:
+    """(headings, rows) of a terminal's table."""
+    rows = zip(*(map(str, column.cells) for column in table.columns), strict=True)
+    return [str(column.header) for column in table.columns], [*rows]
 
 
 def _quantities(plan: Plan) -> list[tuple[str, int]]:
