@@ -171,6 +171,7 @@ def study(session: nox.Session) -> None:
         good = [0, 1] if "tvm_relax" in one else [0]  # its cells are timed here, and may be disturbed
         session.run("oneblock", "run", "block", *one, "--stages", "brief", "-o", "study", success_codes=good)
     session.run("oneblock", "report", "-o", "study")
+    session.run("oneblock", "plan", "study", "--preset", "llama-1b", "--to", "study/plan.html")
     for each in cells:  # the verdict on what is there
         session.run("oneblock", "run", *each, "-o", "study", *session.posargs, silent=True)
 
