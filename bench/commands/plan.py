@@ -37,7 +37,7 @@ from oneblock.workloads.ops.nearest import unknown
     "oneblock plan --preset llama-1b records",
     "oneblock plan --preset llama-8b --traffic 2048:256:4 --slo ttft=500ms,itl=30ms --prices prices.toml",
 )
-@click.argument("records", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("records", nargs=-1, type=click.Path(path_type=Path))
 @MODEL(name="path")
 @click.option("--preset", type=PRESET, help=f"{PRESETS}.  [default: llama-1b]")
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these chips.  [default: all]")

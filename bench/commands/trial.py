@@ -86,7 +86,7 @@ def _sizes(given: str, operator: str) -> tuple[int, ...]:
     "folder with a config.json.",
 )  # fmt: skip
 @click.option(
-    "--cpu", "records", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    "--cpu", "records", type=click.Path(path_type=Path),
     help="In place of GPUs this machine's processor: the same trial of the calls in a records directory.",
 )  # fmt: skip
 @click.option("--to", "page", type=click.Path(path_type=Path), help="Also a page: each chip's times as a picture.")

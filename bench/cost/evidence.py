@@ -9,6 +9,7 @@ from pathlib import Path
 from oneblock.bench.cost.tried import TriedTime, time_of
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.stats import centre
+from oneblock.bench.records.find import load
 from oneblock.bench.records.record import WITHOUT_TIMES, WRONG, Record, Status
 from oneblock.bench.records.store import Store
 from oneblock.compilers.api.kind import Kind
@@ -39,7 +40,7 @@ class Evidence:
 
 def evidence(directories: Sequence[Path], model: Model, dtype: str) -> list[Evidence]:
     """The records of blocks of a model; Refused where there are records, and none is of it."""
-    read = [one for directory in directories for one in Store(directory).records()[0]]
+    read = [one for directory in directories for one in load(Store(directory))]
     of_block = [Evidence(path, record) for path, record in read if record.cell.case.workload == "block"]
     found = [one for one in of_block if one.record.cell.case.config in model.layers and one.record.cell.dtype == dtype]
     if not found:
