@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp, isfinite, log
+from math import copysign, exp, isfinite, log
 
 import numpy as np
 from scipy.optimize import brentq
@@ -76,10 +76,12 @@ def _along(costs: Costs, end: float) -> Turn | None:
             return log(first / second)
         return -1.0 if isfinite(first) or first == second else 1.0  # where neither can serve nothing has turned
 
-    low = 0.0
+    low, apart = 0.0, copysign(dearer(0.0), end)
     for high in map(float, np.linspace(0, end, _STEPS + 1)[1:]):
         if dearer(high) > 0:
-            return _confirmed(costs, float(brentq(dearer, low, high, xtol=_CLOSE)))
+            # Where a cost is in proportion to what is assumed, as to a price, it turns by as much as the two are apart.
+            as_far = _confirmed(costs, apart) if abs(low) <= abs(apart) <= abs(high) else None
+            return as_far or _confirmed(costs, float(brentq(dearer, low, high, xtol=_CLOSE)))
         low = high
     return None
 
