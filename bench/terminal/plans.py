@@ -10,6 +10,7 @@ import numpy as np
 from oneblock.bench.cost.flips import Flip
 from oneblock.bench.cost.plan import Choice, Plan
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE
+from oneblock.bench.cost.told import SCHEMA
 from oneblock.bench.format.text import figures
 from oneblock.bench.format.units import seconds
 from oneblock.bench.terminal.fitted import Table
@@ -144,7 +145,7 @@ def data(plan: Plan) -> dict[str, Any]:
     """The same for other programs, in seconds, joules and the currency of the prices."""
     asked = plan.asked
     return {
-        "model": asked.model.name, "dtype": asked.dtype, "kind": "modelled", "traffic": asked.traffic,
+        "schema": SCHEMA, "model": asked.model.name, "dtype": asked.dtype, "kind": "modelled", "traffic": asked.traffic,
         "objective": asked.objective, "prices_as_of": None if asked.prices is None else asked.prices.as_of.isoformat(),
         "currency": None if asked.prices is None else asked.prices.currency,
         "choices": [_data(one) for one in plan.choices], "flips": plan.flips,
@@ -166,11 +167,19 @@ def _data(one: Choice) -> dict[str, Any]:
     return {
         **found, "devices": service.devices, "batch": service.B, "replicas": service.replicas,
         "utilisation": service.utilisation, "rows_of_this_chip": one.device.own,
-        "joules_per_token": one.joules_per_token,
+        "joules_per_token": one.joules_per_token, "price": _price(one),
         "steps": one.device.shares(Phase.DECODE, service.B, 1, service.traffic.prompt + service.traffic.answer),
         **{name: None if value is None else dict(zip(("middle", "low", "high"), map(float, value), strict=True))
            for name, value in ranges.items()},
     }  # fmt: skip
+
+
+def _price(one: Choice) -> dict[str, Any] | None:
+    price = None if one.offer is None else one.offer.price
+    if price is None:
+        return None
+    words = {"provider": price.provider, "region": price.region, "kind": price.kind}
+    return {"per_device_hour": price.per_device_hour, **words}
 
 
 def remarks(plan: Plan) -> Iterator[str]:
