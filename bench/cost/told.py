@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,9 +19,8 @@ from oneblock.compilers.api.files import read_plain
 SCHEMA: Literal["oneblock plan 1"] = "oneblock plan 1"
 LARGEST_BYTES = 16 * 2**20
 _STRICT = {"extra": "forbid", "allow_inf_nan": False, "str_max_length": 2000}
-Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-# Of a price: rows of costs are opened in spreadsheets, which take a text that begins so for a formula.
-Word = Annotated[str, Field(max_length=80, pattern=r"^[^=+@\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
+# Rows of costs are opened in spreadsheets, which take a text that begins with one of four signs for a formula.
+Name = Annotated[str, Field(max_length=200, pattern=r"^[^=+@\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
 Amount = Annotated[float, Field(ge=0, le=1e18)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Cost = Amount | Literal["Infinity"]  # of one that beyond a flip point cannot serve
@@ -42,9 +42,9 @@ class ToldPrice:
 
     __pydantic_config__: ClassVar[Any] = _STRICT
     per_device_hour: Annotated[float, Field(gt=0, lt=1e9)]
-    provider: Word
-    region: Word
-    kind: Word
+    provider: Name
+    region: Name
+    kind: Name
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class ToldPlan:
     kind: Literal["modelled"]
     traffic: ToldTraffic
     objective: ToldObjective
-    prices_as_of: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")] | None
+    prices_as_of: Annotated[str, Field(pattern=r"^20\d\d-\d\d-\d\d$")] | None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None
     choices: Annotated[tuple[ToldChoice, ...], Field(min_length=1, max_length=1000)]
     flips: Annotated[tuple[ToldFlip, ...], Field(max_length=100_000)]
@@ -133,6 +133,8 @@ class ToldPlan:
             return "two choices of one target"
         if (self.currency is None) != (self.prices_as_of is None):
             return "a currency without the day of its prices, or a day without a currency"
+        if self.prices_as_of is not None and not _is_day(self.prices_as_of):
+            return f"prices_as_of: no such day as {self.prices_as_of}"
         for one in self.choices:
             if (one.price is None) != (one.per_request is None):
                 return f"{one.target}: money without a price, or a price without money"
@@ -143,6 +145,14 @@ class ToldPlan:
         if strange := {name for one in self.flips for name in (one.better, one.other)} - {*targets}:
             return f"a flip of {min(strange)}, which is no choice of it"
         return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

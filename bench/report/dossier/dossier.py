@@ -106,7 +106,7 @@ def _piece(piece: Piece) -> str:
     if isinstance(piece, Command):
         return f"`{' '.join(said.replace('`', '').split())}`".replace("|", "\\|")
     if isinstance(piece, (Sourced, Quoted)):
-        return f"[{_escaped(said)}]({piece.link.replace('(', '%28').replace(')', '%29')})"
+        return f"[{_escaped(said)}]({piece.link})"
     return _escaped(said)
 
 
