@@ -206,7 +206,7 @@ def lock(session: nox.Session) -> None:
     """Write ci/constraints.txt anew: what the ranges in pyproject.toml come to today, with the hashes of all files."""
     locked(session, "uv")
     apart = {"torchxla", "neuron_torch"}  # each with a torch of its own; that of the second is AWS's affair
-    groups = (one for name in PYPROJECT["dependency-groups"] for one in group(name))
+    groups = (one for name in PYPROJECT["dependency-groups"] if name != "focus" for one in group(name))
     cpu = {*OWN, *needs(*sorted(EXTRAS.keys() - apart)), *groups, *TOOLS}
     cuda = {*cpu, CUDA_JAX} - set(EXTRAS["triton_kernels"])  # PyPI's torch names its own Triton
     folder = Path(session.create_tmp())
@@ -215,7 +215,8 @@ def lock(session: nox.Session) -> None:
         Path(folder, f"{name}.txt").write_text("\n".join(sorted(requirements)))
     Path(folder, "cpu.overrides").write_text(next(one for one in cpu if one.startswith("triton")))
     session.run("python", "ci/lock.py", *(str(folder / f"{name}.txt") for name in lists))
+    focus.lock(session, folder)
 
 
 # And the sessions of each toolchain, of each device, and of the labs.
-from ci.sessions import devices, lessons, toolchains  # noqa: E402, F401
+from ci.sessions import devices, focus, lessons, toolchains  # noqa: E402, F401
