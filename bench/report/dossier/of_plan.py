@@ -11,6 +11,7 @@ from oneblock.bench.report.dossier.evidence import PLAN, Evidence, right, wrong
 from oneblock.bench.report.dossier.of_records import memory
 from oneblock.bench.report.dossier.sourced import (
     Command,
+    Line,
     Numbers,
     Piece,
     Section,
@@ -37,10 +38,12 @@ def candidates(evidence: Evidence) -> Section:
     if plan is None:
         targets = dict.fromkeys(row.record.cell.target for row in evidence.rows)
         of = [[row for row in evidence.rows if row.record.cell.target == target] for target in targets]
-        rows = [([(evidence.named(those[0], those[0].record.cell.target, "cell", "target"),), evidence.ways(those)], {})
-                for those in of]  # fmt: skip
-        return Section("candidates", "Candidates", table(("target", "ways"), rows), absent=(_no_plan(evidence),))
-    rows = []
+        here: list[Line] = [
+            ([(evidence.named(those[0], those[0].record.cell.target, "cell", "target"),), evidence.ways(those)], {})
+            for those in of
+        ]
+        return Section("candidates", "Candidates", table(("target", "ways"), here), absent=(_no_plan(evidence),))
+    rows: list[Line] = []
     for number, one in enumerate(plan.choices):
         ways = evidence.ways(evidence.right_on(one.target))
         words = [_target(evidence, number), _serves(evidence, number), ways or ("no record",)]
@@ -133,7 +136,7 @@ def priced(evidence: Evidence) -> list[int]:
 
 def unpriced(evidence: Evidence) -> list[tuple[int, Sentence]]:
     """The choices that serve and have no money here, each with why and what would change it."""
-    plan, found = evidence.plan, []
+    plan, found = evidence.plan, list[tuple[int, Sentence]]()
     assert plan is not None
     for number, one in enumerate(plan.choices):
         if not one.able:
@@ -176,7 +179,7 @@ def _price(evidence: Evidence, number: int) -> Sentence:
     return (evidence.of_plan(said, "choices", number, "price"),)
 
 
-def _flips(evidence: Evidence) -> list[tuple[list[Sentence], Numbers]]:
+def _flips(evidence: Evidence) -> list[Line]:
     """Those of the first choice, the nearest first, with the costs of both on either side."""
     plan = evidence.plan
     first = next((one.target for one in plan.choices if one.able), None) if plan is not None else None
@@ -188,9 +191,7 @@ def _flips(evidence: Evidence) -> list[tuple[list[Sentence], Numbers]]:
     return [_flip(evidence, number, one, plan, shown) for number, one in numbered]
 
 
-def _flip(
-    evidence: Evidence, number: int, flip: ToldFlip, plan: ToldPlan, shown: set[str]
-) -> tuple[list[Sentence], Numbers]:
+def _flip(evidence: Evidence, number: int, flip: ToldFlip, plan: ToldPlan, shown: set[str]) -> Line:
     source = evidence.sources[PLAN]
     verb, what = _TURNED.get(flip.assumption, (flip.assumption, ""))
     of: Sentence = () if flip.of is None else (evidence.of_plan(flip.of, "flips", number, "of"), " ")
@@ -222,7 +223,7 @@ def matrix(evidence: Evidence) -> Section:
     """A row for each target: how its answers are, and what the plan says of it."""
     choices = () if evidence.plan is None else evidence.plan.choices
     numbers = {one.target: number for number, one in enumerate(choices)}
-    rows = []
+    rows: list[Line] = []
     targets = [*numbers, *(row.record.cell.target.chip_name for row in evidence.rows)]
     for target in dict.fromkeys(targets):
         of = [row for row in evidence.rows if row.record.cell.target.chip_name == target]

@@ -11,7 +11,17 @@ from oneblock.bench.judge.measured import measured
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.judge.troubles import troubles
 from oneblock.bench.report.dossier.evidence import PLAN, Evidence, right
-from oneblock.bench.report.dossier.sourced import Command, Numbers, Section, Sentence, Sourced, listed, ranged, table
+from oneblock.bench.report.dossier.sourced import (
+    Command,
+    Line,
+    Numbers,
+    Section,
+    Sentence,
+    Sourced,
+    listed,
+    ranged,
+    table,
+)  # fmt: skip
 from oneblock.bench.report.rows.rows import Row, groups_of
 from oneblock.compilers.api.kind import Kind
 
@@ -97,7 +107,7 @@ def _by(evidence: Evidence, row: Row) -> Sentence:
 def accuracy(evidence: Evidence) -> Section:
     """The verdict on each answer, and how far it is from float64; of a wrong one the reason and no number."""
     judged = [row for row in evidence.rows if row.record.check is not None or row.record.reason is not None]
-    rows = [
+    rows: list[Line] = [
         ([cell(evidence, row), status(evidence, row), _verdict(evidence, row)],
          sourced(measured(row.record)["errors"], evidence.of(row).at("check", "outputs")) if right(row) else {})
         for row in judged
@@ -115,7 +125,7 @@ def _verdict(evidence: Evidence, row: Row) -> Sentence:
 
 def coverage(evidence: Evidence) -> Section:
     """What each compiler made of the operations, and which cells it does not take."""
-    rows = []
+    rows: list[Line] = []
     for row in evidence.rows:
         facts = row.record.facts
         link = evidence.of(row).at("facts")
@@ -128,9 +138,9 @@ def coverage(evidence: Evidence) -> Section:
     return Section("coverage", "Operator coverage", table(("cell", "ended"), rows), absent=() if told else (absent,))
 
 
-def memory(evidence: Evidence) -> list[tuple[list[Sentence], Numbers]]:
+def memory(evidence: Evidence) -> list[Line]:
     """What cells took, or would need, of memory: rows of the section on capacity."""
-    found: list[tuple[list[Sentence], Numbers]] = []
+    found: list[Line] = []
     for row in evidence.rows:
         source = evidence.of(row)
         numbers = dict(sourced(measured(row.record)["memory"], source.at("launches")))
@@ -150,14 +160,16 @@ def memory(evidence: Evidence) -> list[tuple[list[Sentence], Numbers]]:
 
 def operations(evidence: Evidence) -> Section:
     """How cells ended that did not end well, why a number may be wrong, and which toolchains made the records."""
-    rows = [
+    rows: list[Line] = [
         ([cell(evidence, row), (trouble.cause,), (evidence.named(row, trouble.words, "doubts"),)], {})
         for row in evidence.rows
         for trouble in troubles(row.record)
     ]  # fmt: skip
     tables = table(("cell", "cause", "in its record's words"), rows)
-    made = [([cell(evidence, row), (evidence.named(row, ", ".join(_software(row)), "environment", "software"),)], {})
-            for row in evidence.rows]  # fmt: skip
+    made: list[Line] = [
+        ([cell(evidence, row), (evidence.named(row, ", ".join(_software(row)), "environment", "software"),)], {})
+        for row in evidence.rows
+    ]
     none: Sequence[Sentence] = () if rows else (("Every cell ended well, and no record has a doubt.",),)
     return Section("operations", "Operations", (*tables, *table(("cell", "toolchain"), made)), tuple(none))
 
@@ -170,8 +182,10 @@ def _software(row: Row) -> Iterator[str]:
 
 def security(evidence: Evidence) -> Section:
     """Which files this rests upon, by their hash, and whose weights and kernels took part."""
-    rows = [([cell(evidence, row), (evidence.named(row, evidence.of(row).sha256),), _foreign(evidence, row)], {})
-            for row in evidence.rows]  # fmt: skip
+    rows: list[Line] = [
+        ([cell(evidence, row), (evidence.named(row, evidence.of(row).sha256),), _foreign(evidence, row)], {})
+        for row in evidence.rows
+    ]
     if evidence.plan is not None:
         rows.append(([("the plan",), (evidence.of_plan(evidence.sources[PLAN].sha256),), ()], {}))
     said: Sentence = ("Records and plan were read as data and validated like a stranger's; nothing in them was run.",)
@@ -191,7 +205,7 @@ def exit_plan(evidence: Evidence) -> Section:
     subjects: dict[tuple[str, str], list[Row]] = {}
     for row in evidence.rows:
         subjects.setdefault((row.record.cell.subject, row.record.cell.reference_key), []).append(row)
-    rows = []
+    rows: list[Line] = []
     for those in subjects.values():
         ways = list({row.labels: row for row in those if right(row)}.values())
         subject = evidence.named(those[0], those[0].record.cell.subject, "cell", "case")

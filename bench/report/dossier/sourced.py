@@ -137,11 +137,10 @@ class Section:
 
 
 Numbers = Mapping[str, Sentence]  # by what they tell; of one thing there may be several kinds
+Line = tuple[Sequence[Sentence], Numbers]  # of a table: words, and numbers behind them
 
 
-def table(
-    heads: Sequence[str], rows: Sequence[tuple[Sequence[Sentence], Numbers]], about: Sentence = ()
-) -> tuple[Table, ...]:
+def table(heads: Sequence[str], rows: Sequence[Line], about: Sentence = ()) -> tuple[Table, ...]:
     """Words, and behind them a column for each thing that is told and each kind of it; none without rows."""
     if not rows:
         return ()
@@ -189,15 +188,15 @@ def text_of(piece: Any) -> str:
     raise Unsourced(f"{piece!r}: expected words, or a number with its record and its kind")
 
 
-def html(piece: Any) -> str:
-    """The HTML of a piece, which a template prints: markup as it is, numbers and quoted words as links."""
-    if type(piece) is Markup:
-        return piece
-    said = escape(text_of(piece))
-    if isinstance(piece, Sourced):
+def html(value: Any) -> str:
+    """The HTML of a value, which a template prints: markup as it is, numbers and quoted words as links."""
+    if type(value) is Markup:
+        return value
+    said = escape(text_of(value))
+    if isinstance(value, Sourced):
         return Markup('<a class="number" data-kind="{0}" title="{0}" href="{1}">{2}</a>').format(
-            piece.kind.value, piece.link, said
+            value.kind.value, value.link, said
         )
-    if isinstance(piece, Quoted):
-        return Markup('<a class="quoted" href="{}">{}</a>').format(piece.link, said)
-    return Markup("<code>{}</code>").format(said) if isinstance(piece, Command) else said
+    if isinstance(value, Quoted):
+        return Markup('<a class="quoted" href="{}">{}</a>').format(value.link, said)
+    return Markup("<code>{}</code>").format(said) if isinstance(value, Command) else said
