@@ -111,6 +111,21 @@ class ToldFlip:
 
 
 @dataclass(frozen=True)
+class ToldRecord:
+    """What a record says of the model's block, each number of the kind that its name says."""
+
+    __pydantic_config__: ClassVar[Any] = _STRICT
+    record: str
+    target: Name
+    backend: Name
+    status: Name
+    measured_s: Amount | None
+    scratch_bytes: Amount | None
+    hbm_bytes: Amount | None
+    modelled_s: Amount | None
+
+
+@dataclass(frozen=True)
 class ToldPlan:
     """All of it."""
 
@@ -125,6 +140,7 @@ class ToldPlan:
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None
     choices: Annotated[tuple[ToldChoice, ...], Field(min_length=1, max_length=1000)]
     flips: Annotated[tuple[ToldFlip, ...], Field(max_length=100_000)]
+    records: Annotated[tuple[ToldRecord, ...], Field(max_length=100_000)] = ()
 
     def unsound(self) -> str | None:
         """What of it cannot be together, as a sentence."""
