@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from oneblock.bench import report
+from oneblock.bench import cost, report
 from oneblock.bench.report.dossier import of_plan, of_records
 from oneblock.bench.report.dossier.evidence import Evidence
 from oneblock.bench.report.dossier.sourced import (
@@ -57,10 +57,8 @@ def page(evidence: Evidence, made: list[Section]) -> Iterator[str]:
 
 def environment_of() -> Templates:
     """What the page's templates are read by."""
-    found = _Figures(
-        loader=FileSystemLoader(Path(report.__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True,
-    )  # fmt: skip
+    folders = [Path(one.__file__).parent for one in (cost, report)]  # of the page, and of the macros that pages share
+    found = _Figures(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     found.filters |= {"policy_hash": policy_hash, "sentence": sentence_html}
     return found
 
