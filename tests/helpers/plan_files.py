@@ -23,10 +23,15 @@ def around(middle: float) -> dict[str, float]:
     return {"middle": middle, "low": middle * 0.8, "high": middle * 1.3}
 
 
+def at_ends(middle: float) -> dict[str, float]:
+    """Of a rate: each end is that of the times, and so the low one is the larger."""
+    return {"middle": middle, "low": middle / 0.8, "high": middle / 1.3}
+
+
 def choice(target: str, of: float, price: float | None = None, kind: str = "on demand") -> dict[str, Any]:
     """One that serves, `of` times as slow as the fastest."""
     times = {name: around(of * s) for name, s in (("prompt_s", 0.011), ("step_s", 0.02), ("ttft_s", 0.031))}
-    rates = {"requests_per_s": around(45.25 / of), "tokens_per_s": around(11_500.5 / of)}
+    rates = {"requests_per_s": at_ends(45.25 / of), "tokens_per_s": at_ends(11_500.5 / of)}
     money = ("in", "out", "in_allocated", "out_allocated")
     paid = {f"per_million_{name}": None if price is None else around(of * price / 100) for name in money}
     told = None if price is None else {

@@ -29,7 +29,6 @@ _TURNED = {  # what is changed, around by how many times
     "itl": ("a token might take", "as long"),
 }  # fmt: skip
 _MONEY = "used is what devices compute, allocated what is paid for with their idle time"
-_ENDS = ("middle", "low", "high")
 
 
 def candidates(evidence: Evidence) -> Section:
@@ -106,7 +105,9 @@ def _numbers(evidence: Evidence, number: int, names: tuple[str, ...]) -> Numbers
         unit = evidence.plan.currency or "" if unit is None else unit
         at = partial(source.at, "choices", number, name)
         if isinstance(value, Range):
-            found[heading] = ranged(*(Sourced(getattr(value, end), unit, Kind.MODELLED, at(end)) for end in _ENDS))
+            ends = sorted(("low", "high"), key=partial(getattr, value))  # of rates the low end is that of the times
+            told = [Sourced(getattr(value, end), unit, Kind.MODELLED, at(end)) for end in ("middle", *ends)]
+            found[heading] = ranged(*told)
         elif value is not None:
             found[heading] = (Sourced(value, unit, Kind.MODELLED, at()),)
     return found
