@@ -100,7 +100,7 @@ class Written:
         many = len(self.evidence.rows)
         found = [f"{self.folder / 'dossier.html'}: {many} record{'s' * (many != 1)}; open it in a browser"]
         if self.focus is not None:
-            told = f"{self.focus}: {self.focus_rows} rows of FOCUS 1.2"
+            told = f"{self.focus}: {self.focus_rows} row{'s' * (self.focus_rows != 1)} of FOCUS 1.2"
             none = "no FOCUS rows: no choice that serves has both a price and a record of a right answer"
             found.append(told if self.focus_rows else none)
         return found

@@ -137,7 +137,7 @@ def test_there_is_money_only_where_a_right_answer_is_recorded(tmp_path: Path, ot
     assert "no record of a right answer, and so no money" in body.outside
     with costs.open(newline="") as file:
         assert [row["SkuId"] for row in csv.DictReader(file)] == [FIRST]
-    assert "1 rows of FOCUS" in said
+    assert "1 row of FOCUS" in said
 
 
 def test_without_a_plan_each_part_says_what_would_make_its_record(tmp_path: Path) -> None:
