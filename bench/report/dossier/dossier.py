@@ -57,7 +57,9 @@ def page(evidence: Evidence, made: list[Section]) -> Iterator[str]:
 
 def environment_of() -> Templates:
     """What the page's templates are read by."""
-    folders = [Path(one.__file__).parent for one in (cost, report)]  # of the page, and of the macros that pages share
+    folders = [
+        Path(str(one.__file__)).parent for one in (cost, report)
+    ]  # of the page, and of the macros that pages share
     found = _Figures(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     found.filters |= {"policy_hash": policy_hash, "sentence": sentence_html}
     return found
