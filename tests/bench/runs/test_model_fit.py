@@ -57,12 +57,12 @@ def test_caches_are_those_that_transformers_allocates(authority: ModuleType, tmp
     cache = authority.StaticCache(config=config, max_cache_len=S)
     cache.early_initialization(3, c.kv_heads, c.head_width, torch.bfloat16, torch.device("meta"))
     allocated = sum(one.nbytes for layer in cache.layers for one in (layer.keys, layer.values))
-    assert kept(model, cell_of(model, B=3, S=S))["caches"] == allocated
-    assert kept(model, cell_of(model, Phase.PREFILL, B=3, S=S))["caches"] == allocated, "a prefill leaves them"
+    for phase in Phase:  # a prefill leaves them
+        assert kept(model, cell_of(model, phase, B=3, S=S).case, "bfloat16")["caches"] == allocated, phase
 
 
 def test_the_parts_of_a_model_in_bytes() -> None:
-    parts = kept(model_of("llama-8b"), cell_of(model_of("llama-8b"), B=2))
+    parts = kept(model_of("llama-8b"), cell_of(model_of("llama-8b"), B=2).case, "bfloat16")
     assert parts == {
         "layers": 2 * 6_979_584_000, "final norm": 2 * 4096, "embedding": 2 * 525_336_576, "head": 2 * 525_336_576,
         "caches": 2 * 2 * 32 * 2 * 4096 * 8 * 128, "logits": 2 * 2 * 128_256,
@@ -223,4 +223,4 @@ def test_of_a_configuration_alone_no_model_is_summed() -> None:
     model = model_of("tiny")
     alone = replace(model, vocabulary=None)
     with pytest.raises(ValueError, match="no vocab_size"):
-        kept(alone, cell_of(alone))
+        kept(alone, cell_of(alone).case, "bfloat16")
