@@ -146,7 +146,7 @@ def test_the_command_answers_for_a_shape_and_keeps_kinds_apart(tmp_path: Path) -
         (("--dtype", "sq"), "no rows of sq for product, of vllm"),
         (("--rows", "nowhere"), "does not exist"),
         (("--covers", "tiny", "--shape", "1x1x1"), "--covers and --cpu are trials of their own"),
-        (("--cpu", "nowhere"), "does not exist"),
+        (("--cpu", "nowhere"), "no such directory"),
         (("--cpu", ".", "--covers", "tiny"), "--covers and --cpu are trials of their own"),
         (("--rows", "."), "no rows of bfloat16 for product"),
     ],
