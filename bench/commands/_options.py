@@ -12,13 +12,14 @@ import psutil
 
 from oneblock import backends
 from oneblock.backends.api.target import known_targets
-from oneblock.bench.cells.fetched import FETCHED
+from oneblock.bench.cells.fetched import FETCHED, meant
 from oneblock.bench.commands._completion import DTYPE, PHASE, PRESET, WORKLOAD, Name
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.environment import default_threads
 from oneblock.bench.runs.probes import declared, having
 from oneblock.bench.worker.watch import Bounds
 from oneblock.workloads import models
+from oneblock.workloads.models import Model, read_model
 from oneblock.workloads.ops.nearest import unknown
 
 PRESETS = ", ".join(models.PRESETS)  # for the help; those that others registered are looked up when they are named
@@ -178,3 +179,16 @@ def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> B
     free = psutil.virtual_memory().available
     memory = int(memory_gib * 2**30) if memory_gib is not None else int(free * 0.9)
     return Bounds(threads or most, timeout_s, memory)
+
+
+def model_asked(path: Path | None, preset: str | None) -> Model:
+    """The whole model that --model or --preset names; Refused where it is none, or both are given."""
+    if path is not None and preset is not None:
+        raise Refused("--model is in place of --preset: give one of them")
+    name = preset or "llama-1b"
+    found = read_model(meant(path)) if path is not None else models.preset_model(name)
+    if found is None:
+        raise Refused(f"{name} is the configuration of a block, of no model: give a --model")
+    if found.vocabulary is None:
+        raise Refused(f"{found.name}: no vocab_size: expected a model that says how large its embedding is")
+    return found

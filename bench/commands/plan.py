@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from oneblock.bench.cells.fetched import meant
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import PRESET
-from oneblock.bench.commands._options import MODEL, PRESETS
+from oneblock.bench.commands._options import MODEL, PRESETS, model_asked
 from oneblock.bench.cost.evidence import evidence, wrong
 from oneblock.bench.cost.plan import Asked, plan, unserved
 from oneblock.bench.cost.prices import read_prices
@@ -26,8 +25,6 @@ from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.screen import console
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Chip
-from oneblock.workloads import models
-from oneblock.workloads.models import Model, read_model
 from oneblock.workloads.ops.nearest import unknown
 
 
@@ -70,7 +67,7 @@ def COMMAND(
     Exit status: 0 if a target serves what was asked for, 1 if none does, 2 for a mistake.
     """
     asked = Asked(
-        _model(path, preset), dtype, Traffic.parse(traffic), Objective() if slo is None else Objective.parse(slo),
+        model_asked(path, preset), dtype, Traffic.parse(traffic), Objective() if slo is None else Objective.parse(slo),
         None if price_file is None else read_prices(price_file),
     )  # fmt: skip
     _check(asked)
@@ -97,18 +94,6 @@ def COMMAND(
             note(f"oneblock: {line}")
     if not found.able:
         raise click.exceptions.Exit(1)
-
-
-def _model(path: Path | None, preset: str | None) -> Model:
-    if path is not None and preset is not None:
-        raise Refused("--model is in place of --preset: give one of them")
-    name = preset or "llama-1b"
-    found = read_model(meant(path)) if path is not None else models.preset_model(name)
-    if found is None:
-        raise Refused(f"{name} is the configuration of a block, of no model: give a --model")
-    if found.vocabulary is None:
-        raise Refused(f"{found.name}: no vocab_size: expected a model that says how large its embedding is")
-    return found
 
 
 def _check(asked: Asked) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.fetched import meant
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import BACKEND, DTYPE, OPS_SET, PRESET
-from oneblock.bench.commands._options import MODEL, PRESETS, TargetOption
+from oneblock.bench.commands._options import MODEL, PRESETS, TargetOption, model_asked
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.format.units import seconds, size
@@ -20,8 +19,7 @@ from oneblock.bench.runs.growth import ADDED, COUNTS, Asked, Program, apart, for
 from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.terminal.screen import console
 from oneblock.compilers.api.kind import Kind
-from oneblock.workloads import models
-from oneblock.workloads.models import Model, read_model
+from oneblock.workloads.models import Model
 
 _ALLOWED = 0.005  # of a count that was foreseen
 
@@ -78,14 +76,7 @@ def COMMAND(
 
 
 def _model(path: Path | None, preset: str | None) -> Model:
-    if path is not None and preset is not None:
-        raise Refused("--model is in place of --preset: give one of them")
-    name = preset or "llama-1b"
-    found = read_model(meant(path)) if path is not None else models.preset_model(name)
-    if found is None:
-        raise Refused(f"{name} is the configuration of a block, of no model: give a --model")
-    if found.vocabulary is None:
-        raise Refused(f"{found.name}: no vocab_size: expected a model that says how large its embedding is")
+    found = model_asked(path, preset)
     if found.layers[0].latent is not None:
         raise Refused(f"{found.name}: the whole program has no latent attention, whose caches are others")
     return found
