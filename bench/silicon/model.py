@@ -102,16 +102,33 @@ _LEAST = Shares(0.05, 0.05, 0.1, 0.0, 1.0, 0.0)
 _MOST = Shares(1.0, 1.0, 50.0, 200.0, 20.0, 20.0)
 
 
+class Tiles:
+    """What ways of computing ask of a chip's multiprocessors."""
+
+    def __init__(self, ways: Ways, limits: Limits) -> None:
+        self.ideal_s = ways.flops_of_sm / (limits.flops_per_s / limits.sms)
+        self.lost, self.passes = ways.lost, ways.waves + ways.again
+
+    def seconds(self, numbers: Shares) -> Array:
+        """(rows,) by the quickest way."""
+        tiles_s = self.ideal_s / numbers.flops_share * (1 + numbers.edge * self.lost)
+        return np.asarray((tiles_s + self.passes * numbers.wave_us * 1e-6).min(axis=0))
+
+
+def combined(compute_s: Array, memory_s: Array, numbers: Shares) -> Array:
+    """(rows,) of a launch whose bytes take `memory_s` at the data sheet's bandwidth."""
+    reached_s, p = memory_s / numbers.bandwidth_share, numbers.overlap
+    return np.asarray(numbers.launch_us * 1e-6 + (compute_s**p + reached_s**p) ** (1 / p))
+
+
 class Demand:
     """Launches of tiles on a chip, with all that no fitted number changes computed once."""
 
     numbers: ClassVar[type[Shares]] = Shares
 
     def __init__(self, of: Tiled, limits: Limits) -> None:
-        ways = of.ways(limits.sms)
         self.memory_s = of.nbytes / limits.bytes_per_s
-        self.ideal_s = ways.flops_of_sm / (limits.flops_per_s / limits.sms)
-        self.lost, self.passes = ways.lost, ways.waves + ways.again
+        self.tiles = Tiles(of.ways(limits.sms), limits)
 
     @staticmethod
     def travels(limits: Limits) -> bool:
@@ -120,7 +137,4 @@ class Demand:
 
     def seconds(self, numbers: Shares) -> Array:
         """The formula, (rows,)."""
-        tiles_s = self.ideal_s / numbers.flops_share * (1 + numbers.edge * self.lost)
-        compute_s = (tiles_s + self.passes * numbers.wave_us * 1e-6).min(axis=0)
-        memory_s, p = self.memory_s / numbers.bandwidth_share, numbers.overlap
-        return np.asarray(numbers.launch_us * 1e-6 + (compute_s**p + memory_s**p) ** (1 / p))
+        return combined(self.tiles.seconds(numbers), self.memory_s, numbers)

@@ -12,8 +12,9 @@ from oneblock.bench.silicon import static
 from oneblock.bench.silicon.covers import Covered, covered, launches
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.launches import Launches, Limits
-from oneblock.bench.silicon.model import Demand, Shares
+from oneblock.bench.silicon.model import Demand
 from oneblock.bench.silicon.operators import OPERATORS
+from oneblock.bench.silicon.operators.decode import DecodeShares
 from oneblock.bench.silicon.rows import Rows
 from oneblock.bench.silicon.trial import Tried, trials
 from oneblock.compilers import chips
@@ -23,7 +24,7 @@ from oneblock.workloads import models
 
 H100 = chips.load("cuda:sm_90", Gpu)
 LIMITS = Limits.stated(H100, "bfloat16")
-SHARES = Shares(0.9, 0.8, 2.5, 12.0, 3.0, 1.0)
+SHARES = DecodeShares(0.9, 0.8, 2.5, 12.0, 3.0, 1.0)
 CONFIG = models.preset("llama-1b")
 BF16 = FORMATS["bfloat16"]
 

@@ -13,7 +13,7 @@ from oneblock.bench.silicon.launches import Launches, Limits
 from oneblock.bench.silicon.links import Exchange, LinkNumbers
 from oneblock.bench.silicon.model import Demand, Shares
 from oneblock.bench.silicon.operators.all_reduce import AllReduces
-from oneblock.bench.silicon.operators.decode import Decodes
+from oneblock.bench.silicon.operators.decode import DecodeDemand, Decodes, DecodeShares
 from oneblock.bench.silicon.operators.prefill import Prefills
 from oneblock.bench.silicon.operators.product import Products
 from oneblock.bench.silicon.rows import Rows
@@ -150,6 +150,41 @@ def test_a_decode_reads_what_it_sees_once_and_many_small_ones_take_waves() -> No
     assert Decodes.at({name: np.array([1.0]) for name in Decodes.axes}, BF16).T[0] == 2, "a step, and its own token"
     few, many = (Demand(Decodes.one((B, 2, 32, 8, 128, 0), BF16), LIMITS).seconds(TRUE)[0] for B in (1, 1024))
     assert many > few + 20e-6, "62 waves, whatever the bytes"
+
+
+GPU = replace(LIMITS, cache_bytes=50e6)
+READS = DecodeShares(*astuple(TRUE), cached=3.0, apart=0.0)
+
+
+def decodes(window: float = 0.0) -> Decodes:
+    """Of heads 32 to 8 and 16 to 2, over caches that fit in the L2 and that do not."""
+    B, T, at = (axis.ravel() for axis in np.meshgrid(2.0 ** np.arange(9), 2.0 ** np.arange(4, 14), [0, 1]))
+    N, K = (np.array(heads)[at.astype(int)] for heads in ((32.0, 16.0), (8.0, 2.0)))
+    return Decodes(BF16, B, T, N, K, np.full(len(B), 128.0), np.where(B > 8, window, 0.0))
+
+
+def test_a_cache_that_lies_in_the_l2_is_read_from_there_and_what_that_is_worth_is_found() -> None:
+    of = decodes()
+    demand = DecodeDemand(of, GPU)
+    ratio = demand.seconds(READS) / demand.seconds(replace(READS, cached=1.0))
+    assert (ratio[of.nbytes > 50e6] == 1).all()
+    assert ratio[of.nbytes < 50e6].min() < 0.5
+    found = fit([demand], [demand.seconds(READS) * np.random.default_rng(0).lognormal(0, 0.03, len(of.B))], [GPU])
+    assert found.cached == pytest.approx(3.0, rel=0.1)
+    smooth = fit([demand], [demand.seconds(replace(READS, cached=1.0))], [GPU])
+    assert smooth.cached == pytest.approx(1.0, rel=0.05), "rows that know no L2 are given none"
+
+
+@pytest.mark.parametrize("apart", [0.0, 1.0])
+def test_queries_that_have_a_tile_each_over_a_window_are_told_from_those_that_share_one(apart: float) -> None:
+    of, true = decodes(window=128.0), replace(READS, apart=apart)
+    demand = DecodeDemand(of, GPU)
+    found = fit([demand], [demand.seconds(true) * np.random.default_rng(1).lognormal(0, 0.03, len(of.B))], [GPU])
+    assert found.apart == pytest.approx(apart, abs=0.1)
+    without = of.window == 0
+    other = replace(true, apart=1 - apart)
+    assert (demand.seconds(true)[without] == demand.seconds(other)[without]).all()
+    assert (demand.seconds(replace(true, apart=1.0)) >= demand.seconds(replace(true, apart=0.0)) * (1 - 1e-12)).all()
 
 
 def test_weights_of_fewer_bytes_are_read_in_less_time_and_computed_with_the_peak_that_computes_them() -> None:
