@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from math import prod
 
 from oneblock.workloads._workload import Case, Phase
@@ -11,6 +12,7 @@ from oneblock.workloads.models import Config, Model, ModelError
 from oneblock.workloads.norm import norm_specs
 
 
+@cache
 def of_block(config: Config) -> int:
     """How many parameters a block has; tables such as RoPE's are computed, and none."""
     specs = WORKLOAD.specs(_least(config))

@@ -64,7 +64,7 @@ def _terms() -> list[str]:
 
 
 BACKEND = Name("backend", backends.names)
-CHIP = Name("chip", lambda: (chip.target for chip in chips.every(Chip)))
+CHIP = Name("chip", lambda: (*(chip.target for chip in chips.every(Chip)), "cpu"))
 DTYPE = Name("dtype", lambda: DTYPES)
 FORM = Name("form", _forms)
 OPS_SET = Name("ops", backends.ops_sets)

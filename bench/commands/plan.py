@@ -13,6 +13,7 @@ from oneblock.bench.commands._options import MODEL, PRESETS, model_asked
 from oneblock.bench.cost.evidence import evidence, wrong
 from oneblock.bench.cost.plan import Asked, plan, unserved
 from oneblock.bench.cost.prices import read_prices
+from oneblock.bench.cost.processor import Processor
 from oneblock.bench.cost.traffic import Objective, Traffic
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
@@ -37,7 +38,7 @@ from oneblock.workloads.ops.nearest import unknown
 @click.argument("records", nargs=-1, type=click.Path(path_type=Path))
 @MODEL(name="path")
 @click.option("--preset", type=PRESET, help=f"{PRESETS}.  [default: llama-1b]")
-@click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these chips.  [default: all]")
+@click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only these chips, or cpu.  [default: all]")
 @click.option("--dtype", type=click.Choice([DTYPE]), default=DTYPE, show_default=True, help="Of weights and caches.")
 @click.option(
     "--traffic", default="1024:256", show_default=True, metavar="IN:OUT[:RATE]",
@@ -58,11 +59,12 @@ def COMMAND(
     """Say which hardware serves a model for least, and which smallest change of an assumption would turn the order.
 
     All is modelled: memory by formula, and the time of each launch by the model that `oneblock trial` holds against
-    silicon, with the range that held-out launches have; a chip without rows has the range of chips that were left out.
-    A replica decodes a batch and reads prompts between; the batch is the one that serves most of those that fit and
-    meet the objective, on 1, 2, 4 or 8 devices, whichever costs least. Flip points are solved for and computed on both
-    sides. Times are of devices: no host, no queue. RECORDS are directories of records: what they measured and counted
-    of the model's block stands in columns of its own, and a target whose answers are all wrong is left out.
+    silicon, with the range that held-out launches have; a chip without rows has the range of chips that were left out,
+    and this machine's processor that of its own calls, as `oneblock trial --cpu` keeps it. A replica decodes a batch
+    and reads prompts between; the batch is the one that serves most of those that fit and meet the objective, on 1, 2,
+    4 or 8 devices, whichever costs least. Flip points are solved for and computed on both sides. Times are of devices:
+    no host, no queue. RECORDS are directories of records: what they measured and counted of the model's block stands in
+    columns of its own, and a target whose answers are all wrong is left out.
 
     Exit status: 0 if a target serves what was asked for, 1 if none does, 2 for a mistake.
     """
@@ -73,7 +75,8 @@ def COMMAND(
     _check(asked)
     known_of = evidence(records, asked.model, dtype) if records else []
     asked = replace(asked, wrong=wrong(known_of))
-    known = {chip.target: chip for chip in chips.every(Chip)}
+    every: list[Chip | Processor] = [*chips.every(Chip), Processor.here()]
+    known = {chip.target: chip for chip in every}
     if strange := [one for one in targets if one not in known]:
         raise Refused(unknown("target", strange[0], [*known]))
     with going_on("planning", quiet=as_json):

@@ -19,6 +19,7 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.silicon.covers import OPERATORS as OF_A_BLOCK
 from oneblock.bench.silicon.covers import covered
 from oneblock.bench.silicon.formats import FORMATS
+from oneblock.bench.silicon.here import keep
 from oneblock.bench.silicon.operators import OPERATORS
 from oneblock.bench.silicon.own import own_trials
 from oneblock.bench.silicon.rows import reported_rows
@@ -149,12 +150,14 @@ def COMMAND(
 
 def _of_the_processor(directory: Path, *, as_json: bool) -> None:
     told, left = own_trials(record for _, record in newest(load(Store(directory), whole=True)))
+    keep(told)
     if as_json:
         answer({"trials": [asdict(one) for one in told], "left_out": left})
         return
     console().print(shown.own(told))
     for line in shown.own_sentences(told):
         say(line)
+    say("kept: from now on tables, pages and `oneblock plan` model this processor's calls by it")
     for why in left:
         note(f"oneblock: left out: {why}")
 

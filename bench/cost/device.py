@@ -7,7 +7,7 @@ reach, and was not tried. Of chips without multiprocessors waves cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from oneblock.bench.silicon.calibration import Calibration, calibrations
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.launches import Limits
 from oneblock.bench.silicon.operators import OPERATORS
+from oneblock.bench.silicon.operators.decode import DecodeShares
 from oneblock.compilers.chips.chip import Chip, Gpu
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.models import Model
@@ -76,7 +77,10 @@ class Device:
         for operator in _needed(self.model, self.devices):
             one = known.get((self.chip.target, operator)) or known[None, operator]
             waves = isinstance(self.chip, Gpu) or operator == ALL_REDUCE
-            found[operator] = one if waves else replace(one, numbers=replace(one.numbers, wave_us=0.0))
+            numbers = one.numbers if waves else replace(one.numbers, wave_us=0.0)
+            if isinstance(numbers, DecodeShares):
+                numbers = replace(numbers, cached=1.0)  # between two reads of a layer's cache are those of all others
+            found[operator] = replace(one, numbers=numbers)
         return found
 
     @property
@@ -86,23 +90,42 @@ class Device:
 
     def prompt_s(self, T: int) -> Array:
         """(range,) of one prompt of T tokens."""
-        return self._call(Phase.PREFILL, _ONE, T, T)[:, 0]
+        self.prepare(Phase.PREFILL, [T])
+        return self._calls[Phase.PREFILL, T][:, 0]
 
     def step_s(self, S: int) -> Array:
         """(range, batches) of one token of each of `batches` sequences, which see S positions."""
-        return self._call(Phase.DECODE, self.batches, 1, S)
+        self.prepare(Phase.DECODE, [S])
+        return self._calls[Phase.DECODE, S]
 
-    def _call(self, phase: Phase, B: Array, T: int, S: int) -> Array:
-        if (phase, S) not in self._calls:
-            self._calls[phase, S] = np.asarray(sum(map(self.seconds, self.launches(phase, B, T, S))))
-        return self._calls[phase, S]
+    def prepare(self, phase: Phase, sizes: Iterable[int]) -> None:
+        """Compute calls of several sizes, S of a step and T of a prompt, at once: one by one takes a second a plan."""
+        new = np.array([size for size in dict.fromkeys(sizes) if (phase, size) not in self._calls], float)
+        if not len(new):
+            return
+        each = _ONE if phase is Phase.PREFILL else self.batches
+        S = np.repeat(new, len(each))
+        T = S if phase is Phase.PREFILL else np.ones(len(S))
+        asked = self.launches(phase, np.tile(each, len(new)), T, S)
+        found = np.asarray(sum(self._alike(launch, len(new)) for launch in asked))
+        for at, size in enumerate(map(int, new)):
+            self._calls[phase, size] = found[:, at * len(each) : (at + 1) * len(each)]
 
-    def launches(self, phase: Phase, B: Array, T: int, S: int) -> list[Launch]:
-        """Those of one call."""
+    def _alike(self, launch: Launch, times: int) -> Array:
+        """(range, calls), computed once where so many parts of the calls are alike: few launches depend on S."""
+        if times == 1:
+            return self.seconds(launch)
+        first = tuple(size[: len(size) // times] for size in launch.sizes)
+        if all((size.reshape(times, -1) == one).all() for size, one in zip(launch.sizes, first, strict=True)):
+            return np.tile(self.seconds(replace(launch, sizes=first)), times)
+        return self.seconds(launch)
+
+    def launches(self, phase: Phase, B: Array, T: Array, S: Array) -> list[Launch]:
+        """Those of calls (calls,)."""
         return launches(self.model, Asked(phase, B, T, S, self.devices), dtype_of(self.dtype).itemsize)
 
     def seconds(self, launch: Launch) -> Array:
-        """(range, batches) of all of its kind in a call; a sum of them is as uncertain as they are together."""
+        """(range, calls) of all of its kind in each; a sum of them is as uncertain as they are together."""
         key: tuple[str | bytes, ...] = (launch.operator, *(one.tobytes() for one in launch.sizes))
         if key not in self._known:
             self._known[key] = self._once(launch)
@@ -122,7 +145,7 @@ class Device:
     def shares(self, phase: Phase, B: int, T: int, S: int) -> Mapping[str, float]:
         """Which part of a call's time each step takes, the largest first."""
         found: dict[str, float] = {}
-        for one in self.launches(phase, np.array([float(B)]), T, S):
+        for one in self.launches(phase, *(np.array([float(size)]) for size in (B, T, S))):
             found[one.step] = found.get(one.step, 0.0) + float(self.seconds(one)[0, 0])
         whole = sum(found.values())
         return {step: s / whole for step, s in sorted(found.items(), key=lambda item: -item[1])}

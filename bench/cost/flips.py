@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import copysign, exp, isfinite, log
 
 import numpy as np
-from scipy.optimize import brentq
 
 FARTHEST = 100.0  # by which an assumption is multiplied, or divided, at most
 BESIDE = 1e-3  # of a flip point: on either side of it the order is another
 _STEPS = 12  # in which each direction is looked along
-_CLOSE = 1e-6  # of a logarithm
+LOOKED_AT = (*map(float, np.exp(np.linspace(-log(FARTHEST), log(FARTHEST), 2 * _STEPS + 1))),)
+_CLOSE = 1e-6  # of a logarithm: so near to it a point is found
 
 Cost = Callable[[str, str, float], float]  # (choice, assumption, by what it is multiplied); infinite: it cannot serve
 
@@ -81,9 +82,16 @@ def _along(costs: Costs, end: float) -> Turn | None:
         if dearer(high) > 0:
             # Where a cost is in proportion to what is assumed, as to a price, it turns by as much as the two are apart.
             as_far = _confirmed(costs, apart) if abs(low) <= abs(apart) <= abs(high) else None
-            return as_far or _confirmed(costs, float(brentq(dearer, low, high, xtol=_CLOSE)))
+            return as_far or _confirmed(costs, _within(dearer, low, high))
         low = high
     return None
+
+
+def _within(dearer: Callable[[float], float], low: float, high: float) -> float:
+    """Where between the two the order turns: halved, since costs that have steps, as of whole batches, are no curve."""
+    parts = round(abs(high - low) / _CLOSE)
+    first = bisect_left(range(parts), True, key=lambda part: dearer(low + (high - low) * part / parts) > 0)
+    return low + (high - low) * first / parts
 
 
 def _confirmed(costs: Costs, at: float) -> Turn | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from math import inf
 
 from oneblock.bench.cost.device import Device, untried
-from oneblock.bench.cost.flips import Flip, flips
+from oneblock.bench.cost.flips import LOOKED_AT, Flip, flips
 from oneblock.bench.cost.memory import Memory
 from oneblock.bench.cost.prices import Prices
+from oneblock.bench.cost.processor import Processing, Processor
 from oneblock.bench.cost.serving import MIDDLE, Assumed, Offer, Service
 from oneblock.bench.cost.traffic import Objective, Traffic
 from oneblock.bench.silicon.blocks import untimed
@@ -39,8 +40,8 @@ class Asked:
 class Choice:
     """A chip with the number of them that serves the traffic for least, or why it does not."""
 
-    chip: Chip
-    device: Device | None = None
+    chip: Chip | Processor
+    device: Device | Processing | None = None
     offer: Offer | None = None
     service: Service | None = None
     why: str | None = None  #: where there is no service, or one that does not meet the objective
@@ -90,21 +91,26 @@ class Plan:
         return min(of, key=lambda one: one.far, default=None)
 
 
-def plan(asked: Asked, among: Sequence[Chip]) -> Plan:
+def plan(asked: Asked, among: Sequence[Chip | Processor]) -> Plan:
     """The plan over some chips; those without a price are ranked behind, by devices' time."""
     memory = Memory(asked.model, asked.dtype)
     choices = sorted((_chosen(asked, chip, memory) for chip in among), key=_rank)
     able = {one.target: one for one in choices if one.able and (asked.prices is None or _priced(one))}
     shared = [*SHARED, *(["itl"] if asked.objective.itl_s is not None else [])]
     own = OWN if asked.prices is not None else ("speed",)
-    known: dict[tuple[str, str, float], float] = {}
+    for one in able.values():
+        assert one.offer is not None
+        one.offer.prepare([Assumed(**{name: by}).traffic(asked.traffic) for name in SHARED for by in LOOKED_AT])
+    known: dict[tuple[str, str, Traffic | float], float] = {}
 
     def cost(target: str, assumption: str, by: float) -> float:
-        key = target, assumption, by
+        assumed = Assumed(**{assumption: by})
+        # Of prompts and answers whole tokens, which many changes have in common.
+        key = target, assumption, assumed.traffic(asked.traffic) if assumption in SHARED else by
         if key not in known:
             offer = able[target].offer
             assert offer is not None
-            known[key] = _cost(offer.serve(asked.traffic, asked.objective, Assumed(**{assumption: by})))
+            known[key] = _cost(offer.serve(asked.traffic, asked.objective, assumed))
         return known[key]
 
     return Plan(asked, tuple(choices), tuple(flips([*able], own, shared, cost)))
@@ -128,29 +134,41 @@ def _rank(choice: Choice) -> tuple[bool, bool, float, str]:
     return not choice.able, not _priced(choice), _cost(service) if choice.able else time, choice.target
 
 
-def _chosen(asked: Asked, chip: Chip, memory: Memory) -> Choice:
+def _chosen(asked: Asked, chip: Chip | Processor, memory: Memory) -> Choice:
     """The number of devices that serves for least of those that meet the objective, or comes nearest to it."""
     if chip.target in asked.wrong:
         return Choice(chip, why=asked.wrong[chip.target])
-    model, whys, found = asked.model, [], []
-    for devices in _TOGETHER:
-        why = untried(chip, model, asked.dtype, devices) or next(
-            (one for config in {*model.layers} if (one := untimed(config, devices))), None
-        )
-        if why is None:
-            device = Device(chip, model, asked.dtype, devices)
-            price = None if asked.prices is None else asked.prices.by_target.get(chip.target)
-            offer = Offer(chip.target, devices, device, memory.room(usable_bytes(chip), devices), price)
-            service = offer.serve(asked.traffic, asked.objective)
-            if service is not None:
-                found.append(Choice(chip, device, offer, service))
-            else:
-                why = f"no sequence fits the memory of {devices} of them"
-        if why is not None:
-            whys.append(why)
+    whys, found = [], []
+    price = None if asked.prices is None else asked.prices.by_target.get(chip.target)
+    each_bytes = chip.memory_bytes if isinstance(chip, Processor) else usable_bytes(chip)
+    for devices, device in _clocks(asked, chip):
+        if isinstance(device, str):
+            whys.append(device)
+            continue
+        offer = Offer(chip.target, devices, device, memory.room(each_bytes, devices), price)
+        service = offer.serve(asked.traffic, asked.objective)
+        if service is not None:
+            found.append(Choice(chip, device, offer, service))
+        else:
+            whys.append(f"no sequence fits the memory of {devices} of them")
     if not found:
         return Choice(chip, why=" and ".join(dict.fromkeys(whys[:1] + whys[-1:])))
     return min(found, key=_rank)
+
+
+def _clocks(asked: Asked, chip: Chip | Processor) -> Iterator[tuple[int, Device | Processing | str]]:
+    """(how many together, what tells their time, or why nothing does)."""
+    model, dtype = asked.model, asked.dtype
+    if isinstance(chip, Processor):
+        of = f"{chip.name} in {dtype}"
+        none = f"no trial of {of} is kept: `oneblock trial --cpu RECORDS` makes one of records in that dtype"
+        ways: Sequence[Processing | str] = chip.ways(model, dtype) or [none]
+        yield from ((1, one) for one in ways)
+        return
+    for devices in _TOGETHER:
+        unsplit = (one for config in {*model.layers} if (one := untimed(config, devices)))
+        why = untried(chip, model, dtype, devices) or next(unsplit, None)
+        yield devices, why or Device(chip, model, dtype, devices)
 
 
 def unserved(plan: Plan) -> Iterator[str]:

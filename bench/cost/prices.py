@@ -91,7 +91,7 @@ def _price(path: Path, number: int, told: dict[str, Any]) -> Price:
     if missing := [key for key in _KEYS if key not in told]:
         raise Refused(f"{path}: {where}expected {', '.join(_KEYS)}; {', '.join(missing)} not there")
     target, per_hour, devices = told["target"], told["per_hour"], told["devices"]
-    known = [chip.target for chip in chips.every(Chip)]
+    known = [*(chip.target for chip in chips.every(Chip)), "cpu"]
     if target not in known:
         raise Refused(f"{path}: {where}{unknown('target', str(target)[:_LONGEST], known)}")
     if isinstance(per_hour, bool) or not isinstance(per_hour, (int, float)) or not 0 < per_hour < 1e9:

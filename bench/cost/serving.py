@@ -12,7 +12,7 @@ memory and meet the objective. Of a device's time a prompt takes P, and a token 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -21,6 +21,7 @@ import numpy as np
 
 from oneblock.bench.cost.prices import Price
 from oneblock.bench.cost.traffic import Objective, Traffic
+from oneblock.workloads._workload import Phase
 
 Array = np.ndarray
 MIDDLE, LOW, HIGH = range(3)  # of a modelled time and its range: the axis `range`
@@ -39,6 +40,9 @@ class Clock(Protocol):
     def step_s(self, S: int) -> Array:
         """(range, batches) of one token of each sequence, which sees S positions."""
 
+    def prepare(self, phase: Phase, sizes: Iterable[int]) -> None:
+        """Be told what will be asked for, T of prompts or S of steps, where that is quicker at once."""
+
 
 @dataclass(frozen=True)
 class Assumed:
@@ -53,8 +57,8 @@ class Assumed:
 
     def traffic(self, given: Traffic) -> Traffic:
         """With prompts and answers as long as is assumed."""
-        sizes = {"prompt": self.prompt, "answer": self.answer}
-        return replace(given, **{name: max(1, round(getattr(given, name) * by)) for name, by in sizes.items()})
+        prompt, answer = round(given.prompt * self.prompt), round(given.answer * self.answer)
+        return Traffic(max(1, prompt), max(1, answer), given.rate)
 
     def objective(self, given: Objective) -> Objective:
         """With a token's time as is assumed."""
@@ -138,8 +142,13 @@ class Offer:
         if not fits:
             return None
         prompt_s = clock.prompt_s(traffic.prompt) / assumed.speed
-        step_s = clock.step_s(traffic.prompt + (traffic.answer + 1) // 2) / assumed.speed
+        step_s = clock.step_s(_halfway(traffic)) / assumed.speed
         return self._at_best(clock.batches[:fits], prompt_s, step_s[:, :fits], traffic, objective, assumed)
+
+    def prepare(self, traffics: Sequence[Traffic]) -> None:
+        """Be told what will be served."""
+        self.clock.prepare(Phase.PREFILL, (one.prompt for one in traffics))
+        self.clock.prepare(Phase.DECODE, map(_halfway, traffics))
 
     def _at_best(
         self, B: Array, prompt_s: Array, step_s: Array, traffic: Traffic, objective: Objective, assumed: Assumed
@@ -159,3 +168,8 @@ class Offer:
             int(B[best]), bool(met.any()), prompt_s, step_s[:, best], self.devices, traffic, price, replicas,
             used * assumed.utilisation,
         )  # fmt: skip
+
+
+def _halfway(traffic: Traffic) -> int:
+    """Positions that a token of an answer sees on average."""
+    return traffic.prompt + (traffic.answer + 1) // 2

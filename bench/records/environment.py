@@ -28,8 +28,7 @@ def now() -> str:
 def environment(threads: int) -> Environment:
     """The environment of a run that uses so many threads, with all software that a number of any backend depends on."""
     versions = {"python": platform.python_version(), **installed(PACKAGES)}
-    machine = _machine() | {"threads": threads}
-    return Environment(machine, versions, _state(), machine_identity=identity())
+    return Environment(machine(threads), versions, _state(), machine_identity=identity())
 
 
 @cache
@@ -72,7 +71,8 @@ def load_average() -> float | None:
         return None
 
 
-def _machine() -> dict[str, str | int | None]:
+def machine(threads: int) -> dict[str, str | int | None]:
+    """What a record says of the machine, of a run that uses so many threads."""
     import psutil
 
     return {
@@ -81,6 +81,7 @@ def _machine() -> dict[str, str | int | None]:
         "cores": psutil.cpu_count(logical=False),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": platform.system(),
+        "threads": threads,
     }
 
 

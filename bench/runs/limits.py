@@ -55,12 +55,17 @@ def cache_file(environment: Environment) -> Path:
     return cache_folder() / f"{kind}-{digest([_METHOD, environment.machine])}.json"
 
 
+def known_of(environment: Environment) -> CachedCeilings:
+    """What was measured of a machine so far."""
+    return _kept(cache_file(environment))
+
+
 class CeilingCache:
     """What is known of this machine: rates by (target, backend, dtype) and by (target, "", "read"), pace, spreads."""
 
     def __init__(self, environment: Environment, bounds: Bounds) -> None:
         self.path, self.bounds = cache_file(environment), bounds
-        self.known = _kept(self.path)
+        self.known = known_of(environment)
         self.seen: Pace | None = None  # the canary's, last
         self._again: set[tuple[Target, str]] = set()
 

@@ -1,7 +1,7 @@
 """A model's launches, by the shapes of its weights: products, attention, and what only moves bytes.
 
 Projections that read the same rows are one launch, as engines have them (q, k and v; gate and up); norms, rotations and
-activations are one each. Axes: `batches`, sizes of a batch that are asked for at once.
+activations are one each. Axes: `calls`, those that are asked for at once.
 """
 
 from __future__ import annotations
@@ -30,23 +30,29 @@ class Launch:
 
     step: str
     operator: str  #: one of the tried model's, or "move", whose one size is its bytes
-    sizes: tuple[Array, ...]  #: (batches,) each, in the order of the operator's form
+    sizes: tuple[Array, ...]  #: (calls,) each, in the order of the operator's form
     many: int
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What one call of a model is given: sequences B (batches,), of T new tokens each, and S they see at the end."""
+    """What calls of a model are given, each (calls,): sequences B, of T new tokens each, and S that these see."""
 
     phase: Phase
     B: Array
-    T: int
-    S: int
+    T: Array
+    S: Array
     devices: int = 1  #: over which heads and feed-forward are split, as Megatron-LM does (Shoeybi et al. 2019)
+
+    @classmethod
+    def one(cls, phase: Phase, B: int, T: int, S: int, devices: int = 1) -> Asked:
+        """A single call."""
+        sequences, new, seen = (np.array([float(size)]) for size in (B, T, S))
+        return cls(phase, sequences, new, seen, devices)
 
 
 def launches(model: Model, asked: Asked, itemsize: int) -> list[Launch]:
-    """Those of one call of the whole model; Refused where a part of it has no model."""
+    """Those of calls of the whole model; Refused where a part of it has no model."""
     found: list[Launch] = []
     for config, many in Counter(model.layers).items():
         if why := untimed(config, asked.devices):
@@ -94,18 +100,27 @@ def _steps(config: Config, phase: Phase, devices: int) -> tuple[_Step, ...]:
 
 
 @cache
-def _moved(config: Config, phase: Phase, T: int, itemsize: int) -> dict[str, tuple[int, int]]:
-    """(bytes of one sequence, of each further one) that a step moves at the least; of attention nobody asks it here."""
-    S = T if phase is Phase.PREFILL else 1
-    one, two = (WORKLOAD.costs(Case("block", config, phase, B, T, S), itemsize) for B in (1, 2))
-    return {cost.step: (cost.bytes, more.bytes - cost.bytes) for cost, more in zip(one, two, strict=True)}
+def _bytes(config: Config, phase: Phase, itemsize: int) -> dict[str, tuple[int, int, int, int]]:
+    """What a step moves at the least, of 1 or 2 sequences of 1 or 2 tokens; of attention nobody asks it here."""
+    lengths = (1, 2) if phase is Phase.PREFILL else (1, 1)
+    sizes = [(B, T) for T in lengths for B in (1, 2)]
+    found = [WORKLOAD.costs(Case("block", config, phase, B, T, T), itemsize) for B, T in sizes]
+    return {each[0].step: tuple(cost.bytes for cost in each) for each in zip(*found, strict=True)}
+
+
+def _moved(config: Config, asked: Asked, itemsize: int) -> dict[str, Array]:
+    """(calls,) by step: bytes grow evenly with sequences, and with tokens."""
+    B, T = asked.B - 1, asked.T - 1
+    return {
+        step: one + B * (two - one) + T * ((longer - one) + B * (both - longer - two + one))
+        for step, (one, two, longer, both) in _bytes(config, asked.phase, itemsize).items()
+    }
 
 
 def of_block(config: Config, asked: Asked, itemsize: int) -> Iterator[tuple[str, str, tuple[Array, ...]]]:
     """(step, operator, sizes) of each of one block's launches, in their order."""
     rows, C = asked.B * asked.T, config.width
-    each = _moved(config, asked.phase, asked.T, itemsize)
-    moved = {step: first + (asked.B - 1) * more for step, (first, more) in each.items()}
+    moved = _moved(config, asked, itemsize)
     for step in _steps(config, asked.phase, asked.devices):
         for inside, out in step.products:
             yield step.name, "product", (rows, _all(asked, out), _all(asked, inside))
@@ -142,8 +157,8 @@ def _on_one(shape: tuple[int, ...], split: tuple[str | None, ...], devices: int)
 
 def _attention(config: Config, asked: Asked) -> tuple[Array, ...]:
     heads, kv_heads = config.heads // asked.devices, max(1, config.kv_heads // asked.devices)
-    window = 0 if config.window is None or config.window >= asked.S else config.window
-    return (asked.B, *(_all(asked, size) for size in (asked.S, heads, kv_heads, config.head_width, window)))
+    window = np.zeros(asked.S.shape) if config.window is None else np.where(config.window < asked.S, config.window, 0.0)
+    return (asked.B, asked.S, *(_all(asked, size) for size in (heads, kv_heads, config.head_width)), window)
 
 
 def _all(asked: Asked, size: float) -> Array:

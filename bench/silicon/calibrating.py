@@ -10,10 +10,11 @@ import numpy as np
 
 from oneblock.bench.format.out import say
 from oneblock.bench.silicon.calibration import DTYPE, FILE, Calibration
+from oneblock.bench.silicon.error import range_of
 from oneblock.bench.silicon.links import Exchange
 from oneblock.bench.silicon.operators import OPERATORS
 from oneblock.bench.silicon.rows import reported_rows
-from oneblock.bench.silicon.trial import Tried, range_of, together, trials
+from oneblock.bench.silicon.trial import Tried, together, trials
 
 FRAMEWORK = "vllm"  # whose kernels count
 KEPT = ("product", "prefill", "decode", "all_reduce", "experts")

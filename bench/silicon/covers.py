@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.silicon.blocks import Asked, of_block
 from oneblock.bench.silicon.formats import FORMATS
@@ -52,7 +50,7 @@ def launches(config: Config) -> dict[str, list[Launch]]:
     for phase, letter, many in ((Phase.PREFILL, "T", PREFILLS), (Phase.DECODE, "B", DECODES)):
         for size in many:
             B, T, S = (1, size, size) if phase is Phase.PREFILL else (size, 1, CACHE)
-            of = of_block(config, Asked(phase, np.array([float(B)]), T, S), 2)
+            of = of_block(config, Asked.one(phase, B, T, S), 2)
             found[f"{phase} {letter}={size}"] = [
                 Launch(step, operator, tuple(int(size[0]) for size in sizes))
                 for step, operator, sizes in of if operator in OPERATORS

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from oneblock.bench.silicon.error import COVERED, Error, off, range_of
 from oneblock.bench.silicon.fit import fitted
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.halves import Half, halves
@@ -17,20 +18,9 @@ from oneblock.bench.silicon.verdict import binding, why_no_model
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Gpu
 
-COVERED = 0.9  # of the rows lie in the range that is printed, if it is right
 FEWEST = 20  # groups of shapes, of which half are held out
 _SHOWN = 500  # points of a picture
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class Error:
-    """How far reported times lie from modelled ones, on rows that the fit has not seen."""
-
-    median_log: float  #: of |log(reported / modelled)|
-    low: float  #: of reported / modelled: the range that nine tenths are to lie in
-    high: float
-    covered: float  #: which part of the rows lies in it
 
 
 @dataclass(frozen=True)
@@ -113,12 +103,6 @@ def together(halved: Sequence[Half]) -> Any:
     return fitted([one.demand for one in halved], [one.seconds for one in halved], [one.limits for one in halved])
 
 
-def range_of(ratio: np.ndarray) -> tuple[float, float]:
-    """(low, high) between which nine tenths of ratios (rows,) lie, as many beyond on either side."""
-    low, high = np.quantile(ratio, [(1 - COVERED) / 2, (1 + COVERED) / 2])
-    return float(low), float(high)
-
-
 def _tried(one: _File, elsewhere: tuple[Any, float, float] | None) -> Tried:
     """A file's trial: each half by the other's numbers, and both by those of other chips."""
     first, second = one.halves
@@ -151,11 +135,6 @@ def held_out(first: Half, second: Half) -> tuple[Error, np.ndarray, np.ndarray]:
     inside = [(r >= by.low) & (r <= by.high) for r, by in zip(ratios, (first, second), strict=True)]
     m, t = np.concatenate(modelled), np.concatenate(reported)
     return Error(off(t, m), first.low, first.high, float(np.mean(np.concatenate(inside)))), m, t
-
-
-def off(reported: np.ndarray, modelled: np.ndarray) -> float:
-    """The median of |log(reported / modelled)|, of seconds (rows,) each."""
-    return float(np.median(np.abs(np.log(reported / modelled))))
 
 
 def _faster(one: _File) -> Faster:

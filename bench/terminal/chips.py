@@ -83,6 +83,19 @@ def stated(chip: Chip) -> Table:
     return made
 
 
+def measured(machine: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What this machine's processor reached at best, and by whom."""
+    about = f"{machine['cores']} cores, {machine['threads']} threads, {machine['memory_gib']} GiB"
+    made = Table(title=f"cpu: {machine['cpu']}, {about} (measured here, the best so far)", title_justify="left")
+    for heading in ("figure", "value", "reached by"):
+        made.add_column(heading, no_wrap=True)
+    for row in rows:
+        of_memory = row["of"] == "read"
+        name, of = ("memory read", "B/s") if of_memory else (f"product of {row['of']}", "FLOP/s")
+        made.add_row(name, amount(row["rate"], of), row["backend"] or "a read of our own")
+    return made
+
+
 def told_by_tools(chip: Chip) -> Table | None:
     """What compilers say of its architecture; None where none was asked."""
     found = attested(chip)

@@ -9,6 +9,7 @@ import numpy as np
 
 from oneblock.bench.cost.flips import Flip
 from oneblock.bench.cost.plan import Choice, Plan
+from oneblock.bench.cost.processor import Processing
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE
 from oneblock.bench.cost.told import SCHEMA
 from oneblock.bench.format.text import figures
@@ -184,6 +185,9 @@ def _price(one: Choice) -> dict[str, Any] | None:
 
 def remarks(plan: Plan) -> Iterator[str]:
     """What is to be known of the numbers."""
+    for one in plan.choices:
+        if isinstance(one.device, Processing):
+            yield f"{one.target}: by the trial of {one.device.trial.cells} calls of {one.device.trial.way}"
     other = [one.target for one in plan.choices if one.device is not None and not one.device.own]
     if other:
         yield f"no rows of {', '.join(other)} are known: their range is that of chips that were left out of a trial"

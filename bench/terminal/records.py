@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from oneblock.bench.cells.cell import digest
+from oneblock.bench.cost.tried import time_of
 from oneblock.bench.format.out import say
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.answers import answer
@@ -34,6 +35,8 @@ COLUMNS = {  # of numbers, each with what it means
     "warm": "the median time of the same call again and again, each sample the mean of many calls",
     "% of roofline": "the least time that this machine's measured ceilings allow (its best read bandwidth and product "
     "ever seen), over the cold time; and which of memory and compute it is",
+    "tried": "modelled, and not measured: by the trial of this machine's own calls (`oneblock trial --cpu RECORDS`), "
+    "with the range that nine tenths of calls lie in that it has not seen",
     "compile": "what compiling took with empty caches; a dash where nothing was compiled",
     "error budget": "the error against float64 as a share of what is allowed: 100 % is three times that of eager "
     "NumPy in the same dtype",
@@ -156,7 +159,7 @@ def _table(subject: str, records: list[Record]) -> Table:
     filled = [n for n in range(4, 4 + len(COLUMNS)) if any(str(row[n]) for row in rows)]  # of an interpreter no times
     times = "; times are measured medians" if 4 in filled else ""
     title = f"{subject}   (tier {tier}, {threads} threads{times})"
-    leaves = ("rel. L2", "compile", "warm", "error budget", "% of roofline")
+    leaves = ("tried", "rel. L2", "compile", "warm", "error budget", "% of roofline")
     table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)
     for column in ("backend", "ops", "target", "status"):
         table.add_column(column)
@@ -179,12 +182,13 @@ def _row(record: Record) -> list[str | Text]:
     row: list[str | Text] = [cell.backend, cell.ops, cell.target, Text(record.status + mark, style=style)]
     timed = record.status is Status.PASSED and record.kind is Kind.MEASURED
     if not timed:
-        row += [""] * 4
+        row += [""] * 5
     else:
         row += [
             seconds(centre(record.samples("cold"))),
             seconds(centre(record.samples("warm"))),
             roofline_share(record) or "",
+            _tried(record),
         ]
         took = compiled_in(record)
         row.append("-" if took is None else seconds(took))
@@ -194,6 +198,12 @@ def _row(record: Record) -> list[str | Text]:
     used = check.budget_used
     worst = max((output.relative_l2 or 0.0) for output in check.outputs)
     return [*row, "" if used is None else f"{used:.0%}", f"{worst:.1e}"]
+
+
+def _tried(record: Record) -> Text:
+    """Modelled, and so in italics."""
+    found = time_of(record)
+    return Text("" if found is None else str(found), style="italic")
 
 
 def remarks(records: Sequence[Record], *, every: bool = False) -> list[Text]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from oneblock.bench.format.units import seconds
+from oneblock.bench.silicon.calls import OwnTrial
 from oneblock.bench.silicon.covers import Covered
+from oneblock.bench.silicon.error import COVERED
 from oneblock.bench.silicon.formats import FORMATS
 from oneblock.bench.silicon.operators import OPERATORS
-from oneblock.bench.silicon.own import OwnTrial
 from oneblock.bench.silicon.static import Ranked
-from oneblock.bench.silicon.trial import COVERED, Faster, Tried
+from oneblock.bench.silicon.trial import Faster, Tried
 from oneblock.bench.terminal.fitted import Table
 
 _FEW = 0.01  # of the rows: what is less is noise
@@ -136,7 +137,7 @@ def own(told: Sequence[OwnTrial]) -> Table:
     for one in told:
         of = one.held_out
         made.add_row(
-            one.by, str(one.cells), off(of.median_log), f"{of.low:.2f} to {of.high:.2f}", f"{of.covered:.0%}",
+            str(one.way), str(one.cells), off(of.median_log), f"{of.low:.2f} to {of.high:.2f}", f"{of.covered:.0%}",
             off(one.bare_median_log), *one.numbers.told(one.limits).values(),
         )  # fmt: skip
     return made
@@ -146,7 +147,7 @@ def own_sentences(told: Sequence[OwnTrial]) -> Iterator[str]:
     """The answer."""
     for one in told:
         yield (
-            f"{one.by}: half of the measured calls that were not fitted lie within {off(one.held_out.median_log)} of "
+            f"{one.way}: half of the measured calls that were not fitted lie within {off(one.held_out.median_log)} of "
             f"the model, and of the machine's own roofline within {off(one.bare_median_log)}"
         )
 

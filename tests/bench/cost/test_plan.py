@@ -19,6 +19,7 @@ from oneblock.bench.cost.traffic import Objective, Traffic
 from oneblock.bench.judge.roofline import costs
 from oneblock.bench.silicon.blocks import Asked as AskedLaunches
 from oneblock.bench.silicon.blocks import launches
+from oneblock.bench.silicon.calibration import calibrations
 from oneblock.compilers import chips
 from oneblock.compilers.chips.chip import Chip, Gpu
 from oneblock.workloads import _parameters
@@ -52,7 +53,7 @@ def test_the_launches_have_the_flops_of_the_blocks_products_however_many_devices
 ) -> None:
     """Held against the costs by step, which another formula states."""
     of = model()
-    found = launches(of, AskedLaunches(phase, np.array([3.0]), T, S, devices), 2)
+    found = launches(of, AskedLaunches.one(phase, 3, T, S, devices), 2)
     products = sum(2 * one.many * float(np.prod([size[0] for size in one.sizes])) for one in found
                    if one.operator == "product" and one.step != "head")  # fmt: skip
     case = Case("block", of.layers[0], phase, 3, T, S)
@@ -61,8 +62,14 @@ def test_the_launches_have_the_flops_of_the_blocks_products_however_many_devices
     assert devices * products == pytest.approx(least, rel=2e-3)  # activations and residuals are no products
 
 
+def test_a_plans_caches_are_read_from_memory_whatever_an_l2_gave_rows_that_were_timed_again_and_again() -> None:
+    device = Device(chips.load("cuda:sm_89", Chip), model(), "bfloat16")
+    assert calibrations("bfloat16")["cuda:sm_89", "decode"].numbers.cached > 2
+    assert device.calibrations["decode"].numbers.cached == 1.0
+
+
 def test_a_token_reads_every_weight_once() -> None:
-    found = launches(model(), AskedLaunches(Phase.DECODE, np.array([1.0]), 1, 1), 2)
+    found = launches(model(), AskedLaunches.one(Phase.DECODE, 1, 1, 1), 2)
     read = sum(one.many * one.sizes[1][0] * one.sizes[2][0] for one in found if one.operator == "product")
     parts = _parameters.of_model(model())
     assert read == pytest.approx(parts["layers"] + parts["embedding"], rel=1e-3)  # norms are no products
@@ -179,7 +186,8 @@ def test_a_model_of_experts_reads_the_experts_that_its_tokens_chose() -> None:
     for among in some("cuda:sm_90", "tpu:v5e"):
         device = Device(among, of, "bfloat16")
         found = {
-            one.operator: device.seconds(one)[MIDDLE] for one in device.launches(Phase.DECODE, device.batches, 1, 9)
+            one.operator: device.seconds(one)[MIDDLE]
+            for one in device.launches(Phase.DECODE, device.batches, *(np.full(len(device.batches), n) for n in (1, 9)))
         }
         read = 16 * 2 * 3 * config.width * config.ffn_width / among.memory_bytes_per_s.value
         many = int(np.searchsorted(device.batches, 64))
