@@ -10,7 +10,7 @@ import click
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import PRESET
 from oneblock.bench.commands._options import MODEL, PRESETS, model_asked
-from oneblock.bench.cost.evidence import evidence, wrong
+from oneblock.bench.cost.evidence import evidence, scratch, wrong
 from oneblock.bench.cost.plan import Asked, plan, unserved
 from oneblock.bench.cost.prices import read_prices
 from oneblock.bench.cost.processor import Processor
@@ -64,7 +64,8 @@ def COMMAND(
     and reads prompts between; the batch is the one that serves most of those that fit and meet the objective, on 1, 2,
     4 or 8 devices, whichever costs least. Flip points are solved for and computed on both sides. Times are of devices:
     no host, no queue. RECORDS are directories of records: what they measured and counted of the model's block stands in
-    columns of its own, and a target whose answers are all wrong is left out.
+    columns of its own, the scratch that a compiler reports is taken off its target's memory, and a target whose answers
+    are all wrong is left out.
 
     Exit status: 0 if a target serves what was asked for, 1 if none does, 2 for a mistake.
     """
@@ -74,7 +75,7 @@ def COMMAND(
     )  # fmt: skip
     _check(asked)
     known_of = evidence(records, asked.model, dtype) if records else []
-    asked = replace(asked, wrong=wrong(known_of))
+    asked = replace(asked, wrong=wrong(known_of), scratch=scratch(known_of))
     every: list[Chip | Processor] = [*chips.every(Chip), Processor.here()]
     known = {chip.target: chip for chip in every}
     if strange := [one for one in targets if one not in known]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from oneblock.bench.cost.plan import Scratch
 from oneblock.bench.cost.tried import TriedTime, time_of
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.stats import centre
@@ -49,6 +50,18 @@ def evidence(directories: Sequence[Path], model: Model, dtype: str) -> list[Evid
         where = ", ".join(map(str, directories))
         raise Refused(f"{where}: no block of {model.name} in {dtype}: {of}")
     return sorted(found, key=lambda one: (one.record.cell.target, one.record.cell.name))
+
+
+def scratch(found: Sequence[Evidence]) -> Mapping[str, Scratch]:
+    """The most that a compiler took for one block of the model, by the chip that it compiled for."""
+    most: dict[str, Scratch] = {}
+    for one in found:
+        cell, facts = one.record.cell, one.record.facts
+        if facts is None or facts.scratch_bytes is None or cell.target.devices > 1 or one.record.status in WRONG:
+            continue
+        chip, told = cell.target.chip_name, Scratch(facts.scratch_bytes, cell.name)
+        most[chip] = max(most.get(chip, told), told, key=lambda one: one.nbytes)
+    return most
 
 
 def wrong(found: Sequence[Evidence]) -> Mapping[str, str]:

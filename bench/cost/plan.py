@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import NamedTuple
 
 from oneblock.bench.cost.device import Device, untried
 from oneblock.bench.cost.flips import LOOKED_AT, Flip, flips
@@ -24,6 +25,13 @@ OWN = ("price", "speed", "utilisation")
 SHARED = ("prompt", "answer")
 
 
+class Scratch(NamedTuple):
+    """What a compiler takes of a target's memory beside what is kept."""
+
+    nbytes: int
+    cell: str  #: whose program it reports it of
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is to be served, and how well."""
@@ -34,6 +42,7 @@ class Asked:
     objective: Objective
     prices: Prices | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)  #: why a target is left out, whose answers are wrong
+    scratch: Mapping[str, Scratch] = field(default_factory=dict)  #: by target, as its compiler reports it
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,8 @@ def _chosen(asked: Asked, chip: Chip | Processor, memory: Memory) -> Choice:
     whys, found = [], []
     price = None if asked.prices is None else asked.prices.by_target.get(chip.target)
     each_bytes = chip.memory_bytes if isinstance(chip, Processor) else usable_bytes(chip)
+    if (took := asked.scratch.get(chip.target)) is not None:
+        each_bytes -= took.nbytes
     for devices, device in _clocks(asked, chip):
         if isinstance(device, str):
             whys.append(device)

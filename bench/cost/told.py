@@ -60,6 +60,7 @@ class ToldChoice:
     replicas: Count | None = None
     utilisation: Annotated[float, Field(gt=0, le=1 + 1e-9)] | None = None
     rows_of_this_chip: bool | None = None
+    scratch_bytes: Amount | None = None
     joules_per_token: Amount | None = None
     steps: dict[str, Amount] | None = None
     prompt_s: Range | None = None

@@ -13,7 +13,7 @@ from oneblock.bench.cost.processor import Processing
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE
 from oneblock.bench.cost.told import SCHEMA
 from oneblock.bench.format.text import figures
-from oneblock.bench.format.units import seconds
+from oneblock.bench.format.units import seconds, size
 from oneblock.bench.terminal.fitted import Table
 from oneblock.compilers.chips.chip import Tpu
 from oneblock.workloads._workload import Phase
@@ -149,11 +149,11 @@ def data(plan: Plan) -> dict[str, Any]:
         "schema": SCHEMA, "model": asked.model.name, "dtype": asked.dtype, "kind": "modelled", "traffic": asked.traffic,
         "objective": asked.objective, "prices_as_of": None if asked.prices is None else asked.prices.as_of.isoformat(),
         "currency": None if asked.prices is None else asked.prices.currency,
-        "choices": [_data(one) for one in plan.choices], "flips": plan.flips,
+        "choices": [_data(one, plan) for one in plan.choices], "flips": plan.flips,
     }  # fmt: skip
 
 
-def _data(one: Choice) -> dict[str, Any]:
+def _data(one: Choice, plan: Plan) -> dict[str, Any]:
     service, found = one.service, {"target": one.target, "able": one.able, "why": one.why}
     if service is None or one.device is None:
         return found
@@ -168,6 +168,7 @@ def _data(one: Choice) -> dict[str, Any]:
     return {
         **found, "devices": service.devices, "batch": service.B, "replicas": service.replicas,
         "utilisation": service.utilisation, "rows_of_this_chip": one.device.own,
+        "scratch_bytes": None if (took := plan.asked.scratch.get(one.target)) is None else took.nbytes,
         "joules_per_token": one.joules_per_token, "price": _price(one),
         "steps": one.device.shares(Phase.DECODE, service.B, 1, service.traffic.prompt + service.traffic.answer),
         **{name: None if value is None else dict(zip(("middle", "low", "high"), map(float, value), strict=True))
@@ -188,6 +189,9 @@ def remarks(plan: Plan) -> Iterator[str]:
     for one in plan.choices:
         if isinstance(one.device, Processing):
             yield f"{one.target}: by the trial of {one.device.trial.cells} calls of {one.device.trial.way}"
+    for target, took in plan.asked.scratch.items():
+        if any(one.target == target and one.service is not None for one in plan.choices):
+            yield f"{target}: less {size(took.nbytes)} of scratch, as its compiler reports of {took.cell}"
     other = [one.target for one in plan.choices if one.device is not None and not one.device.own]
     if other:
         yield f"no rows of {', '.join(other)} are known: their range is that of chips that were left out of a trial"

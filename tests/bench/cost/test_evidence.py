@@ -11,6 +11,7 @@ import pytest
 from oneblock.bench.commands.plan import COMMAND
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
+from oneblock.workloads.models import preset
 from tests.bench.cost.test_tried import of
 from tests.helpers.stage_records import run
 
@@ -52,3 +53,27 @@ def test_records_of_another_model_are_refused_by_name(tmp_path: Path) -> None:
     code, said = run(COMMAND, folder, "--preset", "llama-8b")
     assert code == 2
     assert "no block of llama-8b in bfloat16: they are of llama-1b in bfloat16" in said
+
+
+def test_scratch_that_a_compiler_reports_leaves_room_for_fewer_sequences(tmp_path: Path) -> None:
+    """10 GiB of v5e's 16: the rest has room for as many caches, by hand; a smaller and a wrong one count for none."""
+    record = of("tpu:v5e")
+    assert record.facts is not None
+    large, small = (replace(record, facts=replace(record.facts, scratch_bytes=n)) for n in (10 * 2**30, 2**20))
+    small = replace(small, cell=replace(small.cell, ops_set="native"))
+    worse = replace(record.facts, scratch_bytes=15 * 2**30)
+    wrong = replace(record, facts=worse, status=Status.FAILED, cell=replace(record.cell, ops_set="kernels"))
+    folder = kept(tmp_path / "records", large, small, wrong)
+    asked = (*TARGETS, "--traffic", "2048:256", "--json")
+    with_scratch, without = (
+        {one["target"]: one for one in json.loads(run(COMMAND, *given, *asked)[1])["choices"]}
+        for given in ([folder], [])
+    )
+    cell = preset("llama-1b")
+    each = 16 * 2 * cell.kv_heads * cell.head_width * (2048 + 256) * 2
+    fewer = without["tpu:v5e"]["batch"] - with_scratch["tpu:v5e"]["batch"]
+    assert with_scratch["tpu:v5e"]["scratch_bytes"] == 10 * 2**30
+    assert fewer * each == pytest.approx(10 * 2**30, rel=0.25), "batches that are tried lie some percent apart"
+    assert with_scratch["cuda:sm_90"] == without["cuda:sm_90"]
+    _, said = run(COMMAND, folder, *TARGETS)
+    assert "tpu:v5e: less 10 GiB of scratch, as its compiler reports of block-llama-1b-decode" in said
