@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from oneblock.bench.cells.cell import digest
+from oneblock.bench.cost.tried import TriedTime, time_of
 from oneblock.bench.format.text import plain
 from oneblock.bench.judge.roofline import Bound, bound
 from oneblock.bench.judge.stats import centre, intervals
@@ -56,6 +57,11 @@ class Row:
         """The largest of an error ("relative_l2") over the outputs; None where none is a number."""
         outputs = self.check.outputs if self.check is not None else ()
         return max((one for output in outputs if (one := getattr(output, error)) is not None), default=None)
+
+    @cached_property
+    def tried(self) -> TriedTime | None:
+        """The time by this machine's own trial, beside one that was measured."""
+        return None if self.times is None else time_of(self.record)
 
     @property
     def counted(self) -> bool:
