@@ -10,7 +10,7 @@ import click
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import PRESET
 from oneblock.bench.commands._options import MODEL, PRESETS, model_asked
-from oneblock.bench.cost.evidence import evidence, scratch, wrong
+from oneblock.bench.cost.evidence import evidence, right, scratch, wrong
 from oneblock.bench.cost.plan import Asked, plan, unserved
 from oneblock.bench.cost.prices import read_prices
 from oneblock.bench.cost.processor import Processor
@@ -75,7 +75,8 @@ def COMMAND(
     )  # fmt: skip
     _check(asked)
     known_of = evidence(records, asked.model, dtype) if records else []
-    asked = replace(asked, wrong=wrong(known_of), scratch=scratch(known_of))
+    if records:
+        asked = replace(asked, wrong=wrong(known_of), scratch=scratch(known_of), right=right(known_of))
     every: list[Chip | Processor] = [*chips.every(Chip), Processor.here()]
     known = {chip.target: chip for chip in every}
     if strange := [one for one in targets if one not in known]:
@@ -89,7 +90,8 @@ def COMMAND(
     else:
         for line in shown.answers(found):
             say(line)
-        console().print(shown.table(found))
+        if any(one.service is not None for one in found.choices):
+            console().print(shown.table(found))
         if known_of:
             console().print(told.table(known_of))
         for why in unserved(found):

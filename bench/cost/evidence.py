@@ -17,6 +17,7 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.models import Model
 
 _RIGHT = (Status.PASSED, *WITHOUT_TIMES)
+_JUDGED = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED, Status.DISTURBED)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ def scratch(found: Sequence[Evidence]) -> Mapping[str, Scratch]:
         chip, told = cell.target.chip_name, Scratch(facts.scratch_bytes, cell.name)
         most[chip] = max(most.get(chip, told), told, key=lambda one: one.nbytes)
     return most
+
+
+def right(found: Sequence[Evidence]) -> frozenset[str]:
+    """The chips of which an answer was judged, and was right."""
+    judged = (one.record for one in found if one.record.status in _JUDGED and one.record.check is not None)
+    return frozenset(one.cell.target.chip_name for one in judged if one.check is not None and one.check.passed)
 
 
 def wrong(found: Sequence[Evidence]) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from oneblock.bench.cost.device import Device, untried
 from oneblock.bench.cost.flips import LOOKED_AT, Flip, flips
 from oneblock.bench.cost.memory import Memory
-from oneblock.bench.cost.prices import Prices
+from oneblock.bench.cost.prices import Price, Prices
 from oneblock.bench.cost.processor import Processing, Processor
 from oneblock.bench.cost.serving import MIDDLE, Assumed, Offer, Service
 from oneblock.bench.cost.traffic import Objective, Traffic
@@ -43,6 +43,13 @@ class Asked:
     prices: Prices | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)  #: why a target is left out, whose answers are wrong
     scratch: Mapping[str, Scratch] = field(default_factory=dict)  #: by target, as its compiler reports it
+    right: Collection[str] | None = None  #: the targets whose answers are recorded to be right; None: nobody asked
+
+    def price(self, target: str) -> Price | None:
+        """Of a device; where records were asked, of targets alone whose answers these say to be right."""
+        if self.prices is None or (self.right is not None and target not in self.right):
+            return None
+        return self.prices.by_target.get(target)
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,10 @@ class Choice:
 
     @property
     def joules_per_token(self) -> float | None:
-        """Of an answer, if all devices take their thermal design power all the time."""
+        """Of an answer with its part of the prompt, if all devices take their thermal design power all the time."""
         if self.service is None or self.chip.tdp_w is None:
             return None
-        return float(self.service.step_s[MIDDLE] / self.service.B * self.service.devices * self.chip.tdp_w.value)
+        return float(self.service.itl_s[MIDDLE] / self.service.B * self.service.devices * self.chip.tdp_w.value)
 
     def binds(self) -> tuple[str, float] | None:
         """(the step that takes the largest part of a token's time, that part)."""
@@ -105,7 +112,8 @@ def plan(asked: Asked, among: Sequence[Chip | Processor]) -> Plan:
     memory = Memory(asked.model, asked.dtype)
     choices = sorted((_chosen(asked, chip, memory) for chip in among), key=_rank)
     able = {one.target: one for one in choices if one.able and (asked.prices is None or _priced(one))}
-    shared = [*SHARED, *(["itl"] if asked.objective.itl_s is not None else [])]
+    objective = asked.objective
+    shared = [*SHARED, *(name for name in ("itl", "ttft") if getattr(objective, f"{name}_s") is not None)]
     own = OWN if asked.prices is not None else ("speed",)
     for one in able.values():
         assert one.offer is not None
@@ -148,7 +156,7 @@ def _chosen(asked: Asked, chip: Chip | Processor, memory: Memory) -> Choice:
     if chip.target in asked.wrong:
         return Choice(chip, why=asked.wrong[chip.target])
     whys, found = [], []
-    price = None if asked.prices is None else asked.prices.by_target.get(chip.target)
+    price = asked.price(chip.target)
     each_bytes = chip.memory_bytes if isinstance(chip, Processor) else usable_bytes(chip)
     if (took := asked.scratch.get(chip.target)) is not None:
         each_bytes -= took.nbytes
@@ -161,7 +169,8 @@ def _chosen(asked: Asked, chip: Chip | Processor, memory: Memory) -> Choice:
         if service is not None:
             found.append(Choice(chip, device, offer, service))
         else:
-            whys.append(f"no sequence fits the memory of {devices} of them")
+            beside = "" if took is None else f", less {took.nbytes / 2**30:.3g} GiB of scratch as of {took.cell}"
+            whys.append(f"no sequence fits the memory of {devices} of them{beside}")
     if not found:
         return Choice(chip, why=" and ".join(dict.fromkeys(whys[:1] + whys[-1:])))
     return min(found, key=_rank)

@@ -14,6 +14,7 @@ kind = "on demand"      # or reserved, spot, owned
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -25,9 +26,12 @@ from typing import Any
 
 from oneblock.bench.format.errors import Refused
 from oneblock.compilers import chips
+from oneblock.compilers.api.files import read_plain
 from oneblock.compilers.chips.chip import Chip
 from oneblock.workloads.ops.nearest import unknown
 
+# Rows of costs are opened in spreadsheets, which take a text that begins with one of four signs for a formula.
+NAME = r"^[^=+@\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$"
 KINDS = ("on demand", "reserved", "spot", "owned")
 _WORDS = ("provider", "region", "kind")
 _KEYS = ("target", "per_hour", "devices", *_WORDS)
@@ -61,16 +65,14 @@ class Prices:
 def read_prices(path: Path) -> Prices:
     """The prices of a file; Refused says what is wrong with it."""
     try:
-        if (nbytes := path.stat().st_size) > _LARGEST_BYTES:
-            raise Refused(f"{path}: expected prices of at most {_LARGEST_BYTES:,} bytes, got {nbytes:,}")
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        told = tomllib.loads(read_plain(path, _LARGEST_BYTES).decode())
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise Refused(f"{path}: not a readable TOML file: {str(error)[:200]}") from error
     _only(path, "", told, ("date", "currency", "prices"))
     as_of, currency, listed = told.get("date"), told.get("currency"), told.get("prices")
-    if type(as_of) is not date:
+    if type(as_of) is not date or as_of.year < 2000:
         raise Refused(f"{path}: date: expected the day of the prices, as date = 2026-11-30, got {as_of!r}")
     if not (isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise Refused(f'{path}: currency: expected one of three letters for all prices, as "USD", got {currency!r}')
@@ -100,8 +102,9 @@ def _price(path: Path, number: int, told: dict[str, Any]) -> Price:
         raise Refused(f"{path}: {where}devices: expected how many devices an instance has, got {devices!r}")
     for key in _WORDS:
         word = told[key]
-        if not (isinstance(word, str) and 0 < len(word.strip()) <= _LONGEST and word.isprintable()):
-            raise Refused(f"{path}: {where}{key}: expected up to {_LONGEST} printable characters, got {word!r:.60}")
+        if not (isinstance(word, str) and len(word) <= _LONGEST and word.isprintable() and re.search(NAME, word)):
+            expected = f"up to {_LONGEST} printable characters, the first no space and none of = + - @"
+            raise Refused(f"{path}: {where}{key}: expected {expected}, got {word!r:.60}")
     if told["kind"] not in KINDS:
         raise Refused(f"{path}: {where}kind: expected one of {', '.join(KINDS)}, got {told['kind']!r}")
     each = per_hour / devices

@@ -13,7 +13,7 @@ memory and meet the objective. Of a device's time a prompt takes P, and a token 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
@@ -54,6 +54,7 @@ class Assumed:
     prompt: float = 1.0  #: tokens of a prompt
     answer: float = 1.0
     itl: float = 1.0  #: of the objective
+    ttft: float = 1.0
 
     def traffic(self, given: Traffic) -> Traffic:
         """With prompts and answers as long as is assumed."""
@@ -61,8 +62,9 @@ class Assumed:
         return Traffic(max(1, prompt), max(1, answer), given.rate)
 
     def objective(self, given: Objective) -> Objective:
-        """With a token's time as is assumed."""
-        return replace(given, itl_s=None if given.itl_s is None else given.itl_s * self.itl)
+        """With the times of tokens as is assumed."""
+        first, further = given.ttft_s, given.itl_s
+        return Objective(None if first is None else first * self.ttft, None if further is None else further * self.itl)
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,18 @@ class Service:
     devices: int  #: of a replica
     traffic: Traffic
     per_device_hour: float | None
-    replicas: int
-    utilisation: float  #: of all replicas by the traffic
+    replicas_of: Array  #: (range,), since slower devices may take more of them
+    used: Array  #: (range,), which part of all replicas' time the traffic takes
+
+    @property
+    def replicas(self) -> int:
+        """By the middle of the range."""
+        return int(self.replicas_of[MIDDLE])
+
+    @property
+    def utilisation(self) -> float:
+        """Of all replicas by the traffic, by the middle of the range."""
+        return float(self.used[MIDDLE])
 
     @cached_property
     def itl_s(self) -> Array:
@@ -108,7 +120,7 @@ class Service:
         """(range,) of money for the time of a replica's devices that is used, or with what stands idle beside it."""
         if self.per_device_hour is None:
             return None
-        share = self.utilisation if allocated else 1.0
+        share = self.used if allocated else 1.0
         return np.asarray(seconds * self.devices * self.per_device_hour / 3600 / share)
 
     def per_million_in(self, *, allocated: bool = False) -> Array | None:
@@ -159,14 +171,15 @@ class Offer:
         met = objective.allows(ttft, itl)
         rate = B / (B * P + traffic.answer * D)
         best = int(np.argmax(np.where(met, rate, -1.0))) if met.any() else 0  # the smallest has the quickest token
-        replicas, used = 1, 1.0
+        replicas = used = np.ones(len(prompt_s))
         if traffic.rate is not None:
-            replicas = int(np.ceil(traffic.rate / rate[best] * (1 - 1e-12)))
-            used = float(traffic.rate / (replicas * rate[best]))
+            each = B[best] / (B[best] * prompt_s + traffic.answer * step_s[:, best])
+            replicas = np.ceil(traffic.rate / each * (1 - 1e-12))
+            used = traffic.rate / (replicas * each)
         price = None if self.price is None else self.price.per_device_hour * assumed.price
         return Service(
             int(B[best]), bool(met.any()), prompt_s, step_s[:, best], self.devices, traffic, price, replicas,
-            used * assumed.utilisation,
+            np.minimum(used * assumed.utilisation, 1.0),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationError
 from pydantic_core import from_json
 
-from oneblock.bench.cost.prices import KINDS
+from oneblock.bench.cost.prices import KINDS, NAME
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.reading import adapter
 from oneblock.compilers.api.files import read_plain
@@ -19,8 +19,7 @@ from oneblock.compilers.api.files import read_plain
 SCHEMA: Literal["oneblock plan 1"] = "oneblock plan 1"
 LARGEST_BYTES = 16 * 2**20
 _STRICT = {"extra": "forbid", "allow_inf_nan": False, "str_max_length": 2000}
-# Rows of costs are opened in spreadsheets, which take a text that begins with one of four signs for a formula.
-Name = Annotated[str, Field(max_length=200, pattern=r"^[^=+@\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Field(max_length=200, pattern=NAME)]
 Amount = Annotated[float, Field(ge=0, le=1e18)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Cost = Amount | Literal["Infinity"]  # of one that beyond a flip point cannot serve
@@ -104,7 +103,7 @@ class ToldFlip:
     __pydantic_config__: ClassVar[Any] = _STRICT
     better: Name
     other: Name
-    assumption: Literal["price", "speed", "utilisation", "prompt", "answer", "itl"]
+    assumption: Literal["price", "speed", "utilisation", "prompt", "answer", "itl", "ttft"]
     of: Name | None
     by: Annotated[float, Field(gt=0, le=1e6)]
     before: tuple[Cost, Cost]
@@ -153,6 +152,9 @@ class ToldPlan:
         if self.prices_as_of is not None and not _is_day(self.prices_as_of):
             return f"prices_as_of: no such day as {self.prices_as_of}"
         for one in self.choices:
+            for name, value in vars(one).items():
+                if isinstance(value, Range) and not value.low <= value.middle <= value.high:
+                    return f"{one.target}: {name}: a middle outside its range, or a range that ends before it begins"
             if (one.price is None) != (one.per_request is None):
                 return f"{one.target}: money without a price, or a price without money"
             if one.price is not None and (self.currency is None or one.price.kind not in KINDS):

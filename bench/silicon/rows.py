@@ -143,7 +143,7 @@ class _File:
         """Refused names the first row of those chosen that cannot be."""
         may_be_0 = {"window_size", *self.of.words}
         wrong = ~(np.isfinite(seconds) & (seconds > 0))
-        wrong |= np.any([(axes[one] < (one not in may_be_0)) | (axes[one] > _LARGEST) for one in axes], axis=0)
+        wrong |= ~np.all([(axes[one] >= (one not in may_be_0)) & (axes[one] <= _LARGEST) for one in axes], axis=0)
         if (wrong & chosen).any():
             row = int(np.argmax(wrong & chosen))
             got = ", ".join(f"{one} {column[one][row]}" for one in (*axes, "latency"))
@@ -170,10 +170,14 @@ def _columns(path: Path, columns: dict[str, type], absent: Mapping[str, float]) 
 
     kinds = {str: is_text, int: types.is_integer, float: types.is_floating}
     try:
+        if not path.is_file():  # a pipe, say, of which one waits for ever
+            raise Refused(f"{path}: cannot be read as Parquet: no plain file")
         if path.stat().st_size > _MOST_BYTES:
             raise Refused(f"{path}: expected a table of at most {_MOST_BYTES:,} bytes")
         with parquet.ParquetFile(path) as file:
             has, count = file.schema_arrow, file.metadata.num_rows
+            if twice := [one for one in has.names if has.names.count(one) > 1]:
+                raise Refused(f"{path}: expected each column once; {twice[0]} is there more than once")
             kept = {one: kind for one, kind in columns.items() if one in has.names or one not in absent}
             lacks = [one for one, kind in kept.items() if one not in has.names or not kinds[kind](has.field(one).type)]
             if lacks:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from oneblock.bench.cost.flips import Flip
 from oneblock.bench.cost.plan import Choice, Plan
+from oneblock.bench.cost.prices import Prices
 from oneblock.bench.cost.processor import Processing
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE
 from oneblock.bench.cost.told import SCHEMA
@@ -23,6 +25,7 @@ _WORDS = {  # of an assumption, by its name: what is changed, and how
     "price": "{of} cost {by} its price", "utilisation": "{of} were used {by} as much",
     "speed": "{of} were {by} as fast as modelled", "prompt": "prompts were {by} as long",
     "answer": "answers were {by} as long", "itl": "a token might take {by} as long",
+    "ttft": "a first token might take {by} as long",
 }  # fmt: skip
 _SHOWN = 3  # flips that are told
 
@@ -30,15 +33,15 @@ _SHOWN = 3  # flips that are told
 def table(plan: Plan) -> Table:
     """A row for each chip that serves, the best first."""
     currency = None if plan.asked.prices is None else plan.asked.prices.currency
-    made = Table(leaves=_LEAVES)
     rated = plan.asked.traffic.rate is not None
     money = [] if currency is None else [f"in, {currency} / M", f"out, {currency} / M"]
-    money += [f"{heading}, idle too" for heading in money] if rated else []
-    money += ["price"] if currency is not None else []
+    idle = [f"{heading}, idle too" for heading in money] if rated else []
+    made = Table(leaves=(*_LEAVES, *idle))
     served = ["replicas", "utilisation"] if rated else []
+    request = "a request" if currency is None else f"1,000 requests, {currency}"
     for heading in (
-        "target", "devices", "batch", "first token", "token", "90 % of token", "tokens/s", *served, *money,
-        "J / token", "time goes to",
+        "target", request, "devices", "batch", "first token", "token", "90 % of token", "tokens/s", *served, *money,
+        *idle, "J / token", "time goes to",
     ):  # fmt: skip
         made.add_column(heading, no_wrap=True, justify="left" if heading in ("target", "time goes to") else "right")
     for one in plan.choices:
@@ -51,6 +54,8 @@ def _row(one: Choice, *, rated: bool, priced: bool) -> Iterator[str]:
     service = one.service
     assert service is not None
     yield one.target if service.met else f"{one.target} *"
+    cost = service.per_request() if priced else service.device_s
+    yield "" if cost is None else figures(cost[MIDDLE], 1e3) if priced else seconds(cost[MIDDLE])
     yield from (str(service.devices), str(service.B))
     yield from (seconds(service.ttft_s[MIDDLE]), seconds(service.itl_s[MIDDLE]))
     yield f"{seconds(service.itl_s[LOW])} to {seconds(service.itl_s[HIGH])}"
@@ -61,7 +66,6 @@ def _row(one: Choice, *, rated: bool, priced: bool) -> Iterator[str]:
         for allocated in (False, True)[: 1 + rated]:
             costs = service.per_million_in(allocated=allocated), service.per_million_out(allocated=allocated)
             yield from ("" if cost is None else figures(cost[MIDDLE]) for cost in costs)
-        yield "" if one.offer is None or one.offer.price is None else one.offer.price.kind
     yield "" if one.joules_per_token is None else figures(one.joules_per_token)
     step = one.binds()
     yield "" if step is None else f"{step[0]} {step[1]:.0%}"
@@ -171,8 +175,8 @@ def _data(one: Choice, plan: Plan) -> dict[str, Any]:
         "scratch_bytes": None if (took := plan.asked.scratch.get(one.target)) is None else took.nbytes,
         "joules_per_token": one.joules_per_token, "price": _price(one),
         "steps": one.device.shares(Phase.DECODE, service.B, 1, service.traffic.prompt + service.traffic.answer),
-        **{name: None if value is None else dict(zip(("middle", "low", "high"), map(float, value), strict=True))
-           for name, value in ranges.items()},
+        **{name: None if value is None else {"middle": float(value[MIDDLE]), "low": float(np.min(value)),
+                                             "high": float(np.max(value))} for name, value in ranges.items()},
     }  # fmt: skip
 
 
@@ -189,6 +193,10 @@ def remarks(plan: Plan) -> Iterator[str]:
     for one in plan.choices:
         if isinstance(one.device, Processing):
             yield f"{one.target}: by the trial of {one.device.trial.cells} calls of {one.device.trial.way}"
+    if plan.asked.prices is not None:
+        yield from _prices(plan, plan.asked.prices)
+    if late := [one.target for one in plan.able if not _met_at(one, plan, HIGH)]:
+        yield f"{', '.join(late)}: within the objective at the middle of the range, and not at its slow end"
     for target, took in plan.asked.scratch.items():
         if any(one.target == target and one.service is not None for one in plan.choices):
             yield f"{target}: less {size(took.nbytes)} of scratch, as its compiler reports of {took.cell}"
@@ -199,3 +207,20 @@ def remarks(plan: Plan) -> Iterator[str]:
         yield f"{', '.join(halves)}: a device is half a chip, as programs are given it"
     if missed := [one.target for one in plan.choices if one.service is not None and not one.service.met]:
         yield f"* {', '.join(missed)}: no batch meets the objective; this is the quickest token"
+
+
+def _met_at(one: Choice, plan: Plan, end: int) -> bool:
+    service = one.service
+    return service is not None and bool(plan.asked.objective.allows(service.ttft_s[end], service.itl_s[end]))
+
+
+def _prices(plan: Plan, prices: Prices) -> Iterator[str]:
+    """Whose they are and of which day, and why there is money of some alone."""
+    named = [f"{one.target} {one.offer.price}" for one in plan.choices if one.offer and one.offer.price]
+    ahead = ", a day that is to come" if prices.as_of > date.today() else ""
+    yield f"prices in {prices.currency} as of {prices.as_of}{ahead}: {'; '.join(named) or 'of none of these'}"
+    if plan.asked.right is None:
+        yield "no records were given: that answers are right on these targets is taken for granted"
+    elif unproven := [one.target for one in plan.choices if one.service and one.target in prices.by_target
+                      and one.target not in plan.asked.right]:  # fmt: skip
+        yield f"no money of {', '.join(unproven)}: no record here says that an answer is right there"

@@ -150,6 +150,8 @@ def own_sentences(told: Sequence[OwnTrial]) -> Iterator[str]:
             f"{one.way}: half of the measured calls that were not fitted lie within {off(one.held_out.median_log)} of "
             f"the model, and of the machine's own roofline within {off(one.bare_median_log)}"
         )
+        if one.bare_median_log <= one.held_out.median_log:
+            yield f"{one.way}: most of these cells are so near to the roofline that the model tells no more"
 
 
 def shapes(told: Sequence[Tried], asked: Sequence[tuple[int, ...]], operator: str) -> list[dict[str, Any]]:

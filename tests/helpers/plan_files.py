@@ -24,8 +24,8 @@ def around(middle: float) -> dict[str, float]:
 
 
 def at_ends(middle: float) -> dict[str, float]:
-    """Of a rate: each end is that of the times, and so the low one is the larger."""
-    return {"middle": middle, "low": middle / 0.8, "high": middle / 1.3}
+    """Of a rate, which is low where times are high."""
+    return {"middle": middle, "low": middle / 1.3, "high": middle / 0.8}
 
 
 def choice(target: str, of: float, price: float | None = None, kind: str = "on demand") -> dict[str, Any]:

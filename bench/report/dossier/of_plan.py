@@ -26,7 +26,7 @@ from oneblock.compilers.api.kind import Kind
 _TURNED = {  # what is changed, around by how many times
     "price": ("cost", "its price"), "utilisation": ("were used", "as much"), "speed": ("were", "as fast as modelled"),
     "prompt": ("prompts were", "as long"), "answer": ("answers were", "as long"),
-    "itl": ("a token might take", "as long"),
+    "itl": ("a token might take", "as long"), "ttft": ("a first token might take", "as long"),
 }  # fmt: skip
 _MONEY = "used is what devices compute, allocated what is paid for with their idle time"
 
@@ -105,8 +105,7 @@ def _numbers(evidence: Evidence, number: int, names: tuple[str, ...]) -> Numbers
         unit = evidence.plan.currency or "" if unit is None else unit
         at = partial(source.at, "choices", number, name)
         if isinstance(value, Range):
-            ends = sorted(("low", "high"), key=partial(getattr, value))  # of rates the low end is that of the times
-            told = [Sourced(getattr(value, end), unit, Kind.MODELLED, at(end)) for end in ("middle", *ends)]
+            told = [Sourced(getattr(value, end), unit, Kind.MODELLED, at(end)) for end in ("middle", "low", "high")]
             found[heading] = ranged(*told)
         elif value is not None:
             found[heading] = (Sourced(value, unit, Kind.MODELLED, at()),)

@@ -17,6 +17,7 @@ from oneblock.bench.cost.prices import read_prices
 from oneblock.bench.cost.serving import HIGH, LOW, MIDDLE, Assumed
 from oneblock.bench.cost.traffic import Objective, Traffic
 from oneblock.bench.judge.roofline import costs
+from oneblock.bench.records.store import Store
 from oneblock.bench.silicon.blocks import Asked as AskedLaunches
 from oneblock.bench.silicon.blocks import launches
 from oneblock.bench.silicon.calibration import calibrations
@@ -26,6 +27,7 @@ from oneblock.workloads import _parameters
 from oneblock.workloads._workload import Case, Phase
 from oneblock.workloads.models import Model, preset_model
 from tests.bench.cost.test_prices import GOOD, prices
+from tests.bench.cost.test_tried import of as compiled_record
 from tests.helpers.stage_records import run
 
 AMONG = ("cuda:sm_80", "cuda:sm_90", "cuda:sm_90:h200", "tpu:v5e", "rocm:gfx942")
@@ -125,6 +127,42 @@ def test_the_first_serves_for_least_and_every_flip_turns_the_order_on_both_sides
                 cost = None if service is None or not service.met else service.per_request()
                 order.append((np.inf if cost is None else float(cost[MIDDLE]), choice.target))
             assert (min(order)[1] == flip.better) == before, flip
+
+
+def test_a_first_tokens_objective_turns_the_order_too_and_who_misses_it_at_the_slow_end_is_named(
+    tmp_path: Path,
+) -> None:
+    """The cheap chip answers later: where a first token may take less, only the dear one serves."""
+    wanted = ("--target", "cuda:sm_90", "--target", "tpu:v6e", "--preset", "llama-8b", "--traffic", "2048:256")
+    cheap = GOOD[GOOD.index("[[") :].replace("cuda:sm_90", "tpu:v6e").replace("24.0", "8.0")
+    priced = ("--prices", str(prices(tmp_path, GOOD + cheap)))
+    found = json.loads(run(COMMAND, *wanted, *priced, "--slo", "ttft=200ms", "--json")[1])
+    assert found["choices"][0]["target"] == "tpu:v6e"
+    assert "ttft" in {flip["assumption"] for flip in found["flips"]}
+    for one in found["choices"]:
+        joules = one["joules_per_token"]
+        power = chips.load(one["target"], Chip).tdp_w
+        assert (joules is None) == (power is None)
+        if joules is not None and power is not None:
+            assert joules == pytest.approx(one["devices"] * power.value / one["tokens_per_s"]["middle"], rel=1e-6)
+        assert one["tokens_per_s"]["low"] < one["tokens_per_s"]["middle"] < one["tokens_per_s"]["high"]
+    code, said = run(COMMAND, *wanted, "--slo", "itl=30ms")
+    assert code == 0
+    assert "within the objective at the middle of the range, and not at its slow end" in said
+
+
+def test_whose_prices_they_are_is_said_and_records_without_a_right_answer_have_no_money(tmp_path: Path) -> None:
+    priced = str(prices(tmp_path, GOOD))
+    code, said = run(COMMAND, "--target", "cuda:sm_90", "--prices", priced)
+    assert code == 0
+    assert "prices in USD as of 2026-11-30: cuda:sm_90 on demand, somebody, somewhere-1" in said
+    assert "taken for granted" in said
+    store = Store(tmp_path / "records")
+    store.add(compiled_record("cuda:sm_90"))
+    code, said = run(COMMAND, tmp_path / "records", "--target", "cuda:sm_90", "--prices", priced)
+    assert "no money of cuda:sm_90: no record here says that an answer is right there" in said
+    assert json.loads(run(COMMAND, tmp_path / "records", "--target", "cuda:sm_90", "--prices", priced, "--json")[1])[
+        "choices"][0]["per_request"] is None  # fmt: skip
 
 
 def test_a_chip_that_does_not_serve_says_why() -> None:

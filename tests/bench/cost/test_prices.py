@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -54,6 +55,8 @@ WRONG = {
     "two prices of a chip": (GOOD + ENTRY, "cuda:sm_90 has 2 prices"),
     "no prices": (GOOD[: GOOD.index("[[")], "prices: expected one or more"),
     "a terminal's commands": (GOOD.replace("somebody", "some\\u001b[31mbody"), "provider: expected up to"),
+    "a spreadsheet's formula": (GOOD.replace("somebody", "=cmd()"), "provider: expected up to"),
+    "a day before these chips": (GOOD.replace("2026-11-30", "1999-11-30"), "date: expected the day"),
     "no TOML": ("date 2026", "not a readable TOML file"),
 }
 
@@ -70,3 +73,9 @@ def test_a_file_that_is_not_there_or_too_large_is_said(tmp_path: Path) -> None:
         read_prices(tmp_path / "none.toml")
     with pytest.raises(Refused, match="at most"):
         read_prices(prices(tmp_path, GOOD + "#" * 2**20))
+
+
+def test_a_pipe_that_nobody_writes_to_is_no_file_of_prices(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "prices.toml")
+    with pytest.raises(Refused, match="cannot be read"):
+        read_prices(tmp_path / "prices.toml")

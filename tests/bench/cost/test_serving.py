@@ -90,6 +90,33 @@ def test_a_rate_takes_whole_replicas_and_what_stands_idle_is_paid_for() -> None:
     assert costs[1][MIDDLE] == pytest.approx(costs[0][MIDDLE] / 0.75)
 
 
+def test_the_slow_end_of_the_range_takes_the_replicas_that_it_needs() -> None:
+    """At each end whole replicas, by hand: no request costs less than one device's hour over an hour's requests."""
+    priced = offer(price=Price("cuda:sm_90", 3.6, "somebody", "somewhere", "spot"))
+    full = priced.serve(TRAFFIC, Objective())
+    assert full is not None
+    middle, slow = (float(full.requests_per_s[end]) for end in (MIDDLE, HIGH))
+    assert slow < middle
+    rate = (middle + slow) / 2
+    rated = priced.serve(replace(TRAFFIC, rate=rate), Objective())
+    assert rated is not None
+    cost = rated.per_request()
+    assert cost is not None
+    assert [rated.replicas_of[end] for end in (LOW, MIDDLE, HIGH)] == [1, 1, np.ceil(rate / slow)]
+    assert cost[LOW] == pytest.approx(3.6 / 3600 / rate)
+    assert cost[MIDDLE] == pytest.approx(cost[LOW]), "one replica costs as much however it is used"
+    assert cost[HIGH] == pytest.approx(np.ceil(rate / slow) * cost[LOW])
+
+
+def test_no_assumption_uses_a_replica_more_than_all_the_time() -> None:
+    priced = offer(price=Price("cuda:sm_90", 3.6, "somebody", "somewhere", "spot"))
+    full, more = (priced.serve(TRAFFIC, Objective(), Assumed(utilisation=by)) for by in (1.0, 2.0))
+    assert full is not None
+    assert more is not None
+    assert more.utilisation == 1.0
+    assert (more.per_request() == full.per_request()).all()  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("text", ["0:10", "10:0", "10:10:0", "10", "a:b", "10:10:x", "-1:5", "1:2:3:4", "10:10:1e3"])
 def test_traffic_of_nothing_and_what_is_no_traffic_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="--traffic: expected"):

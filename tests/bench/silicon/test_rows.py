@@ -80,6 +80,7 @@ def test_a_row_is_what_it_states_with_whose_it_is(written: Written) -> None:
         ({"latency": -1.0}, "row 1: .* latency -1"),
         ({"latency": float("inf")}, "row 1: .* latency inf"),
         ({"SIZE": 0}, "row 1: .* SIZE 0"),
+        ({"SIZE": None}, "row 1: .* SIZE nan"),
         ({"SIZE": 2**62}, "row 1: expected sizes"),
         ({"device": "NVIDIA H200"}, "expected one framework, version and device"),
         ({"framework": " "}, "expected one framework, version and device"),
@@ -125,6 +126,23 @@ def test_a_file_that_is_no_table_or_a_part_of_one_is_refused(
     monkeypatch.setattr(rows, "_MOST_BYTES", 10)
     with pytest.raises(Refused, match="expected a table of at most 10 bytes"):
         reported_rows(operator, "bfloat16", None, folder)
+
+
+def test_a_column_that_is_there_twice_and_a_pipe_are_no_table(written: Written) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    folder = written({}, {})
+    path = folder / "gemm_perf.parquet"
+    table = parquet.read_table(path)
+    names = [*table.column_names, "m"]
+    parquet.write_table(pyarrow.Table.from_arrays([*table.columns, table.column("m")], names=names), path)
+    with pytest.raises(Refused, match="expected each column once; m is there more than once"):
+        reported_rows("product", "bfloat16", None, folder)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Refused, match="cannot be read"):
+        reported_rows("product", "bfloat16", None, folder)
 
 
 def test_kernels_that_share_a_file_are_tried_apart_and_a_copy_of_a_file_counts_once(written: Written) -> None:

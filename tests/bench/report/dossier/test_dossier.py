@@ -107,7 +107,7 @@ def test_a_plans_numbers_are_those_of_its_file(tmp_path: Path) -> None:
     body, _, _ = written(tmp_path, records(tmp_path), "--plan", plan_file(tmp_path))
     planned = {attrs["href"]: text for attrs, text in body.links if str(attrs["href"]).startswith("plan.json#/choices")}
     assert planned["plan.json#/choices/0/itl_s/middle"] == "43.4 ms"
-    rate = [f"plan.json#/choices/0/tokens_per_s/{end}" for end in ("middle", "high", "low")]
+    rate = [f"plan.json#/choices/0/tokens_per_s/{end}" for end in ("middle", "low", "high")]
     assert [planned[end] for end in rate] == ["11,500", "8,847", "14,376"]
     order = [attrs["href"] for attrs, _ in body.links if attrs["href"] in rate]
     assert order[:3] == rate, "the smaller end first"
