@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.records import tar
+from oneblock.bench.records import hashes, tar
+from oneblock.bench.records.merge import Merged, merge
 from oneblock.bench.records.tar import BadArchive, Member, members
 
 SUFFIXES = (".tar.gz", ".tgz")
@@ -33,15 +34,39 @@ def unpack(bundle: Path) -> Path:
     folder = bundle.with_name(name)
     if os.path.lexists(folder):
         raise Refused(f"{folder} is there already: `oneblock report -o {folder}` reads it; delete it to unpack again")
+    with _refusing(bundle), _scratch(bundle.parent) as scratch:
+        _extracted(bundle, scratch).rename(folder)
+    return folder
+
+
+def take(bundle: Path, into: Path) -> Merged:
+    """Take the records of a bundle into a folder of records, which need not be there: each once, as `merge` does.
+
+    It may come from anybody, as above: at what is wrong with the archive it is refused as a whole, and of its records
+    those are left out that are none.
+    """
+    near = next(path for path in (into.absolute(), *into.absolute().parents) if path.is_dir())
+    with _refusing(bundle), _scratch(near) as scratch:
+        return merge(_extracted(bundle, scratch), into)
+
+
+@contextmanager
+def _refusing(bundle: Path) -> Iterator[None]:
+    """Refused says what is wrong with a bundle, or with the place where it is unpacked."""
     try:
-        with _scratch(bundle.parent) as scratch:
-            folders = {scratch.parent, scratch}  # which are there
-            for member in members(bundle):
-                _write(member, scratch, folders)
-            _records(scratch).rename(folder)
+        yield
     except (BadArchive, OSError) as error:
         told = (error.strerror if isinstance(error, OSError) else None) or error
         raise Refused(f"{bundle}: cannot be unpacked: {told}; copy it again, or pack it again") from error
+
+
+def _extracted(bundle: Path, scratch: Path) -> Path:
+    """The one folder of records that a bundle holds, unpacked."""
+    folders = {scratch.parent, scratch}  # which are there
+    for member in members(bundle):
+        _write(member, scratch, folders)
+    folder = _records(scratch)
+    hashes.check(folder)
     return folder
 
 
