@@ -166,11 +166,16 @@ def _sizes(short: str, long: str, axis: str, default: int, help: str) -> Callabl
     return click.option(short, long, axis, type=int, multiple=True, default=(default,), show_default=True, help=help)
 
 
-def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> Bounds:
-    """The bounds, with what was not said filled in from the machine."""
+def finite(timeout_s: float, memory_gib: float | None) -> None:
+    """Refused where a bound is none."""
     for option, value in (("--timeout", timeout_s), ("--memory", memory_gib)):
         if value is not None and not math.isfinite(value):  # not-a-number passes every comparison of a range
             raise Refused(f"{option} {value:g}: expected a finite number")
+
+
+def bounds(threads: int | None, timeout_s: float, memory_gib: float | None) -> Bounds:
+    """The bounds, with what was not said filled in from the machine."""
+    finite(timeout_s, memory_gib)
     most = default_threads()
     if threads is not None and threads > most:
         raise Refused(

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -18,7 +18,8 @@ from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.index import briefs
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
-from oneblock.bench.runs.run import Run
+from oneblock.bench.runs.run import Finished, Tell
+from oneblock.bench.runs.run import Progress as RunProgress
 from oneblock.bench.terminal.going import Heartbeat
 from oneblock.bench.terminal.records import tell
 from oneblock.bench.terminal.screen import Screen, console
@@ -45,7 +46,24 @@ def cost_of_all(cells: Sequence[Cell], store: Store) -> str:
     return f"--stages all keeps every pass: about {size(sum(known))} for {len(known)} cells, {by}{new}; {free}"
 
 
-def go(run: Run, *, quiet: bool) -> list[Any]:
+class Running(Protocol):
+    """What is shown of a run, on this machine or over a fleet."""
+
+    cells: list[Cell]
+    finished: dict[Cell, Record]
+    skipped: set[Cell]
+    progress: RunProgress
+
+    def go(self, tell: Tell, finished: Finished = ...) -> list[Record]:
+        """The records of all cells."""
+        ...
+
+    def lost(self) -> list[Path]:
+        """Those that it wrote and that are gone."""
+        ...
+
+
+def go(run: Running, *, quiet: bool) -> list[Any]:
     """Run with progress on standard error, a bar or lines; an interruption says how to go on."""
     out = console(stderr=True)
     try:
@@ -60,7 +78,7 @@ def go(run: Run, *, quiet: bool) -> list[Any]:
     return records
 
 
-def _drawn(run: Run, out: Screen) -> list[Record]:
+def _drawn(run: Running, out: Screen) -> list[Record]:
     """With a bar that is redrawn."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.description}", markup=False), console=out) as bar:
@@ -74,7 +92,7 @@ def _drawn(run: Run, out: Screen) -> list[Record]:
     return records
 
 
-def _logged(run: Run) -> list[Record]:
+def _logged(run: Running) -> list[Record]:
     """With a line for each cell that is finished, and what is being done where that takes long."""
     with Heartbeat(lambda: "starting") as log:
 
@@ -84,7 +102,7 @@ def _logged(run: Run) -> list[Record]:
         return run.go(log.now, finished)
 
 
-def finished_line(run: Run, record: Record, took_s: float) -> str:
+def finished_line(run: Running, record: Record, took_s: float) -> str:
     """A cell that is finished: the how many-th of how many, how it ended, how long it will still take."""
     of, done = len(run.cells) - len(run.skipped), len(run.finished) - len(run.skipped)
     said = f"[{done} of {of}] {record.cell.name}: {record.status}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 from rich.text import Text
@@ -14,10 +15,13 @@ from rich.text import Text
 from oneblock import backends, workloads
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.probe import PlatformProbe
-from oneblock.bench.commands import _machine
+from oneblock.bench.commands import _cluster, _machine
 from oneblock.bench.commands._command import answer, command, json_option
 from oneblock.bench.commands._completion import BACKEND
+from oneblock.bench.commands._fleet import asked, fleet_options, node_bounds
 from oneblock.bench.commands._options import bounds
+from oneblock.bench.fleet.fleet import Fleet
+from oneblock.bench.format import errors
 from oneblock.bench.records.environment import environment
 from oneblock.bench.records.record import Environment
 from oneblock.bench.runs.limits import CeilingCache, as_rows
@@ -36,6 +40,7 @@ from oneblock.workloads.ops.third_party import Refused
     "doctor",
     "oneblock doctor",
     "oneblock doctor --machine",
+    "oneblock doctor --on ray://10.0.0.1:10001",
 )
 @click.option(
     "--backend",
@@ -46,17 +51,27 @@ from oneblock.workloads.ops.third_party import Refused
 )
 @click.option("--limits", is_flag=True, help="Measure the machine's limits again; takes half a minute.")
 @click.option("--machine", "can_measure", is_flag=True, help="Say whether this machine can measure now: 3 minutes.")
+@fleet_options
 @json_option
-def COMMAND(chosen: tuple[str, ...], limits: bool, can_measure: bool, as_json: bool) -> None:
+def COMMAND(
+    chosen: tuple[str, ...], limits: bool, can_measure: bool, on: str | None, runtime_env: Path | None, as_json: bool
+) -> None:
     """Say what works here, what does not, why, and the line that mends it.
 
     With --machine whether times that are measured now can be trusted: who disturbs, the canary's pace, and how far
-    processes that time the same differ (A/A), which later verdicts stand on.
+    processes that time the same differ (A/A), which later verdicts stand on. With --on one table of a cluster's nodes.
 
     Exit status: 0 if any backend works here, 1 if none does.
     """
     within = bounds(None, 120.0, None)
     names = list(chosen) or backends.names()
+    if on is not None and (limits or can_measure):
+        raise errors.Refused(
+            "--limits and --machine are of this machine: run them on the node that is meant, without --on"
+        )
+    with asked(on, node_bounds(None, 120.0, None), runtime_env, quiet=as_json) as fleet:
+        if fleet is not None:
+            _of_cluster(fleet, names, as_json=as_json)
     with going_on("asking each toolchain what works here", quiet=as_json) as tell:
         with ThreadPoolExecutor(1) as beside:  # reading the CPU's name takes a second, and waiting for probes several
             reading = beside.submit(environment, within.threads)
@@ -75,6 +90,13 @@ def COMMAND(chosen: tuple[str, ...], limits: bool, can_measure: bool, as_json: b
     else:
         _print(found, here, as_rows(ceilings.rates), offers=bool(chosen))
     raise SystemExit(0 if any(row.device is not None or row.elsewhere for row in found) else 1)
+
+
+def _of_cluster(fleet: Fleet, names: list[str], *, as_json: bool) -> NoReturn:
+    with going_on("asking each node what works there", quiet=as_json):
+        said = _cluster.asked(fleet, names)
+    answer(said) if as_json else _cluster.show(said)
+    raise SystemExit(0 if said.works else 1)
 
 
 def _measure(ceilings: Any, found: list[PlatformProbe]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from oneblock import backends
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.replaced import FORM
+from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.cells.tiers import tier as find_tier
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._fitting import fit_options, fitted
+from oneblock.bench.commands._fleet import asked, fleet_options, node_bounds
 from oneblock.bench.commands._options import LAYER, TargetOption, bounds, bounds_options, cases_options
-from oneblock.bench.commands._progress import cost_of_all, go, show
+from oneblock.bench.commands._progress import Running, cost_of_all, go, show
+from oneblock.bench.fleet.fleet_run import FleetRun
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.judge.model_memory import ModelMemory
@@ -89,6 +93,7 @@ from oneblock.compilers import Detail
 @click.option("--report", is_flag=True, help="And write the report of all records there, as `oneblock report` does.")
 @click.option("--again", is_flag=True, help="Measure even what has a record.")
 @bounds_options
+@fleet_options
 @records_option
 @index_option
 @explain_option
@@ -96,40 +101,41 @@ from oneblock.compilers import Detail
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
     axis: str | None, fit_of: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None,
-    indexed: bool, **wanted: Any,
+    indexed: bool, on: str | None, runtime_env: Path | None, **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
     WORKLOAD is block, attention, mlp or norm [default: block]. Choices and sizes may be given more than once. A cell
     that has a record under the same identity is not measured again, so the same command goes on after an interruption.
     What it depends on is in that identity (cell, tier, machine, its backend's versions and code) and nothing else.
+    With --on the nodes of a cluster do them, where their toolchains are; what is lost with a node is done again.
     Exit status: 0 if every cell passed or was compiled, interpreted or simulated, 1 if any did not or its record was
     lost meanwhile, or of --fit no size fits, 2 for a mistake, 130 if interrupted.
     """
     if fit_of is not None and axis is None:
         raise Refused(f"--fit-of {fit_of} says what --fit is of: expected --fit batch or --fit context beside it")
-    within = bounds(threads, timeout_s, memory_gib)
+    if axis is not None and on is not None:
+        raise Refused("--fit compiles one size after another here: expected no --on beside it")
     wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    asked = CellQuery(workloads=workload or ("block",), **wanted)
-    found_tier = find_tier(tier)
-    asked.cells([])  # a mistake is told before anything is started
-    with going_on("asking which backends work here", quiet=as_json):
-        found = rows(asked.backends, bool(asked.targets), within)
-    chosen = asked.cells(found)
-    _tell_left_out(chosen, asked.backends)
-    for remark in asked.remarks():
-        note(f"oneblock: {remark}")
+    query = CellQuery(workloads=workload or ("block",), **wanted)
+    query.cells([])  # a mistake is told before anything is started
+    rules = Rules(find_tier(tier), Store(directory), order_seed, again, Detail(detail), indexed and not as_json)
     sums: list[ModelMemory] = []
-    if axis is not None:
-        chosen, sums = fitted(asked, chosen, axis, fit_of, within, quiet=as_json)
-    if detail == Detail.ALL and not as_json:
-        note(cost_of_all(chosen, Store(directory)))
-    run = Run(
-        chosen, found_tier, Store(directory), within, seed=order_seed, again=again, detail=Detail(detail),
-        indexed=indexed and not as_json,
-    )  # fmt: skip
-    records = go(run, quiet=as_json) if chosen else []  # of none where no size of a model fits
+    with asked(on, node_bounds(threads, timeout_s, memory_gib), runtime_env, quiet=as_json) as fleet:
+        if fleet is None:
+            within = bounds(threads, timeout_s, memory_gib)
+            with going_on("asking which backends work here", quiet=as_json):
+                chosen = query.cells(rows(query.backends, bool(query.targets), within))
+            if axis is not None:
+                chosen, sums = fitted(query, chosen, axis, fit_of, within, quiet=as_json)
+            run: Running = Run(chosen, **vars(rules), bounds=within)
+        else:
+            with going_on("asking the nodes which backends work there", quiet=as_json):
+                chosen = query.cells(fleet.rows(query.backends, bool(query.targets)))
+            run = FleetRun(fleet, chosen, **vars(rules))
+        _tell_before(query, chosen, rules, quiet=as_json)
+        records = go(run, quiet=as_json) if chosen else []  # of none where no size of a model fits
     if chosen and not as_json:
         show(records, directory, len(run.lost()))
     if chosen and report:
@@ -142,6 +148,27 @@ def COMMAND(
         answer({"fit": data(sums), "records": records} if sums else records)
     good = (Status.PASSED, *WITHOUT_TIMES)
     raise SystemExit(0 if chosen and all(record.status in good for record in records) and not run.lost() else 1)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How cells are run, wherever that is."""
+
+    tier: Tier
+    store: Store
+    seed: int
+    again: bool
+    detail: Detail
+    indexed: bool
+
+
+def _tell_before(query: CellQuery, chosen: list[Cell], rules: Rules, *, quiet: bool) -> None:
+    """What is good to know of cells before they are run."""
+    _tell_left_out(chosen, query.backends)
+    for remark in query.remarks():
+        note(f"oneblock: {remark}")
+    if rules.detail == Detail.ALL and not quiet:
+        note(cost_of_all(chosen, rules.store))
 
 
 def _tell_left_out(chosen: list[Cell], named: Sequence[str]) -> None:

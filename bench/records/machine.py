@@ -27,7 +27,9 @@ _CHOOSES = re.compile(
     r"|MALLOC|NEURON_RT|CUBLAS|CUDNN|ROCBLAS|MIOPEN|HSA|JAX)_\w+|TORCH_\w*TF32\w*|NVIDIA_TF32_OVERRIDE|XLA_FLAGS|TF_XLA_FLAGS"
     r"|LIBTPU_INIT_ARGS|NEURON_CC_FLAGS|GLIBC_TUNABLES|LD_PRELOAD"
 )
-_NOT_BY = re.compile(r"\w*(_DIR|_PATH|_HOME|_ROOT|_FILE|_CACHE|_VERSION|VERBOSE|WARNINGS|DISPLAY_\w+|DUPLICATE_LIB_OK)")
+_NOT_BY = re.compile(
+    r"\w*(_DIR|_PATH|_HOME|_ROOT|_FILE|_CACHE|_VERSION|VISIBLE_CORES|VERBOSE|WARNINGS|DISPLAY_\w+|DUPLICATE_LIB_OK)"
+)
 _LONGEST = 200  # characters of a variable's value
 # Of x86's flags those that code is chosen by: the others say what the kernel does about faults, and change with it.
 _X86 = re.compile(

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from oneblock import backends
 from oneblock.backends.api.export import Exporter
 from oneblock.backends.api.target import Target
+from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import Declared, PlatformProbe
+from oneblock.bench.records.dependence import software
 from oneblock.bench.worker.events import Declaration, Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.probe_job import ProbeJob
@@ -23,10 +25,20 @@ _declared: dict[str, Declared] = {}  # of this process's: what is installed does
 def not_run_here(wanted: Iterable[tuple[str, Target]], bounds: Bounds) -> set[tuple[str, Target]]:
     """The (backend, target) that run nothing: compiled for a device that is elsewhere, or refused."""
     pairs = [pair for pair in dict.fromkeys(wanted) if pair[1] != "cpu"]
-    by_backend = {name: [pair for pair in pairs if pair[0] == name] for name, _ in pairs}
-    found = [row for asked in by_backend.values() for row in _ask(ProbeJob(pairs=tuple(asked)), bounds)[0]]
-    runs = {(row.backend, row.target) for row in found if row.device is not None and row.kind is not Kind.COMPILED}
-    return set(pairs) - runs
+    return set(pairs) - {(row.backend, row.target) for row in ask_pairs(pairs, bounds) if runs_here(row)}
+
+
+def ask_pairs(pairs: Iterable[tuple[str, Target]], bounds: Bounds) -> list[PlatformProbe]:
+    """What there is for each (backend, target), asked by a process for each backend; nothing of one that ended it."""
+    by_backend: dict[str, list[tuple[str, Target]]] = {}
+    for pair in dict.fromkeys(pairs):
+        by_backend.setdefault(pair[0], []).append(pair)
+    return [row for asked in by_backend.values() for row in _ask(ProbeJob(pairs=tuple(asked)), bounds)[0]]
+
+
+def runs_here(row: PlatformProbe) -> bool:
+    """Whether the backend runs something there, and does not only compile it."""
+    return row.device is not None and row.kind is not Kind.COMPILED
 
 
 def rows(named: Sequence[str], targeted: bool, bounds: Bounds) -> list[PlatformProbe]:
@@ -37,18 +49,22 @@ def rows(named: Sequence[str], targeted: bool, bounds: Bounds) -> list[PlatformP
     """
     if not named:
         return probe(backends.names(), bounds)
-    found: dict[str, list[PlatformProbe]] = {}
-    for name in backends.own().intersection(named):
-        declares = backends.ours(name)
-        if targeted or declares.platforms[0] == "cpu":
-            stated = PlatformProbe(
-                name, declares.platforms[0], None, None, None, None, declares.ops_sets, declares.dtypes
-            )
-            found[name] = [stated]
+    found = stated(named, targeted)
     left = [name for name in dict.fromkeys(named) if name not in found]
     for row in probe(left, bounds):
         found.setdefault(row.backend, []).append(row)
     return [row for name in dict.fromkeys(named) for row in found.get(name, [])]
+
+
+def stated(named: Sequence[str], targeted: bool) -> dict[str, list[PlatformProbe]]:
+    """The rows of those of ours of which what they declare is enough, by their names."""
+    found = {}
+    for name in backends.own().intersection(named):
+        declares = backends.ours(name)
+        if targeted or declares.platforms[0] == "cpu":
+            offers = (declares.ops_sets, declares.dtypes)
+            found[name] = [PlatformProbe(name, declares.platforms[0], None, None, None, None, *offers)]
+    return found
 
 
 def probe(names: list[str], bounds: Bounds) -> list[PlatformProbe]:
@@ -70,6 +86,12 @@ def declared(name: str, bounds: Bounds = _FEW) -> Declared:
     if name not in _declared:
         _declare([name], bounds)
     return _declared[name]
+
+
+def software_of(cell: Cell, bounds: Bounds) -> dict[str, str | None]:
+    """What a cell's outcome depends on; of a third party's backend also what that says in a process of its own."""
+    stated = {} if cell.backend in backends.own() else declared(cell.backend, bounds).fingerprints
+    return software(cell, stated.get(cell.ops_set, {}))
 
 
 def having(capability: type, bounds: Bounds = _FEW) -> list[str]:

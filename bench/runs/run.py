@@ -5,41 +5,34 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-from oneblock import backends
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.judge.doubts import doubts
-from oneblock.bench.judge.in_hand import refused
-from oneblock.bench.judge.plausible import assumed, below_roofline, too_fast
-from oneblock.bench.judge.roofline import costs, stated_limits
-from oneblock.bench.records.dependence import software
-from oneblock.bench.records.environment import environment, now
+from oneblock.bench.records.environment import environment
 from oneblock.bench.records.index import FEWEST, reader
 from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import without_collection
-from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
+from oneblock.bench.records.record import ANSWERS, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, Unreadable, read_record, to_json
 from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.measuring import Measuring
+from oneblock.bench.runs.outcomes import Setting, record_of
 from oneblock.bench.runs.partials import Partial, partials
-from oneblock.bench.runs.probes import declared, not_run_here
+from oneblock.bench.runs.probes import not_run_here, software_of
 from oneblock.bench.runs.quiet import Quiet
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
-from oneblock.bench.worker.measure_job import Measurement
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
 Tell = Callable[[str], None]  # what is being done, for people
 Finished = Callable[[Record], None]
 Read = Callable[[Path], Record]
-_WHOLE = "the time must hold all the work: mend the backend, or measure again where nothing else runs"
 
 
 @dataclass
@@ -50,17 +43,27 @@ class Progress:
     launches: int = 0
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was found out of this machine before, by whoever asks it for one cell after another."""
+
+    environment: Environment
+    elsewhere: frozenset[tuple[str, Target]]  # (backend, target) of the run that run nothing here
+    untimed: bool  # what runs here is interpreted or simulated, and need not be alone
+
+
 class Run:
     """One run of some cells into one records directory."""
 
     def __init__(
         self, cells: list[Cell], tier: Tier, store: Store, bounds: Bounds, *, seed: int = 0, again: bool = False,
-        detail: Detail = Detail.DEFAULT, indexed: bool = False,
+        detail: Detail = Detail.DEFAULT, indexed: bool = False, known: Known | None = None,
     ) -> None:  # fmt: skip
         """With an index, records that were there before may come in brief."""
         self.cells, self.tier, self.store, self.bounds, self.seed, self.again = cells, tier, store, bounds, seed, again
         self.detail, self.indexed = detail, indexed
-        self.environment: Environment = environment(bounds.threads)
+        self.known = known
+        self.environment: Environment = environment(bounds.threads) if known is None else known.environment
         self.finished: dict[Cell, Record] = {}
         self.written: dict[Path, Record] = {}
         self.skipped: set[Cell] = set()
@@ -81,11 +84,12 @@ class Run:
             todo = self._todo()
             self.progress.planned = len(todo) * self.tier.launches
             tell("asking what is here")
-            self._elsewhere = not_run_here(((cell.backend, cell.target) for cell in todo), self.bounds)
+            pairs = ((cell.backend, cell.target) for cell in todo)
+            self._elsewhere = {*self.known.elsewhere} if self.known is not None else not_run_here(pairs, self.bounds)
             elsewhere = [cell for cell in todo if self._is_elsewhere(cell)]
             self._compile_all(elsewhere, measuring, ceilings, tell, finished)
             todo = [cell for cell in todo if cell not in self.finished]
-            if todo:
+            if todo and not self._untimed:
                 with alone(self.bounds.timeout_s):
                     needed = [(cell.target, cell.backend, cell.dtype) for cell in todo]
                     ceilings.measure_missing(needed, lambda _: tell("measuring the machine's limits"))
@@ -148,9 +152,11 @@ class Run:
         return cell.identity(self.tier.name, self.environment.facts(), self._software(cell))
 
     def _software(self, cell: Cell) -> dict[str, str | None]:
-        """What a cell's outcome depends on; of a third party's backend also what that says in a process of its own."""
-        stated = {} if cell.backend in backends.own() else declared(cell.backend, self.bounds).fingerprints
-        return software(cell, stated.get(cell.ops_set, {}))
+        return software_of(cell, self.bounds)
+
+    @property
+    def _untimed(self) -> bool:
+        return self.known is not None and self.known.untimed
 
     def _already_done(
         self, cell: Cell, named: Mapping[str, Sequence[Path]] | None = None, read: Read = read_record
@@ -169,11 +175,12 @@ class Run:
         """One launch of a cell, unless it is there; and the record, if it was the last or failed."""
         key = self._identity(cell)
         tell(f"{cell.name}  waiting for another run")
-        with alone(self.bounds.timeout_s):
+        with nullcontext() if self._untimed else alone(self.bounds.timeout_s):
             if self._already_done(cell):
                 return
             if index not in partials(self.store, key, self.tier.launches):
-                self._quiet.wait(lambda waiting: tell(f"{cell.name}  {waiting}"))
+                if not self._untimed:
+                    self._quiet.wait(lambda waiting: tell(f"{cell.name}  {waiting}"))
                 listen = _phases(cell.name, tell)
                 launched = measuring.launch(cell, index, here=True, best=ceilings.known.pace, listen=listen)
                 if launched.outcome.status is Status.DISTURBED and cell not in self._put_off:
@@ -189,47 +196,9 @@ class Run:
                 self._finish(cell, [one for _, one in sorted(found.items())], ceilings)
 
     def _finish(self, cell: Cell, launched: list[Partial], ceilings: CeilingCache) -> None:
-        first, measured = launched[0].outcome, launched[0].outcome.result or Measurement()
-        results = [one.outcome.result for one in launched]
-        launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
-        ceilings.saw(cell.backend, launches)
-        reached = partial(ceilings.limits, cell.target, cell.dtype, cell.backend)
-        record = Record(
-            schema=SCHEMA,
-            created=now(),
-            cell=cell,
-            tier=self.tier.name,
-            status=first.status,
-            kind=first.kind,
-            device=first.device,
-            reason=first.reason,
-            hint=first.hint,
-            log_tail=first.log_tail,
-            check=measured.check,
-            wrong_answers_rejected=launched[0].wrong_tried,
-            costs=costs(cell.case, cell.dtype),
-            limits=reached() if launches else stated_limits(cell) if measured.facts else None,
-            launches=launches,
-            doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
-            artifacts=measured.artifacts,
-            environment=replace(self.environment, software=self._software(cell)),
-            order_seed=self.seed,
-            compile_s=measured.compile_s,
-            facts=measured.facts,
-            memory=measured.memory,
-            disturbance=measured.disturbance,
-            family=cell.case.config.family,
-            detail=self.detail,
-            number=next_number(self.store.directory),
-        )
-        record = record.with_doubts([*assumed(record), *below_roofline(record)])
-        if too_fast(record) is not None and ceilings.remeasure(cell.target, cell.backend, cell.dtype):
-            record = replace(record, limits=reached())
-        if (reason := refused(launches, cell.target.platform)) is not None:
-            record = replace(record, status=Status.INVALID, reason=reason, hint=_WHOLE)
-        elif (reason := too_fast(record)) is not None:
-            hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
-            record = replace(record, status=Status.INVALID, reason=reason, hint=hint)
+        facts = replace(self.environment, software=self._software(cell))
+        record = record_of(cell, launched, Setting(facts, self.tier, self.seed, self.detail), ceilings)
+        record = replace(record, number=next_number(self.store.directory))
         try:
             path = self.store.add(record)
         except Unreadable as error:

@@ -37,7 +37,7 @@ def alone(timeout_s: float) -> Iterator[None]:
     """
     from filelock import FileLock  # and with it asyncio, which a run that measures nothing need not wait for
 
-    folder = _own_folder()
+    folder = own_folder()
     holder = folder / "holder.json"
     lock = FileLock(folder / "measuring.lock", poll_interval=_POLL_S)
     try:
@@ -86,7 +86,7 @@ def _who(holder: Path) -> str:
         return "another run"
 
 
-def _own_folder() -> Path:
+def own_folder() -> Path:
     """A folder that only this user may write to: in one that all share anybody may lay a link or hold a lock."""
     user = os.getuid() if hasattr(os, "getuid") else "here"
     folder = Path(tempfile.gettempdir(), f"oneblock-{user}")
