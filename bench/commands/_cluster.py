@@ -46,7 +46,7 @@ class ClusterSays:
 def asked(fleet: Fleet, names: Sequence[str]) -> ClusterSays:
     """Ask each node what it has of some backends."""
     fleet.greet()
-    fleet.required(fleet.cluster.on)
+    fleet.required()
     rows = fleet.probe(fleet.alive, names)
     nodes = tuple(_node(one, rows[name]) for name, one in fleet.alive.items() if name in rows)
     return ClusterSays(fleet.cluster.on, fleet.cluster.ray, nodes, tuple(fleet.refused.values()))

@@ -45,8 +45,8 @@ class Member:
 
     @property
     def name(self) -> str:
-        """For people: "host1 (10.0.0.3)"."""
-        return f"{self.greeting.name} ({self.node.address})"
+        """For people, and apart from others of its machine: "host1 (10.0.0.3, 1f2e3d4c)"."""
+        return f"{self.greeting.name} ({self.node.address}, {self.node.id[:8]})"
 
 
 class Fleet:
@@ -93,7 +93,7 @@ class Fleet:
         """Take no more of a node, and say so once."""
         member = self.members.pop(name, None)
         node = self.cluster.nodes.get(name)
-        shown = member.name if member is not None else node.address if node is not None else name[:8]
+        shown = member.name if member is not None else f"{node.address}, {name[:8]}" if node is not None else name[:8]
         if name not in self.refused:
             self.refused[name] = f"node {shown} is left out: {why}"
             note(f"oneblock: {self.refused[name]}")
@@ -131,11 +131,11 @@ class Fleet:
                 )
         return joined
 
-    def required(self, on: str) -> None:
+    def required(self) -> None:
         """Refused where nobody takes part."""
         if not self.alive:
-            why = "; ".join(self.refused.values()) or "it has no nodes"
-            raise ClusterGone(f"--on {on}: expected a node that takes part, got none: {why}", 1)
+            why = "; ".join(self.refused.values()) or "it has none with cores"
+            raise ClusterGone(f"--on {self.cluster.on}: expected a node that takes part, got none: {why}", 1)
 
     def probe(self, names: Iterable[str], asked: Sequence[str], pairs: Sequence[tuple[str, Target]] = ()) -> Rows:
         """What each of some nodes has of these backends, or for these pairs."""
@@ -156,6 +156,9 @@ class Fleet:
         """What a run must know of the backends that it names, or of all: the best that any node has of each."""
         known = stated(named, targeted)
         asked = [name for name in named or backends.names() if name not in known]
+        if asked:
+            self.greet()
+            self.required()
         best: dict[tuple[str, str], PlatformProbe] = {}
         for row in (row for rows in (self.probe(self.alive, asked).values() if asked else ()) for row in rows):
             before = best.get((row.backend, row.platform))

@@ -74,7 +74,7 @@ class FleetRun:
             tell("asking the nodes who they are")
             self.fleet.members.clear()
             self.fleet.greet(self.cells)
-            self.fleet.required(self.fleet.cluster.on)
+            self.fleet.required()
             left = self._order(self._left())
             self.progress.planned = len(left) * self.tier.launches
             if left:

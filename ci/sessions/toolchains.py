@@ -69,6 +69,16 @@ def silicon(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fleet(session: nox.Session) -> None:
+    """Run cells over clusters of Ray's on this machine, whose nodes and drivers die, skipping forbidden. Ten minutes.
+
+    With ONEBLOCK_OTHER_RAY the path of another release's `ray`, one of its clusters is refused as well.
+    """
+    install(session, *needs("fleet"), *group("test"))
+    session.run("pytest", "tests/fleet", *session.posargs, env={"ONEBLOCK_REQUIRE_FLEET": "1"})
+
+
+@nox.session(default=False)
 def torchxla(session: nox.Session) -> None:
     """Run the contract on PyTorch/XLA 2.9, frozen upstream; light, without NVIDIA's libraries, unless `-- full`.
 

@@ -95,14 +95,14 @@ class RayCluster:
             words += ["--include-dashboard=false", f"--temp-dir={self.folder / 'ray'}"]
         else:
             words += [f"--address={self.address}"]
-        log = (folder / "ray.log").open("wb")
 
         def pinned() -> None:
             os.setsid()
             if cores is not None:
                 os.sched_setaffinity(0, cores)
 
-        process = subprocess.Popen(words, env=own, stdout=log, stderr=subprocess.STDOUT, preexec_fn=pinned)
+        with (folder / "ray.log").open("wb") as log:
+            process = subprocess.Popen(words, env=own, stdout=log, stderr=subprocess.STDOUT, preexec_fn=pinned)
         node = RayNode(process, folder)
         self.nodes.append(node)
         end = time.monotonic() + _UP_S

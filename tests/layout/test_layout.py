@@ -57,6 +57,16 @@ def test_the_import_contracts_have_no_exceptions() -> None:
     assert excepted == ["oneblock.bench.** -> oneblock.backends.api.**"]
 
 
+def test_ray_is_imported_by_one_file() -> None:
+    """By a process of its own: see what that file says."""
+    found = [
+        path.relative_to(ROOT).as_posix() for path in FILES if {one.split(".")[0] for one in imported(path)} >= {"ray"}
+    ]
+    assert found == ["bench/fleet/on_ray.py"]
+    by = {path.name for path in FILES if any(name.endswith("fleet.on_ray") for name in imported(path))}
+    assert not by, "it is run, and not imported"
+
+
 def imported_by_name(tree: ast.AST) -> list[str]:
     """What modules whose names are strings begin with: "?" where that cannot be read off."""
     found = []
