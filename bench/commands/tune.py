@@ -16,7 +16,9 @@ from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.tiers import tier
 from oneblock.bench.commands._command import answer, command, explain_option, json_option
+from oneblock.bench.commands._fleet import asked, fleet_options, node_bounds
 from oneblock.bench.commands._options import BackendOption, TargetOption, bounds, bounds_options, case_options
+from oneblock.bench.fleet.jobs import launch_all
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.runs.tuning import Tuning
@@ -56,11 +58,13 @@ from oneblock.workloads.ops.nearest import unknown
     help="How the winner, and what runs without a search, are measured: smoke, standard or publish.",
 )
 @partial(bounds_options, timeout_s=36000.0)
+@fleet_options
 @explain_option
 @json_option
 def COMMAND(
     workload: str, as_json: bool, trials: int, seed: int, seeds: int, cost_model: str, rpc: str | None, tier_name: str,
-    threads: int | None, timeout_s: float, memory_gib: float | None, **wanted: Any,
+    threads: int | None, timeout_s: float, memory_gib: float | None, on: str | None, runtime_env: Path | None,
+    **wanted: Any,
 ) -> None:  # fmt: skip
     """Search for what makes a program fast; what is found is kept, and used by `oneblock run --ops tuned`.
 
@@ -68,18 +72,25 @@ def COMMAND(
     configuration: measured on a device, by a static model without one.
 
     Every candidate is kept as soon as it is measured, in ONEBLOCK_TUNED or the user's data folder, in a folder for each
-    toolchain, target and seed; the same command goes on after any interruption. --timeout is of one search.
+    toolchain, target and seed; the same command goes on after any interruption. --timeout is of one search. With --on
+    the searches are done by nodes of a cluster, all at once, and each is kept where it was done.
     """
     if cost_model not in COST_MODELS:
         raise LookupError(unknown("cost model", cost_model, list(COST_MODELS)))
     if rpc is not None and not re.fullmatch(r"[^:/]+:\d+/.+", rpc):
         raise Refused(f"--rpc {rpc!r}: expected HOST:PORT/KEY as TVM's tracker has them, e.g. 10.0.0.2:9190/board")
+    if rpc is not None and on is not None:
+        raise Refused(f"--on {on} and --rpc {rpc} both say where: give one of them")
     by = tier(tier_name)
-    within = bounds(threads, timeout_s, memory_gib)
+    within = bounds(None if on else threads, timeout_s, memory_gib)
     cell = _cell(workload, **wanted)
-    tuning = Tuning(cell, within, [Search(trials, one, cost_model, rpc=rpc) for one in range(seed, seed + seeds)])
+    searches = [Search(trials, one, cost_model, rpc=rpc) for one in range(seed, seed + seeds)]
+    tuning = Tuning(cell, within, searches)
     try:
-        tuning.search(quiet=as_json)
+        with asked(on, node_bounds(threads, timeout_s, memory_gib), runtime_env, quiet=as_json) as fleet:
+            if fleet is not None:
+                tuning.elsewhere = partial(launch_all, fleet, cell=cell)
+            tuning.search(quiet=as_json)
         with scratch("tune") as folder:
             tuning.versus(folder, by, quiet=as_json)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ from oneblock.bench.worker.tune_job import TuneJob
 from oneblock.bench.worker.watch import Bounds
 from oneblock.compilers.api.search import Search
 
+Elsewhere = Callable[[Sequence[TuneJob]], Sequence[Outcome[TuningResult]]]
+
 
 @dataclass
 class Tuning:
@@ -43,6 +45,7 @@ class Tuning:
     found: dict[int, TuningResult] = field(default_factory=dict)  # by seed
     ended: list[Outcome[TuningResult]] = field(default_factory=list)  # what did not end well
     timed: tuple[Record, Record] | None = None  # what runs without a search, and the winner
+    elsewhere: Elsewhere | None = None  # who does the searches, where that is not this machine
 
     @property
     def good(self) -> bool:
@@ -51,23 +54,34 @@ class Tuning:
         return not self.ended and not self._without_time() and every
 
     def search(self, *, quiet: bool) -> None:
-        """Every seed in turn; what does not end well ends it all."""
+        """Every seed in turn, or elsewhere all at once; what does not end well ends it all."""
+        if self.elsewhere is not None:
+            with going_on(f"{len(self.asked)} searches elsewhere", quiet=quiet):
+                outcomes = self.elsewhere([TuneJob(self.cell, asked) for asked in self.asked])
+            for asked, outcome in zip(self.asked, outcomes, strict=True):
+                if not self._hear(asked, outcome):
+                    return
+            return
         for asked in self.asked:
             out = console(stderr=True, quiet=quiet)
             watch = _Watch(self.cell, asked)
             drawn = Live(console=out, get_renderable=watch.table, refresh_per_second=2, transient=True)
             with drawn if out.is_terminal else nullcontext() if quiet else Heartbeat(watch.title):
                 outcome = launch(TuneJob(self.cell, asked), self.within, listen=watch.hear)
-            if outcome.status is not Status.PASSED or outcome.result is None:
-                self.ended.append(outcome)
+            if not self._hear(asked, outcome):
                 return
-            self.found[asked.seed] = outcome.result
-            if outcome.result.folder is None:  # all ways were ranked: another seed would find the same
-                return
+
+    def _hear(self, asked: Search, outcome: Outcome[TuningResult]) -> bool:
+        """Take in what came of a search; whether another is worth its while."""
+        if outcome.status is not Status.PASSED or outcome.result is None:
+            self.ended.append(outcome)
+            return False
+        self.found[asked.seed] = outcome.result
+        return outcome.result.folder is not None  # else all ways were ranked: another seed would find the same
 
     def versus(self, folder: Path, by: Tier, *, quiet: bool) -> None:
         """Measure the program with and without what was found, as a run does; not where nothing is kept or runs."""
-        if self.ended or any(one.folder is None for one in self.found.values()) or self.asked[0].rpc is not None:
+        if self.ended or any(one.folder is None for one in self.found.values()) or self._for_another:
             return
         cells = [replace(self.cell, ops_set=ops_set) for ops_set in ("plain", "tuned")]
         with going_on("checking and timing the winner", quiet=quiet) as tell:
@@ -89,14 +103,14 @@ class Tuning:
         for found in self.found.values():
             out.print(tasks_table(self.cell, found))
             if found.folder is not None:
-                out.print(Text(f"kept in {found.folder}"))
+                out.print(Text(f"kept in {found.folder}" + (" of the node that did it" if self.elsewhere else "")))
         if len(self.found) > 1:
             out.print(spread(self.found))
         for said in [*map(_ending, self.ended), *(f"{r.cell.name}: {_ending(r)}" for r in self._without_time())]:
             out.print(Text(said, style="red"))
         for sentence in without_best(self.found):
             out.print(Text(sentence, style="red"))
-        if self.asked[0].rpc is not None and self.found:
+        if self._for_another and self.found and any(one.folder is not None for one in self.found.values()):
             out.print(
                 Text("not timed anew: the winner is for another host, and only its functions were measured there")
             )
@@ -104,6 +118,10 @@ class Tuning:
         if told is not None and self.timed is not None:
             for line in verdict(*self.timed, told, self.found):
                 out.print(Text(line))
+
+    @property
+    def _for_another(self) -> bool:
+        return self.asked[0].rpc is not None or self.elsewhere is not None
 
     def _without_time(self) -> list[Record]:
         return [one for one in self.timed or () if one.status is not Status.PASSED]
