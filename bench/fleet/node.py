@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from time import time
 from typing import Any
@@ -40,7 +39,6 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.dependence import installed
 from oneblock.bench.records.environment import default_threads, environment
 from oneblock.bench.records.reading import adapter
-from oneblock.bench.records.record import Environment
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import LARGEST_TEXT_BYTES, StoreError
 from oneblock.bench.runs.probes import ask_pairs, probe, software_of
@@ -92,7 +90,7 @@ def _greet(asked: GreetRequest) -> bytes:
             source_sha256(),
             time(),
             free,
-            _here(within.threads),
+            environment(within.threads),
             tuple(found),
             tuple(of_cells),
         )
@@ -108,7 +106,7 @@ def _probe(asked: ProbeRequest) -> bytes:
 def _cell(asked: CellRequest) -> bytes:
     within = _bounds(asked.within)
     pair = (asked.cell.backend, asked.cell.target)
-    known = Known(_here(within.threads), frozenset([pair] if asked.elsewhere else ()), asked.untimed)
+    known = Known(environment(within.threads), frozenset([pair] if asked.elsewhere else ()), asked.untimed)
     run = Run(
         [asked.cell], tier(asked.tier), Store(_folder(asked.run)), within, seed=asked.seed, again=True,
         detail=asked.detail, known=known,
@@ -142,12 +140,6 @@ _DOES: dict[str, tuple[Any, Callable[[Any], bytes]]] = {
     "greet": (GreetRequest, _greet), "probe": (ProbeRequest, _probe), "cell": (CellRequest, _cell),
     "job": (JobRequest, _job), "texts": (TextsRequest, _texts), "forget": (ForgetRequest, _forget),
 }  # fmt: skip
-
-
-@cache
-def _here(threads: int) -> Environment:
-    """This machine, looked at once a process of Ray's, which does many cells."""
-    return environment(threads)
 
 
 def _bounds(asked: NodeBounds) -> Bounds:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -155,7 +156,7 @@ def test_a_cluster_that_is_gone_amid_the_run_is_said_and_the_rest_done_by_anothe
 
 
 def test_each_node_does_what_it_has_and_one_of_another_oneblock_is_left_out_by_name(
-    fresh: Here, tmp_path: os.PathLike[str]
+    fresh: Here,
 ) -> None:
     fresh.ray.start(fresh.env)
     fresh.ray.start(fresh.env | {"ONEBLOCK_WAITS_ABSENT": "1"})
@@ -180,3 +181,44 @@ def test_a_cell_that_times_takes_a_machine_as_a_whole(here: Here) -> None:
     assert done.returncode == 0, done.stderr
     assert {one.status for one in here.records()} == {Status.PASSED}
     assert all(one.launches and one.limits for one in here.records())
+
+
+def test_a_cluster_of_another_release_of_ray_is_refused(fresh: Here) -> None:
+    other = os.environ.get("ONEBLOCK_OTHER_RAY")
+    if other is None:
+        pytest.skip("ONEBLOCK_OTHER_RAY names no `ray` of another release")
+    fresh.ray.start(fresh.env, ray=Path(other))
+    for on in (fresh.ray.address, fresh.ray.url):
+        done = subprocess.run(fresh.words(1, on=on), env=fresh.env, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert "ersion" in done.stderr, done.stderr
+        assert "expected a cluster of Ray's that takes this driver" in done.stderr
+    assert not fresh.compiled()
+
+
+def test_a_node_without_disk_is_left_out_by_name(fresh: Here, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("a disk of 2 MiB is mounted by root alone")
+    try:
+        fresh.ray.start(fresh.env)
+        fresh.ray.start(fresh.env, tmp=small)
+        done = fresh.run(1, 2, 3)
+        assert done.returncode == 0, done.stderr
+        assert "is left out: the disk of" in done.stderr
+        assert len(fresh.records()) == 3
+    finally:
+        for node in fresh.ray.nodes:
+            node.kill()
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_searches_are_done_by_nodes(here: Here) -> None:
+    words = [*COMMAND, "tune", "norm", "--preset=tiny", "-T16", "--backend=waits", "--target=cuda:sm_90"]
+    by = [subprocess.run([*words, "--json", *on], env=here.env, capture_output=True, text=True) for on in
+          ([], ["--on", here.ray.address])]  # fmt: skip
+    assert [one.returncode for one in by] == [0, 0], [one.stderr for one in by]
+    alone, fleet = (json.loads(one.stdout) for one in by)
+    assert fleet["found"] == alone["found"] != {}
+    assert len(fleet["found"]) == 3

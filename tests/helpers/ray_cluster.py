@@ -72,7 +72,14 @@ class RayCluster:
         """For a driver anywhere."""
         return f"ray://127.0.0.1:{self.client}"
 
-    def start(self, env: Mapping[str, str], cpus: int = 1, cores: set[int] | None = None, ray: Path = RAY) -> RayNode:
+    def start(
+        self,
+        env: Mapping[str, str],
+        cpus: int = 1,
+        cores: set[int] | None = None,
+        ray: Path = RAY,
+        tmp: Path | None = None,
+    ) -> RayNode:
         """One more node, of those cores of the machine; the first is the head."""
         name = f"n{len(self.nodes)}"
         folder = self.folder / name
