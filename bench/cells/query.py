@@ -47,6 +47,7 @@ class CellQuery:
     models: Sequence[Path] = ()
     inputs: Path | None = None
     replaced: Sequence[str] = ()
+    toolchain: str | None = None  # the releases that are installed because they were asked for
 
     def cells(self, probed: Sequence[PlatformProbe]) -> list[Cell]:
         """Every combination of what was asked for, in a readable order; LookupError and ValueError say what is wrong.
@@ -63,7 +64,7 @@ class CellQuery:
                 inputs = self._given(case, dtype)
                 found += [
                     Cell(case, dtype, backend, ops_set, target, subject.weights, self.weight_seed, self.input_seed,
-                         model=subject.model, inputs=inputs, replaced=self._replaced)
+                         toolchain=self.toolchain, model=subject.model, inputs=inputs, replaced=self._replaced)
                     for backend, ops_set, target in ways
                 ]  # fmt: skip
         return list(dict.fromkeys(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.replaced import FORM
 from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.cells.tiers import tier as find_tier
+from oneblock.bench.cells.toolchain import installed_as_asked
 from oneblock.bench.commands._command import answer, command, explain_option, index_option, json_option, records_option
 from oneblock.bench.commands._completion import BACKEND, OPS_SET, TIER
 from oneblock.bench.commands._fitting import fit_options, fitted
@@ -32,6 +34,7 @@ from oneblock.bench.runs.run import Run
 from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.model_fit import data
 from oneblock.compilers import Detail
+from oneblock.compilers.api.asked import ASKED
 
 
 @command(
@@ -79,6 +82,13 @@ from oneblock.compilers import Detail
     metavar=FORM,
     help="A kernel of your own in place of an operation of --backend's ops set kernels; the file is run.",
 )
+@click.option(
+    "--toolchain",
+    "toolchains",
+    multiple=True,
+    metavar="NAME=VERSION",
+    help="A release that is installed here because it was asked for: it is a coordinate of the cells.",
+)
 @click.option("--order-seed", type=int, default=0, show_default=True, help="Of the order of the cells.")
 @click.option("--tier", default="smoke", show_default=True, type=TIER, help="smoke, standard, publish.")
 @click.option(
@@ -101,7 +111,7 @@ from oneblock.compilers import Detail
 def COMMAND(
     workload: tuple[str, ...], tier: str, directory: Path, as_json: bool, again: bool, order_seed: int, detail: str,
     axis: str | None, fit_of: str | None, report: bool, threads: int | None, timeout_s: float, memory_gib: float | None,
-    indexed: bool, on: str | None, runtime_env: Path | None, **wanted: Any,
+    indexed: bool, on: str | None, runtime_env: Path | None, toolchains: tuple[str, ...], **wanted: Any,
 ) -> None:  # fmt: skip
     """Measure cells: every combination of what is asked for, each checked, each in a process of its own.
 
@@ -118,7 +128,11 @@ def COMMAND(
         raise Refused("--fit compiles one size after another here: expected no --on beside it")
     wanted["presets"] = wanted["presets"] or (() if wanted["models"] else ("gpt2",))
     wanted["dtypes"] = wanted["dtypes"] or ("float32",)
-    query = CellQuery(workloads=workload or ("block",), **wanted)
+    if on is not None and toolchains:
+        raise Refused("--toolchain is of what is installed here: expected no --on beside it")
+    toolchain = installed_as_asked(toolchains)
+    os.environ[ASKED] = toolchain or ""  # for the workers
+    query = CellQuery(workloads=workload or ("block",), toolchain=toolchain, **wanted)
     query.cells([])  # a mistake is told before anything is started
     rules = Rules(find_tier(tier), Store(directory), order_seed, again, Detail(detail), indexed and not as_json)
     sums: list[ModelMemory] = []

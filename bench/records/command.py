@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from oneblock.bench.cells.cell import Cell, overrides
+from oneblock.bench.cells.toolchain import versions_of
 from oneblock.bench.records.record import Record
 from oneblock.workloads._workload import Phase
 from oneblock.workloads.models import Config
@@ -24,6 +25,7 @@ def run_command(record: Record) -> str:
     words += [] if cell.input_seed == 1 else ["--input-seed", str(cell.input_seed)]
     words += [] if cell.inputs is None else ["--inputs", cell.inputs.path]
     words += [word for one in cell.replaced for word in ("--replace", str(one))]
+    words += [word for one in versions_of(cell.toolchain).items() for word in ("--toolchain", "=".join(one))]
     words += [] if record.order_seed == 0 else ["--order-seed", str(record.order_seed)]
     return " ".join(map(_quoted, [*words, "--again"]))
 
@@ -46,7 +48,8 @@ def not_said(cell: Cell) -> list[str]:
     config = cell.case.config
     found = {} if cell.model is not None else overrides(config)
     found = {key: value for key, value in found.items() if key not in Config.settable()}
-    found |= {"variant": cell.variant, "sharding": cell.sharding, "toolchain": cell.toolchain}
+    found |= {"variant": cell.variant, "sharding": cell.sharding}
+    found |= {} if versions_of(cell.toolchain) else {"toolchain": cell.toolchain}
     return [f"{key}={value}" for key, value in found.items() if value is not None]
 
 

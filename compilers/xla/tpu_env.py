@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from oneblock.compilers.api.asked import asked
 from oneblock.compilers.api.wheels import ELSEWHERE, here, left_out
 
 # libtpu reads these once, when it is loaded. Without them it asks the cloud's metadata server what machine this is,
@@ -39,7 +40,8 @@ def missing() -> tuple[str, str] | None:
     """(what is wrong with the pair of JAX and libtpu, the line that mends it); None if they fit.
 
     The compiler hands its result to jaxlib in a format of its version: a libtpu newer than the one a JAX release names
-    compiles some programs and dies on others (RET_CHECK failures on asynchronous operations).
+    compiles some programs and dies on others (RET_CHECK failures on asynchronous operations). One that was asked for by
+    its version is tried all the same: what it dies of is then the answer.
     """
     from packaging.requirements import Requirement
 
@@ -52,6 +54,8 @@ def missing() -> tuple[str, str] | None:
             return f"libtpu, the TPU's compiler, has no wheels for {here()}", ELSEWHERE
         return "libtpu, the TPU's compiler, is not installed", mend
     wanted = [r for text in requires("jax") or () if (r := Requirement(text)).name == "libtpu"]
+    if "libtpu" in asked():
+        return None
     if wanted and not wanted[0].specifier.contains(found, prereleases=True):
         return f"JAX {jax} needs libtpu{wanted[0].specifier}, and libtpu {found} is installed", mend
     return None

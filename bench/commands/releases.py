@@ -1,0 +1,154 @@
+"""`oneblock releases`: the same cells with one release of a toolchain after another."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oneblock.bench.commands import run
+from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note
+from oneblock.bench.format.units import size
+from oneblock.bench.judge.releases import Moved, moved
+from oneblock.bench.records.store import Store
+from oneblock.bench.runs.releases import ReleaseRuns
+from oneblock.bench.terminal.going import going_on
+from oneblock.bench.terminal.releases import in_words, moves, outcomes
+from oneblock.bench.terminal.screen import console
+from oneblock.bench.toolchains.asked import parse_all, walks
+from oneblock.bench.toolchains.index import NoRelease, Wheel, offered
+from oneblock.bench.toolchains.release import Release, Versions
+
+_PAIRED = ("jax", "libtpu")  # of which an environment of another Python has both, as this one has them
+
+
+@command(
+    "releases",
+    "oneblock releases block --preset llama-1b --dtype bfloat16 --target tpu:v5e --toolchain libtpu=0.0.51,0.0.52",
+    "oneblock releases block --preset tiny --target cuda:sm_90 --ops kernels --toolchain triton=3.6.0..3.9.0",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--toolchain", "toolchains", multiple=True, metavar="NAME=SPEC",
+    help="Releases of a package: versions with commas between, and ranges, FIRST..LAST, of what the index has.",
+)  # fmt: skip
+@click.option(
+    "--python", "pythons", multiple=True, type=click.Path(path_type=Path),
+    help="An interpreter to take where a release has no wheel for this one.  [default: pythonX.Y of PATH, or pyenv's]",
+)  # fmt: skip
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be fetched and how large it is, and stop.")
+@records_option
+@json_option
+def COMMAND(
+    words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, directory: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compile the same cells with one release of a toolchain after another, and say what moved, where, since which.
+
+    WORDS are those of `oneblock run`: a workload, sizes, --backend, --target. Each release is fetched once, and stands
+    before what is installed here without changing it. One that is not to be had, or dies, is a status with its reason.
+    Of several packages each is moved with the earliest of the others. Equal texts raise no alarm.
+    Exit status: 0 if every release compiled something, 1 if one did not, 2 for a mistake, 130 if interrupted.
+    """
+    words = words if "--stages" in words else (*words, "--stages", "brief")  # no simulation, which takes minutes
+    run.COMMAND.make_context("oneblock run", [*words])  # a mistake is told before anything is asked or fetched
+    ways = _walks(toolchains)
+    store = Store(directory)
+    with going_on("asking the index", quiet=as_json) as tell:
+        say = (lambda _: None) if as_json else note
+        runs = ReleaseRuns(words, directory, _beside(ways[0][0]), pythons, say, tell)
+        try:
+            points = [point for way in ways for point in way]
+            wheels = _to_fetch(runs, points)
+            _tell_sizes(wheels, quiet=as_json and not only_plan)
+            if only_plan:
+                raise SystemExit(0)
+            store.check_writable()
+            found = [[runs.release(point) for point in way] for way in ways]
+        except KeyboardInterrupt:
+            raise Refused(f"interrupted: {len(runs.done)} releases are done; the same command goes on", 130) from None
+    pairs = [one for way in found for one in neighbours(way, store)]
+    _answer(list(runs.done.values()), pairs, as_json=as_json)
+    raise SystemExit(0 if all(one.records for one in runs.done.values()) else 1)
+
+
+def neighbours(way: Sequence[Release], store: Store) -> list[Moved]:
+    """What moved from each release that has records to the next that has some."""
+    having = [one for one in way if one.records]
+    return [each for a, b in pairwise(having) for each in moved(a.records, b.records, store)]
+
+
+def _walks(toolchains: Sequence[str]) -> list[list[dict[str, str]]]:
+    """The ways through what was asked for; the index is asked for what lies within ranges."""
+    asked = parse_all(toolchains)
+    try:
+        known = {one.package: offered(one.package, Path(sys.executable)) if one.has_ranges else () for one in asked}
+    except NoRelease as refused:
+        raise Refused(f"{refused.reason}; {refused.hint}") from refused
+    return walks({one.package: one.among(known[one.package]) for one in asked})
+
+
+def _beside(packages: Iterable[str]) -> Versions:
+    """The versions here of what goes with these packages."""
+    found = {}
+    for name in _PAIRED if {*packages} & {*_PAIRED} else ():
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _to_fetch(runs: ReleaseRuns, points: Sequence[Versions]) -> list[Wheel]:
+    plans = [runs.plan(point) for point in points]
+    wheels = [wheel for one in plans if not isinstance(one, NoRelease) for wheel in one.to_fetch]
+    return list({wheel.stem: wheel for wheel in wheels}.values())
+
+
+def _tell_sizes(wheels: Sequence[Wheel], *, quiet: bool) -> None:
+    if quiet or not wheels:
+        return
+    each = ", ".join(f"{one.name} {one.version} ({'?' if one.bytes is None else size(one.bytes)})" for one in wheels)
+    known = sum(one.bytes or 0 for one in wheels)
+    unknown = sum(one.bytes is None for one in wheels)
+    more = f", and {unknown} of sizes that the index does not tell" if unknown else ""
+    note(f"to fetch: {len(wheels)} wheels, {size(known)}{more}: {each}; unpacked they take several times that")
+
+
+def _answer(releases: Sequence[Release], pairs: Sequence[Moved], *, as_json: bool) -> None:
+    if as_json:
+        answer({"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]})
+        return
+    out = console()
+    out.print(outcomes(releases))
+    if any(one.any for one in pairs):
+        out.print(moves([one for one in pairs if one.any]))
+    for sentence in in_words(pairs):
+        out.print(sentence)
+
+
+def _data(one: Release) -> dict[str, Any]:
+    cells = [{"cell": record.cell.name, "status": record.status, "reason": record.reason} for record in one.records]
+    return {"versions": one.versions, "status": one.status, "reason": one.reason, "hint": one.hint, "cells": cells}
+
+
+def _moved_data(one: Moved) -> dict[str, Any]:
+    changes = [
+        {"step": step, "figure": change.name, "unit": change.after.unit, "kind": change.kind,
+         "before": change.before.value, "after": change.after.value}
+        for step, change in one.changes
+    ]  # fmt: skip
+    cell = replace(one.cell.cell, toolchain=None).name
+    return {
+        "cell": cell, "before": one.before, "after": one.after, "status": one.status, "same_text": one.same_text,
+        "changes": changes,
+    }  # fmt: skip

@@ -1,0 +1,66 @@
+"""Which releases are asked for: `triton=3.6.0,3.7.1,3.9.0`, or a range, `libtpu=0.0.42.1..0.0.52`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from oneblock.bench.cells.toolchain import canonical
+from oneblock.bench.format.errors import Refused
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Releases of one package: single versions, and ranges, of which the index says what lies between the ends."""
+
+    package: str
+    parts: tuple[tuple[Version, Version], ...]  # (first, last) of a range; of a single version the same twice
+
+    @classmethod
+    def parse(cls, text: str) -> Asked:
+        """Of `NAME=SPEC`; Refused says what a specification is."""
+        name, _, spec = text.partition("=")
+        how = f"--toolchain {text}: expected NAME=VERSION,VERSION or NAME=FIRST..LAST, as in libtpu=0.0.49..0.0.52"
+        try:
+            ends = [part.split("..") for part in spec.split(",")]
+            parts = tuple((Version(each[0]), Version(each[-1])) for each in ends if len(each) <= 2)
+        except InvalidVersion as error:
+            raise Refused(f"{how}; {error}") from None
+        if not name or len(parts) < len(ends) or any(first > last for first, last in parts):
+            raise Refused(how)
+        return cls(canonical(name), parts)
+
+    @property
+    def has_ranges(self) -> bool:
+        """Whether the index must be asked what it has."""
+        return any(first != last for first, last in self.parts)
+
+    def among(self, offered: Iterable[Version]) -> tuple[str, ...]:
+        """The versions that are meant, the earliest first: of ranges those on offer, and each that is named.
+
+        A range has no pre-releases but its own ends. What is named and not on offer stays: it becomes a status.
+        """
+        found = {end for part in self.parts for end in part}
+        found |= {
+            one for one in offered for first, last in self.parts if first <= one <= last and not one.is_prerelease
+        }
+        return tuple(str(one) for one in sorted(found))
+
+
+def parse_all(texts: Sequence[str]) -> list[Asked]:
+    """One for each package; Refused where a package is named twice, or none is."""
+    found = [Asked.parse(text) for text in texts]
+    names = [one.package for one in found]
+    if not found:
+        raise Refused("which releases? --toolchain NAME=VERSION,VERSION, as in --toolchain triton=3.7.1,3.9.0")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise Refused(f"--toolchain {twice} is given twice: name all its versions in one, with commas between")
+    return found
+
+
+def walks(choices: Mapping[str, Sequence[str]]) -> list[list[dict[str, str]]]:
+    """For each package the way through its releases, with the earliest of each other: one thing moves at a time."""
+    first = {name: versions[0] for name, versions in choices.items()}
+    return [[{**first, name: version} for version in versions] for name, versions in choices.items()]

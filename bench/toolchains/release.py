@@ -1,0 +1,26 @@
+"""What one environment of releases came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oneblock.bench.records.record import Record, Status
+
+Versions = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Release:
+    """What one environment came to: the records of its cells, or the status that stands in their place, with why."""
+
+    versions: Versions
+    records: tuple[Record, ...] = ()
+    status: Status | None = None  # None: its cells have their own
+    reason: str | None = None
+    hint: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people: "jax 0.10.2, libtpu 0.0.52"."""
+        return ", ".join(f"{name} {version}" for name, version in self.versions.items())

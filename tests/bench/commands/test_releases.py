@@ -1,0 +1,81 @@
+"""`oneblock releases` as a person runs it, over a compiler whose releases lie in an index on this disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneblock.bench.records.store import Store
+from tests.helpers.oneblock_process import oneblock, oneblock_here
+from tests.helpers.toy_releases import install_toy
+
+CELL = ("norm", "--preset", "tiny", "--phase", "prefill", "--backend", "toy", "--target", "cuda:sm_90")
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    folder = tmp_path_factory.mktemp("releases")
+    return folder, install_toy(folder)
+
+
+def releases(toy: tuple[Path, dict[str, str]], *words: str) -> tuple[int, Any]:
+    done = oneblock(toy[1], "releases", *CELL, *words, "--json", cwd=toy[0])
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_release_that_moved_a_count_is_named_and_its_records_are_as_any_others(
+    toy: tuple[Path, dict[str, str]],
+) -> None:
+    code, answer = releases(toy, "--toolchain", "toychain=1.1..1.4")  # 1.3 was yanked
+    assert code == 0
+    assert [(one["versions"]["toychain"], len(one["cells"])) for one in answer["releases"]] == [
+        ("1.1", 1), ("1.2", 1), ("1.4", 1),
+    ]  # fmt: skip
+    moved = {(one["before"], one["after"]): one["changes"] for one in answer["moved"]}
+    assert moved[("toychain-1.1", "toychain-1.2")] == []
+    told = {
+        (one["step"], one["figure"]): (one["before"], one["after"]) for one in moved[("toychain-1.2", "toychain-1.4")]
+    }
+    assert told[("whole", "scratch")] == (64, 128)
+    assert ("attention", "cycles by XLA's cost model") in told, "the step that grew"
+    assert ("norm1", "cycles by XLA's cost model") not in told
+    records, problems = Store(toy[0] / "records").records()
+    assert problems == []
+    assert {record.cell.toolchain for _, record in records} == {"toychain-1.1", "toychain-1.2", "toychain-1.4"}
+
+
+def test_one_that_goes_wrong_is_a_status_and_the_next_has_its_turn(toy: tuple[Path, dict[str, str]]) -> None:
+    code, answer = releases(toy, "--toolchain", "toychain=1.3,3.1,3.2,9.9,1.4")
+    assert code == 1
+    by = {one["versions"]["toychain"]: one for one in answer["releases"]}
+    assert by["1.4"]["cells"][0]["status"] == "compiled"
+    assert "was yanked" in by["1.3"]["reason"]
+    assert by["3.1"]["status"] == "crashed"
+    assert by["3.2"]["cells"][0] | {"cell": ""} == {
+        "cell": "", "status": "crashed", "reason": "killed by SIGABRT while compiling",
+    }  # fmt: skip
+    assert by["9.9"]["status"] == "unavailable"
+
+
+def test_counts_that_differ_over_one_text_raise_no_alarm(toy: tuple[Path, dict[str, str]]) -> None:
+    done = oneblock(toy[1], "releases", *CELL, "--toolchain", "toychain=4.0,4.1", cwd=toy[0])
+    assert "What moved" not in done.stdout
+    assert "no alarm, as the program is the same text" in done.stdout
+
+
+def test_sizes_are_told_and_nothing_is_fetched(toy: tuple[Path, dict[str, str]]) -> None:
+    done = oneblock(toy[1], "releases", *CELL, "--toolchain", "toychain=1.0", "--plan", cwd=toy[0])
+    assert done.returncode == 0
+    assert "to fetch: 1 wheels" in done.stderr
+    assert not [*(toy[0] / "cache").glob("oneblock/releases/toychain-1.0*")]
+
+
+def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path) -> None:
+    done = oneblock_here("releases", "block", "--no-such-option", "--toolchain", "toychain=1.0", cwd=tmp_path)
+    assert (done.returncode, "--no-such-option" in done.stderr) == (2, True)
+    done = oneblock_here("releases", "block", cwd=tmp_path)
+    assert "which releases" in done.stderr
