@@ -17,11 +17,13 @@ from oneblock.bench.commands._command import answer, command, json_option, recor
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.units import size
+from oneblock.bench.judge.culprit import Search
 from oneblock.bench.judge.releases import Moved, moved
 from oneblock.bench.records.store import Store
+from oneblock.bench.runs.release_search import search
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.terminal.going import going_on
-from oneblock.bench.terminal.releases import in_words, moves, outcomes
+from oneblock.bench.terminal.releases import in_words, moves, outcomes, searched_in_words
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.toolchains.asked import parse_all, walks
 from oneblock.bench.toolchains.index import NoRelease, Wheel, offered
@@ -45,18 +47,21 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
     "--python", "pythons", multiple=True, type=click.Path(path_type=Path),
     help="An interpreter to take where a release has no wheel for this one.  [default: pythonX.Y of PATH, or pyenv's]",
 )  # fmt: skip
+@click.option("--bisect", "halves", is_flag=True, help="Find the release by halves, and compile no other.")
+@click.option("--of", "figure", metavar="FIGURE", help="The figure to look for.  [default: the cost that moved most]")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be fetched and how large it is, and stop.")
 @records_option
 @json_option
 def COMMAND(
-    words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, directory: Path,
-    as_json: bool,
+    words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, halves: bool,
+    figure: str | None, directory: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile the same cells with one release of a toolchain after another, and say what moved, where, since which.
 
     WORDS are those of `oneblock run`: a workload, sizes, --backend, --target. Each release is fetched once, and stands
     before what is installed here without changing it. One that is not to be had, or dies, is a status with its reason.
-    Of several packages each is moved with the earliest of the others. Equal texts raise no alarm.
+    Of several packages each is moved with the earliest of the others, and which of them did it is told by mixing old
+    and new. --bisect finds the release in log2 n builds. Equal texts raise no alarm.
     Exit status: 0 if every release compiled something, 1 if one did not, 2 for a mistake, 130 if interrupted.
     """
     words = words if "--stages" in words else (*words, "--stages", "brief")  # no simulation, which takes minutes
@@ -67,17 +72,23 @@ def COMMAND(
         say = (lambda _: None) if as_json else note
         runs = ReleaseRuns(words, directory, _beside(ways[0][0]), pythons, say, tell)
         try:
-            points = [point for way in ways for point in way]
+            points = [point for way in ways for point in ((way[0], way[-1]) if halves else way)]
             wheels = _to_fetch(runs, points)
             _tell_sizes(wheels, quiet=as_json and not only_plan)
             if only_plan:
                 raise SystemExit(0)
             store.check_writable()
-            found = [[runs.release(point) for point in way] for way in ways]
+            found = [] if halves else [[runs.release(point) for point in way] for way in ways]
+            searched = search(runs, ways, figure, halves=halves) if halves or len(ways) > 1 else None
         except KeyboardInterrupt:
             raise Refused(f"interrupted: {len(runs.done)} releases are done; the same command goes on", 130) from None
+    if halves and searched and searched.release:
+        found = [[runs.release(of) for of in (searched.release.before, searched.release.after)]]
     pairs = [one for way in found for one in neighbours(way, store)]
-    _answer(list(runs.done.values()), pairs, as_json=as_json)
+    _answer(list(runs.done.values()), pairs, searched, as_json=as_json)
+    if halves and not as_json and searched is None:
+        say_nothing = f"{figure} did not move" if figure else "no cost moved"
+        note(f"oneblock: {say_nothing} between the earliest releases and the latest")
     raise SystemExit(0 if all(one.records for one in runs.done.values()) else 1)
 
 
@@ -124,15 +135,16 @@ def _tell_sizes(wheels: Sequence[Wheel], *, quiet: bool) -> None:
     note(f"to fetch: {len(wheels)} wheels, {size(known)}{more}: {each}; unpacked they take several times that")
 
 
-def _answer(releases: Sequence[Release], pairs: Sequence[Moved], *, as_json: bool) -> None:
+def _answer(releases: Sequence[Release], pairs: Sequence[Moved], searched: Search | None, *, as_json: bool) -> None:
     if as_json:
-        answer({"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]})
+        told = {"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]}
+        answer({**told, "search": searched})
         return
     out = console()
     out.print(outcomes(releases))
     if any(one.any for one in pairs):
         out.print(moves([one for one in pairs if one.any]))
-    for sentence in in_words(pairs):
+    for sentence in (*in_words(pairs), *(searched_in_words(searched) if searched else ())):
         out.print(sentence)
 
 

@@ -8,10 +8,11 @@ from itertools import groupby
 
 from rich.text import Text
 
+from oneblock.bench.judge.culprit import Search
 from oneblock.bench.judge.releases import Moved
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.terminal.fitted import Table
-from oneblock.bench.toolchains.release import Release
+from oneblock.bench.toolchains.release import Release, Versions
 
 _GOOD = (Status.PASSED, *WITHOUT_TIMES)
 
@@ -58,3 +59,25 @@ def in_words(found: Sequence[Moved]) -> Iterator[str]:
         if one.changes:
             said = "; ".join(dict.fromkeys(f"{change}" for _, change in one.changes))
             yield f"no alarm, as the program is the same text: {_cell(one)}, {one.before} -> {one.after}: {said}"
+
+
+def searched_in_words(of: Search) -> Iterator[str]:
+    """Who moved the figure that was looked for."""
+    if of.packages is not None:
+        yield f"{of.figure} of {of.cell}: moved by {of.packages}"
+        yield "; ".join(f"new {' and '.join(new) or 'none'}: {_plain(value)}" for new, value in of.packages.corners)
+    if of.release is not None:
+        found = of.release
+        values = " -> ".join(map(_plain, found.values))
+        builds = f"{found.builds} build{'s' * (found.builds != 1)} besides the two ends"
+        yield f"{of.figure} of {of.cell}: {_named(found.before)} -> {_named(found.after)}: {values}, found in {builds}"
+        for silent in found.silent:
+            yield f"{_named(silent)}, between them, tells no {of.figure}: it may have been that release"
+
+
+def _named(versions: Versions) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _plain(value: float | None) -> str:
+    return "none" if value is None else f"{value:,g}" if value < 1e6 else f"{value:,.0f}"

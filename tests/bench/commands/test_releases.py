@@ -79,3 +79,24 @@ def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path
     assert (done.returncode, "--no-such-option" in done.stderr) == (2, True)
     done = oneblock_here("releases", "block", cwd=tmp_path)
     assert "which releases" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_release_is_found_by_halves_and_no_other_is_compiled(toy: tuple[Path, dict[str, str]]) -> None:
+    code, answer = releases(toy, "--toolchain", "toychain=1.0..1.2,1.4,1.5", "--bisect")
+    assert code == 0
+    found = answer["search"]["release"]
+    assert (answer["search"]["figure"], found["before"], found["after"]) == (
+        "scratch", {"toychain": "1.2"}, {"toychain": "1.4"},
+    )  # fmt: skip
+    assert found["builds"] == 2
+    assert len(answer["releases"]) == 4, "the ends and two between"
+    assert answer["moved"][0]["after"] == "toychain-1.4"
+
+
+@pytest.mark.slow
+def test_of_two_packages_it_is_told_which_moved_it(toy: tuple[Path, dict[str, str]]) -> None:
+    code, answer = releases(toy, "--toolchain", "toychain=1.0,1.1", "--toolchain", "toylib=1.0,2.0")
+    assert code == 0
+    assert answer["search"]["packages"]["packages"] == ["toylib"]
+    assert answer["search"]["packages"]["together"] is False
