@@ -14,11 +14,15 @@ import click
 
 from oneblock.bench.commands import run
 from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.commands.budget import budgets_option
+from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.units import size
+from oneblock.bench.judge.budgeted import gate as beyond
 from oneblock.bench.judge.culprit import Search
 from oneblock.bench.judge.releases import Moved, moved
+from oneblock.bench.records.budget import budgets
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.release_search import search
 from oneblock.bench.runs.releases import ReleaseRuns
@@ -41,7 +45,7 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--toolchain", "toolchains", multiple=True, metavar="NAME=SPEC",
-    help="Releases of a package: versions with commas between, and ranges, FIRST..LAST, of what the index has.",
+    help="Releases of a package: versions, `newest`, and ranges, FIRST..LAST, of what the index has.",
 )  # fmt: skip
 @click.option(
     "--python", "pythons", multiple=True, type=click.Path(path_type=Path),
@@ -49,12 +53,16 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
 )  # fmt: skip
 @click.option("--bisect", "halves", is_flag=True, help="Find the release by halves, and compile no other.")
 @click.option("--of", "figure", metavar="FIGURE", help="The figure to look for.  [default: the cost that moved most]")
+@click.option("--gate", is_flag=True, help="Exit 1 where a cost is beyond its cell's budget; see `oneblock budget`.")
+@budgets_option
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be fetched and how large it is, and stop.")
+@click.option("--to", "page", type=click.Path(path_type=Path), help="And write the page of all records there.")
 @records_option
 @json_option
 def COMMAND(
     words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, halves: bool,
-    figure: str | None, directory: Path, as_json: bool,
+    figure: str | None, gate: bool, folder: Path, page: Path | None,
+    directory: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile the same cells with one release of a toolchain after another, and say what moved, where, since which.
 
@@ -62,11 +70,14 @@ def COMMAND(
     before what is installed here without changing it. One that is not to be had, or dies, is a status with its reason.
     Of several packages each is moved with the earliest of the others, and which of them did it is told by mixing old
     and new. --bisect finds the release in log2 n builds. Equal texts raise no alarm.
-    Exit status: 0 if every release compiled something, 1 if one did not, 2 for a mistake, 130 if interrupted.
+    --gate holds each release to the budgets, and a cell that has none to the release before.
+    Exit status: 0 if every release compiled something, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
+    interrupted.
     """
     words = words if "--stages" in words else (*words, "--stages", "brief")  # no simulation, which takes minutes
     run.COMMAND.make_context("oneblock run", [*words])  # a mistake is told before anything is asked or fetched
     ways = _walks(toolchains)
+    agreed = budgets(folder) if gate else {}
     store = Store(directory)
     with going_on("asking the index", quiet=as_json) as tell:
         say = (lambda _: None) if as_json else note
@@ -89,7 +100,15 @@ def COMMAND(
     if halves and not as_json and searched is None:
         say_nothing = f"{figure} did not move" if figure else "no cost moved"
         note(f"oneblock: {say_nothing} between the earliest releases and the latest")
-    raise SystemExit(0 if all(one.records for one in runs.done.values()) else 1)
+    if page is not None:
+        with going_on("drawing the page", quiet=as_json):
+            summary = write([directory], page, "oneblock releases")
+        note(summary.sentence)
+    later = [record for one in list(runs.done.values())[1:] for record in one.records]
+    shut = beyond(later, pairs, agreed) if gate else []
+    for sentence in shut:
+        note(f"the gate is shut: {sentence}")
+    raise SystemExit(0 if all(one.records for one in runs.done.values()) and not shut else 1)
 
 
 def neighbours(way: Sequence[Release], store: Store) -> list[Moved]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
 from oneblock.bench.cells.toolchain import canonical
 from oneblock.bench.format.errors import Refused
+
+_NEWEST = "newest"
 
 
 @dataclass(frozen=True)
@@ -17,32 +19,35 @@ class Asked:
 
     package: str
     parts: tuple[tuple[Version, Version], ...]  # (first, last) of a range; of a single version the same twice
+    newest: bool = False  # and the newest that the index has
 
     @classmethod
     def parse(cls, text: str) -> Asked:
         """Of `NAME=SPEC`; Refused says what a specification is."""
         name, _, spec = text.partition("=")
-        how = f"--toolchain {text}: expected NAME=VERSION,VERSION or NAME=FIRST..LAST, as in libtpu=0.0.49..0.0.52"
+        how = f"--toolchain {text}: expected NAME=VERSION,newest or NAME=FIRST..LAST, as in libtpu=0.0.49..0.0.52"
         try:
-            ends = [part.split("..") for part in spec.split(",")]
+            ends = [part.split("..") for part in spec.split(",") if part != _NEWEST]
             parts = tuple((Version(each[0]), Version(each[-1])) for each in ends if len(each) <= 2)
         except InvalidVersion as error:
             raise Refused(f"{how}; {error}") from None
         if not name or len(parts) < len(ends) or any(first > last for first, last in parts):
             raise Refused(how)
-        return cls(canonical(name), parts)
+        return cls(canonical(name), parts, _NEWEST in spec.split(","))
 
     @property
     def has_ranges(self) -> bool:
         """Whether the index must be asked what it has."""
-        return any(first != last for first, last in self.parts)
+        return self.newest or any(first != last for first, last in self.parts)
 
-    def among(self, offered: Iterable[Version]) -> tuple[str, ...]:
+    def among(self, offered: Sequence[Version]) -> tuple[str, ...]:
         """The versions that are meant, the earliest first: of ranges those on offer, and each that is named.
 
         A range has no pre-releases but its own ends. What is named and not on offer stays: it becomes a status.
         """
         found = {end for part in self.parts for end in part}
+        final = [one for one in offered if not one.is_prerelease]
+        found |= {max(final)} if self.newest and final else set()
         found |= {
             one for one in offered for first, last in self.parts if first <= one <= last and not one.is_prerelease
         }

@@ -62,6 +62,25 @@ def interchange(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def releases(session: nox.Session) -> None:
+    """Compile for devices with what the index has new of libtpu and Triton, and hold it to the counts of ci/budgets.
+
+    Words after `--` go to each `oneblock releases`. Wheels of some 200 MB are fetched.
+    """
+    install(session, *needs("xla_tpu", "triton_kernels"))
+    cells = ("block", "--preset", "llama-1b", "--dtype", "bfloat16")
+    tpu = ("--backend", "xla_tpu", "--ops", "plain", "--target", "tpu:v5e", "--target", "tpu:v6e")
+    gpu = ("--backend", "triton_kernels", "--ops", "kernels", "--target", "cuda:sm_90", "--target", "rocm:gfx942")
+    for name, where in (("libtpu", tpu), ("triton", gpu)):
+        installed = session.run("python", "-c", _INSTALLED, name, silent=True)
+        asked = f"{name}={str(installed).strip()},newest"
+        session.run("oneblock", "releases", *cells, *where, "--toolchain", asked, "--gate", *session.posargs)
+
+
+_INSTALLED = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+
+
+@nox.session(default=False)
 def silicon(session: nox.Session) -> None:
     """Hold models of launches on GPUs against latencies that others reported of real ones, skipping forbidden."""
     install(session, *needs("silicon"), *group("test"))

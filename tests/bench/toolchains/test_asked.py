@@ -23,6 +23,13 @@ def test_versions_are_in_their_own_order_and_what_is_named_stays() -> None:
     assert Asked.parse("libtpu=0.0.51rc1..0.0.52").among(OFFERED) == ("0.0.51rc1", "0.0.52")
 
 
+def test_the_newest_is_what_the_index_has_last_and_no_pre_release() -> None:
+    asked = Asked.parse("libtpu=0.0.42.1,newest")
+    assert asked.has_ranges
+    assert asked.among([*OFFERED, Version("0.1.dev1")]) == ("0.0.42.1", "0.0.52")
+    assert Asked.parse("libtpu=newest").among(OFFERED) == ("0.0.52",)
+
+
 @pytest.mark.parametrize(
     "text", ["triton", "triton=", "=3.6", "triton=new", "triton=3.9..3.6", "triton=1..2..3", "a=1,,2"]
 )

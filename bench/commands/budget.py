@@ -1,0 +1,83 @@
+"""`oneblock budget`: the counts that a cell may come to, held and written anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.out import note, say
+from oneblock.bench.judge.budgeted import budget_of, cell_name, check, moved_versions
+from oneblock.bench.records.budget import budgets, write
+from oneblock.bench.records.find import load
+from oneblock.bench.records.order import newest
+from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
+from oneblock.bench.records.store import Store
+
+FOLDER = Path("ci") / "budgets"
+
+
+def budgets_option(command: click.decorators.FC) -> click.decorators.FC:
+    """Where budgets lie."""
+    return click.option(
+        "--budgets", "folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True,
+        help="The folder of budgets, a file for each cell.",
+    )(command)  # fmt: skip
+
+
+@command("budget", "oneblock budget check -o records", "oneblock budget update -o records --reason 'fused the norm'")
+@click.argument("what", type=click.Choice(["check", "update"]))
+@records_option
+@budgets_option
+@click.option("--reason", help="Of an update: why the counts are what they are; it stands in the file.")
+@click.option("--slack", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="A share each may grow by.")
+@json_option
+def COMMAND(what: str, directory: Path, folder: Path, reason: str | None, slack: float, as_json: bool) -> None:
+    """Hold the newest record of each cell to its budget, or write the budgets anew from the records.
+
+    A budget is of counts alone, which no machine changes: scratch, spills, registers, kernels, traffic, cycles, of the
+    whole and of each step. What grew is told with its step and with the releases that differ.
+    Exit status: 0 if nothing grew, 1 if something did or a cell with a budget has no record, 2 for a mistake.
+    """
+    if (what == "update") != (reason is not None):
+        said = "expected --reason, which stands in each file" if reason is None else "--reason is of an update"
+        raise Refused(f"oneblock budget {what}: {said}")
+    found = _last([record for _, record in newest(load(Store(directory)))])
+    if what == "update":
+        _update(found, folder, reason or "", slack, as_json=as_json)
+    else:
+        raise SystemExit(_check(found, folder, as_json=as_json))
+
+
+def _last(records: list[Record]) -> list[Record]:
+    """The last record of each cell, whatever its release."""
+    return list({cell_name(record): record for record in records}.values())
+
+
+def _update(records: list[Record], folder: Path, reason: str, slack: float, *, as_json: bool) -> None:
+    good = [one for one in records if one.status in (Status.PASSED, *WITHOUT_TIMES) and one.facts is not None]
+    if not good:
+        raise Refused("no record here has counts to make a budget of: `oneblock run` makes some")
+    paths = [str(write(budget_of(record, reason, slack), folder)) for record in good]
+    answer(paths) if as_json else say("\n".join(paths))
+
+
+def _check(records: list[Record], folder: Path, *, as_json: bool) -> int:
+    known = budgets(folder)
+    if not known:
+        raise Refused(f"{folder}: no budgets; `oneblock budget update --reason ...` writes some")
+    beyond, absent = check(records, known)
+    moved = {cell_name(one): moved_versions(one, known[cell_name(one)]) for one in records if cell_name(one) in known}
+    if as_json:
+        answer({"over": [vars(one) for one in beyond], "absent": absent, "toolchains": moved})
+        return 1 if beyond or absent else 0
+    for one in beyond:
+        since = f"  [{', '.join(moved[one.cell])}]" if moved[one.cell] else ""
+        say(f"{one}{since}")
+    for name in absent:
+        note(f"{name}: has a budget, and no record here")
+    if not beyond and not absent:
+        say(f"{len(known)} cells are within their budgets")
+    return 1 if beyond or absent else 0
