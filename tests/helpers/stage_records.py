@@ -10,7 +10,7 @@ import click
 from click.testing import CliRunner
 
 from oneblock.bench.records.record import Record
-from oneblock.bench.records.store import Store
+from oneblock.bench.records.store import Store, read_record
 from oneblock.compilers import Artifact, Stage
 from oneblock.compilers.api.facts import Facts, StepFacts
 from tests.bench.report.test_report import record
@@ -57,6 +57,13 @@ def store(folder: Path, made: Record | None = None, **texts: str) -> Path:
         for dialect, text in texts.items()
     ]
     return records.add(replace(made, artifacts=tuple(refs)))
+
+
+def released(folder: Path, version: str, hlo: str, **counts: Any) -> Record:
+    """A record of that cell with a release of libtpu, in a folder of them."""
+    made = record("jax_xla")
+    made = replace(made, cell=replace(made.cell, toolchain=f"libtpu-{version}"), facts=facts(**counts))
+    return read_record(store(folder, made, hlo=hlo))
 
 
 def run(command: click.Command, *words: object) -> tuple[int, str]:

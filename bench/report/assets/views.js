@@ -37,13 +37,20 @@ function passList(cell) {
   });
 }
 
+// The same stage of a cell with other releases of its toolchain, each as what came before; of no stage, whether there are any.
+function releaseList(cell, stage = null) {
+  const others = STUDY.cells.filter((other) => cell.release !== undefined && other !== cell && other.alike === cell.alike);
+  return others.map((other) => ({ pass: stage ?? cell.stages[0], last: other.stages.find(({ dialect }) => !stage || dialect === stage.dialect), name: other.release }))
+    .filter(({ last }) => last).map((entry) => ({ ...entry, changed: entry.last.sha !== entry.pass.sha }));
+}
+
 // The rows of the difference that a pass made, for a Rows; a pass without one before it shows its whole text.
 async function passRows(entry) {
   const after = await opened(entry.pass), before = entry.last ? await opened(entry.last) : null;
   const absent = entry.pass.absent ?? entry.last?.absent;
   if (absent) return { rows: [["note", absent]], after, before };
   const rows = before ? hunks(before.lines, after.lines) : after.lines.map((_, line) => [" ", line, line]), { replaced } = rows;
-  return { rows: rows.length && (!before || rows.some(([kind]) => kind === "+" || kind === "-")) ? rows : [["note", "This pass changed nothing."]], after, before, replaced };
+  return { rows: rows.length && (!before || rows.some(([kind]) => kind === "+" || kind === "-")) ? rows : [["note", "Nothing changed."]], after, before, replaced };
 }
 
 // What an operation is called: "dot" of "f32[8]{0} dot(%a, %b)", "matmul" of "R.matmul(x, y)", "*" of "x * y".

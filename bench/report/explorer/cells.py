@@ -59,6 +59,8 @@ class ExplorerCell:
     status: str
     kind: str | None
     table: StepTable | None
+    release: str | None = None  # of its toolchain, where it was asked for
+    alike: str | None = None  # what all releases of its cell have in common
     stages: list[StageText] = field(default_factory=list)
     passes: list[StageText] = field(default_factory=list)
 

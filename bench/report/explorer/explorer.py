@@ -120,6 +120,8 @@ def _cell(number: int, path: Path, record: Record, size: str) -> ExplorerCell:
         status=record.status.value,
         kind=record.kind.value if record.kind else None,
         table=table(facts) if facts else None,
+        release=plain(cell.toolchain) if cell.toolchain else None,
+        alike=replace(cell, toolchain=None).key if cell.toolchain else None,
     )
 
 

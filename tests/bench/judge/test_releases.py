@@ -3,24 +3,16 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from oneblock.bench.commands import budget as command
 from oneblock.bench.judge.budgeted import budget_of, gate, over
 from oneblock.bench.judge.releases import moved, same_program, worse
 from oneblock.bench.records.budget import budgets, read, write
-from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store, read_record
-from tests.bench.report.test_report import record
-from tests.helpers.stage_records import HLO, PLANTED, RENUMBERED, facts, run, store
+from tests.helpers.stage_records import HLO, PLANTED, RENUMBERED, facts, released, run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "records"
-
-
-def released(folder: Path, version: str, hlo: str, **counts: Any) -> Record:
-    made = record("jax_xla")
-    made = replace(made, cell=replace(made.cell, toolchain=f"libtpu-{version}"), facts=facts(**counts))
-    return read_record(store(folder, made, hlo=hlo))
 
 
 def test_what_moved_is_told_by_step_and_costs_that_fell_are_no_regression(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from oneblock.compilers.dialects import Lines, read
 from tests.bench.report.test_report import record
 from tests.bench.report.test_report_compiled import compiled, tpu_kernel
 from tests.helpers.page_fixture import FIXTURE
-from tests.helpers.stage_records import store
+from tests.helpers.stage_records import HLO, PLANTED, released, store
 
 CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 780}
@@ -275,6 +275,22 @@ def test_passes_show_what_changed_and_hide_what_did_not(tab: Tab, study: Path) -
     assert page.locator("#pane-l .line.added").count() > 0
     page.check(".passes input")
     assert shown.count() == len(cell["passes"])
+
+
+def test_the_same_stage_of_two_releases_is_a_difference(browser: Any, tmp_path: Path) -> None:
+    released(tmp_path, "0.0.51", HLO)
+    released(tmp_path, "0.0.52", PLANTED)
+    store(tmp_path, record("torch_inductor"), hlo=HLO)  # of no release: it has no such view
+    write([tmp_path], tmp_path / "page.html", "Releases")
+    tab = Tab(browser, tmp_path / "page.html")
+    ids = {cell.get("release"): cell["id"] for cell in cells(tab.file)}
+    page = tab.open(f"l={ids['libtpu-0.0.52']}.hlo&lv=releases&r={ids[None]}.hlo")
+    assert page.locator("[aria-label=against] option").all_inner_texts() == ["libtpu-0.0.51"]
+    assert "libtpu-0.0.51: 1 lines added, 1 removed" in page.locator(".meta").first.inner_text()
+    assert "subtract" in page.locator("#pane-l .line.added").inner_text()
+    assert "releases" not in page.locator("[aria-label='right: view'] option").all_inner_texts()
+    tab.quiet()
+    tab.context.close()
 
 
 @pytest.mark.parametrize("seed", range(4))

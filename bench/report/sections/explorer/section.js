@@ -35,7 +35,7 @@ class Side {
     const at = cell.stages.findIndex((stage) => stage.dialect === dialect);
     const usual = this.view === "graph" ? cell.stages.findIndex((stage) => stage.stage === "graph" && stage.text !== undefined) : telling(cell, this.step);
     this.stages.value = String(at >= 0 ? at : Math.max(0, usual));
-    const views = ["text", "graph", ...(cell.passes.length ? ["passes"] : [])];
+    const views = ["text", "graph", ...(cell.passes.length ? ["passes"] : []), ...(releaseList(cell).length ? ["releases"] : [])];
     if (!views.includes(this.view)) this.view = "text";
     this.views.replaceChildren(...views.map((view) => el("option", { value: view }, view === "passes" ? `passes (${cell.passes.length})` : view)));
     this.views.value = this.view;
@@ -53,7 +53,10 @@ class Side {
   }
 
   // The stage whose lines are counted beside and above the text; none beside a pass, which is another text.
-  get counted() { return this.view === "passes" ? null : this.stage; }
+  get counted() { return this.compares ? null : this.stage; }
+
+  // Whether what is shown is a difference: of a pass, or of the same stage with another release.
+  get compares() { return this.view === "passes" || this.view === "releases"; }
 
   // Shows what the selects say; `line` is where to be, or else the chosen step's first.
   async open(line = null) {
@@ -61,13 +64,14 @@ class Side {
     const data = await opened(stage);
     if (turn !== this.turn) return;
     Object.assign(this, { data, lexer: stage.lexer, words: stage.words });
-    this.list.hidden = view !== "passes";
+    this.list.hidden = !this.compares;
     this.stages.disabled = view === "passes";
     this.search.disabled = view !== "text";
     this.drawing.hidden = view !== "graph";
     this.box.parentElement.hidden = view === "graph";
     this.describe();
-    if (view === "passes") this.passes();
+    if (view === "passes") this.passes(passList(this.cell), "after pass ");
+    else if (view === "releases") this.passes(releaseList(this.cell, stage), "against ");
     else {
       if (view === "graph") this.graph();
       const widest = Math.max(0, ...chunked(data.lines.map((one) => one.length)));
@@ -119,7 +123,7 @@ class Side {
   show(step, scroll) {
     this.step = step;
     if (!this.data) return;
-    if (this.view !== "passes") { this.rows.later(); this.minimap(); if (scroll) this.first(); }
+    if (!this.compares) { this.rows.later(); this.minimap(); if (scroll) this.first(); }
     if (this.view === "graph") this.graph();
     this.below.replaceChildren(numbers(this.cell, this.counted, step));
   }
@@ -128,14 +132,14 @@ class Side {
 
   // The next (1) or previous (-1) run of lines of the step, round and round.
   region(by) {
-    const all = this.view === "passes" ? this.changes ?? [] : regions(this.data, this.step);
+    const all = this.compares ? this.changes ?? [] : regions(this.data, this.step);
     if (!all.length) return;
     const next = by > 0 ? all.find((line) => line > this.rows.cursor) ?? all[0] : all.findLast((line) => line < this.rows.cursor) ?? all.at(-1);
     this.rows.go(next, true);
   }
 
   picked(line) {
-    if (this.view === "passes" || !this.data.known) return;
+    if (this.compares || !this.data.known) return;
     const steps = this.data.of(line);
     const step = steps.includes(this.step) && steps.length > 1 ? steps[(steps.indexOf(this.step) + 1) % steps.length] : steps[0];
     this.chosen(this, true, step ?? (this.data.operation[line] ? "none" : null));
@@ -168,17 +172,18 @@ class Side {
     this.count();
   }
 
-  passes() {
-    const all = passList(this.cell), quiet = all.filter((entry) => !entry.changed).length;
-    const select = el("select", { "aria-label": "pass", onchange: () => this.diff(all[Number(select.value)]) });
+  passes(all, what) {
+    const quiet = all.filter((entry) => !entry.changed).length;
+    const select = el("select", { "aria-label": what.trim().split(" ").at(-1), onchange: () => this.diff(all[Number(select.value)]) });
     const fill = () => {
       select.replaceChildren(...all.map((entry, n) => [entry, n]).filter(([entry]) => entry.changed || both.checked).map(([entry, n]) => el("option", { value: n }, `${entry.name}${entry.changed ? "" : " (changed nothing)"}`)));
       const start = [...select.options].find((option) => all[Number(option.value)].last) ?? select.options[0];
       if (start) { select.value = start.value; this.diff(all[Number(start.value)]); }
     };
     const both = el("input", { type: "checkbox", onchange: fill });
-    this.list.replaceChildren(el("label", {}, "after pass ", select), el("label", {}, both, ` also the ${quiet} that changed nothing`));
+    this.list.replaceChildren(el("label", {}, what, select), el("label", {}, both, ` also the ${quiet} that changed nothing`));
     fill();
+    if (!select.options.length) { both.checked = true; fill(); } // no release did anything to it
   }
 
   async diff(entry) {
