@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from oneblock.backends._triton.moves import ArrayNames, Move
 from oneblock.backends.api.backend import Unavailable
 from oneblock.backends.kernels.triton.launch import Config, KernelCall
+from oneblock.compilers.triton import releases
 from oneblock.workloads.ops.definitions import Array
 
-_INTERPRETER = "3.9."
 # Operations of PyTorch that compute next to nothing, as pointwise ones do: what they move says how long they take.
 _ONLY_MOVE = ("cat", "concat", "stack", "clone", "copy_", "_to_copy", "constant_pad_nd", "slice_scatter", "fill_")
 # Those that start nothing on a device.
@@ -37,12 +37,13 @@ def fewest_programs(alternatives: tuple[KernelCall, ...]) -> tuple[KernelCall, C
 
 
 def interpreter_fits() -> None:
-    """Unavailable if the Triton that is installed has another interpreter than the one mended here."""
-    if not triton.__version__.startswith(_INTERPRETER):
+    """Unavailable if the Triton that is installed has another interpreter than those mended here."""
+    first, last = releases.FIRST, releases.LAST
+    if not first <= releases.release(triton.__version__) <= last:
         raise Unavailable(
-            f"Triton {triton.__version__} is installed, whose interpreter computes bfloat16 on bit patterns; the one "
-            f"that is mended here is that of {_INTERPRETER}x",
-            "pip install 'triton>=3.9,<3.10'",
+            f"Triton {triton.__version__} is installed, whose interpreter computes bfloat16 on bit patterns; those "
+            f"that are mended here are of {first[0]}.{first[1]} to {last[0]}.{last[1]}",
+            f"pip install 'triton>={first[0]}.{first[1]},<{last[0]}.{last[1] + 1}'",
         )
 
 

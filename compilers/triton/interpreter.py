@@ -2,8 +2,8 @@
 
 Triton's own way is TRITON_INTERPRET=1 before the first import: for the whole process, which then compiles nothing
 more. Here the language is patched only while a kernel runs, so that the very functions which compile for a GPU are
-interpreted beside it. Written against `triton/runtime/interpreter.py` of 3.9; `interpreter_numerics.py` says what it
-computes otherwise.
+interpreted beside it. Written against `triton/runtime/interpreter.py` of 3.6 to 3.9; `interpreter_numerics.py` says
+what it computes otherwise.
 """
 
 from __future__ import annotations
@@ -123,8 +123,14 @@ def _patch_language(scope: Any) -> None:
     for name in vars(libdevice):  # names without a body, in whose place the compiler puts the target's
         if hasattr(cuda_libdevice, name) and not name.startswith("_"):
             scope.set_attr(libdevice, name, getattr(cuda_libdevice, name))
+    scope.set_attr(tl.tensor, "__index__", _index)
     interpreter_shapes.patch(scope)
     scope.set_attr(JITFunction, "__call__", _call)  # a kernel calls its helpers, and the language its own: tl.sum
+
+
+def _index(self: Any) -> int:
+    """A scalar as the bound of a loop: 3.6 leaves it an array of one element, which NumPy 2.4 does not convert."""
+    return int(self.handle.data.squeeze())
 
 
 def _call(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,6 @@
 """What Triton's interpreter computes with, put right: bfloat16 as numbers, reductions by halves, checked addresses.
 
-Triton 3.9 keeps bfloat16 as uint16 and multiplies the bit patterns (triton-lang/triton#11584). Here the NumPy dtype
+Triton keeps bfloat16 as uint16 and multiplies the bit patterns (triton-lang/triton#11584). Here the NumPy dtype
 of bfloat16 is ml_dtypes' own, over which NumPy's functions are right and a cast rounds to nearest even, as on a GPU.
 """
 
@@ -16,6 +16,8 @@ from triton._C.libtriton import interpreter as native
 from triton._C.libtriton import ir
 from triton.runtime import interpreter
 from triton.runtime.interpreter import TensorHandle
+
+from oneblock.compilers.triton import releases
 
 BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 Span = tuple[int, int]  # the first byte of an array, and the one after its last
@@ -60,17 +62,22 @@ class Builder(interpreter.InterpreterBuilder):  # type: ignore[misc]
 
     # ------------------------------------------------------------------ memory
 
-    def create_masked_load(self, ptrs: Any, mask: Any, other: Any, cache_policy: Any, is_volatile: bool) -> Any:
-        """Where the mask is: what lies at the addresses; elsewhere `other`, or 0."""
+    def create_masked_load(self, ptrs: Any, mask: Any, other: Any, *hints: Any, **named: Any) -> Any:
+        """Where the mask is: what lies at the addresses; elsewhere `other`, or 0.
+
+        Hints say how it is cached, and whether it is volatile: before 3.9 there are three of them, then two.
+        """
+        mask = _handle(mask)
         self._check("reads", ptrs, mask)
         if ptrs.get_element_ty() != tl.bfloat16:
-            return super().create_masked_load(ptrs, mask, other, cache_policy, is_volatile)
+            return super().create_masked_load(ptrs, mask, other, *hints, **named)
         default = np.zeros_like(ptrs.data, dtype=np.uint16) if other is None else other.data.view(np.uint16)
         read = native.load(ptrs.data, mask.data, default, np.dtype(np.uint16))
         return TensorHandle(read.view(BFLOAT16), tl.bfloat16)
 
-    def create_masked_store(self, ptrs: Any, value: Any, mask: Any, cache_policy: Any) -> Any:
+    def create_masked_store(self, ptrs: Any, value: Any, mask: Any, *hints: Any) -> Any:
         """Write where the mask is."""
+        mask = _handle(mask)
         self._check("writes", ptrs, mask)
         data = value.data.view(np.uint16) if value.data.dtype == BFLOAT16 else value.data
         return native.store(ptrs.data, data, mask.data)
@@ -119,9 +126,19 @@ class Builder(interpreter.InterpreterBuilder):  # type: ignore[misc]
     def create_fma(self, x: Any, y: Any, z: Any) -> Any:
         """x * y + z, rounded once."""
         if z.data.dtype != BFLOAT16:
+            if not releases.ROUNDS_ONCE:
+                raise NotImplementedError("tl.fma is interpreted from Triton 3.9 on: before it is rounded twice")
             return super().create_fma(x, y, z)
         wide = [one.data.astype(np.float64) for one in (x, y, z)]
         return TensorHandle((wide[0] * wide[1] + wide[2]).astype(BFLOAT16), z.dtype.scalar)
+
+    def create_minnumf(self, lhs: Any, rhs: Any) -> Any:
+        """The smaller, or that which is a number: before 3.8 what is none came through."""
+        return self.binary_op(lhs, rhs, np.fmin)
+
+    def create_maxnumf(self, lhs: Any, rhs: Any) -> Any:
+        """The larger, likewise."""
+        return self.binary_op(lhs, rhs, np.fmax)
 
     def create_splat(self, ret_ty: Any, arg: Any) -> Any:
         """A block of one value."""
@@ -175,6 +192,11 @@ def scan_by_slices(self: Any, inputs: Sequence[Any], combine: Callable[..., Any]
             column.append(one.handle.data)
     scanned = [np.concatenate(column, axis=self.axis) for column in columns]
     return [self.to_tensor(one, x.dtype) for one, x in zip(scanned, inputs, strict=True)]
+
+
+def _handle(mask: Any) -> Any:
+    """The mask of an access: through a descriptor it is an array of NumPy's before 3.9."""
+    return TensorHandle(mask, tl.int1) if isinstance(mask, np.ndarray) else mask
 
 
 def _take(x: Any, axis: int, first: int) -> Any:

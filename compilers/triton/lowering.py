@@ -1,6 +1,6 @@
 """Triton for GPUs that are not here: a kernel as a launch specialises it, each stage, and what its machine code says.
 
-Nothing asks for a driver. Four private names of Triton 3.9 stand for what `kernel[grid](...)` does with one:
+Nothing asks for a driver. Four private names of Triton 3.6 to 3.9 stand for what `kernel[grid](...)` does with one:
 `make_backend`, `create_function_from_signature`, `JITFunction._pack_args` and, for the assembler, `get_ptxas`.
 """
 
@@ -32,6 +32,7 @@ from oneblock.compilers.chips.chip import Gpu
 from oneblock.compilers.dialects import amdgcn, sass
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.triton import machine_code as triton_code
+from oneblock.compilers.triton import releases
 from oneblock.compilers.triton import text as _triton_text
 from oneblock.compilers.triton.built import BuiltKernel, cores
 
@@ -135,7 +136,8 @@ def _try(source: Source) -> BuiltKernel | CannotBuild:
 @cache
 def _reader() -> str:
     """The same for the same Triton, the same settings of it and the same code here: what is kept is good for these."""
-    readers = (__file__, *(str(module.__file__) for module in (amdgcn, _ptx, sass, _triton_text, triton_code)))
+    modules = (amdgcn, _ptx, releases, sass, _triton_text, triton_code)
+    readers = (__file__, *(str(module.__file__) for module in modules))
     code = sha256(b"".join(Path(file).read_bytes() for file in readers)).hexdigest()
     return f"{triton.__version__} {sorted(get_cache_invalidating_env_vars().items())} {code}"
 

@@ -14,6 +14,7 @@ from oneblock.compilers.dialects import amdgcn as _amdgcn
 from oneblock.compilers.dialects import ptx as _ptx
 from oneblock.compilers.dialects import sass as _sass
 from oneblock.compilers.triton import text as _triton_text
+from oneblock.compilers.triton.releases import ASSEMBLER_OPTIONS
 
 
 def nvidia(compiled: Any, capability: int) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def nvidia(compiled: Any, capability: int) -> dict[str, Any]:
     used = _sass.used(_tool("cuobjdump", binary, "-res-usage"))
     spills = 0
     if used["STACK"]:  # where what is spilled lies: without one it is not worth to assemble again
-        allotted = _ptx.resources(ptx, get_ptxas(capability).path, ("--regAllocOptLevel=2",))  # as Triton calls it
+        allotted = _ptx.resources(ptx, get_ptxas(capability).path, ASSEMBLER_OPTIONS)  # as Triton calls it
         if allotted is None:
             raise RuntimeError("the assembler refuses what it took before")
         spills = allotted.spill_bytes
