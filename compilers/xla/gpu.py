@@ -52,9 +52,13 @@ def device(of: Gpu) -> Any:
 
 
 def _let_it_register() -> None:
-    """Have the plugin skip its check of CUDA's libraries where there are none: it registers no compiler otherwise."""
+    """Have the plugin skip its check of CUDA's libraries where they are not here: it registers no compiler otherwise.
+
+    A toolkit alone has the runtime, and not cuDNN.
+    """
     try:
         cuda_versions.cuda_runtime_get_version()
+        cuda_versions.cudnn_get_version()
     except RuntimeError:
         os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
 

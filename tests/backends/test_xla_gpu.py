@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,6 +202,26 @@ def test_a_dump_that_cannot_be_made_is_a_caveat_and_the_rest_stays(
     assert found.facts is not None
     assert any("no PTX" in caveat and "Unknown flag" in caveat for caveat in found.facts.caveats)
     assert "hlo" in by_dialect(found)
+
+
+def test_a_toolkit_that_lacks_cudnn_stands_in_no_compilers_way(
+    xla_gpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plugin refuses to register where CUDA's runtime is and cuDNN is not, unless its check is skipped."""
+    from oneblock.compilers.xla import gpu
+
+    def absent() -> int:
+        raise RuntimeError("cuDNN not found.")
+
+    here = SimpleNamespace(cuda_runtime_get_version=lambda: 13000, cudnn_get_version=absent)
+    monkeypatch.setattr(gpu, "cuda_versions", here)
+    monkeypatch.setattr(os, "environ", dict[str, str]())
+    gpu._let_it_register()
+    assert os.environ == {"JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}
+    here.cudnn_get_version = lambda: 91000
+    monkeypatch.setattr(os, "environ", dict[str, str]())
+    gpu._let_it_register()
+    assert os.environ == {}, "where all is here, the plugin's own check is good"
 
 
 @pytest.mark.parametrize(
