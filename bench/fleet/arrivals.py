@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.cells.tiers import Tier
 from oneblock.bench.fleet.cluster import Heard
 from oneblock.bench.fleet.done import NODE
 from oneblock.bench.fleet.fleet import Fleet
@@ -26,76 +25,114 @@ from oneblock.bench.runs.outcomes import Setting, record_of
 from oneblock.bench.runs.partials import Partial
 from oneblock.bench.worker.jobs import Outcome
 from oneblock.bench.worker.watch import Bounds
-from oneblock.compilers import Detail
 
 
-class NoAnswer(Exception):
-    """A cell that came to nothing there; `refused` where that is the node's doing, which is left out for it."""
+@dataclass(frozen=True)
+class Came:
+    """What came of a cell: its record, or why there is none."""
 
-    def __init__(self, why: str, *, refused: bool = False) -> None:
-        super().__init__(why)
-        self.refused = refused
+    cell: Cell
+    record: Record | None
+    why: str = ""
+    refused: bool = False  # that there is none is the node's doing, which is left out for it
 
 
 @dataclass(frozen=True)
 class Awaited:
-    """A record whose stages' texts are asked for."""
+    """A record whose stages' texts are to come, or those of them that were missing when it came."""
 
     cell: Cell
     record: Record
-    node: str
     missing: tuple[ArtifactRef, ...]
 
 
 class Arrivals:
-    """Those of one run."""
+    """Those of one run. To a node one call for texts is on its way at a time, for all cells that wait by then."""
 
     def __init__(self, fleet: Fleet, store: Store, run: str) -> None:
         self.fleet, self.store, self.run = fleet, store, run
-        self.awaited: dict[int, Awaited] = {}
+        self.awaited: dict[str, list[Awaited]] = {}  # by the node, those that nobody asked for yet
+        self.asked: dict[int, tuple[str, list[Awaited]]] = {}  # by the call
         self.written: dict[Path, Record] = {}
 
-    def cell_of(self, call: int) -> Cell | None:
-        """Whose texts a call asked for."""
-        found = self.awaited.get(call)
-        return None if found is None else found.cell
+    @property
+    def none_left(self) -> bool:
+        """Whether nothing is to come any more."""
+        return not self.asked and not any(self.awaited.values())
 
-    def take(self, heard: Heard, cell: Cell, tier: str) -> Record | None:
-        """The record that came, with its texts in the folder; None while these are asked for, NoAnswer of none."""
-        awaited = self.awaited.pop(heard.call, None)
-        if heard.lost is not None:
-            raise NoAnswer(heard.lost)
+    def take(self, heard: Heard, cell: Cell | None, tier: str) -> list[Came]:
+        """What a call brought: of a cell, or of those whose texts it was to bring. None yet where texts are missing."""
+        node, waiting = self.asked.pop(heard.call, ("", []))
+        if cell is None:
+            came = self._texts_came(heard, node, waiting)
+        elif heard.lost is not None:
+            came = [Came(cell, None, heard.lost)]
+        elif not heard.good:
+            came = [self._refuse(cell, heard, heard.answer.decode("utf-8", "replace"))]
+        else:
+            came = self._cell_came(heard, cell, tier)
+        self._ask()
+        return came
+
+    def _refuse(self, cell: Cell, heard: Heard, why: str) -> Came:
         assert heard.node is not None, "who answers is known"
-        if not heard.good:
-            why = heard.answer.decode("utf-8", "replace")
-            self.fleet.leave_out(heard.node, why)
-            raise NoAnswer(why, refused=True)
-        if awaited is not None:
-            return self._with_texts(awaited, heard.answer)
+        self.fleet.leave_out(heard.node, why)
+        return Came(cell, None, why, refused=True)
+
+    def _cell_came(self, heard: Heard, cell: Cell, tier: str) -> list[Came]:
         try:
             record = made_of(heard.answer)
         except NoRecord as error:
-            self.fleet.leave_out(heard.node, f"it answered what is no record: {error}")
-            raise NoAnswer(str(error), refused=True) from error
+            return [self._refuse(cell, heard, f"it answered what is no record: {error}")]
         if (record.cell.key, record.tier) != (cell.key, tier):
-            self.fleet.leave_out(heard.node, f"it answered with another cell than {cell.name}: {record.cell.name}")
-            raise NoAnswer("another cell", refused=True)
+            return [self._refuse(cell, heard, f"it answered with another cell than {cell.name}: {record.cell.name}")]
+        assert heard.node is not None, "who answers is known"
         record = self._of_node(record, heard.node)
-        missing = tuple({one.sha256: one for one in record.artifacts if not self.store.has_text(one)}.values())
+        missing = self._missing(record)
         if not missing:
-            return record
-        request = TextsRequest(self.run, tuple(one.sha256 for one in missing))
-        number = self.fleet.cluster.call("texts", written(request), [heard.node])
-        self.awaited[number] = Awaited(cell, record, heard.node, missing)
-        return None
+            return [Came(cell, record)]
+        self.awaited.setdefault(heard.node, []).append(Awaited(cell, record, missing))
+        return []
 
-    def strand(self, alive: Mapping[str, Any]) -> list[Cell]:
+    def _missing(self, record: Record) -> tuple[ArtifactRef, ...]:
+        return tuple({one.sha256: one for one in record.artifacts if not self.store.has_text(one)}.values())
+
+    def _ask(self) -> None:
+        busy = {node for node, _ in self.asked.values()}
+        for node in [node for node, waiting in self.awaited.items() if waiting and node not in busy]:
+            waiting = self.awaited.pop(node)
+            missing = dict.fromkeys(ref.sha256 for one in waiting for ref in one.missing)
+            request = TextsRequest(self.run, tuple(missing))
+            self.asked[self.fleet.cluster.call("texts", written(request), [node])] = node, waiting
+
+    def _texts_came(self, heard: Heard, node: str, waiting: list[Awaited]) -> list[Came]:
+        if not heard.good:
+            why = heard.lost or heard.answer.decode("utf-8", "replace")
+            if heard.lost is None:
+                self.fleet.leave_out(node, why)
+            return [Came(one.cell, None, why, refused=heard.lost is None) for one in waiting]
+        texts = _texts(heard.answer)
+
+        def ask(ref: ArtifactRef) -> bytes:
+            if ref.sha256 not in texts:
+                raise StoreError(f"the text {ref.sha256} of the stage {ref.stage} did not come from its node")
+            return texts[ref.sha256].encode(errors="replace")
+
+        came = []
+        for one in waiting:
+            _, gone = take_texts(self.store, one.missing, ask)
+            came.append(Came(one.cell, None, gone[0]) if gone else Came(one.cell, one.record))
+        return came
+
+    def strand(self, alive: Mapping[str, Any]) -> list[Came]:
         """The cells whose texts were to come of nodes that are gone; nobody waits for these any more."""
-        gone = {number: one for number, one in self.awaited.items() if one.node not in alive}
-        for number in gone:
-            self.fleet.cluster.drop(number)
-            del self.awaited[number]
-        return [one.cell for one in gone.values()]
+        gone = [one for node in [*self.awaited] if node not in alive for one in self.awaited.pop(node)]
+        for call, (node, waiting) in [*self.asked.items()]:
+            if node not in alive:
+                self.fleet.cluster.drop(call)
+                del self.asked[call]
+                gone += waiting
+        return [Came(one.cell, None, "its node is gone, and the texts of its stages", refused=True) for one in gone]
 
     def keep(self, record: Record) -> Record:
         """Write a record into the folder, behind all that are there."""
@@ -108,17 +145,6 @@ class Arrivals:
         self.written[path] = record
         return record
 
-    def lost(self, cell: Cell, tier: Tier, seed: int, detail: Detail, why: str) -> Record:
-        """That of a cell with which whatever did it ended, again and again."""
-        member = next(iter(self.fleet.members.values()))
-        there = member.greeting.environment
-        outcome: Outcome[Any] = Outcome(
-            Status.CRASHED, reason=f"what did it ended each time: {why}", hint="see Ray's logs of the node"
-        )
-        bounds = Bounds(1, self.fleet.within.timeout_s, self.fleet.within.memory_bytes or 0)
-        setting = Setting(there, tier, seed, detail)
-        return record_of(cell, [Partial(outcome, 0)], setting, CeilingCache(there, bounds))
-
     def _of_node(self, record: Record, node: str) -> Record:
         """The same, with who made it: of the moment, and no part of its identity."""
         member = self.fleet.members.get(node)
@@ -127,28 +153,21 @@ class Arrivals:
         told |= {} if member is None else {"clock_ahead_s": round(member.ahead_s, 1)}
         return replace(record, environment=replace(record.environment, state=record.environment.state | told))
 
-    def _with_texts(self, awaited: Awaited, answer: bytes) -> Record:
-        texts = _texts(answer)
 
-        def ask(ref: ArtifactRef) -> bytes:
-            if ref.sha256 not in texts:
-                raise StoreError(f"the text {ref.sha256} of the stage {ref.stage} is gone from its node")
-            return texts[ref.sha256].encode()
-
-        _, gone = take_texts(self.store, awaited.missing, ask)
-        if gone:
-            raise NoAnswer(gone[0])
-        return awaited.record
+def lost(cell: Cell, within: Setting, why: str) -> Record:
+    """The record of a cell with which whatever did it ended, again and again."""
+    reason, hint = f"what did it ended each time: {why}", "see Ray's logs of the nodes"
+    outcome: Outcome[Any] = Outcome(Status.CRASHED, reason=reason, hint=hint)
+    none = CeilingCache(within.environment, Bounds(1, 0.0, 0))  # which a cell without launches asks nothing
+    return record_of(cell, [Partial(outcome, 0)], within, none)
 
 
 def _texts(answer: bytes) -> dict[str, str]:
-    """By hash; NoAnswer of what is none, or would fill the memory."""
+    """By hash; nothing of what is none, or would fill the memory."""
     try:
         opened = zlib.decompressobj()
         raw = opened.decompress(answer, LARGEST_TEXT_BYTES)
         found = json.loads(raw) if not opened.unconsumed_tail else None
-    except (zlib.error, ValueError, RecursionError) as error:
-        raise NoAnswer(f"the texts of its stages cannot be read: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
-        raise NoAnswer("the texts of its stages are none, or too long")
-    return found
+    except (zlib.error, ValueError, RecursionError):
+        return {}
+    return {sha256: text for sha256, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}

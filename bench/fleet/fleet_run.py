@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.fleet.arrivals import Arrivals, NoAnswer
+from oneblock.bench.fleet.arrivals import Arrivals, Came, lost
 from oneblock.bench.fleet.cluster import ClusterGone, Heard
 from oneblock.bench.fleet.done import Done, one_driver
 from oneblock.bench.fleet.fleet import Fleet
@@ -25,6 +25,7 @@ from oneblock.bench.records.index import FEWEST, reader
 from oneblock.bench.records.reading import without_collection
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
+from oneblock.bench.runs.outcomes import Setting
 from oneblock.bench.runs.run import Finished, Progress, Tell
 from oneblock.compilers import Detail
 
@@ -114,7 +115,7 @@ class FleetRun:
     def _drive(self, tell: Tell, finished: Finished) -> None:
         nodes: set[str] = set()
         self._heard_s = monotonic()
-        while self._waiting or self._flying or self.arrivals.awaited or any(self._queues.values()):
+        while self._waiting or self._flying or not self.arrivals.none_left or any(self._queues.values()):
             if nodes != self.fleet.alive.keys() or self._waiting or self.fleet.new():
                 self._join()
                 nodes = {*self.fleet.alive}
@@ -157,16 +158,16 @@ class FleetRun:
     def _take(self, heard: Heard, finished: Finished) -> None:
         """What came of a cell, or the texts of one that came before."""
         flight = self._flying.pop(heard.call, None)
-        cell = flight.cell if flight is not None else self.arrivals.cell_of(heard.call)
-        if cell is None:
+        if flight is None and heard.call not in self.arrivals.asked:
             return  # of a call that was given up: too late
-        try:
-            record = self.arrivals.take(heard, cell, self.tier.name)
-        except NoAnswer as error:
-            self._again(cell, str(error), finished, counted=not error.refused)
-            return
-        if record is not None:
-            self._finish(cell, record, finished)
+        for came in self.arrivals.take(heard, None if flight is None else flight.cell, self.tier.name):
+            self._came(came, finished)
+
+    def _came(self, came: Came, finished: Finished) -> None:
+        if came.record is None:
+            self._again(came.cell, came.why, finished, counted=not came.refused)
+        else:
+            self._finish(came.cell, came.record, finished)
 
     def _finish(self, cell: Cell, record: Record, finished: Finished) -> None:
         """Keep a record, unless the folder has one by now: of another run, or of this cell's first time."""
@@ -182,7 +183,9 @@ class FleetRun:
         if self._tries[cell] < _TRIES or not self.fleet.members:
             self._waiting.append(cell)
             return
-        self._finish(cell, self.arrivals.lost(cell, self.tier, self.seed, self.detail, why), finished)
+        member = next(iter(self.fleet.members.values()))
+        there = replace(member.greeting.environment, software={**self.places.software(member, cell)})
+        self._finish(cell, lost(cell, Setting(there, self.tier, self.seed, self.detail), why), finished)
 
     def _look(self, finished: Finished) -> None:
         """At what hangs: cells whose nodes are all gone, a silence that is too long, nobody to ask."""
@@ -196,8 +199,10 @@ class FleetRun:
                 del self._flying[number]
                 why = "its nodes are gone" if stranded else f"nothing came back in {patience:.0f} s"
                 self._again(flight.cell, why, finished, counted=not stranded)
-        for cell in self.arrivals.strand(alive):
-            self._again(cell, "its node is gone, and the texts of its stages", finished, counted=False)
+        if silence > patience:
+            self._heard_s = monotonic()
+        for came in self.arrivals.strand(alive):
+            self._came(came, finished)
         if alive or self._flying:
             self._nobody_s = None
         elif self._nobody_s is None:

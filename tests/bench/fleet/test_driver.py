@@ -15,7 +15,8 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.tiers import TIERS
-from oneblock.bench.fleet.arrivals import Arrivals, NoAnswer
+from oneblock.bench.fleet import arrivals as arrivals_module
+from oneblock.bench.fleet.arrivals import Arrivals
 from oneblock.bench.fleet.cluster import Heard, Node
 from oneblock.bench.fleet.done import Done, one_driver
 from oneblock.bench.fleet.fleet import Fleet, Member
@@ -85,39 +86,61 @@ def test_a_record_comes_with_the_texts_that_are_missing_and_no_others(tmp_path: 
     sent = replace(record(), artifacts=tuple(refs))
     made, line = fleet(1)
     arrivals = Arrivals(made, here, "0" * 32)
-    assert arrivals.take(good(7, to_json(sent)), sent.cell, "smoke") is None
+    assert arrivals.take(good(7, to_json(sent)), sent.cell, "smoke") == []
     ((what, request, nodes, _),) = line.asked
     assert (what, nodes) == ("texts", ("n0",))
     assert json.loads(request)["sha256"] == [refs[1].sha256]
-    got = arrivals.take(good(1, zlib.compress(json.dumps({refs[1].sha256: "two"}).encode())), sent.cell, "smoke")
+    (came,) = arrivals.take(good(1, zlib.compress(json.dumps({refs[1].sha256: "two"}).encode())), None, "smoke")
+    got = came.record
     assert got is not None
     assert here.text(refs[1]) == "two"
     assert got.environment.state["node"] == "host (10.0.0.1, n0)"
     assert got.identity() == sent.identity(), "who made it is no part of what it is"
 
 
+def test_of_a_node_one_call_for_texts_is_on_its_way_for_all_that_wait(tmp_path: Path) -> None:
+    there, (made, line) = Store(tmp_path / "there"), fleet(1)
+    arrivals = Arrivals(made, Store(tmp_path / "here"), "0" * 32)
+    refs = [there.add_artifact(Artifact(Stage.GRAPH, "jaxpr", text)) for text in ("one", "two", "three")]
+    sent = [replace(record(f"b{n}"), artifacts=(ref, refs[0])) for n, ref in enumerate(refs)]
+    for n, one in enumerate(sent):
+        assert arrivals.take(good(70 + n, to_json(one)), one.cell, "smoke") == []
+    assert len(line.asked) == 1
+    first = {refs[0].sha256: "one"}
+    came = arrivals.take(good(1, zlib.compress(json.dumps(first).encode())), None, "smoke")
+    assert [one.cell for one in came] == [sent[0].cell]
+    rest = json.loads(line.asked[1][1])["sha256"]
+    assert {refs[1].sha256, refs[2].sha256} <= {*rest}
+    del made.cluster.nodes["n0"]
+    assert {one.cell for one in arrivals.strand(made.alive)} == {one.cell for one in sent[1:]}
+    assert arrivals.none_left
+    assert line.dropped == [2]
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"", b"no zlib", zlib.compress(b"[]"), zlib.compress(b'{"x": 1}'), zlib.compress(b'{"SHA": "another"}'),
-     zlib.compress(b" " * (2**29 + 1))],
+     zlib.compress(b" " * 2000)],
     ids=["nothing", "no zlib", "no object", "no text", "of another hash", "too much"],
 )  # fmt: skip
-def test_texts_that_are_none_are_not_kept(tmp_path: Path, answer: bytes) -> None:
+def test_texts_that_are_none_are_not_kept(tmp_path: Path, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals_module, "LARGEST_TEXT_BYTES", 1000)
     ref = Store(tmp_path / "there").add_artifact(Artifact(Stage.GRAPH, "jaxpr", "one"))
     sent, here = replace(record(), artifacts=(ref,)), Store(tmp_path / "here")
     arrivals = Arrivals(fleet(1)[0], here, "0" * 32)
     arrivals.take(good(7, to_json(sent)), sent.cell, "smoke")
     answer = zlib.compress(zlib.decompress(answer).replace(b"SHA", ref.sha256.encode())) if b"x" in answer else answer
-    with pytest.raises(NoAnswer):
-        arrivals.take(good(1, answer), sent.cell, "smoke")
+    (came,) = arrivals.take(good(1, answer), None, "smoke")
+    assert came.record is None
+    assert came.why
     assert not (tmp_path / "here" / "artifacts").exists()
 
 
 @pytest.mark.parametrize("answer", [b"", b"{}", b'{"schema": 9}', to_json(record("another"))])
 def test_a_node_that_answers_with_no_record_of_the_cell_is_left_out(tmp_path: Path, answer: bytes) -> None:
     made, _ = fleet(1, 1)
-    with pytest.raises(NoAnswer):
-        Arrivals(made, Store(tmp_path), "0" * 32).take(good(7, answer), cell_of(), "smoke")
+    (came,) = Arrivals(made, Store(tmp_path), "0" * 32).take(good(7, answer), cell_of(), "smoke")
+    assert (came.record, came.refused) == (None, True)
     assert {*made.members} == {"n1"}
     assert "it answered" in made.refused["n0"]
 

@@ -39,16 +39,17 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_node_says_who_it_is_and_does_a_cell_as_a_run_does(tmp_path: Path) -> None:
-    cell = record().cell
+    cell = record("neuron_torch").cell  # whose toolchain is in no environment of the tests
     good, raw = node.perform("greet", written(GreetRequest((cell,), WITHIN)))
     assert good, raw
     greeting: Greeting = read(Greeting, raw)
     assert greeting.source_sha256 == source_sha256()
-    request = CellRequest(RUN, cell, "smoke", WITHIN, 0, Detail.DEFAULT, elsewhere=False, untimed=False)
+    request = CellRequest(RUN, cell, "smoke", WITHIN, 0, Detail.DEFAULT, elsewhere=True, untimed=True)
     good, raw = node.perform("cell", written(request))
     assert good, raw
     found = made_of(raw)
-    assert found.status is Status.PASSED, found.reason
+    assert found.status in (Status.UNAVAILABLE, Status.UNSUPPORTED), found.reason
+    assert found.reason
     assert found.cell == cell
     assert found.environment.software == greeting.software[greeting.of_cells[0]]
     assert found.environment.facts() == greeting.environment.facts()
