@@ -85,7 +85,7 @@ class RayCluster:
         folder = self.folder / name
         folder.mkdir(parents=True)
         own = {
-            **env, "TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache"),
+            **env, "TMPDIR": str(tmp or folder), "XDG_CACHE_HOME": str(folder / "cache"),
             "RAY_USAGE_STATS_ENABLED": "0", **TOKEN,
         }  # fmt: skip
         words = [
