@@ -20,14 +20,14 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.units import size
 from oneblock.bench.judge.budgeted import gate as beyond
-from oneblock.bench.judge.culprit import Search
+from oneblock.bench.judge.culprit import CountMoved, Search, counts_moved
 from oneblock.bench.judge.releases import Moved, moved
 from oneblock.bench.records.budget import budgets
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.release_search import search
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.terminal.going import going_on
-from oneblock.bench.terminal.releases import in_words, moves, outcomes, searched_in_words
+from oneblock.bench.terminal.releases import count_moves, in_words, moves, outcomes, searched_in_words
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.toolchains.asked import parse_all, walks
 from oneblock.bench.toolchains.index import NoRelease, Wheel, offered
@@ -51,6 +51,10 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
     "--python", "pythons", multiple=True, type=click.Path(path_type=Path),
     help="An interpreter to take where a release has no wheel for this one.  [default: pythonX.Y of PATH, or pyenv's]",
 )  # fmt: skip
+@click.option(
+    "--script", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="In place of cells a program that compiles what it likes and prints JSON last, {case: {figure: number}}.",
+)  # fmt: skip
 @click.option("--bisect", "halves", is_flag=True, help="Find the release by halves, and compile no other.")
 @click.option("--of", "figure", metavar="FIGURE", help="The figure to look for.  [default: the cost that moved most]")
 @click.option("--gate", is_flag=True, help="Exit 1 where a cost is beyond its cell's budget; see `oneblock budget`.")
@@ -61,8 +65,8 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
 @json_option
 def COMMAND(
     words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, halves: bool,
-    figure: str | None, gate: bool, folder: Path, page: Path | None,
-    directory: Path, as_json: bool,
+    script: Path | None, figure: str | None, gate: bool, folder: Path, page: Path | None, directory: Path,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Compile the same cells with one release of a toolchain after another, and say what moved, where, since which.
 
@@ -74,14 +78,13 @@ def COMMAND(
     Exit status: 0 if every release compiled something, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
     interrupted.
     """
-    words = words if "--stages" in words else (*words, "--stages", "brief")  # no simulation, which takes minutes
-    run.COMMAND.make_context("oneblock run", [*words])  # a mistake is told before anything is asked or fetched
+    words = _checked(words, script)
     ways = _walks(toolchains)
     agreed = budgets(folder) if gate else {}
     store = Store(directory)
     with going_on("asking the index", quiet=as_json) as tell:
         say = (lambda _: None) if as_json else note
-        runs = ReleaseRuns(words, directory, _beside(ways[0][0]), pythons, say, tell)
+        runs = ReleaseRuns(words, directory, _beside(ways[0][0]), pythons, script, say, tell)
         try:
             points = [point for way in ways for point in ((way[0], way[-1]) if halves else way)]
             wheels = _to_fetch(runs, points)
@@ -96,10 +99,11 @@ def COMMAND(
     if halves and searched and searched.release:
         found = [[runs.release(of) for of in (searched.release.before, searched.release.after)]]
     pairs = [one for way in found for one in neighbours(way, store)]
-    _answer(list(runs.done.values()), pairs, searched, as_json=as_json)
-    if halves and not as_json and searched is None:
-        say_nothing = f"{figure} did not move" if figure else "no cost moved"
-        note(f"oneblock: {say_nothing} between the earliest releases and the latest")
+    counts = [one for way in found for a, b in pairwise(filter(_is_made, way)) for one in counts_moved(a, b)]
+    _answer(list(runs.done.values()), pairs, counts, searched, as_json=as_json)
+    if halves and searched is None:
+        said = f"{figure} did not move" if figure else "no cost moved"
+        note(f"oneblock: {said} between the earliest releases and the latest")
     if page is not None:
         with going_on("drawing the page", quiet=as_json):
             summary = write([directory], page, "oneblock releases")
@@ -108,7 +112,22 @@ def COMMAND(
     shut = beyond(later, pairs, agreed) if gate else []
     for sentence in shut:
         note(f"the gate is shut: {sentence}")
-    raise SystemExit(0 if all(one.records for one in runs.done.values()) and not shut else 1)
+    raise SystemExit(0 if all(map(_is_made, runs.done.values())) and not shut else 1)
+
+
+def _checked(words: Sequence[str], script: Path | None) -> tuple[str, ...]:
+    """The words of `oneblock run`; a mistake in them is told before anything is asked or fetched."""
+    if script is not None:
+        if words:
+            raise Refused(f"--script compiles what it likes: leave out {' '.join(words)}")
+        return ()
+    words = (*words, *(() if "--stages" in words else ("--stages", "brief")))  # no simulation, which takes minutes
+    run.COMMAND.make_context("oneblock run", [*words])
+    return words
+
+
+def _is_made(one: Release) -> bool:
+    return one.made
 
 
 def neighbours(way: Sequence[Release], store: Store) -> list[Moved]:
@@ -154,15 +173,20 @@ def _tell_sizes(wheels: Sequence[Wheel], *, quiet: bool) -> None:
     note(f"to fetch: {len(wheels)} wheels, {size(known)}{more}: {each}; unpacked they take several times that")
 
 
-def _answer(releases: Sequence[Release], pairs: Sequence[Moved], searched: Search | None, *, as_json: bool) -> None:
+def _answer(
+    releases: Sequence[Release], pairs: Sequence[Moved], counts: Sequence[CountMoved], searched: Search | None,
+    *, as_json: bool,
+) -> None:  # fmt: skip
     if as_json:
         told = {"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]}
-        answer({**told, "search": searched})
+        answer({**told, "counts": counts, "search": searched})
         return
     out = console()
     out.print(outcomes(releases))
     if any(one.any for one in pairs):
         out.print(moves([one for one in pairs if one.any]))
+    if counts:
+        out.print(count_moves(counts))
     for sentence in (*in_words(pairs), *(searched_in_words(searched) if searched else ())):
         out.print(sentence)
 

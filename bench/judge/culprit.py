@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-Versions = Mapping[str, str]
+from oneblock.bench.toolchains.release import Release, Versions
+
 Value = Callable[[Versions], float | None]  # of the figure with these releases; None where there is none
 
 
@@ -94,6 +95,27 @@ def culprit(old: Versions, new: Versions, value: Value) -> Culprit | None:
     those = [some for some in moved if len(some) == fewest]
     packages = tuple(dict.fromkeys(name for some in those for name in some))
     return Culprit(packages, fewest > 1, tuple(corners))
+
+
+@dataclass(frozen=True)
+class CountMoved:
+    """A count of a script's in two releases."""
+
+    case: str
+    figure: str
+    before: str
+    after: str
+    values: tuple[float, float]
+
+
+def counts_moved(before: Release, after: Release) -> list[CountMoved]:
+    """The counts that both releases tell and that are not the same."""
+    return [
+        CountMoved(case, figure, before.name, after.name, (was, now))
+        for case, figures in before.counts.items()
+        for figure, was in figures.items()
+        if (now := after.counts.get(case, {}).get(figure)) is not None and now != was
+    ]
 
 
 @dataclass(frozen=True)

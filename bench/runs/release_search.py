@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.culprit import Search, culprit, first_moved
+from oneblock.bench.judge.culprit import Search, counts_moved, culprit, first_moved
 from oneblock.bench.judge.diff import WHOLE
-from oneblock.bench.judge.figures import Change
 from oneblock.bench.judge.releases import COSTS, figures, key, moved
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.releases import ReleaseRuns
@@ -25,7 +24,10 @@ class Subject:
 
     def value(self, runs: ReleaseRuns, versions: Versions) -> float | None:
         """It with some releases, compiled where it was not; None where they tell none."""
-        found = [one for one in runs.release(versions).records if key(one) == self.key]
+        release = runs.release(versions)
+        if release.counts:
+            return release.counts.get(self.key, {}).get(self.figure)
+        found = [one for one in release.records if key(one) == self.key]
         known = figures(found[0])[WHOLE].get(self.figure) if found else None
         return None if known is None else known.value
 
@@ -55,9 +57,13 @@ def search(runs: ReleaseRuns, ways: Sequence[Sequence[Versions]], figure: str | 
 def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None) -> Subject | None:
     """The figure that is named, of the cell where it moved most; or of all costs the one that did."""
     ends = [runs.release(versions) for versions in (old, new)]
-    if not all(one.records for one in ends):
-        why = "; ".join(f"{one.name}: {one.reason}" for one in ends if not one.records)
+    if not all(one.made for one in ends):
+        why = "; ".join(f"{one.name}: {one.reason}" for one in ends if not one.made)
         raise Refused(f"the search needs both ends: {why}", 1)
+    if ends[0].counts:
+        told = [one for one in counts_moved(*ends) if figure in (None, one.figure)]
+        loudest = max(told, key=lambda one: _share(*one.values), default=None)
+        return None if loudest is None else Subject(loudest.case, loudest.case, loudest.figure)
     changed = [
         (change, one)
         for one in moved(ends[0].records, ends[1].records, Store(runs.directory))
@@ -66,12 +72,12 @@ def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None
     ]
     if not changed:
         return None
-    change, one = max(changed, key=lambda both: _share(both[0]))
+    change, one = max(changed, key=lambda both: _share(both[0].before.value, both[0].after.value))
     cell = f"{one.cell.cell.subject} {one.cell.cell.backend} {one.cell.cell.ops} {one.cell.cell.target}"
     return Subject(cell, key(one.cell), change.name)
 
 
-def _share(change: Change) -> float:
+def _share(before: float, after: float) -> float:
     """By how much of the smaller value it moved; all of it where that is 0."""
-    small, large = sorted((abs(change.before.value), abs(change.after.value)))
+    small, large = sorted((abs(before), abs(after)))
     return (large - small) / small if small else float("inf")

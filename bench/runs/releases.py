@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from oneblock.bench.cells.toolchain import told
 from oneblock.bench.records.reading import adapter
@@ -20,6 +21,8 @@ from oneblock.bench.toolchains.release import Release, Versions
 from oneblock.bench.toolchains.shelf import Say
 from oneblock.compilers.api.process import kill_session, last_words, lead
 
+Count = Annotated[float, Field(allow_inf_nan=False)]
+
 
 @dataclass
 class ReleaseRuns:
@@ -29,6 +32,7 @@ class ReleaseRuns:
     directory: Path
     beside: Versions  # what another Python must have as well
     pythons: Sequence[Path] = ()
+    script: Path | None = None  # in place of cells: a program that prints its counts
     say: Say = lambda _: None
     tell: Callable[[str], None] = lambda _: None
     planned: dict[str, Plan | NoRelease] = field(default_factory=dict)
@@ -62,7 +66,26 @@ class ReleaseRuns:
         except NoRelease as refused:
             return Release(versions, (), refused.status, refused.reason, refused.hint)
         self.tell(f"{key}: compiling")
-        return self.run(environment)
+        return self.run(environment) if self.script is None else self.counted(environment, self.script)
+
+    def counted(self, environment: Environment, script: Path) -> Release:
+        """What a script prints last in one environment: JSON, {case: {figure: number}}."""
+        with scratch("releases") as folder, (folder / "log").open("w+b") as log:
+            env = {**environment.environ(stage(folder)), "TRITON_CACHE_DIR": str(folder / "triton")}
+            command = [str(environment.python), "-P", str(script.absolute())]
+            code, answer = _run(command, env, folder, log.fileno())
+            told_last = last_words((folder / "log").read_text(errors="replace"))
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        if code:
+            return Release(environment.versions, (), Status.CRASHED, f"{script.name}: {how}: {told_last}", None)
+        try:
+            last = (answer.splitlines() or [b""])[-1]
+            counts = adapter(dict[str, dict[str, Count]]).validate_json(last)
+        except ValidationError as error:
+            why = error.errors(include_url=False)[0]["msg"]
+            reason = f"{script.name}: expected JSON as the last line, {{case: {{figure: number}}}}: {why}"
+            return Release(environment.versions, (), Status.INVALID, reason, None)
+        return Release(environment.versions, counts=counts)
 
     def run(self, environment: Environment, *more: str) -> Release:
         """The cells in one environment, with more words where there are any."""

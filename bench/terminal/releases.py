@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from oneblock.bench.judge.culprit import Search
+from oneblock.bench.judge.culprit import CountMoved, Search
 from oneblock.bench.judge.releases import Moved
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.terminal.fitted import Table
@@ -25,7 +25,8 @@ def outcomes(releases: Iterable[Release]) -> Table:
         cells = ", ".join(f"{count} {status}" for status, count in counts.items())
         reasons = dict.fromkeys(record.reason for record in one.records if record.status not in _GOOD)
         why = "; ".join(filter(None, (one.reason, one.hint))) or "; ".join(map(str, reasons))
-        table.add_row(one.name, cells or str(one.status), Text(why))
+        counted = f"{len(one.counts)} counted" if one.counts else str(one.status)
+        table.add_row(one.name, cells or counted, Text(why))
     return table
 
 
@@ -35,6 +36,14 @@ def moves(found: Sequence[Moved]) -> Table:
     for one in found:
         for step, said in _rows(one):
             table.add_row(_cell(one), f"{one.before} -> {one.after}", step, Text(said))
+    return table
+
+
+def count_moves(found: Sequence[CountMoved]) -> Table:
+    """What a script's counts did, a row each."""
+    table = Table("case", "release", "figure", "before", "after", title="What moved", title_justify="left")
+    for one in found:
+        table.add_row(one.case, f"{one.before} -> {one.after}", one.figure, *map(_plain, one.values))
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oneblock.bench.records.record import Record, Status
 
@@ -19,6 +19,12 @@ class Release:
     status: Status | None = None  # None: its cells have their own
     reason: str | None = None
     hint: str | None = None
+    counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # of a script, by case and figure
+
+    @property
+    def made(self) -> bool:
+        """Whether there is anything to hold against another."""
+        return bool(self.records or self.counts)
 
     @property
     def name(self) -> str:

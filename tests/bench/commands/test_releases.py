@@ -81,6 +81,35 @@ def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path
     assert "which releases" in done.stderr
 
 
+SCRIPT = """import json, toychain
+print("a word before")
+print(json.dumps({"a case": {"scratch": toychain.SCRATCH, "fusions": 3}}))
+"""
+
+
+def test_a_script_of_ones_own_is_counted_with_each_release_and_found_by_halves(
+    toy: tuple[Path, dict[str, str]],
+) -> None:
+    (toy[0] / "counts.py").write_text(SCRIPT)
+    words = ("releases", "--script", "counts.py", "--json", "--toolchain")
+    done = oneblock(toy[1], *words, "toychain=1.0,1.1,1.2,1.4,1.5", "--bisect", cwd=toy[0])
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert answer["search"]["release"]["after"] == {"toychain": "1.4"}
+    assert [(one["case"], one["figure"], one["values"]) for one in answer["counts"]] == [
+        ("a case", "scratch", [64.0, 128.0])
+    ]
+    (toy[0] / "counts.py").write_text("import os; os.abort()")
+    answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
+    assert answer["releases"][0]["status"] == "crashed"
+    assert "SIGABRT" in answer["releases"][0]["reason"]
+    (toy[0] / "counts.py").write_text("print('{\"a\": 1}')")
+    answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
+    assert "expected JSON as the last line" in answer["releases"][0]["reason"]
+    done = oneblock(toy[1], *words, "toychain=1.0", "block", cwd=toy[0])
+    assert (done.returncode, "leave out block" in done.stdout + done.stderr) == (2, True)
+
+
 @pytest.mark.slow
 def test_the_release_is_found_by_halves_and_no_other_is_compiled(toy: tuple[Path, dict[str, str]]) -> None:
     code, answer = releases(toy, "--toolchain", "toychain=1.0..1.2,1.4,1.5", "--bisect")
