@@ -77,17 +77,22 @@ def attention_tile(
     tl.store(Y + (base + m[:, None]) * so + h * DV + dv[None, :], acc / total[:, None], mask=mm[:, None])
 
 
-def counts(backend: str, architecture: str | int, warps: int, block_m: int, block_n: int) -> dict[str, float]:
-    """What one block of it needs, built so."""
+def source(block_m: int, block_n: int) -> ASTSource:
+    """The kernel with its types and blocks."""
     names = attention_tile.arg_names
     sizes = {"D": 512, "DPE": 64, "DV": 512, "BM": block_m, "BN": block_n}
     types = {**dict.fromkeys(_POINTERS, "*bf16"), **dict.fromkeys(_TABLES, "*i32"), "scale": "fp32"}
     signature = {name: "constexpr" if name in sizes else types.get(name, "i32") for name in names}
     divisible = {(n,): [["tt.divisibility", 16]] for n, name in enumerate(names) if name not in ("scale", *sizes)}
     constants = {(names.index(name),): value for name, value in sizes.items()}
-    source = ASTSource(fn=attention_tile, signature=signature, constexprs=constants, attrs=divisible)
+    return ASTSource(fn=attention_tile, signature=signature, constexprs=constants, attrs=divisible)
+
+
+def counts(backend: str, architecture: str | int, warps: int, block_m: int, block_n: int) -> dict[str, float]:
+    """What one block of it needs, built so."""
     target = GPUTarget(backend, architecture, 64 if backend == "hip" else 32)
-    built = triton.compile(source, target=target, options={"num_warps": warps, "num_stages": 1})
+    options = {"num_warps": warps, "num_stages": 1}
+    built = triton.compile(source(block_m, block_n), target=target, options=options)
     found = amd(built) if backend == "hip" else nvidia(built, int(architecture))
     return {name: found[name] for name in _FIGURES}
 

@@ -61,6 +61,7 @@ def test_one_that_goes_wrong_is_a_status_and_the_next_has_its_turn(toy: tuple[Pa
     assert by["9.9"]["status"] == "unavailable"
 
 
+@pytest.mark.slow
 def test_counts_that_differ_over_one_text_raise_no_alarm(toy: tuple[Path, dict[str, str]]) -> None:
     done = oneblock(toy[1], "releases", *CELL, "--toolchain", "toychain=4.0,4.1", cwd=toy[0])
     assert "What moved" not in done.stdout
@@ -87,6 +88,7 @@ print(json.dumps({"a case": {"scratch": toychain.SCRATCH, "fusions": 3}}))
 """
 
 
+@pytest.mark.slow
 def test_a_script_of_ones_own_is_counted_with_each_release_and_found_by_halves(
     toy: tuple[Path, dict[str, str]],
 ) -> None:

@@ -118,3 +118,11 @@ def test_a_file_that_is_no_budget_says_why(tmp_path: Path) -> None:
     assert path.name in [one.name for one in tmp_path.glob("*.toml")]
     (tmp_path / "again.toml").unlink()
     assert len(budgets(tmp_path)) == 1
+
+
+def test_the_budgets_of_the_project_are_budgets() -> None:
+    found = budgets(Path(__file__).parents[3] / "ci" / "budgets")
+    assert {one.file for one in found.values()} == {
+        path.name for path in (Path(__file__).parents[3] / "ci" / "budgets").iterdir()
+    }
+    assert all(one.figures["whole"] for one in found.values())
