@@ -136,19 +136,18 @@ def COMMAND(
     query.cells([])  # a mistake is told before anything is started
     rules = Rules(find_tier(tier), Store(directory), order_seed, again, Detail(detail), indexed and not as_json)
     sums: list[ModelMemory] = []
+    within = bounds(None if on else threads, timeout_s, memory_gib)
     with asked(on, node_bounds(threads, timeout_s, memory_gib), runtime_env, quiet=as_json) as fleet:
-        if fleet is None:
-            within = bounds(threads, timeout_s, memory_gib)
-            with going_on("asking which backends work here", quiet=as_json):
-                chosen = query.cells(rows(query.backends, bool(query.targets), within))
-            if axis is not None:
-                chosen, sums = fitted(query, chosen, axis, fit_of, within, quiet=as_json)
-            run: Running = Run(chosen, **vars(rules), bounds=within)
-        else:
-            with going_on("asking the nodes which backends work there", quiet=as_json):
-                chosen = query.cells(fleet.rows(query.backends, bool(query.targets)))
-            run = FleetRun(fleet, chosen, **vars(rules))
+        with going_on("asking which backends work", quiet=as_json):
+            named, targeted = query.backends, bool(query.targets)
+            found = rows(named, targeted, within) if fleet is None else fleet.rows(named, targeted)
+        chosen = query.cells(found)
         _tell_before(query, chosen, rules, quiet=as_json)
+        if axis is not None:
+            chosen, sums = fitted(query, chosen, axis, fit_of, within, quiet=as_json)
+        run: Running = (
+            Run(chosen, **vars(rules), bounds=within) if fleet is None else FleetRun(fleet, chosen, **vars(rules))
+        )
         records = go(run, quiet=as_json) if chosen else []  # of none where no size of a model fits
     if chosen and not as_json:
         show(records, directory, len(run.lost()))

@@ -14,17 +14,15 @@ from oneblock.bench.fleet.cluster import Heard
 from oneblock.bench.fleet.done import NODE
 from oneblock.bench.fleet.fleet import Fleet
 from oneblock.bench.fleet.messages import TextsRequest, written
+from oneblock.bench.judge.roofline import costs
+from oneblock.bench.records.environment import now
 from oneblock.bench.records.merge import take_texts
 from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import NoRecord, made_of
-from oneblock.bench.records.record import ArtifactRef, Record, Status
+from oneblock.bench.records.record import SCHEMA, ArtifactRef, Environment, Record, Status
 from oneblock.bench.records.store import Store, Unreadable
 from oneblock.bench.records.texts import LARGEST_TEXT_BYTES, StoreError
-from oneblock.bench.runs.limits import CeilingCache
-from oneblock.bench.runs.outcomes import Setting, record_of
-from oneblock.bench.runs.partials import Partial
-from oneblock.bench.worker.jobs import Outcome
-from oneblock.bench.worker.watch import Bounds
+from oneblock.compilers import Detail
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,16 @@ class Arrivals:
         return replace(record, environment=replace(record.environment, state=record.environment.state | told))
 
 
-def lost(cell: Cell, within: Setting, why: str) -> Record:
+def lost(cell: Cell, why: str, within: Environment, tier: str, seed: int, detail: Detail) -> Record:
     """The record of a cell with which whatever did it ended, again and again."""
     reason, hint = f"what did it ended each time: {why}", "see Ray's logs of the nodes"
-    outcome: Outcome[Any] = Outcome(Status.CRASHED, reason=reason, hint=hint)
-    none = CeilingCache(within.environment, Bounds(1, 0.0, 0))  # which a cell without launches asks nothing
-    return record_of(cell, [Partial(outcome, 0)], within, none)
+    nothing: dict[str, Any] = dict.fromkeys(("kind", "device", "check", "limits"))
+    emptied: dict[str, Any] = dict.fromkeys(("log_tail", "launches", "doubts", "artifacts"), ())
+    return Record(
+        schema=SCHEMA, created=now(), cell=cell, tier=tier, status=Status.CRASHED, reason=reason, hint=hint,
+        wrong_answers_rejected=0, costs=costs(cell.case, cell.dtype), environment=within, order_seed=seed,
+        family=cell.case.config.family, detail=detail, **nothing, **emptied,
+    )  # fmt: skip
 
 
 def _texts(answer: bytes) -> dict[str, str]:

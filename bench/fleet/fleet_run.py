@@ -25,7 +25,6 @@ from oneblock.bench.records.index import FEWEST, reader
 from oneblock.bench.records.reading import without_collection
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store, read_record
-from oneblock.bench.runs.outcomes import Setting
 from oneblock.bench.runs.run import Finished, Progress, Tell
 from oneblock.compilers import Detail
 
@@ -185,7 +184,7 @@ class FleetRun:
             return
         member = next(iter(self.fleet.members.values()))
         there = replace(member.greeting.environment, software={**self.places.software(member, cell)})
-        self._finish(cell, lost(cell, Setting(there, self.tier, self.seed, self.detail), why), finished)
+        self._finish(cell, lost(cell, why, there, self.tier.name, self.seed, self.detail), finished)
 
     def _look(self, finished: Finished) -> None:
         """At what hangs: cells whose nodes are all gone, a silence that is too long, nobody to ask."""

@@ -36,13 +36,13 @@ from oneblock.bench.fleet.messages import (
     written,
 )
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.records.dependence import installed
+from oneblock.bench.records import dependence
 from oneblock.bench.records.environment import default_threads, environment
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import LARGEST_TEXT_BYTES, StoreError
-from oneblock.bench.runs.probes import ask_pairs, probe, software_of
-from oneblock.bench.runs.run import Known, Run
+from oneblock.bench.runs.probes import Known, ask_pairs, probe, stated_by
+from oneblock.bench.runs.run import Run
 from oneblock.bench.runs.turns import own_folder
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.main import read_job
@@ -79,14 +79,14 @@ def _greet(asked: GreetRequest) -> bytes:
     found: list[dict[str, str | None]] = []
     of_cells = []
     for cell in asked.cells:
-        software = software_of(cell, within)
+        software = dependence.software(cell, stated_by(cell.backend, cell.ops_set, within))
         number = kinds.setdefault(repr(software), len(found))
         found += [software] if number == len(found) else []
         of_cells.append(number)
     return written(
         Greeting(
             platform.node(),
-            installed(["oneblock"])["oneblock"],
+            dependence.installed(["oneblock"])["oneblock"],
             source_sha256(),
             time(),
             free,

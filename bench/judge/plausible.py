@@ -5,20 +5,39 @@ An estimate cannot be below the roofline, nor a sharding gain more than its chip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.estimates import Method
+from oneblock.bench.judge.in_hand import refused
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.doubt import Cause, Doubt
-from oneblock.bench.records.record import Record
+from oneblock.bench.records.record import Limits, Record, Status
 from oneblock.compilers.api.kind import Kind
 
 ABOVE_LIMIT = 1.05  # a result that beats the measured limit by more is not believed
+_WHOLE = "the time must hold all the work: mend the backend, or measure again where nothing else runs"
 _ROUNDED = 0.99  # of a limit: an estimate has few digits
+
+
+def judged(record: Record, learn_again: Callable[[], Limits | None]) -> Record:
+    """A record with these doubts; or INVALID, where its time leaves work out or cannot be.
+
+    What beats the limits is held against limits that are learnt again, once a run: None where that was done before.
+    """
+    record = record.with_doubts([*assumed(record), *below_roofline(record)])
+    if too_fast(record) is not None and (limits := learn_again()) is not None:
+        record = replace(record, limits=limits)
+    if (reason := refused(record.launches, record.cell.target.platform)) is not None:
+        return replace(record, status=Status.INVALID, reason=reason, hint=_WHOLE)
+    if (reason := too_fast(record)) is not None:
+        hint = "the work was not done, or the limit was measured on a busy machine: see `oneblock doctor --limits`"
+        return replace(record, status=Status.INVALID, reason=reason, hint=hint)
+    return record
 
 
 def too_fast(record: Record) -> str | None:

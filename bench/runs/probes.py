@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from oneblock import backends
 from oneblock.backends.api.export import Exporter
 from oneblock.backends.api.target import Target
-from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import Declared, PlatformProbe
-from oneblock.bench.records.dependence import software
+from oneblock.bench.records.record import Environment
 from oneblock.bench.worker.events import Declaration, Event, ProbeRow, Probing
 from oneblock.bench.worker.launch import launch
 from oneblock.bench.worker.probe_job import ProbeJob
@@ -20,6 +20,15 @@ from oneblock.workloads.ops.nearest import unknown
 _FEW = Bounds(threads=1, timeout_s=60, memory_bytes=2**33)  # to say what it offers a backend imports no toolchain
 _BY_HAND = "import its toolchain by hand"
 _declared: dict[str, Declared] = {}  # of this process's: what is installed does not change meanwhile
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was found out of this machine before, by whoever asks it for one cell after another."""
+
+    environment: Environment
+    elsewhere: frozenset[tuple[str, Target]]  # (backend, target) of the run that run nothing here
+    untimed: bool  # what runs here is interpreted or simulated, and need not be alone
 
 
 def not_run_here(wanted: Iterable[tuple[str, Target]], bounds: Bounds) -> set[tuple[str, Target]]:
@@ -88,10 +97,9 @@ def declared(name: str, bounds: Bounds = _FEW) -> Declared:
     return _declared[name]
 
 
-def software_of(cell: Cell, bounds: Bounds) -> dict[str, str | None]:
-    """What a cell's outcome depends on; of a third party's backend also what that says in a process of its own."""
-    stated = {} if cell.backend in backends.own() else declared(cell.backend, bounds).fingerprints
-    return software(cell, stated.get(cell.ops_set, {}))
+def stated_by(backend: str, ops_set: str, bounds: Bounds = _FEW) -> Mapping[str, str | None]:
+    """What a third party's backend says that its outcomes depend on, in a process of its own."""
+    return {} if backend in backends.own() else declared(backend, bounds).fingerprints.get(ops_set, {})
 
 
 def having(capability: type, bounds: Bounds = _FEW) -> list[str]:

@@ -7,26 +7,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.records.environment import environment
+from oneblock.bench.judge.doubts import doubts
+from oneblock.bench.judge.plausible import judged
+from oneblock.bench.judge.roofline import costs, stated_limits
+from oneblock.bench.records.dependence import software
+from oneblock.bench.records.environment import environment, now
 from oneblock.bench.records.index import FEWEST, reader
 from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import without_collection
-from oneblock.bench.records.record import ANSWERS, Environment, Record, Status
+from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store, Unreadable, read_record, to_json
 from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.measuring import Measuring
-from oneblock.bench.runs.outcomes import Setting, record_of
 from oneblock.bench.runs.partials import Partial, partials
-from oneblock.bench.runs.probes import not_run_here, software_of
+from oneblock.bench.runs.probes import Known, not_run_here, stated_by
 from oneblock.bench.runs.quiet import Quiet
 from oneblock.bench.runs.turns import alone
 from oneblock.bench.worker.events import Event, Phase
+from oneblock.bench.worker.measure_job import Measurement
 from oneblock.bench.worker.watch import Bounds, Listener
 from oneblock.compilers import Detail
 
@@ -41,15 +46,6 @@ class Progress:
 
     planned: int
     launches: int = 0
-
-
-@dataclass(frozen=True)
-class Known:
-    """What was found out of this machine before, by whoever asks it for one cell after another."""
-
-    environment: Environment
-    elsewhere: frozenset[tuple[str, Target]]  # (backend, target) of the run that run nothing here
-    untimed: bool  # what runs here is interpreted or simulated, and need not be alone
 
 
 class Run:
@@ -152,7 +148,7 @@ class Run:
         return cell.identity(self.tier.name, self.environment.facts(), self._software(cell))
 
     def _software(self, cell: Cell) -> dict[str, str | None]:
-        return software_of(cell, self.bounds)
+        return software(cell, stated_by(cell.backend, cell.ops_set, self.bounds))
 
     @property
     def _untimed(self) -> bool:
@@ -196,9 +192,41 @@ class Run:
                 self._finish(cell, [one for _, one in sorted(found.items())], ceilings)
 
     def _finish(self, cell: Cell, launched: list[Partial], ceilings: CeilingCache) -> None:
-        facts = replace(self.environment, software=self._software(cell))
-        record = record_of(cell, launched, Setting(facts, self.tier, self.seed, self.detail), ceilings)
-        record = replace(record, number=next_number(self.store.directory))
+        first, measured = launched[0].outcome, launched[0].outcome.result or Measurement()
+        results = [one.outcome.result for one in launched]
+        launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
+        ceilings.saw(cell.backend, launches)
+        reached = partial(ceilings.limits, cell.target, cell.dtype, cell.backend)
+        record = Record(
+            schema=SCHEMA,
+            created=now(),
+            cell=cell,
+            tier=self.tier.name,
+            status=first.status,
+            kind=first.kind,
+            device=first.device,
+            reason=first.reason,
+            hint=first.hint,
+            log_tail=first.log_tail,
+            check=measured.check,
+            wrong_answers_rejected=launched[0].wrong_tried,
+            costs=costs(cell.case, cell.dtype),
+            limits=reached() if launches else stated_limits(cell) if measured.facts else None,
+            launches=launches,
+            doubts=tuple(doubts(launches, self.environment, self.tier)) if launches else (),
+            artifacts=measured.artifacts,
+            environment=replace(self.environment, software=self._software(cell)),
+            order_seed=self.seed,
+            compile_s=measured.compile_s,
+            facts=measured.facts,
+            memory=measured.memory,
+            disturbance=measured.disturbance,
+            family=cell.case.config.family,
+            detail=self.detail,
+            number=next_number(self.store.directory),
+        )
+        again = partial(ceilings.remeasure, cell.target, cell.backend, cell.dtype)
+        record = judged(record, lambda: reached() if again() else None)
         try:
             path = self.store.add(record)
         except Unreadable as error:
