@@ -149,8 +149,8 @@ def COMMAND(
             Run(chosen, **vars(rules), bounds=within) if fleet is None else FleetRun(fleet, chosen, **vars(rules))
         )
         records = go(run, quiet=as_json) if chosen else []  # of none where no size of a model fits
-    if chosen and not as_json:
-        show(records, directory, len(run.lost()))
+        if chosen and not as_json:
+            show(records, directory, len(run.lost()))
     if chosen and report:
         from oneblock.bench.commands.report import write  # and with it all that draws a page
 

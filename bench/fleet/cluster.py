@@ -95,10 +95,14 @@ class Cluster:
         broken = "failed" in told
         return Heard(told["failed" if broken else "lost"], None, False, b"", told["why"], broken)
 
-    def close(self) -> None:
-        """Leave it: what was asked of it ends, and a cluster of this run's own with it."""
+    def leave(self) -> None:
+        """Ask nothing more of it, and do not wait until it is left."""
         with contextlib.suppress(OSError):
             self.line.send_bytes(b'{"end": 1}\n')
+
+    def close(self) -> None:
+        """Leave it: what was asked of it ends, and a cluster of this run's own with it."""
+        self.leave()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_FAREWELL_S)
         kill_session(self.process)

@@ -83,6 +83,7 @@ class FleetRun:
                 self._waiting = left
                 self._drive(tell, finished)
                 self.fleet.ask(self.fleet.alive, "forget", ForgetRequest(self.name), _SLACK_S)
+            self.fleet.cluster.leave()
         return [self.finished[cell] for cell in self.cells]
 
     def lost(self) -> list[Path]:
