@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from oneblock.bench.cells.cell import Cell
 from oneblock.bench.fleet.cluster import Heard
 from oneblock.bench.fleet.done import NODE
 from oneblock.bench.fleet.fleet import Fleet
-from oneblock.bench.fleet.messages import TextsRequest, written
+from oneblock.bench.fleet.messages import KNOWN_BY, Misspoken, parted
 from oneblock.bench.judge.roofline import costs
 from oneblock.bench.records.environment import now
 from oneblock.bench.records.merge import take_texts
@@ -21,116 +19,65 @@ from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import NoRecord, made_of
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Environment, Record, Status
 from oneblock.bench.records.store import Store, Unreadable
-from oneblock.bench.records.texts import LARGEST_TEXT_BYTES, StoreError
+from oneblock.bench.records.texts import StoreError
 from oneblock.compilers import Detail
+
+_HASH = re.compile("[0-9a-f]{64}")
+_MOST_KNOWN = 5000  # that are told with each cell
 
 
 @dataclass(frozen=True)
 class Came:
     """What came of a cell: its record, or why there is none."""
 
-    cell: Cell
     record: Record | None
     why: str = ""
     refused: bool = False  # that there is none is the node's doing, which is left out for it
 
 
-@dataclass(frozen=True)
-class Awaited:
-    """A record whose stages' texts are to come, or those of them that were missing when it came."""
-
-    cell: Cell
-    record: Record
-    missing: tuple[ArtifactRef, ...]
-
-
 class Arrivals:
-    """Those of one run. To a node one call for texts is on its way at a time, for all cells that wait by then."""
+    """Those of one run."""
 
-    def __init__(self, fleet: Fleet, store: Store, run: str) -> None:
-        self.fleet, self.store, self.run = fleet, store, run
-        self.awaited: dict[str, list[Awaited]] = {}  # by the node, those that nobody asked for yet
-        self.asked: dict[int, tuple[str, list[Awaited]]] = {}  # by the call
+    def __init__(self, fleet: Fleet, store: Store) -> None:
+        self.fleet, self.store = fleet, store
         self.written: dict[Path, Record] = {}
+        self._texts = {path.stem for path in (store.directory / "artifacts").glob("*.txt")}  # by their names alone
 
     @property
-    def none_left(self) -> bool:
-        """Whether nothing is to come any more."""
-        return not self.asked and not any(self.awaited.values())
+    def known(self) -> tuple[str, ...]:
+        """The beginnings of hashes of texts that are here; some of very many, of which others then come for nothing."""
+        return tuple(sorted({name[:KNOWN_BY] for name in self._texts if _HASH.fullmatch(name)})[:_MOST_KNOWN])
 
-    def take(self, heard: Heard, cell: Cell | None, tier: str) -> list[Came]:
-        """What a call brought: of a cell, or of those whose texts it was to bring. None yet where texts are missing."""
-        node, waiting = self.asked.pop(heard.call, ("", []))
-        if cell is None:
-            came = self._texts_came(heard, node, waiting)
-        elif heard.lost is not None:
-            came = [Came(cell, None, heard.lost)]
-        elif not heard.good:
-            came = [self._refuse(cell, heard, heard.answer.decode("utf-8", "replace"))]
-        else:
-            came = self._cell_came(heard, cell, tier)
-        self._ask()
-        return came
-
-    def _refuse(self, cell: Cell, heard: Heard, why: str) -> Came:
+    def take(self, heard: Heard, cell: Cell, tier: str) -> Came:
+        """What a call for a cell brought; the texts of its stages are here then."""
+        if heard.lost is not None:
+            return Came(None, heard.lost)
         assert heard.node is not None, "who answers is known"
-        self.fleet.leave_out(heard.node, why)
-        return Came(cell, None, why, refused=True)
-
-    def _cell_came(self, heard: Heard, cell: Cell, tier: str) -> list[Came]:
-        try:
-            record = made_of(heard.answer)
-        except NoRecord as error:
-            return [self._refuse(cell, heard, f"it answered what is no record: {error}")]
-        if (record.cell.key, record.tier) != (cell.key, tier):
-            return [self._refuse(cell, heard, f"it answered with another cell than {cell.name}: {record.cell.name}")]
-        assert heard.node is not None, "who answers is known"
-        record = self._of_node(record, heard.node)
-        missing = self._missing(record)
-        if not missing:
-            return [Came(cell, record)]
-        self.awaited.setdefault(heard.node, []).append(Awaited(cell, record, missing))
-        return []
-
-    def _missing(self, record: Record) -> tuple[ArtifactRef, ...]:
-        return tuple({one.sha256: one for one in record.artifacts if not self.store.has_text(one)}.values())
-
-    def _ask(self) -> None:
-        busy = {node for node, _ in self.asked.values()}
-        for node in [node for node, waiting in self.awaited.items() if waiting and node not in busy]:
-            waiting = self.awaited.pop(node)
-            missing = dict.fromkeys(ref.sha256 for one in waiting for ref in one.missing)
-            request = TextsRequest(self.run, tuple(missing))
-            self.asked[self.fleet.cluster.call("texts", written(request), [node])] = node, waiting
-
-    def _texts_came(self, heard: Heard, node: str, waiting: list[Awaited]) -> list[Came]:
         if not heard.good:
-            why = heard.lost or heard.answer.decode("utf-8", "replace")
-            if heard.lost is None:
-                self.fleet.leave_out(node, why)
-            return [Came(one.cell, None, why, refused=heard.lost is None) for one in waiting]
-        texts = _texts(heard.answer)
+            return self._refuse(heard.node, heard.answer.decode("utf-8", "replace"))
+        try:
+            raw, texts = parted(heard.answer)
+            record = made_of(raw)
+        except (Misspoken, NoRecord) as error:
+            return self._refuse(heard.node, f"it answered what is no record: {error}")
+        if (record.cell.key, record.tier) != (cell.key, tier):
+            return self._refuse(heard.node, f"it answered with another cell: {record.cell.name}")
 
         def ask(ref: ArtifactRef) -> bytes:
             if ref.sha256 not in texts:
-                raise StoreError(f"the text {ref.sha256} of the stage {ref.stage} did not come from its node")
+                self._texts.discard(ref.sha256)  # whatever lies here under its name
+                raise StoreError(f"the text {ref.sha256} of the stage {ref.stage} did not come with its record")
             return texts[ref.sha256].encode(errors="replace")
 
-        came = []
-        for one in waiting:
-            _, gone = take_texts(self.store, one.missing, ask)
-            came.append(Came(one.cell, None, gone[0]) if gone else Came(one.cell, one.record))
-        return came
+        _, gone = take_texts(self.store, record.artifacts, ask)
+        if gone:
+            return Came(None, gone[0])
+        self._texts |= {ref.sha256 for ref in record.artifacts}
+        return Came(self._of_node(record, heard.node))
 
-    def strand(self, alive: Mapping[str, Any]) -> list[Came]:
-        """The cells whose texts were to come of nodes that are gone; nobody waits for these any more."""
-        gone = [one for node in [*self.awaited] if node not in alive for one in self.awaited.pop(node)]
-        for call, (node, waiting) in [*self.asked.items()]:
-            if node not in alive:
-                self.fleet.cluster.drop(call)
-                del self.asked[call]
-                gone += waiting
-        return [Came(one.cell, None, "its node is gone, and the texts of its stages", refused=True) for one in gone]
+    def _refuse(self, node: str, why: str) -> Came:
+        self.fleet.leave_out(node, why)
+        return Came(None, why, refused=True)
 
     def keep(self, record: Record) -> Record:
         """Write a record into the folder, behind all that are there."""
@@ -162,14 +109,3 @@ def lost(cell: Cell, why: str, within: Environment, tier: str, seed: int, detail
         wrong_answers_rejected=0, costs=costs(cell.case, cell.dtype), environment=within, order_seed=seed,
         family=cell.case.config.family, detail=detail, **nothing, **emptied,
     )  # fmt: skip
-
-
-def _texts(answer: bytes) -> dict[str, str]:
-    """By hash; nothing of what is none, or would fill the memory."""
-    try:
-        opened = zlib.decompressobj()
-        raw = opened.decompress(answer, LARGEST_TEXT_BYTES)
-        found = json.loads(raw) if not opened.unconsumed_tail else None
-    except (zlib.error, ValueError, RecursionError):
-        return {}
-    return {sha256: text for sha256, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}

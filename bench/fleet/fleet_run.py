@@ -7,7 +7,6 @@ its node is asked for again, elsewhere; what comes back is read as a stranger's,
 from __future__ import annotations
 
 import random
-import uuid
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,11 @@ from time import monotonic
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.tiers import Tier
-from oneblock.bench.fleet.arrivals import Arrivals, Came, lost
+from oneblock.bench.fleet.arrivals import Arrivals, lost
 from oneblock.bench.fleet.cluster import ClusterGone, Heard
 from oneblock.bench.fleet.done import Done, one_driver
 from oneblock.bench.fleet.fleet import Fleet
-from oneblock.bench.fleet.messages import CellRequest, ForgetRequest, written
+from oneblock.bench.fleet.messages import CellRequest, written
 from oneblock.bench.fleet.places import Place, Places
 from oneblock.bench.records.index import FEWEST, reader
 from oneblock.bench.records.reading import without_collection
@@ -54,9 +53,8 @@ class FleetRun:
         self.finished: dict[Cell, Record] = {}
         self.skipped: set[Cell] = set()
         self.progress = Progress(planned=len(cells) * tier.launches)
-        self.name = uuid.uuid4().hex
         self.places = Places(fleet, cells)
-        self.arrivals = Arrivals(fleet, store, self.name)
+        self.arrivals = Arrivals(fleet, store)
         self._waiting: list[Cell] = []
         self._queues: dict[Place, deque[Cell]] = {}
         self._flying: dict[int, Flight] = {}
@@ -82,7 +80,6 @@ class FleetRun:
                 self.places.learn(self.fleet.alive, left)
                 self._waiting = left
                 self._drive(tell, finished)
-                self.fleet.ask(self.fleet.alive, "forget", ForgetRequest(self.name), _SLACK_S)
             self.fleet.cluster.leave()
         return [self.finished[cell] for cell in self.cells]
 
@@ -115,7 +112,7 @@ class FleetRun:
     def _drive(self, tell: Tell, finished: Finished) -> None:
         nodes: set[str] = set()
         self._heard_s = monotonic()
-        while self._waiting or self._flying or not self.arrivals.none_left or any(self._queues.values()):
+        while self._waiting or self._flying or any(self._queues.values()):
             if nodes != self.fleet.alive.keys() or self._waiting or self.fleet.new():
                 self._join()
                 nodes = {*self.fleet.alive}
@@ -146,28 +143,26 @@ class FleetRun:
 
     def _ask(self, place: Place, queue: deque[Cell]) -> None:
         flying = sum(flight.place == place for flight in self._flying.values())
+        known = self.arrivals.known if flying < place.most and queue else ()
         for _ in range(min(len(queue), place.most - flying)):
             cell = queue.popleft()
             request = CellRequest(
-                self.name, cell, self.tier.name, self.fleet.within, self.seed, self.detail, place.elsewhere,
+                known, cell, self.tier.name, self.fleet.within, self.seed, self.detail, place.elsewhere,
                 place.untimed,
             )  # fmt: skip
             number = self.fleet.cluster.call("cell", written(request), place.names, **place.options())
             self._flying[number] = Flight(cell, place)
 
     def _take(self, heard: Heard, finished: Finished) -> None:
-        """What came of a cell, or the texts of one that came before."""
+        """What came of a cell."""
         flight = self._flying.pop(heard.call, None)
-        if flight is None and heard.call not in self.arrivals.asked:
+        if flight is None:
             return  # of a call that was given up: too late
-        for came in self.arrivals.take(heard, None if flight is None else flight.cell, self.tier.name):
-            self._came(came, finished)
-
-    def _came(self, came: Came, finished: Finished) -> None:
+        came = self.arrivals.take(heard, flight.cell, self.tier.name)
         if came.record is None:
-            self._again(came.cell, came.why, finished, counted=not came.refused)
+            self._again(flight.cell, came.why, finished, counted=not came.refused)
         else:
-            self._finish(came.cell, came.record, finished)
+            self._finish(flight.cell, came.record, finished)
 
     def _finish(self, cell: Cell, record: Record, finished: Finished) -> None:
         """Keep a record, unless the folder has one by now: of another run, or of this cell's first time."""
@@ -201,8 +196,6 @@ class FleetRun:
                 self._again(flight.cell, why, finished, counted=not stranded)
         if silence > patience:
             self._heard_s = monotonic()
-        for came in self.arrivals.strand(alive):
-            self._came(came, finished)
         if alive or self._flying:
             self._nobody_s = None
         elif self._nobody_s is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,12 +18,14 @@ from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Environment, Sha256
 from oneblock.bench.records.store import to_json
+from oneblock.bench.records.texts import LARGEST_TEXT_BYTES
 from oneblock.bench.worker.watch import first_fault
 from oneblock.compilers import Detail
 from oneblock.compilers.api.kind import STRICT
 
 Name = Annotated[str, Field(max_length=200)]
-RunName = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]  # of a folder on each node, too
+KNOWN_BY = 16  # digits of a hash
+Beginning = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KNOWN_BY}}}$")]
 _ROOT = Path(__file__).resolve().parents[2]
 _FOLDERS = ("backends", "bench", "compilers", "workloads")
 
@@ -84,10 +88,10 @@ class ProbeAnswer:
 
 @dataclass(frozen=True)
 class CellRequest:
-    """Make a record of this cell; the texts of its stages stay on the node until they are asked for."""
+    """Make a record of this cell, and send it with the texts of its stages that are not here."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    run: RunName
+    known: tuple[Beginning, ...]  # of the hashes of texts that are here: they need not travel
     cell: Cell
     tier: str
     within: NodeBounds
@@ -106,23 +110,6 @@ class JobRequest:
     within: NodeBounds
 
 
-@dataclass(frozen=True)
-class TextsRequest:
-    """The texts of these hashes that a run's cells left there."""
-
-    __pydantic_config__: ClassVar[Any] = STRICT
-    run: RunName
-    sha256: tuple[Sha256, ...]
-
-
-@dataclass(frozen=True)
-class ForgetRequest:
-    """The run needs nothing more of what it left there."""
-
-    __pydantic_config__: ClassVar[Any] = STRICT
-    run: RunName
-
-
 def read(kind: Any, raw: bytes) -> Any:
     """A message of a kind; Misspoken says why it is none."""
     try:
@@ -134,6 +121,27 @@ def read(kind: Any, raw: bytes) -> Any:
 def written(message: Any) -> bytes:
     """A message as it crosses."""
     return to_json(message)
+
+
+def with_texts(record: bytes, texts: dict[str, str]) -> bytes:
+    """A record as it was written, and texts by their hashes."""
+    return b"%d\n" % len(record) + record + zlib.compress(to_json(texts), 1)
+
+
+def parted(raw: bytes) -> tuple[bytes, dict[str, str]]:
+    """The record, and the texts: none of what is none, or would fill the memory. Misspoken where there is no record."""
+    count, _, rest = raw.partition(b"\n")
+    if not count.isdigit() or len(count) > 12 or int(count) > len(rest):
+        raise Misspoken("expected a record with its texts, got neither")
+    size = int(count)
+    try:
+        opened = zlib.decompressobj()
+        text = opened.decompress(rest[size:], LARGEST_TEXT_BYTES)
+        found = json.loads(text) if not opened.unconsumed_tail else None
+    except (zlib.error, ValueError, RecursionError):
+        found = None
+    texts = {one: of for one, of in found.items() if isinstance(of, str)} if isinstance(found, dict) else {}
+    return rest[:size], texts
 
 
 @cache

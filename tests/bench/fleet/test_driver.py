@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -15,13 +14,13 @@ from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.cells.tiers import TIERS
-from oneblock.bench.fleet import arrivals as arrivals_module
+from oneblock.bench.fleet import messages
 from oneblock.bench.fleet.arrivals import Arrivals
 from oneblock.bench.fleet.cluster import Heard, Node
 from oneblock.bench.fleet.done import Done, one_driver
 from oneblock.bench.fleet.fleet import Fleet, Member
 from oneblock.bench.fleet.fleet_run import FleetRun
-from oneblock.bench.fleet.messages import Greeting, NodeBounds, source_sha256, written
+from oneblock.bench.fleet.messages import KNOWN_BY, Greeting, NodeBounds, source_sha256, with_texts, written
 from oneblock.bench.fleet.places import Places
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import Record, Status
@@ -79,68 +78,72 @@ def cell_of(backend: str = "reference", target: str = "cpu") -> Cell:
     return replace(record(backend).cell, target=Target.parse(target))
 
 
-def test_a_record_comes_with_the_texts_that_are_missing_and_no_others(tmp_path: Path) -> None:
+def came(raw: bytes, texts: dict[str, str] | None = None) -> Heard:
+    return good(7, with_texts(raw, texts or {}))
+
+
+def test_a_record_comes_with_the_texts_that_are_not_known_here(tmp_path: Path) -> None:
     there, here = Store(tmp_path / "there"), Store(tmp_path / "here")
     refs = [there.add_artifact(Artifact(Stage.GRAPH, "jaxpr", text)) for text in ("one", "two")]
     here.add_artifact(Artifact(Stage.GRAPH, "jaxpr", "one"))
+    (here.directory / "artifacts" / "no hash.txt").write_text("")
     sent = replace(record(), artifacts=tuple(refs))
-    made, line = fleet(1)
-    arrivals = Arrivals(made, here, "0" * 32)
-    assert arrivals.take(good(7, to_json(sent)), sent.cell, "smoke") == []
-    ((what, request, nodes, _),) = line.asked
-    assert (what, nodes) == ("texts", ("n0",))
-    assert json.loads(request)["sha256"] == [refs[1].sha256]
-    (came,) = arrivals.take(good(1, zlib.compress(json.dumps({refs[1].sha256: "two"}).encode())), None, "smoke")
-    got = came.record
+    arrivals = Arrivals(fleet(1)[0], here)
+    assert arrivals.known == (refs[0].sha256[:KNOWN_BY],)
+    got = arrivals.take(came(to_json(sent), {refs[1].sha256: "two"}), sent.cell, "smoke").record
     assert got is not None
     assert here.text(refs[1]) == "two"
+    assert {*arrivals.known} == {ref.sha256[:KNOWN_BY] for ref in refs}
     assert got.environment.state["node"] == "host (10.0.0.1, n0)"
     assert got.identity() == sent.identity(), "who made it is no part of what it is"
 
 
-def test_of_a_node_one_call_for_texts_is_on_its_way_for_all_that_wait(tmp_path: Path) -> None:
-    there, (made, line) = Store(tmp_path / "there"), fleet(1)
-    arrivals = Arrivals(made, Store(tmp_path / "here"), "0" * 32)
-    refs = [there.add_artifact(Artifact(Stage.GRAPH, "jaxpr", text)) for text in ("one", "two", "three")]
-    sent = [replace(record(f"b{n}"), artifacts=(ref, refs[0])) for n, ref in enumerate(refs)]
-    for n, one in enumerate(sent):
-        assert arrivals.take(good(70 + n, to_json(one)), one.cell, "smoke") == []
-    assert len(line.asked) == 1
-    first = {refs[0].sha256: "one"}
-    came = arrivals.take(good(1, zlib.compress(json.dumps(first).encode())), None, "smoke")
-    assert [one.cell for one in came] == [sent[0].cell]
-    rest = json.loads(line.asked[1][1])["sha256"]
-    assert {refs[1].sha256, refs[2].sha256} <= {*rest}
-    del made.cluster.nodes["n0"]
-    assert {one.cell for one in arrivals.strand(made.alive)} == {one.cell for one in sent[1:]}
-    assert arrivals.none_left
-    assert line.dropped == [2]
+def test_a_text_that_is_here_by_its_name_alone_is_asked_for_the_next_time(tmp_path: Path) -> None:
+    ref, here = Store(tmp_path / "there").add_artifact(Artifact(Stage.GRAPH, "jaxpr", "one")), Store(tmp_path / "here")
+    here.write(here.artifact_path(ref.sha256), b"cut off")
+    sent, arrivals = replace(record(), artifacts=(ref,)), Arrivals(fleet(1)[0], here)
+    assert arrivals.known
+    assert "did not come with its record" in arrivals.take(came(to_json(sent)), sent.cell, "smoke").why
+    assert not arrivals.known
+    assert arrivals.take(came(to_json(sent), {ref.sha256: "one"}), sent.cell, "smoke").record
+    assert here.text(ref) == "one"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [b"", b"no zlib", zlib.compress(b"[]"), zlib.compress(b'{"SHA": 1}'), zlib.compress(b'{"SHA": "another"}'),
+     zlib.compress(b" " * 2000)],
+    ids=["nothing", "no zlib", "no object", "no text", "of another hash", "too much"],
+)  # fmt: skip
+def test_texts_that_are_none_are_not_kept(tmp_path: Path, texts: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "LARGEST_TEXT_BYTES", 1000)
+    ref = Store(tmp_path / "there").add_artifact(Artifact(Stage.GRAPH, "jaxpr", "one"))
+    sent = to_json(replace(record(), artifacts=(ref,)))
+    if texts[:1] == b"x":
+        texts = zlib.compress(zlib.decompress(texts).replace(b"SHA", ref.sha256.encode()))
+    answer = good(7, b"%d\n" % len(sent) + sent + texts)
+    got = Arrivals(fleet(1)[0], Store(tmp_path / "here")).take(answer, record().cell, "smoke")
+    assert got.record is None
+    assert got.why
+    assert not (tmp_path / "here" / "artifacts").exists()
 
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"no zlib", zlib.compress(b"[]"), zlib.compress(b'{"x": 1}'), zlib.compress(b'{"SHA": "another"}'),
-     zlib.compress(b" " * 2000)],
-    ids=["nothing", "no zlib", "no object", "no text", "of another hash", "too much"],
-)  # fmt: skip
-def test_texts_that_are_none_are_not_kept(tmp_path: Path, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrivals_module, "LARGEST_TEXT_BYTES", 1000)
-    ref = Store(tmp_path / "there").add_artifact(Artifact(Stage.GRAPH, "jaxpr", "one"))
-    sent, here = replace(record(), artifacts=(ref,)), Store(tmp_path / "here")
-    arrivals = Arrivals(fleet(1)[0], here, "0" * 32)
-    arrivals.take(good(7, to_json(sent)), sent.cell, "smoke")
-    answer = zlib.compress(zlib.decompress(answer).replace(b"SHA", ref.sha256.encode())) if b"x" in answer else answer
-    (came,) = arrivals.take(good(1, answer), None, "smoke")
-    assert came.record is None
-    assert came.why
-    assert not (tmp_path / "here" / "artifacts").exists()
-
-
-@pytest.mark.parametrize("answer", [b"", b"{}", b'{"schema": 9}', to_json(record("another"))])
+    [
+        b"",
+        b"{}",
+        b"999\n{}",
+        b"-1\n",
+        b"2\n{}",
+        with_texts(b'{"schema": 9}', {}),
+        with_texts(to_json(record("no")), {}),
+    ],
+)
 def test_a_node_that_answers_with_no_record_of_the_cell_is_left_out(tmp_path: Path, answer: bytes) -> None:
     made, _ = fleet(1, 1)
-    (came,) = Arrivals(made, Store(tmp_path), "0" * 32).take(good(7, answer), cell_of(), "smoke")
-    assert (came.record, came.refused) == (None, True)
+    got = Arrivals(made, Store(tmp_path)).take(good(7, answer), cell_of(), "smoke")
+    assert (got.record, got.refused) == (None, True)
     assert {*made.members} == {"n1"}
     assert "it answered" in made.refused["n0"]
 
@@ -154,7 +157,7 @@ def test_a_duplicate_that_comes_late_is_dropped(tmp_path: Path) -> None:
     run, sent, heard = run_of(tmp_path, made, cell_of()), record(), list[Record]()
     run._finish(sent.cell, sent, heard.append)
     run._finish(sent.cell, replace(sent, created="2026-01-01T01:00:00.000Z"), heard.append)
-    run._take(good(99, to_json(sent)), heard.append)
+    run._take(good(99, with_texts(to_json(sent), {})), heard.append)
     assert len(heard) == len(run.store.files()) == 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,11 +12,10 @@ import pytest
 from oneblock.bench.fleet import node
 from oneblock.bench.fleet.messages import (
     CellRequest,
-    ForgetRequest,
     Greeting,
     GreetRequest,
     NodeBounds,
-    TextsRequest,
+    parted,
     read,
     source_sha256,
     written,
@@ -29,7 +27,6 @@ from tests.bench.report.test_report import record
 from tests.helpers.oneblock_process import oneblock_here
 
 WITHIN = NodeBounds(1, 60.0, None)
-RUN = "0" * 32
 
 
 @pytest.fixture(autouse=True)
@@ -44,29 +41,27 @@ def test_a_node_says_who_it_is_and_does_a_cell_as_a_run_does(tmp_path: Path) -> 
     assert good, raw
     greeting: Greeting = read(Greeting, raw)
     assert greeting.source_sha256 == source_sha256()
-    request = CellRequest(RUN, cell, "smoke", WITHIN, 0, Detail.DEFAULT, elsewhere=True, untimed=True)
+    request = CellRequest((), cell, "smoke", WITHIN, 0, Detail.DEFAULT, elsewhere=True, untimed=True)
     good, raw = node.perform("cell", written(request))
     assert good, raw
-    found = made_of(raw)
+    sent, texts = parted(raw)
+    found = made_of(sent)
+    assert texts == {}
     assert found.status in (Status.UNAVAILABLE, Status.UNSUPPORTED), found.reason
     assert found.reason
     assert found.cell == cell
     assert found.environment.software == greeting.software[greeting.of_cells[0]]
     assert found.environment.facts() == greeting.environment.facts()
-    assert node.perform("texts", written(TextsRequest(RUN, ("0" * 64,)))) == (True, zlib.compress(b"{}", 1))
-    assert node.perform("forget", written(ForgetRequest(RUN))) == (True, b"")
-    assert not list(tmp_path.glob("oneblock-*/fleet-*"))
+    assert not list(tmp_path.glob("*/*fleet*"))
+    assert not list(tmp_path.glob("*fleet*"))
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [b"", b"[]", b'{"run": "../../etc", "sha256": []}', b'{"run": "' + RUN.encode() + b'", "sha256": ["../../passwd"]}',
-     b'{"run": "' + RUN.encode() + b'", "sha256": [], "more": 1}'],
-)  # fmt: skip
-def test_a_node_takes_no_path_from_a_driver(request_: bytes) -> None:
-    good, why = node.perform("texts", request_)
-    assert not good
-    assert b"expected a TextsRequest" in why
+@pytest.mark.parametrize("request_", [b"", b"[]", b"{}", b'{"run": "../../etc"}', b"\xff" * 9])
+def test_a_node_does_nothing_that_it_is_not_asked_for_in_due_form(request_: bytes) -> None:
+    for what in ("greet", "probe", "cell", "job"):
+        good, why = node.perform(what, request_)
+        assert not good
+        assert b"expected a " in why
 
 
 def test_a_node_without_disk_and_with_too_few_cores_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
