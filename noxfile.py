@@ -216,7 +216,8 @@ def lock(session: nox.Session) -> None:
     Path(folder, "cpu.overrides").write_text(next(one for one in cpu if one.startswith("triton")))
     session.run("python", "ci/lock.py", *(str(folder / f"{name}.txt") for name in lists))
     focus.lock(session, folder)
+    ends.lock(session, folder)
 
 
-# And the sessions of each toolchain, of each device, and of the labs.
-from ci.sessions import devices, focus, lessons, toolchains  # noqa: E402, F401
+# And the sessions of each toolchain and of the ends of their ranges, of each device, and of the labs.
+from ci.sessions import devices, ends, focus, lessons, toolchains  # noqa: E402, F401

@@ -2,6 +2,7 @@
 
 `python ci/install.py 'torch>=2.13,<2.14' pytest` installs both with all that they require, in the environment of that
 Python. Only a file of a hash that stands in the lock is installed, and none is built, so nothing of it runs before.
+`--also=LIST` before them names one more list, of the lock's form, whose versions come before those of the lock.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def choose(requirements: list[str], lock: Lock) -> list[Chosen]:
     return [Chosen(metadata["name"], metadata["version"], hashes["sha256"]) for metadata, hashes in told]
 
 
-def install(requirements: list[str]) -> None:
-    lock = entries(LOCK.read_text())
+def install(requirements: list[str], also: str | None = None) -> None:
+    lock = entries((Path(also).read_text() if also else "") + LOCK.read_text())
     found = choose(requirements, lock)
     if lacking := [f"{one.name} {one.version}" for one in found if one.key not in lock]:
         sys.exit(f"{LOCK}: expected all that pip chooses, got nothing of {', '.join(lacking)}: `nox -s lock` adds it")
@@ -92,4 +93,6 @@ def pip(*words: str) -> None:
 
 
 if __name__ == "__main__":
-    install(sys.argv[1:])
+    words = sys.argv[1:]
+    more = words.pop(0).removeprefix("--also=") if words and words[0].startswith("--also=") else None
+    install(words, more)

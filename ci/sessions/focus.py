@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import nox
 
 from ci.sessions.contract import test_files
-from ci.sessions.installing import group, install
+from ci.sessions.installing import group, install, python
 
 FOLDER = Path("ci", "focus")
 _PYTHON = "3.12"  # which the validator needs; and a NumPy before 2, which oneblock does not run with
@@ -26,7 +23,8 @@ def focus(session: nox.Session) -> None:
     """Let the validator of FOCUS judge rows of a plan: it must pass them, and reject wrong ones, skipping forbidden."""
     install(session, *group("test"))
     home = Path(session.create_tmp(), "validator").resolve()
-    session.run_install(_python(session), "-m", "venv", "--clear", str(home), external=True)
+    its = python(session, _PYTHON, "the validator of FOCUS")
+    session.run_install(its, "-m", "venv", "--clear", str(home), external=True)
     pip = (str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes")
     session.run_install(*pip, "--only-binary=:all:", "-r", str(FOLDER / "wheels.txt"), external=True)
     # It has no wheel: it is built of its source by what was installed just now, once its hash was compared.
@@ -42,15 +40,3 @@ def lock(session: nox.Session, folder: Path) -> None:
     left = (f"--no-emit-package={name}" for name in ("focus-validator", *_LEFT))
     session.run(*_COMPILE, *left, f"--output-file={FOLDER / 'wheels.txt'}", str(wanted))
     session.run(*_COMPILE, "--no-deps", f"--output-file={FOLDER / 'source.txt'}", str(own))
-
-
-def _python(session: nox.Session) -> str:
-    """The Python of that version: on the path, or pyenv's, whose name on the path may lead nowhere."""
-    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
-    found = [shutil.which(f"python{_PYTHON}"), *map(str, sorted(versions.glob(f"{_PYTHON}.*/bin/python")))]
-    runs = (
-        one for one in filter(None, found) if not subprocess.run([one, "--version"], capture_output=True).returncode
-    )
-    if (python := next(runs, None)) is None:
-        session.error(f"Python {_PYTHON} is not here, which the validator of FOCUS needs: `pyenv install {_PYTHON}`")
-    return python

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -51,3 +53,15 @@ def built(session: nox.Session) -> tuple[Path, Path]:
     shutil.copytree(".", tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
     session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out), str(tree))
     return out, tree
+
+
+def python(session: nox.Session, version: str, who: str) -> str:
+    """A Python of a version, which somebody needs: on the path, or pyenv's, whose name on the path may lead nowhere."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    found = [shutil.which(f"python{version}"), *map(str, sorted(versions.glob(f"{version}.*/bin/python")))]
+    runs = (
+        one for one in filter(None, found) if not subprocess.run([one, "--version"], capture_output=True).returncode
+    )
+    if (first := next(runs, None)) is None:
+        session.error(f"Python {version} is not here, which {who} needs: `pyenv install {version}`")
+    return first

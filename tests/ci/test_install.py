@@ -74,6 +74,17 @@ def test_of_several_versions_the_first_is_taken_unless_another_is_asked_for(tmp_
     assert installed(tmp_path) == ["alpha-2.0"]
 
 
+def test_a_list_beside_the_lock_comes_before_it_and_has_hashes_as_well(tmp_path: Path) -> None:
+    wheels, also = tmp_path / "wheels", tmp_path / "also.txt"
+    old, new = (f"alpha=={version} \\\n    {wheel(wheels, 'alpha', version)}\n" for version in ("1.0", "2.0"))
+    also.write_text(new)
+    assert install(tmp_path, old, "alpha==2.0").returncode != 0, "the lock has the older alone"
+    assert install(tmp_path, old, f"--also={also}", "alpha==2.0").returncode == 0
+    assert installed(tmp_path) == ["alpha-2.0"]
+    wheel(wheels, "alpha", "2.0", code="import os")
+    assert "DO NOT MATCH THE HASHES" in install(tmp_path, old, f"--also={also}", "alpha==2.0", "--upgrade").stderr
+
+
 def test_another_file_under_a_locked_version_is_refused_and_nothing_is_installed(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     lock = f"alpha==1.0 \\\n    {wheel(wheels, 'alpha', '1.0', requires='beta')}\n"

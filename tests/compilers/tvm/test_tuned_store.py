@@ -192,7 +192,9 @@ def test_own_schedules_are_found_under_the_root_that_is_set(tmp_path: Path, monk
     ("installed", "says"),
     [
         ({}, "apache-tvm is not installed"),
-        ({"apache-tvm": "0.26.0", "apache-tvm-ffi": "0.1.14"}, "0.27 is what is known to work"),
+        ({"apache-tvm": "0.25.0", "apache-tvm-ffi": "0.1.14"}, "0.26 or 0.27 is what is known to work"),
+        ({"apache-tvm": "0.28.0", "apache-tvm-ffi": "0.1.14"}, "0.26 or 0.27 is what is known to work"),
+        ({"apache-tvm": "0.26.0", "apache-tvm-ffi": "0.1.14"}, None),
         ({"apache-tvm": "0.27.0.post1", "apache-tvm-ffi": "0.1.15.post2"}, "crashes as TVM tunes"),
         ({"apache-tvm": "0.27.0.post1", "apache-tvm-ffi": "0.1.14.post1"}, None),
     ],
