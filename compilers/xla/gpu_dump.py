@@ -24,7 +24,7 @@ from oneblock.compilers.xla import gpu_env as _gpu_env
 from oneblock.compilers.xla import gpu_thunks as _gpu_facts
 
 _FINAL = "_gpu_after_optimizations.txt"
-
+_MACHINE = "^ptx|^llvm"  # which XLA of JAX 0.12 writes only if it is asked to, and that of 0.10 in any case
 
 _STAGES = re.compile(r"^// -----// IR Dump Before (\w+).*$", re.MULTILINE)
 
@@ -48,9 +48,9 @@ def dump(stablehlo: str, target: str, steps: Sequence[str], *, everything: bool)
     """
     with tempfile.TemporaryDirectory(prefix="oneblock-xla-dump-") as scratch:
         folder = Path(scratch, "dump")
-        flags = {"xla_dump_to": str(folder), "xla_dump_hlo_as_text": "true"}
+        flags = {"xla_dump_to": str(folder), "xla_dump_hlo_as_text": "true", "xla_dump_emitter_re": _MACHINE}
         if everything:
-            flags |= {"xla_dump_hlo_pass_re": ".*", "xla_dump_emitter_re": "xtile-to-triton"}
+            flags |= {"xla_dump_hlo_pass_re": ".*", "xla_dump_emitter_re": f"{_MACHINE}|xtile-to-triton"}
         unmodelled = _child(stablehlo, target, Path(scratch), flags | {"xla_gpu_collect_cost_model_stats": "true"})
         ended = unmodelled and _child(
             stablehlo, target, Path(scratch), flags
@@ -105,7 +105,10 @@ def _read(folder: Path, steps: Sequence[str]) -> XlaGpuDump:
         *(Artifact(Stage.MACHINE, f"ptx:{name}", ptx[name]) for name in entries),
     )
     estimate = _gpu_facts.estimate("xla-triton", module, "the kernels with the tiles that XLA starts from")
-    return XlaGpuDump(tuple(_passes(folder, prefix)), machine, kernels, estimate)
+    launched = {t.entry for t in _gpu_facts.thunks(sequence) if t.kind == "CustomKernel"}
+    lacking = f"no PTX: XLA wrote none of {len(launched - ptx.keys())} of {len(launched)} kernels"
+    caveats = (lacking,) if launched - ptx.keys() else ()
+    return XlaGpuDump(tuple(_passes(folder, prefix)), machine, kernels, estimate, caveats)
 
 
 def _all(folder: Path, pattern: str) -> list[str]:

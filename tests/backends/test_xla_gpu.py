@@ -204,6 +204,14 @@ def test_a_dump_that_cannot_be_made_is_a_caveat_and_the_rest_stays(
     assert "hlo" in by_dialect(found)
 
 
+def test_kernels_whose_ptx_is_not_found_are_said(xla_gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a release of XLA that writes it elsewhere, or only if it is asked to in other words."""
+    monkeypatch.setattr(_ptx, "entry", lambda text: None)
+    found = lowering(xla_gpu, H100, Detail.DEFAULT, case("norm"))
+    assert found.facts is not None
+    assert [one for one in found.facts.caveats if one.startswith("no PTX: XLA wrote none of ")]
+
+
 def test_a_toolkit_that_lacks_cudnn_stands_in_no_compilers_way(
     xla_gpu: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
