@@ -155,6 +155,7 @@ def test_whatever_takes_long_tells_it_by_one_way() -> None:
     }
     assert {path: found for path, found in ways.items() if found} == {
         "commands/_progress.py": {"Progress"},
+        "fleet/fleet_run.py": {"Progress"},  # the count of cells
         "runs/run.py": {"Progress"},  # the count of launches
         "runs/tuning.py": {"Live"},
         "terminal/going.py": {"out.status"},
