@@ -17,6 +17,7 @@ from oneblock.compilers.api.kind import Kind
 from oneblock.workloads.models import Model
 
 _RIGHT = (Status.PASSED, *WITHOUT_TIMES)
+_NOTHING = (Status.UNAVAILABLE, Status.UNSUPPORTED)  # nothing of it was compiled, or run
 _JUDGED = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED, Status.DISTURBED)
 
 
@@ -43,7 +44,8 @@ class Evidence:
 def evidence(directories: Sequence[Path], model: Model, dtype: str) -> list[Evidence]:
     """The records of blocks of a model; Refused where there are records, and none is of it."""
     read = [one for directory in directories for one in load(Store(directory))]
-    of_block = [Evidence(path, record) for path, record in read if record.cell.case.workload == "block"]
+    tried = [(path, record) for path, record in read if record.status not in _NOTHING]
+    of_block = [Evidence(path, record) for path, record in tried if record.cell.case.workload == "block"]
     found = [one for one in of_block if one.record.cell.case.config in model.layers and one.record.cell.dtype == dtype]
     if not found:
         others = {f"{one.record.cell.case.config.name} in {one.record.cell.dtype}" for one in of_block}

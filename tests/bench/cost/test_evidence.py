@@ -77,3 +77,9 @@ def test_scratch_that_a_compiler_reports_leaves_room_for_fewer_sequences(tmp_pat
     assert with_scratch["cuda:sm_90"] == without["cuda:sm_90"]
     _, said = run(COMMAND, folder, *TARGETS)
     assert "tpu:v5e: less 10 GiB of scratch, as its compiler reports of block-llama-1b-decode" in said
+
+
+def test_what_a_backend_cannot_do_is_no_evidence(tmp_path: Path) -> None:
+    cannot = replace(of("cuda:sm_90"), status=Status.UNSUPPORTED, reason="it has no such target", facts=None)
+    found = json.loads(run(COMMAND, kept(tmp_path / "records", of("tpu:v5e"), cannot), *TARGETS, "--json")[1])
+    assert [one["target"] for one in found["records"]] == ["tpu:v5e"]
