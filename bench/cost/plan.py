@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf
 from typing import NamedTuple
 
@@ -120,6 +121,7 @@ def plan(asked: Asked, among: Sequence[Chip | Processor]) -> Plan:
         one.offer.prepare([Assumed(**{name: by}).traffic(asked.traffic) for name in SHARED for by in LOOKED_AT])
     known: dict[tuple[str, str, Traffic | float], float] = {}
 
+    @cache
     def cost(target: str, assumption: str, by: float) -> float:
         assumed = Assumed(**{assumption: by})
         # Of prompts and answers whole tokens, which many changes have in common.
