@@ -18,7 +18,8 @@ from oneblock.workloads.models import Model
 
 _RIGHT = (Status.PASSED, *WITHOUT_TIMES)
 _NOTHING = (Status.UNAVAILABLE, Status.UNSUPPORTED)  # nothing of it was compiled, or run
-_JUDGED = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED, Status.DISTURBED)
+# An answer was judged in these; of the last alone its times are no evidence.
+JUDGED = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED, Status.DISTURBED)
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,14 @@ def scratch(found: Sequence[Evidence]) -> Mapping[str, Scratch]:
 
 
 def right(found: Sequence[Evidence]) -> frozenset[str]:
-    """The chips of which an answer was judged, and was right."""
-    judged = (one.record for one in found if one.record.status in _JUDGED and one.record.check is not None)
+    """The chips of which an answer was judged, and was right; a way that is wrong in another record is none."""
+    unsound = {_way(one.record) for one in found if one.record.status in (*WRONG, Status.INVALID)}
+    judged = (one.record for one in found if one.record.status in JUDGED and _way(one.record) not in unsound)
     return frozenset(one.cell.target.chip_name for one in judged if one.check is not None and one.check.passed)
+
+
+def _way(record: Record) -> tuple[str, str, str]:
+    return record.cell.target.chip_name, record.cell.backend, record.cell.ops
 
 
 def wrong(found: Sequence[Evidence]) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from oneblock.bench.cells.cell import overrides
+from oneblock.bench.cost.evidence import JUDGED
 from oneblock.bench.cost.told import PlanFile, ToldPlan
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.files import LARGEST_RECORD_BYTES
@@ -24,8 +25,6 @@ from oneblock.compilers.api.files import read_plain
 
 SCHEMA = "oneblock dossier 1"
 MANIFEST, PLAN, RECORDS = "dossier.json", "plan.json", "records"
-# The answer was judged, and right; of the last alone its times are no evidence.
-_RIGHT = (Status.PASSED, Status.INTERPRETED, Status.SIMULATED, Status.DISTURBED)
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def right(row: Row) -> bool:
     """Whether its answer was judged, and was right."""
     check = row.record.check
     judged = check is not None and check.passed and row.record.reported is None
-    return judged and row.record.status in _RIGHT
+    return judged and row.record.status in JUDGED
 
 
 def wrong(row: Row) -> bool:

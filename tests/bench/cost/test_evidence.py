@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from oneblock.bench.commands.plan import COMMAND
+from oneblock.bench.cost.evidence import Evidence, right
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.store import Store
 from oneblock.workloads.models import preset
 from tests.bench.cost.test_tried import of
+from tests.bench.report.test_report import record
 from tests.helpers.stage_records import run
 
 TARGETS = ("--target", "cuda:sm_90", "--target", "tpu:v5e")
@@ -83,3 +85,15 @@ def test_what_a_backend_cannot_do_is_no_evidence(tmp_path: Path) -> None:
     cannot = replace(of("cuda:sm_90"), status=Status.UNSUPPORTED, reason="it has no such target", facts=None)
     found = json.loads(run(COMMAND, kept(tmp_path / "records", of("tpu:v5e"), cannot), *TARGETS, "--json")[1])
     assert [one["target"] for one in found["records"]] == ["tpu:v5e"]
+
+
+def test_a_way_that_is_wrong_elsewhere_gives_no_right_answer() -> None:
+    good = replace(of("cuda:sm_90"), status=Status.INTERPRETED, check=record().check)
+    bad = replace(good, status=Status.FAILED)
+    assert good.check is not None
+    assert good.check.passed
+    here = [Evidence(Path("a"), good)]
+    assert right(here) == {"cuda:sm_90"}
+    assert right([*here, Evidence(Path("b"), bad)]) == frozenset()
+    other = replace(bad, cell=replace(bad.cell, ops_set="native"))
+    assert right([*here, Evidence(Path("b"), other)]) == {"cuda:sm_90"}
