@@ -18,7 +18,7 @@ from oneblock.bench.records.merge import take_texts
 from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import NoRecord, made_of
 from oneblock.bench.records.record import SCHEMA, ArtifactRef, Environment, Record, Status
-from oneblock.bench.records.store import Store, Unreadable
+from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import StoreError
 from oneblock.compilers import Detail
 
@@ -82,11 +82,7 @@ class Arrivals:
     def keep(self, record: Record) -> Record:
         """Write a record into the folder, behind all that are there."""
         record = replace(record, number=next_number(self.store.directory))
-        try:
-            path = self.store.add(record)
-        except Unreadable as error:
-            record = record.crashed(f"answered what no record holds: {error}"[:500], "mend the backend")
-            path = self.store.add(record)
+        path, record = self.store.add_or_crashed(record)
         self.written[path] = record
         return record
 

@@ -138,6 +138,14 @@ class Store(Texts):
         """Whether a record that was written is there, as far as sizes tell, and the texts of its stages with it."""
         return is_plain(path, len(to_json(record))) and all(map(self.has_text, record.artifacts))
 
+    def add_or_crashed(self, record: Record) -> tuple[Path, Record]:
+        """Write a record, or in its place one of the crash that it is to answer what nobody could read again."""
+        try:
+            return self.add(record), record
+        except Unreadable as error:
+            record = record.crashed(f"answered what no record holds: {error}"[:500], "mend the backend")
+            return self.add(record), record
+
     def add_partial(self, identity: str, index: int, raw: bytes) -> None:
         """Keep what one launch measured until its cell is finished."""
         self.write(self.directory / ".partial" / identity / f"{index}.json", raw)

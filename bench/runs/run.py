@@ -23,7 +23,7 @@ from oneblock.bench.records.order import next_number
 from oneblock.bench.records.reading import without_collection
 from oneblock.bench.records.record import ANSWERS, SCHEMA, Environment, Record, Status
 from oneblock.bench.records.scratch import scratch
-from oneblock.bench.records.store import Store, Unreadable, read_record, to_json
+from oneblock.bench.records.store import Store, read_record, to_json
 from oneblock.bench.runs.limits import CeilingCache
 from oneblock.bench.runs.measuring import Measuring
 from oneblock.bench.runs.partials import Partial, partials
@@ -227,11 +227,7 @@ class Run:
         )
         again = partial(ceilings.remeasure, cell.target, cell.backend, cell.dtype)
         record = judged(record, lambda: reached() if again() else None)
-        try:
-            path = self.store.add(record)
-        except Unreadable as error:
-            record = record.crashed(f"answered what no record holds: {error}"[:500], "mend the backend")
-            path = self.store.add(record)
+        path, record = self.store.add_or_crashed(record)
         self.written[path] = record
         self.finished[cell] = record
 
