@@ -158,6 +158,7 @@ def _table(subject: str, records: list[Record]) -> Table:
     rows = [_row(record) for record in sorted(records, key=_order)]
     filled = [n for n in range(4, 4 + len(COLUMNS)) if any(str(row[n]) for row in rows)]  # of an interpreter no times
     times = "; times are measured medians" if 4 in filled else ""
+    times += "; tried is modelled" if 4 + [*COLUMNS].index("tried") in filled else ""
     title = f"{subject}   (tier {tier}, {threads} threads{times})"
     leaves = ("tried", "rel. L2", "compile", "warm", "error budget", "% of roofline")
     table = Table(title=title, title_justify="left", title_style="bold", leaves=leaves)

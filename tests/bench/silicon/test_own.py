@@ -138,6 +138,7 @@ def test_a_cell_that_was_not_among_them_is_told_by_what_is_kept_and_one_of_anoth
         out.print(part)
     assert isinstance(out.file, io.StringIO)
     assert str(tried) in out.file.getvalue()
+    assert "times are measured medians; tried is modelled" in out.file.getvalue()
     elsewhere = replace(unseen.environment, machine=unseen.environment.machine | {"cores": 96})
     assert time_of(replace(unseen, environment=elsewhere)) is None
     assert time_of(replace(unseen, cell=replace(unseen.cell, dtype="float16"))) is None
