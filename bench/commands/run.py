@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from oneblock import backends
+from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.cells.query import CellQuery
 from oneblock.bench.cells.replaced import FORM
@@ -139,8 +140,8 @@ def COMMAND(
     within = bounds(None if on else threads, timeout_s, memory_gib)
     with asked(on, node_bounds(threads, timeout_s, memory_gib), runtime_env, quiet=as_json) as fleet:
         with going_on("asking which backends work", quiet=as_json):
-            named, targeted = query.backends, bool(query.targets)
-            found = rows(named, targeted, within) if fleet is None else fleet.rows(named, targeted)
+            named, targets = query.backends, [Target.parse(text) for text in query.targets]
+            found = rows(named, bool(targets), within) if fleet is None else fleet.rows(named, targets)
         chosen = query.cells(found)
         _tell_before(query, chosen, rules, quiet=as_json)
         if axis is not None:

@@ -56,6 +56,7 @@ class Fleet:
         self.cluster, self.within = cluster, within
         self.members: dict[str, Member] = {}  # by the name of the node in the cluster
         self.refused: dict[str, str] = {}  # why a node is left out, by that name
+        self.of_pairs: dict[str, dict[Pair, PlatformProbe | None]] = {}  # what a node has, by its name, once asked
         self._later: deque[Heard] = deque()  # of calls that nobody waits for yet
 
     @property
@@ -152,15 +153,29 @@ class Fleet:
                 self.leave_out(name, str(error))
         return found
 
-    def rows(self, named: Sequence[str], targeted: bool) -> list[PlatformProbe]:
+    def learn(self, names: Iterable[str], pairs: Iterable[Pair]) -> list[PlatformProbe]:
+        """What each of some nodes has for these pairs; it is asked once."""
+        names, pairs = [*names], [*dict.fromkeys(pairs)]
+        new = [name for name in names if not self.of_pairs.get(name, {}).keys() >= {*pairs}]
+        for name, rows in (self.probe(new, (), pairs) if pairs and new else {}).items():
+            found = {(row.backend, Target.parse(row.target)): row for row in rows if row.target}
+            self.of_pairs.setdefault(name, {}).update({pair: found.get(pair) for pair in pairs})
+        told = (self.of_pairs[name][pair] for name in names if name in self.of_pairs for pair in pairs)
+        return [row for row in told if row is not None]
+
+    def rows(self, named: Sequence[str], targets: Sequence[Target]) -> list[PlatformProbe]:
         """What a run must know of the backends that it names, or of all: the best that any node has of each."""
-        known = stated(named, targeted)
+        known = stated(named, bool(targets))
         asked = [name for name in named or backends.names() if name not in known]
         if asked:
             self.greet()
             self.required()
+        pairs = [(name, target) for name in asked for target in targets] if named else []
+        told = self.learn(self.alive, pairs)
+        left = [name for name in asked if name not in {row.backend for row in told}]
+        told += [row for rows in (self.probe(self.alive, left).values() if left else ()) for row in rows]
         best: dict[tuple[str, str], PlatformProbe] = {}
-        for row in (row for rows in (self.probe(self.alive, asked).values() if asked else ()) for row in rows):
+        for row in told:
             before = best.get((row.backend, row.platform))
             if before is None or _worth(row) > _worth(before):
                 best[row.backend, row.platform] = row
@@ -169,6 +184,7 @@ class Fleet:
         return [row for name in dict.fromkeys(named or backends.names()) for row in known.get(name, [])]
 
 
+Pair = tuple[str, Target]
 Rows = dict[str, Sequence[PlatformProbe]]  # by the node
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
-from oneblock.bench.cells.probe import PlatformProbe
 from oneblock.bench.fleet.fleet import Fleet, Member
 from oneblock.bench.runs.probes import runs_here
 from oneblock.compilers.api.kind import Kind
 
-Pair = tuple[str, Target]
 _GPUS = ("cuda", "rocm")
 _WHOLE = {"tpu": "TPU", "neuron": "neuron_cores"}  # of which a process takes all that a machine has
 _AHEAD = 2  # times what the nodes hold is asked for: none waits for its next
@@ -41,15 +38,11 @@ class Places:
 
     def __init__(self, fleet: Fleet, cells: Sequence[Cell]) -> None:
         self.fleet = fleet
-        self.rows: dict[str, dict[Pair, PlatformProbe]] = {}  # by the node
         self._number = {cell: number for number, cell in enumerate(cells)}
 
     def learn(self, names: Iterable[str], cells: Iterable[Cell]) -> None:
         """Ask nodes what they have for these cells. That a processor runs what is installed for it is not asked."""
-        pairs = dict.fromkeys((cell.backend, cell.target) for cell in cells if cell.target != "cpu")
-        if pairs:
-            for name, rows in self.fleet.probe(names, (), [*pairs]).items():
-                self.rows[name] = {(row.backend, Target.parse(row.target)): row for row in rows if row.target}
+        self.fleet.learn(names, ((cell.backend, cell.target) for cell in cells if cell.target != "cpu"))
 
     def software(self, member: Member, cell: Cell) -> Mapping[str, str | None]:
         """What a cell's outcome would depend on there."""
@@ -64,7 +57,8 @@ class Places:
             return None
         if cell.target == "cpu":
             return self._timed(cell, names, turn)
-        rows = {name: row for name in names if (row := self.rows.get(name, {}).get((cell.backend, cell.target)))}
+        pair, told = (cell.backend, cell.target), self.fleet.of_pairs
+        rows = {name: row for name in names if (row := told.get(name, {}).get(pair))}
         timed = [name for name, row in rows.items() if runs_here(row) and row.kind is Kind.MEASURED]
         if timed:
             return self._timed(cell, timed, turn)

@@ -23,7 +23,7 @@ from oneblock.workloads.ops.third_party import told
 class ProbeJob(Job[int]):
     """Say of each backend and each of its platforms what there is; and of pairs (backend, target).
 
-    Of a third party's also what it declares; of `declaring` that alone.
+    Of a third party's also what it declares, once; of `declaring` that alone.
     """
 
     backends: tuple[str, ...] = ()
@@ -33,13 +33,14 @@ class ProbeJob(Job[int]):
     def do(self) -> Outcome[int]:
         """How many rows there are, each said as it is found: a probe that kills the process is then known by name."""
         rows, asked = 0, [*((name, None) for name in self.backends), *self.pairs]
-        others = backends.registered().points
+        others = {*backends.registered().points}
         for name in self.declaring:
             emit(Probing(name))
             emit(Declaration(_declared(name)))
         for name, target in asked:
             emit(Probing(name))
-            if name in others and target is None:
+            if name in others:
+                others.discard(name)
                 emit(Declaration(_declared(name)))
             for found in _probe_one(name, target):
                 emit(ProbeRow(PlatformProbe(**found)))

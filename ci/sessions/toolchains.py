@@ -89,12 +89,13 @@ def silicon(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fleet(session: nox.Session) -> None:
-    """Run cells over clusters of Ray's on this machine, whose nodes and drivers die, skipping forbidden. Ten minutes.
-
-    With ONEBLOCK_OTHER_RAY the path of another release's `ray`, one of its clusters is refused as well.
-    """
+    """Run cells over clusters of Ray's here, whose nodes and drivers die, skipping forbidden: ten minutes."""
     install(session, *needs("fleet"), *group("test"))
-    session.run("pytest", "tests/fleet", *session.posargs, env={"ONEBLOCK_REQUIRE_FLEET": "1"})
+    other = Path(session.create_tmp(), "other-ray")  # the earliest that we take: its clusters are refused
+    session.run("python", "-m", "venv", str(other))
+    session.run(str(other / "bin/python"), "-m", "pip", "install", "-q", "ray[client]==2.55.0", external=True)
+    env = {"ONEBLOCK_REQUIRE_FLEET": "1", "ONEBLOCK_OTHER_RAY": str(other.absolute() / "bin/ray")}
+    session.run("pytest", "tests/fleet", *session.posargs, env=env)
 
 
 @nox.session(default=False)

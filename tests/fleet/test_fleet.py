@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -212,6 +213,22 @@ def test_a_node_without_disk_is_left_out_by_name(fresh: Here, tmp_path: Path) ->
         for node in fresh.ray.nodes:
             node.kill()
         subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_a_node_whose_clock_is_an_hour_off_takes_part_and_is_named(fresh: Here) -> None:
+    folder = fresh.folder / "clock"  # which every Python process of that node reads, Ray's and ours
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import time\nright = time.time\ntime.time = lambda: right() + 3600\n")
+    ahead = {"PYTHONPATH": f"{folder}{os.pathsep}{fresh.env['PYTHONPATH']}"}
+    fresh.ray.start(fresh.env | {"ONEBLOCK_WAITS_S": "0.5"})
+    fresh.ray.start(fresh.env | {"ONEBLOCK_WAITS_S": "0.5"} | ahead)
+    done = fresh.run(*range(20, 26))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"its clock is \+3(599|6\d\d) s from this machine's", done.stderr), done.stderr
+    by = {one.environment.state["node"]: one.environment.state["clock_ahead_s"] for one in fresh.records()}
+    assert sorted(round(float(str(ahead_s)) / 3600) for ahead_s in by.values()) == [0, 1], "each did some"
+    again = fresh.run(*range(20, 26))
+    assert "6 of 6 cells had a record already" in again.stderr, "whatever the clock of who made it"
 
 
 def test_searches_are_done_by_nodes(here: Here) -> None:
