@@ -20,7 +20,15 @@ from oneblock.bench.fleet.cluster import Heard, Node
 from oneblock.bench.fleet.done import Done, one_driver
 from oneblock.bench.fleet.fleet import Fleet, Member
 from oneblock.bench.fleet.fleet_run import FleetRun
-from oneblock.bench.fleet.messages import KNOWN_BY, Greeting, NodeBounds, source_sha256, with_texts, written
+from oneblock.bench.fleet.messages import (
+    KNOWN_BY,
+    Greeting,
+    NodeBounds,
+    ProbeAnswer,
+    source_sha256,
+    with_texts,
+    written,
+)
 from oneblock.bench.fleet.places import Places
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.records.record import Record, Status
@@ -215,11 +223,11 @@ def test_a_timed_cell_takes_a_node_and_others_a_core_where_their_packages_are() 
     row = PlatformProbe("xla_tpu", "tpu", "TPU v5e", Kind.COMPILED, None, None, target="tpu:v5e")
     none = replace(row, device=None, kind=None, reason="libtpu is not here")
     pair = (compiled.backend, compiled.target)
-    places.rows = {"n0": {pair: none}, "n1": {pair: row}}
+    made.of_pairs = {"n0": {pair: none}, "n1": {pair: row}}
     place = places.of(compiled, 0)
     assert place is not None
     assert (place.names, place.options(), place.elsewhere) == (("n1",), {"num_cpus": 1.0}, True)
-    places.rows["n1"][pair] = replace(row, kind=Kind.INTERPRETED)
+    made.of_pairs["n1"][pair] = replace(row, kind=Kind.INTERPRETED)
     place = places.of(compiled, 0)
     assert place is not None
     assert (place.elsewhere, place.untimed, place.options()) == (False, True, {"num_cpus": 1.0})
@@ -240,7 +248,7 @@ def test_a_device_is_asked_for_with_its_machine(
     cell = cell_of("any", platform)
     places = Places(made, [cell])
     row = PlatformProbe("any", cell.target.platform, "a device", kind, None, None, target=platform)
-    places.rows = {"n0": {(cell.backend, cell.target): row}}
+    made.of_pairs = {"n0": {(cell.backend, cell.target): row}}
     place = places.of(cell, 0)
     assert place is not None
     assert (place.options(), place.untimed) == (needs, False)
@@ -263,3 +271,21 @@ def test_a_node_of_another_oneblock_or_clock_is_named(capsys: pytest.CaptureFixt
     assert "the disk of /tmp is full" in made.refused["n3"]
     assert "node late (10.0.0.1, n2): its clock is -" in told
     assert all(why in told for why in made.refused.values())
+
+
+def test_what_nodes_have_for_the_targets_of_a_run_is_asked_once() -> None:
+    made, line = fleet(1, 1)
+    cell, other = cell_of("waits", "cuda:sm_90"), cell_of("waits", "cuda:sm_100")
+    rows = [PlatformProbe("waits", "cuda", None, None, "not here", None, target="cuda:sm_90")]
+    rows.append(replace(rows[0], device="a device", kind=Kind.COMPILED, reason=None))
+    line.heard.extend(good(n + 1, written(ProbeAnswer((row,))), f"n{n}") for n, row in enumerate(rows))
+    assert made.rows(["waits"], [cell.target]) == [rows[1]], "the best that any has"
+    places = Places(made, [cell, other])
+    places.learn(made.alive, [cell])
+    assert [what for what, *_ in line.asked] == ["probe", "probe"], "and not again before its cells"
+    line.heard.extend(good(n + 3, written(ProbeAnswer(())), f"n{n}") for n in range(2))
+    places.learn(made.alive, [cell, other])
+    assert len(line.asked) == 4
+    place = places.of(cell, 0)
+    assert place is not None
+    assert place.names == ("n0", "n1"), "nobody has either by the later answer"
