@@ -99,7 +99,7 @@ def waiting(scene: Scene) -> dict[str, Any]:
 
 def compiling(scene: Scene) -> dict[str, Any]:
     words = ["block", "--preset=tiny", "--phase=prefill", "--backend=xla_tpu", "--ops=plain", "--target=tpu:v5e"]
-    found = ratio(scene, words + [word for n in range(1, 13) for word in ("-B", str(n))])
+    found = ratio(scene, words + [word for n in range(1, 25) for word in ("-B", str(n))])
     return found | {"met": found["times"] >= 1.5}
 
 
