@@ -11,7 +11,7 @@ from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._attribution import LineAttribution, one
 from oneblock.compilers.dialects._dialect import Dialect, File
 from oneblock.compilers.dialects._lines import Context, Lines
-from oneblock.compilers.dialects._noise import STRING, Names, Noise
+from oneblock.compilers.dialects._mlir import FUNCTION, NOISE
 from oneblock.compilers.hlo.steps import step_in
 
 _LOCATION = re.compile(r'loc\((#loc\d*|".*|callsite\(.*|fused<?.*)\)$')
@@ -19,7 +19,6 @@ _DEFINED = re.compile(r"^(#loc\d*) = loc\((.*)\)$")
 _PIECE = re.compile(r'"((?:[^"\\]|\\.)*)"(:\d)?|(#loc\d*)\b')  # "file":line is no path of scopes
 _OPERATION = re.compile(r'^\s*(?:%[^=]*= )?"?((?:stablehlo|mhlo|chlo|sdy|func|mosaic|shape)\.\w+|call)\b"?(?![ ]*:)')
 _NOT_ONE = ("stablehlo.constant", "stablehlo.return", "func.func", "func.return", "sdy.mesh", "sdy.return")
-_FUNCTION = re.compile(r"^\s*func\.func .*?@([\w.$\-]+)\(")
 _CALL = re.compile(r"\bcall @([\w.$\-]+)\(")
 
 
@@ -54,7 +53,7 @@ def stablehlo(name: str, text: str, context: Context) -> Lines:
         stripped = line.strip()
         place = _LOCATION.search(stripped)
         own = one(locations.step(place[1])) if place and not stripped.startswith("#loc") else ()
-        if head := _FUNCTION.match(line):
+        if head := FUNCTION.match(line):
             function, own = head[1], ()
         operation = _OPERATION.match(line)
         found.add(own, operation is not None and operation[1] not in _NOT_ONE)
@@ -72,47 +71,6 @@ def stablehlo(name: str, text: str, context: Context) -> Lines:
     found.steps = [own or users.get(of, ()) for own, of in zip(found.steps, functions, strict=True)]
     return found.lines()
 
-
-# ---------------------------------------------------------------- noise
-
-_SSA = r"%[\w$.\-]+"
-_SSA_MADE = re.compile(rf"^\s*({_SSA}(?::\d+)?(?:, {_SSA}(?::\d+)?)*) = \"?(?:\w+\.)?(\w+)")
-_SSA_ARGUMENT = re.compile(rf"({_SSA})(?=: | = %)")
-
-
-def _ssa_made(line: str) -> list[tuple[str, str]]:
-    found = _SSA_MADE.match(line)
-    results = re.findall(_SSA, found[1]) if found else []
-    rest = line[found.end() :] if found else line
-    return [(name, f"%{found[2]}") for name in results if found] + [
-        (name, "%argument") for name in _SSA_ARGUMENT.findall(rest)
-    ]
-
-
-def _function_made(line: str) -> list[tuple[str, str]]:
-    found = _FUNCTION.match(line)
-    return [(found[1], re.sub(r"_\d+$", "", found[1]))] if found else []
-
-
-_NOISE = Noise(
-    dropped=re.compile(r"^(?:#loc.*|\s*)$"),
-    scrubbed=((re.compile(rf" loc\((?:{STRING}|[^()\"]|\((?:{STRING}|[^()\"]|\([^()]*\))*\))*\)"), ""),),
-    names=(
-        Names(
-            token=re.compile(rf"{STRING}|(?P<name>{_SSA})"),
-            made=_ssa_made,
-            base=lambda name: "%value",
-            foreign=re.compile(_SSA),
-            scope=_FUNCTION,
-        ),
-        Names(
-            token=re.compile(rf"{STRING}|@(?P<name>[\w.$\-]+)"),
-            made=_function_made,
-            base=lambda name: re.sub(r"_\d+$", "", name),
-            foreign=re.compile(r"\w+_\d+"),
-        ),
-    ),
-)
 
 # Model Explorer takes a file by its ending, parses MLIR's text with the dialects stablehlo, chlo, func and sdy, and
 # groups operations by the scopes in their locations: so the text as XLA was given it is all that it needs.
@@ -132,7 +90,7 @@ DIALECTS = (
         stages=(Stage.LOWERED,),
         reader=stablehlo,
         opcode=_opcodes.mlir,
-        noise=_NOISE,
+        noise=NOISE,
         lexer=_lexer.MLIR,
         words=_words.HLO,
         file=File(".mlir", _README),

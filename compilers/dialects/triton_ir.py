@@ -9,6 +9,7 @@ from oneblock.compilers.api.stages import Stage
 from oneblock.compilers.dialects import _lexer, _opcodes, _words
 from oneblock.compilers.dialects._dialect import Dialect
 from oneblock.compilers.dialects._kernel_text import of_kernel
+from oneblock.compilers.dialects._mlir import NOISE
 
 # An operation with its dialect's name, "%1, %2 = arith.addf ..." or "tt.store ..."; what only frames others is none.
 _MLIR = re.compile(r"^\s*(?:%[^=]*= )?\"?([a-z]\w*\.[\w.]+)")
@@ -34,6 +35,7 @@ _TTIR = Dialect(
     (Stage.LOWERED, Stage.KERNEL),
     reader=of_kernel(_mlir),
     opcode=_opcodes.mlir,
+    noise=NOISE,
     lexer=_lexer.MLIR,
     words=_words.TRITON,
 )
