@@ -27,7 +27,15 @@ from oneblock.bench.records.store import Store
 from oneblock.bench.runs.release_search import search
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.terminal.going import going_on
-from oneblock.bench.terminal.releases import count_moves, in_words, moves, outcomes, searched_in_words
+from oneblock.bench.terminal.releases import (
+    count_moves,
+    in_words,
+    moves,
+    outcomes,
+    partings,
+    passes_in_words,
+    searched_in_words,
+)
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.toolchains.asked import parse_all, walks
 from oneblock.bench.toolchains.index import NoRelease, Wheel, offered
@@ -55,7 +63,7 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
     "--script", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="In place of cells a program that compiles what it likes and prints JSON last, {case: {figure: number}}.",
 )  # fmt: skip
-@click.option("--bisect", "halves", is_flag=True, help="Find the release by halves, and compile no other.")
+@click.option("--bisect", "halves", is_flag=True, help="Find the release by halves, and then the pass.")
 @click.option("--of", "figure", metavar="FIGURE", help="The figure to look for.  [default: the cost that moved most]")
 @click.option("--gate", is_flag=True, help="Exit 1 where a cost is beyond its cell's budget; see `oneblock budget`.")
 @budgets_option
@@ -189,6 +197,11 @@ def _answer(
         out.print(count_moves(counts))
     for sentence in (*in_words(pairs), *(searched_in_words(searched) if searched else ())):
         out.print(sentence)
+    if searched and searched.passes:
+        if searched.passes.partings:
+            out.print(partings(searched.passes))
+        for sentence in passes_in_words(searched.passes):
+            out.print(sentence)
 
 
 def _data(one: Release) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from oneblock.bench.judge.pass_moved import PassSearch
 from oneblock.bench.toolchains.release import Release, Versions
 
 Value = Callable[[Versions], float | None]  # of the figure with these releases; None where there is none
@@ -126,3 +127,4 @@ class Search:
     figure: str
     release: FoundRelease | None  # None: it was not looked for, or the packages did it together
     packages: Culprit | None  # None: one package moved
+    passes: PassSearch | None = None  # None: no release was found

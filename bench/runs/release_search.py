@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.culprit import Search, counts_moved, culprit, first_moved
+from oneblock.bench.judge.culprit import FoundRelease, Search, counts_moved, culprit, first_moved
 from oneblock.bench.judge.diff import WHOLE
+from oneblock.bench.judge.pass_moved import PassSearch, pass_moved
 from oneblock.bench.judge.releases import COSTS, figures, key, moved
+from oneblock.bench.records.command import run_command
+from oneblock.bench.records.record import Record
+from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.toolchains.release import Versions
@@ -27,9 +32,13 @@ class Subject:
         release = runs.release(versions)
         if release.counts:
             return release.counts.get(self.key, {}).get(self.figure)
-        found = [one for one in release.records if key(one) == self.key]
-        known = figures(found[0])[WHOLE].get(self.figure) if found else None
+        record = self.record(runs, versions)
+        known = figures(record)[WHOLE].get(self.figure) if record else None
         return None if known is None else known.value
+
+    def record(self, runs: ReleaseRuns, versions: Versions) -> Record | None:
+        """The record of its cell with some releases."""
+        return next((one for one in runs.release(versions).records if key(one) == self.key), None)
 
 
 def search(runs: ReleaseRuns, ways: Sequence[Sequence[Versions]], figure: str | None, *, halves: bool) -> Search | None:
@@ -51,7 +60,26 @@ def search(runs: ReleaseRuns, ways: Sequence[Sequence[Versions]], figure: str | 
     if halves and one:
         way = next(way for way in ways if way[-1][at_fault[0]] != old[at_fault[0]])
         release = first_moved(way, lambda versions: subject.value(runs, versions))
-    return Search(subject.cell, subject.figure, release, packages)
+    passes = _passes(runs, subject, release) if release else None
+    return Search(subject.cell, subject.figure, release, packages, passes)
+
+
+def _passes(runs: ReleaseRuns, subject: Subject, found: FoundRelease) -> PassSearch:
+    """Which pass it was: the cell alone is compiled once more in both releases, and every pass kept meanwhile."""
+    if runs.script is not None:
+        return PassSearch(refused="of a script's programs no passes are kept")
+    ends = [subject.record(runs, versions) for versions in (found.before, found.after)]
+    with scratch("passes") as folder:
+        made: list[Record] = []
+        for versions, one in zip((found.before, found.after), ends, strict=True):
+            assert one is not None, "a release that was found told the figure"
+            bare = replace(one, cell=replace(one.cell, toolchain=None))
+            words = (*shlex.split(run_command(bare))[2:], "--stages", "all")
+            release = replace(runs, words=words, directory=folder, done={}).release(versions)
+            made += release.records
+            if not release.records:
+                return PassSearch(refused=f"{release.name} with every pass kept: {release.reason}")
+        return pass_moved(made[0], made[1], Store(folder), subject.figure)
 
 
 def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None) -> Subject | None:

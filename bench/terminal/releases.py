@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from rich.text import Text
 
 from oneblock.bench.judge.culprit import CountMoved, Search
+from oneblock.bench.judge.pass_moved import Parting, PassSearch
 from oneblock.bench.judge.releases import Moved
 from oneblock.bench.records.record import WITHOUT_TIMES, Status
 from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.toolchains.release import Release, Versions
 
+_OPERATIONS = 4  # whose numbers are shown in a row: those that moved most
 _GOOD = (Status.PASSED, *WITHOUT_TIMES)
 
 
@@ -82,6 +84,54 @@ def searched_in_words(of: Search) -> Iterator[str]:
         yield f"{of.figure} of {of.cell}: {_named(found.before)} -> {_named(found.after)}: {values}, found in {builds}"
         for silent in found.silent:
             yield f"{_named(silent)}, between them, tells no {of.figure}: it may have been that release"
+
+
+def partings(of: PassSearch) -> Table:
+    """Where the programs of two releases part for good, a row each."""
+    table = Table(
+        "kernel", "what", "same until", "parts with", "operations there", title="Which pass", title_justify="left"
+    )
+    for one in of.partings:
+        until = "nowhere" if one.same_until is None else _one_or_both(one.same_until)
+        table.add_row(one.of or "the program", one.what, until, Text(_blamed(one)), Text(_moved_there(one.operations)))
+    return table
+
+
+def passes_in_words(found: PassSearch) -> Iterator[str]:
+    """What no row says: why there is none, which kernels part nowhere, and a figure that no pass here moved."""
+    if found.refused is not None:
+        yield f"goes no further: {found.refused}"
+        return
+    counted = {one.of for one in found.partings if found.counted in one.what}
+    without = [one.of or "the program" for one in found.partings if one.of not in counted]
+    if without:
+        yield f"{', '.join(without)}: {found.counted} are the same in the end: what moved lies below these texts"
+    if not found.partings:
+        yield "the same text after the last pass: what moved lies below"
+    elif found.same:
+        yield f"the same text after the last pass: {', '.join(found.same)}"
+    if found.single:
+        yield f"in one of the two releases alone: {', '.join(found.single)}"
+
+
+def _one_or_both(labels: tuple[str, str]) -> str:
+    return labels[0] if labels[0] == labels[1] else " / ".join(labels)
+
+
+def _blamed(one: Parting) -> str:
+    if one.common is not None:
+        return _one_or_both(one.common)
+    before, after = (", ".join(names) for names in one.alone)
+    if before and after:
+        return f"{after} in place of {before}"
+    return f"{after}, of the later alone" if after else f"{before}, of the earlier alone"
+
+
+def _moved_there(operations: Mapping[str, tuple[int, int]]) -> str:
+    most = sorted(operations.items(), key=lambda one: -abs(one[1][1] - one[1][0]))
+    told = [f"{name} {was:,} -> {now:,}" for name, (was, now) in most[:_OPERATIONS]]
+    more = f"; {len(most) - len(told)} more" if len(most) > len(told) else ""
+    return "; ".join(told) + more if told else "as many of each kind"
 
 
 def _named(versions: Versions) -> str:

@@ -32,7 +32,10 @@ class Toy(Reference):
         steps = (StepFacts("norm1", 1, 4.0, 32.0, 10.0), StepFacts("attention", 1, 4.0, 64.0, float(scratch)))
         facts = Facts(flops=8.0, scratch_bytes=scratch, steps=steps)
         stages = (Artifact(Stage.OPTIMIZED, "toyir", toychain.TEXT or f"scratch {scratch}"),)
-        return Compiled(None, lambda detail: Lowering(stages, facts))
+        passes = tuple(Artifact(Stage.OPTIMIZED, f"toyir:{name}", text) for name, text in (
+            ("000.before.Parse", "a program"), ("001.after.Parse", "a tree"), ("002.after.Grow", f"scratch {scratch}"),
+        ))
+        return Compiled(None, lambda detail: Lowering((*(passes if detail == "all" else ()), *stages), facts))
 
 X = Toy()
 """

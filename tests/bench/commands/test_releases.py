@@ -98,6 +98,7 @@ def test_a_script_of_ones_own_is_counted_with_each_release_and_found_by_halves(
     answer = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert answer["search"]["release"]["after"] == {"toychain": "1.4"}
+    assert answer["search"]["passes"]["refused"] == "of a script's programs no passes are kept"
     assert [(one["case"], one["figure"], one["values"]) for one in answer["counts"]] == [
         ("a case", "scratch", [64.0, 128.0])
     ]
@@ -121,6 +122,9 @@ def test_the_release_is_found_by_halves_and_no_other_is_compiled(toy: tuple[Path
         "scratch", {"toychain": "1.2"}, {"toychain": "1.4"},
     )  # fmt: skip
     assert found["builds"] == 2
+    (parting,) = answer["search"]["passes"]["partings"]
+    assert (parting["same_until"], parting["common"]) == (["001 Parse"] * 2, ["002 Grow"] * 2)
+    assert not [*(toy[0] / "records").glob("**/*Grow*")], "texts of passes are not kept among the records"
     assert len(answer["releases"]) == 4, "the ends and two between"
     assert answer["moved"][0]["after"] == "toychain-1.4"
 
