@@ -205,15 +205,19 @@ def platforms(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Write ci/constraints.txt anew: what the ranges in pyproject.toml come to today, with the hashes of all files."""
     locked(session, "uv")
-    apart = {"torchxla", "neuron_torch"}  # each with a torch of its own; that of the second is AWS's affair
+    # The first two with a torch of their own, and that of the second is AWS's affair; the last with a libtpu.
+    apart = {"torchxla", "neuron_torch", "torchtpu"}
     groups = (one for name in PYPROJECT["dependency-groups"] if name != "focus" for one in group(name))
     cpu = {*OWN, *needs(*sorted(EXTRAS.keys() - apart)), *groups, *TOOLS}
     cuda = {*cpu, CUDA_JAX} - set(EXTRAS["triton_kernels"])  # PyPI's torch names its own Triton
     folder = Path(session.create_tmp())
     lists = {"cpu": cpu, "cuda": cuda, "torchxla": {*OWN, *needs("torchxla"), *group("test")}}
+    lists["torchtpu"] = set(toolchains.torchtpu_wheels())
     for name, requirements in lists.items():
         Path(folder, f"{name}.txt").write_text("\n".join(sorted(requirements)))
     Path(folder, "cpu.overrides").write_text(next(one for one in cpu if one.startswith("triton")))
+    left = (f"{name}; sys_platform == 'never'" for name in toolchains.TORCHTPU_LEFT)  # of what it requires
+    Path(folder, "torchtpu.overrides").write_text("\n".join(left))
     session.run("python", "ci/lock.py", *(str(folder / f"{name}.txt") for name in lists))
     focus.lock(session, folder)
     ends.lock(session, folder)

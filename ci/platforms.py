@@ -21,7 +21,8 @@ from oneblock.compilers.api.wheels import left_out
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "platforms.md"
 PYTHONS = ("3.11", "3.12", "3.13")
-APART = ("torchxla", "neuron_torch")  # each with a torch of its own
+APART = ("torchxla", "neuron_torch", "torchtpu")  # the first two with a torch of their own, the last with a JAX
+FIRST = {("torchtpu", "Linux x86-64"): "3.12"}  # its first Python, where it is not the first of all
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end -->)", re.DOTALL)
 
 
@@ -65,7 +66,8 @@ def main(own: list[str], extras: dict[str, list[str]]) -> None:
     together = [text for extra, texts in extras.items() if extra not in APART for text in texts]
     for system in SYSTEMS:
         for python in PYTHONS:
-            for texts in (together, *(extras[extra] for extra in APART)):
+            apart = (extra for extra in APART if python >= FIRST.get((extra, system.name), python))
+            for texts in (together, *(extras[extra] for extra in apart)):
                 why = resolve(system, python, [*own, *texts])
                 if why is not None:
                     failed = True

@@ -17,7 +17,10 @@ from oneblock.backends.api.target import Target
 REQUIRED = {name for name in os.environ.get("ONEBLOCK_REQUIRE", "").split(",") if name}
 DEVICE = os.environ.get("ONEBLOCK_TARGET")  # what all backends are tried on, where it is set
 # What stands for a device where there is none, of backends that have no CPU.
-COMPILED_FOR = {"xla_tpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1", "neuron_torch": "neuron"}
+COMPILED_FOR = {
+    "xla_tpu": "tpu:v5e", "torchtpu": "tpu:v5e", "xla_gpu": "cuda:sm_90", "neuron_nki": "neuron:trn1",
+    "neuron_torch": "neuron",
+}  # fmt: skip
 
 
 def target_of(backend: str) -> Target:

@@ -17,6 +17,8 @@ def backend(session: nox.Session, backend: str) -> None:
     authority = group("authority") if backend == "torch_eager" else ()
     if backend == "torchxla":
         session.error("torchxla is tied to another PyTorch: `nox -s torchxla`")
+    if backend == "torchtpu":
+        session.error("torchtpu is installed beside another libtpu than it asks for: `nox -s torchtpu`")
     if backend == "neuron_torch":
         session.error("what it needs is not on PyPI: `nox -s neuron`")
     install(session, *needs(backend), *group("test"), *authority)
@@ -115,3 +117,28 @@ def torchxla(session: nox.Session) -> None:
     files = (CONTRACT, *test_files("torch_ways", "lines_xla"))
     which = ("-k", "torchxla", *(() if "all" in session.posargs else FEW))
     session.run("pytest", "-nauto", *files, *which, *words, env={"ONEBLOCK_REQUIRE": "torchxla"})
+
+
+# What torch-tpu requires and the session has anyway, the first older than asked for; and the last, which nothing needs.
+TORCHTPU_LEFT = ("libtpu", "numpy", "torch", "tensorboard")
+_TORCHTPU_IMPORTS = ("absl-py", "frozendict", "immutabledict", "portpicker", "pyzmq")
+
+
+def torchtpu_wheels() -> list[str]:
+    """Of the extra what no other has."""
+    return [requirement for requirement in EXTRAS["torchtpu"] if requirement.startswith("torch-tpu")]
+
+
+@nox.session(default=False)
+def torchtpu(session: nox.Session) -> None:
+    """Run the contract on TorchTPU, Google's package torch-tpu, beside the libtpu that JAX names instead of its own.
+
+    So it does with Python 3.11 and PyTorch for the CPU. Few of the contract's questions are of what only compiles.
+    """
+    install(session, *needs("torch_eager", "xla_tpu"), *group("test"))
+    locked(session, "--no-deps", *torchtpu_wheels(), *_TORCHTPU_IMPORTS)
+    # By itself PyTorch would load it in every process, with a warning, which is an error in a test.
+    env = {"ONEBLOCK_REQUIRE": "torchtpu", "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+    session.run(
+        "pytest", "-nauto", CONTRACT, *test_files("torch_ways", "torchtpu"), "-k", "torchtpu", *session.posargs, env=env
+    )

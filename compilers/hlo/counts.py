@@ -17,6 +17,7 @@ from oneblock.compilers.hlo.steps import NO_OPERATION, attribute, deep, schedule
 from oneblock.compilers.hlo.traffic import moved
 
 _OVERFLOW = 2**62  # XLA:TPU writes the largest 64-bit number where its cost model gives up
+_KERNEL = '"tpu_custom_call"'  # of one's own
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all", "ragged-all-to-all")
 
 
@@ -54,6 +55,7 @@ class _Sum:
     timed: int = 0  # operations that the compiler gave an estimate
     overflowed: int = 0  # those of which its estimate is no number
     unseen: int = 0  # kernels of one's own that it has no cycles of
+    undeclared: int = 0  # those whose author states no FLOPs
 
     def whole_cycles(self) -> float | None:
         """The cycles, if the compiler gave any and left nothing out."""
@@ -114,7 +116,9 @@ class _Walk:
             self.transfers.append(transfer)
             to.hbm_bytes += 0 if first_only else transfer.total_bytes
         cycles = _cycles(instruction.config)
-        to.unseen += cycles is None and bool(instruction.declared)
+        own = instruction.attributes.get("custom_call_target") == _KERNEL
+        to.unseen += own and cycles is None
+        to.undeclared += own and "flops" not in instruction.declared
         if cycles is not None:
             to.cycles += trips * cycles
             to.timed += 1
@@ -126,7 +130,7 @@ class _Walk:
         """The sums; None where a loop runs an unknown number of times or the compiler gave up."""
         sums = self.by_step.values()
         total, overflowed = sum(one.operations for one in sums), sum(one.overflowed for one in sums)
-        unseen = sum(one.unseen for one in sums)
+        unseen, undeclared = sum(one.unseen for one in sums), sum(one.undeclared for one in sums)
         caveats = []
         if unknown:
             caveats.append("a loop's number of trips is unknown, so that FLOPs, bytes and cycles cannot be summed")
@@ -136,7 +140,11 @@ class _Walk:
             caveats.append(
                 f"XLA's cost model has no cycles of {unseen} kernels of one's own: its sum would leave them out"
             )
-        if kernels := self.calls["tpu_custom_call"]:
+        if undeclared:
+            caveats.append(
+                f"{undeclared} kernels of one's own declare no FLOPs: a step's leave them out, and have no sum"
+            )
+        if kernels := self.calls[_KERNEL.strip('"')] - undeclared:
             caveats.append(f"{kernels} kernels of one's own: their FLOPs, and bytes read again, are as they declare")
         traffic = None if unknown else Traffic("HLO", tuple(self.transfers))
         if traffic is not None and (copied := traffic.first_call_bytes - traffic.steady_bytes):
@@ -146,7 +154,7 @@ class _Walk:
             )
         no_cycles = unknown or overflowed or unseen or not any(one.timed for one in sums)
         return Counts(
-            flops=None if unknown else sum(one.flops for one in sums),
+            flops=None if unknown or undeclared else sum(one.flops for one in sums),
             traffic=traffic,
             cycles=None if no_cycles else sum(one.cycles for one in sums),
             operations=dict(self.opcodes.most_common()),

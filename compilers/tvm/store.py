@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from oneblock.compilers.api.files import read_plain
+from oneblock.compilers.api.folders import data_folder
 from oneblock.compilers.api.search import SearchStopped
 from oneblock.compilers.tvm.rows import is_batch, is_record, is_workload, parsed, short
 
@@ -52,8 +53,6 @@ def root() -> Path:
     given = os.environ.get("ONEBLOCK_TUNED")
     if given:
         return Path(given)
-    from oneblock.compilers.api.folders import data_folder  # imported where it is asked for, as it is by few
-
     return data_folder() / "tuned"
 
 

@@ -231,3 +231,11 @@ def compile_stablehlo(text: str, device: Any) -> Any:
         assignment = np.array([[device.id]])
         options = compiler.get_compile_options(num_replicas=1, num_partitions=1, device_assignment=assignment)
         return compiler.backend_compile_and_load(device.client, module, xla_client.DeviceList((device,)), options, [])
+
+
+def hlo_of(stablehlo: str) -> str:
+    """The HLO that XLA makes of a StableHLO module before its passes, with the names of steps."""
+    from jax._src.lib import _jax
+
+    computation = _jax.mlir.mlir_module_to_xla_computation(stablehlo, use_tuple_args=False, return_tuple=False)
+    return str(computation.get_hlo_module().to_string())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from oneblock.compilers.api.asked import asked
@@ -18,12 +19,25 @@ QUIET = {
     "TPU_LOG_DIR": "disabled",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
+_AUTOLOAD = "TORCH_DEVICE_BACKEND_AUTOLOAD"  # of torch
 
 
 def compile_only() -> None:
     """Prepare this process for a libtpu that only compiles. What the user has set stays."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def by_hand() -> Iterator[None]:
+    """Import torch without torch-tpu, which it would load with a warning wherever that is installed."""
+    before = os.environ.get(_AUTOLOAD)
+    os.environ[_AUTOLOAD] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[_AUTOLOAD]
+        os.environ.update({} if before is None else {_AUTOLOAD: before})
 
 
 def compile_only_environment(libtpu: Mapping[str, str], xla: Mapping[str, str]) -> dict[str, str]:

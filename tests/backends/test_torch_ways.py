@@ -27,7 +27,7 @@ from oneblock.workloads.models import Config
 from tests.conftest import load
 from tests.helpers.cases import TINY, TINY_GPT2, case, steps_of
 
-WAYS = ("torch_tpu", "torchxla")
+WAYS = ("torch_tpu", "torchxla", "torchtpu")
 
 
 def compiled(backend: Backend, c: Case, target: str, ops_set: str = "plain") -> Compiled:
@@ -86,7 +86,7 @@ def test_it_becomes_the_same_work_as_jaxs(way: str, phase: Phase) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_what_it_cannot_do_is_refused_in_a_sentence(way: str) -> None:
     backend = load(way, "tpu:v5e")
-    with pytest.raises(Unavailable, match=r"no TPU here|frozen") as unavailable:
+    with pytest.raises(Unavailable, match=r"no TPU here|frozen|run none") as unavailable:
         backend.probe(Target("tpu"))
     assert "--target tpu:v5e" in unavailable.value.hint
     with pytest.raises(Unsupported, match=r"3x3.*one of: 2x2"):
@@ -97,7 +97,7 @@ def test_what_it_cannot_do_is_refused_in_a_sentence(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_loading_it_leaves_the_environment_as_it_was(way: str) -> None:
-    load(way, "cpu")
+    load(way, "tpu:v5e")
     code = (
         "import os; before = dict(os.environ); from oneblock import backends;"
         f"backends.load({way!r}).compilations(); changed = dict(before.items() ^ os.environ.items());"

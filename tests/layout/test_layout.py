@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = ("workloads", "compilers", "backends", "bench", "labs")
 TOOLCHAINS = {
-    "torch", "torchax", "torch_xla", "jax", "jaxlib", "libtpu", "triton", "tvm", "torch_neuronx", "nki", "transformers",
+    "torch", "torchax", "torch_xla", "torch_tpu", "jax", "jaxlib", "libtpu", "triton", "tvm", "torch_neuronx", "nki",
+    "transformers",
 }  # fmt: skip
 MAY_IMPORT = {
     "workloads": {"workloads"},

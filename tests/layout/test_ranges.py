@@ -19,7 +19,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ENDS: dict[str, list[str]] = PYPROJECT["tool"]["oneblock"]["ends"]
 EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 ALONG = {"jax-cuda12-plugin": "jax", "jax-cuda12-pjrt": "jax"}  # which have another's versions
-TOOLCHAINS = {"jax", "triton", "apache-tvm", "torch", "torchax", "torch-xla", *ALONG}
+TOOLCHAINS = {"jax", "triton", "apache-tvm", "torch", "torchax", "torch-xla", "torch-tpu", *ALONG}
 NARROWER = {"torch_tpu": ["jax<0.11"], "torchxla": ["jax<0.11"]}  # beside the whole range: one of two toolchains is old
 
 

@@ -202,8 +202,9 @@ def test_collectives_are_told_with_their_group(groups: str, size: int) -> None:
 
 
 def test_a_kernel_of_ones_own_counts_what_it_declares_and_reads_again() -> None:
-    def kernel(bytes_accessed: int) -> Counts:
+    def kernel(bytes_accessed: int | None) -> Counts:
         estimate = f'"cost_estimate":{{"flops":"1000","bytes_accessed":"{bytes_accessed}"}}'
+        estimate = "" if bytes_accessed is None else estimate
         return counts(
             f"{HEAD}ENTRY %main (a: f32[8,16]) -> f32[8,16] {{\n  %a = f32[8,16]{{1,0}} parameter(0)\n"
             f'  ROOT %k = f32[8,16]{{1,0}} custom-call(%a), custom_call_target="tpu_custom_call", '
@@ -216,7 +217,11 @@ def test_a_kernel_of_ones_own_counts_what_it_declares_and_reads_again() -> None:
     assert kernel(3 * once).hbm_bytes == 3 * once
     assert kernel(0).hbm_bytes == once
     assert kernel(once).cycles is None, "a sum that leaves the kernel out is no estimate"
-    assert any("declare" in caveat for caveat in kernel(once).caveats)
+    assert any("as they declare" in caveat for caveat in kernel(once).caveats)
+    silent = kernel(None)
+    assert (silent.flops, silent.cycles, silent.hbm_bytes) == (None, None, once), "what it declares none of is unknown"
+    assert any("declare no FLOPs" in caveat for caveat in silent.caveats)
+    assert not any("as they declare" in caveat for caveat in silent.caveats)
 
 
 def test_shapes_know_their_memory_and_their_bytes() -> None:
