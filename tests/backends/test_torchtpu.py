@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from oneblock import workloads
+from oneblock.backends import torchtpu as declared
 from oneblock.backends.api.backend import Backend, Unavailable
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail
@@ -111,6 +112,14 @@ def test_of_its_own_kernel_nobody_states_the_flops(torchtpu: Backend) -> None:
     assert facts.custom_calls == {"tpu_custom_call": 1}
     assert facts.flops is None, "a sum without the kernel would be too small"
     assert any("declare no FLOPs" in caveat for caveat in facts.caveats)
+
+
+def test_a_python_for_which_pip_finds_no_set_is_told_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(declared, "find_spec", lambda name: None)
+    monkeypatch.setattr(declared, "_FIRST", (99,))
+    with pytest.raises(Unavailable, match="not installed") as missing:
+        declared.TorchTpu().probe(V5E)
+    assert "nox -s torchtpu" in missing.value.hint
 
 
 def test_another_release_is_refused_since_what_is_called_is_private(
