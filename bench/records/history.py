@@ -4,6 +4,7 @@ What a schema added is absent in those before it, and its default says so. What 
 The schemas, newest first:
 9  of a decode, caches are written in place, a token of each, and compulsory bytes count that: before it they were given
    back whole, which a doubt of such a record says; they were (B, S, K, D), and are (B, K, S, D).
+   FLOPs of a step of facts, and of all, are absent where a kernel declares none: in the first of 9 it was left out.
 8  detail; of a machine's identity: caches, hypervisor, cores_usable. Absent in 7; before it no machine had an identity.
    disturbance of a launch and of a record, spread of limits. Absent in 7.
    of a configuration: norms, qk_norm, parallel, rotary_width, window, soft_cap, score_scale, and of its scaling the

@@ -140,9 +140,10 @@ def details(record: Record) -> Iterator[str]:
     if (moved := _traffic.line(record)) is not None:
         yield moved
     for step in facts.steps:
+        flops = "" if step.flops is None else f"{step.flops:>16,.0f} FLOPs"
         cycles = "" if step.cycles is None else f" {step.cycles:>12,.0f} cycles"
         yield (
-            f"  {step.step or '(none)':<10} {step.operations:>4} operations {step.flops:>16,.0f} FLOPs "
+            f"  {step.step or '(none)':<10} {step.operations:>4} operations {flops:22} "
             f"{step.hbm_bytes:>14,.0f} HBM bytes{cycles}"
         )
     for caveat in facts.caveats:

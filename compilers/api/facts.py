@@ -20,7 +20,7 @@ class StepFacts:
     __pydantic_config__: ClassVar[Any] = STRICT
     step: str | None
     operations: int  #: scheduled, each counted once
-    flops: float
+    flops: float | None  #: None of one with a kernel of one's own whose author states none
     hbm_bytes: float
     cycles: float | None  #: as estimated for each operation by XLA's own cost model
 

@@ -57,6 +57,10 @@ class _Sum:
     unseen: int = 0  # kernels of one's own that it has no cycles of
     undeclared: int = 0  # those whose author states no FLOPs
 
+    def whole_flops(self) -> float | None:
+        """The FLOPs, if nothing is left out."""
+        return None if self.undeclared else self.flops
+
     def whole_cycles(self) -> float | None:
         """The cycles, if the compiler gave any and left nothing out."""
         return self.cycles if self.timed and not self.overflowed + self.unseen else None
@@ -142,7 +146,7 @@ class _Walk:
             )
         if undeclared:
             caveats.append(
-                f"{undeclared} kernels of one's own declare no FLOPs: a step's leave them out, and have no sum"
+                f"{undeclared} kernels of one's own declare no FLOPs: neither their step's nor all can be summed"
             )
         if kernels := self.calls[_KERNEL.strip('"')] - undeclared:
             caveats.append(f"{kernels} kernels of one's own: their FLOPs, and bytes read again, are as they declare")
@@ -179,7 +183,9 @@ def _cycles(config: dict[str, Any]) -> int | None:
 def _steps(by_step: dict[str | None, _Sum], steps: Sequence[str]) -> list[StepFacts]:
     order = [step for step in (*steps, None) if by_step[step].operations or by_step[step].flops]
     return [
-        StepFacts(step, s.operations, s.flops, s.hbm_bytes, s.whole_cycles()) for step in order for s in [by_step[step]]
+        StepFacts(step, s.operations, s.whole_flops(), s.hbm_bytes, s.whole_cycles())
+        for step in order
+        for s in [by_step[step]]
     ]
 
 

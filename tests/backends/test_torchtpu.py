@@ -111,6 +111,7 @@ def test_of_its_own_kernel_nobody_states_the_flops(torchtpu: Backend) -> None:
     assert facts is not None
     assert facts.custom_calls == {"tpu_custom_call": 1}
     assert facts.flops is None, "a sum without the kernel would be too small"
+    assert [one.step for one in facts.steps if one.flops is None] == ["attention"]
     assert any("declare no FLOPs" in caveat for caveat in facts.caveats)
 
 

@@ -220,6 +220,7 @@ def test_a_kernel_of_ones_own_counts_what_it_declares_and_reads_again() -> None:
     assert any("as they declare" in caveat for caveat in kernel(once).caveats)
     silent = kernel(None)
     assert (silent.flops, silent.cycles, silent.hbm_bytes) == (None, None, once), "what it declares none of is unknown"
+    assert [(one.step, one.flops) for one in silent.steps] == [("mlp", None)]
     assert any("declare no FLOPs" in caveat for caveat in silent.caveats)
     assert not any("as they declare" in caveat for caveat in silent.caveats)
 
