@@ -69,8 +69,8 @@ class TorchaxNativeOps(TorchNativeOps):
 class TorchFunctions:
     """The torch program through JAX and XLA: run on the CPU or a TPU that is here, compiled for a TPU that is not.
 
-    It is not Google's package `torch-tpu`. Where that is installed too, `import torch` loads it and with it a second
-    libtpu, unless TORCH_DEVICE_BACKEND_AUTOLOAD=0 is set.
+    It is not Google's package `torch-tpu`, which is the backend `torchtpu`. Where that is installed too, `import torch`
+    loads it and with it a second libtpu, unless TORCH_DEVICE_BACKEND_AUTOLOAD=0 is set.
     """
 
     OPS: ClassVar = {"plain": TorchaxOps, "native": TorchaxNativeOps}
