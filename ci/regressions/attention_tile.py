@@ -1,9 +1,10 @@
-"""The attention tile of sglang's published regressions: keys of 576, values of 512, a paged prefix and its extension.
+"""The attention tile of sglang's published regression: keys of 576, values of 512, a paged prefix and its extension.
 
 oneblock releases --script ci/regressions/attention_tile.py --toolchain triton=3.6.0,3.7.1,3.9.0
 
-A kernel of our own, after what sglang#34741 (gfx950, Triton 3.6 -> 3.7) and triton#11373 (sm_80, 3.6.0 -> 3.7.1) tell
-of theirs: shapes, block sizes, warps. It is compiled with whatever Triton is imported, and nothing runs.
+A kernel of our own, after what sglang#34741 (gfx950, Triton 3.6 -> 3.7) tells of theirs: shapes, block sizes, warps;
+and for sm_80 with the warps of triton#11373, whose kernel is another. It is compiled with whatever Triton is imported,
+and nothing runs.
 """
 
 from __future__ import annotations
