@@ -38,7 +38,7 @@ from oneblock.bench.terminal.releases import (
 )
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.toolchains.asked import parse_all, walks
-from oneblock.bench.toolchains.index import NoRelease, Wheel, offered
+from oneblock.bench.toolchains.index import NoRelease, Wheel, on_offer
 from oneblock.bench.toolchains.release import Release, Versions
 
 _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has both, as this one has them
@@ -111,7 +111,7 @@ def COMMAND(
     _answer(list(runs.done.values()), pairs, counts, searched, as_json=as_json)
     if halves and searched is None:
         said = f"{figure} did not move" if figure else "no cost moved"
-        note(f"oneblock: {said} between the earliest releases and the latest")
+        note(f"oneblock: {said} between the earliest releases and the latest; without --bisect those between are tried")
     if page is not None:
         with going_on("drawing the page", quiet=as_json):
             summary = write([directory], page, "oneblock releases")
@@ -148,7 +148,8 @@ def _walks(toolchains: Sequence[str]) -> list[list[dict[str, str]]]:
     """The ways through what was asked for; the index is asked for what lies within ranges."""
     asked = parse_all(toolchains)
     try:
-        known = {one.package: offered(one.package, Path(sys.executable)) if one.has_ranges else () for one in asked}
+        here = Path(sys.executable)
+        known = {one.package: on_offer(one.package, here, one.ends) if one.has_ranges else () for one in asked}
     except NoRelease as refused:
         raise Refused(f"{refused.reason}; {refused.hint}") from refused
     return walks({one.package: one.among(known[one.package]) for one in asked})

@@ -72,6 +72,9 @@ class Culprit:
         if not self.packages:
             return "no package alone or with others explains it"
         if self.together:
+            silent = [" and ".join(some) for some, found in self.corners if found is None]
+            if silent:
+                return f"{names} together, or by fewer: new {', new '.join(silent)} without the rest tells nothing"
             return f"{names} together: none of them alone"
         return names if len(self.packages) == 1 else f"{names}, each alone"
 

@@ -82,7 +82,8 @@ class ReleaseRuns:
             last = (answer.splitlines() or [b""])[-1]
             counts = adapter(dict[str, dict[str, Count]]).validate_json(last)
         except ValidationError as error:
-            why = error.errors(include_url=False)[0]["msg"]
+            first = error.errors(include_url=False)[0]
+            why = ": ".join((*map(str, first["loc"]), first["msg"]))
             reason = f"{script.name}: expected JSON as the last line, {{case: {{figure: number}}}}: {why}"
             return Release(environment.versions, (), Status.INVALID, reason, None)
         return Release(environment.versions, counts=counts)

@@ -40,12 +40,17 @@ class Asked:
         """Whether the index must be asked what it has."""
         return self.newest or any(first != last for first, last in self.parts)
 
+    @property
+    def ends(self) -> set[Version]:
+        """Every version that is named."""
+        return {end for part in self.parts for end in part}
+
     def among(self, offered: Sequence[Version]) -> tuple[str, ...]:
         """The versions that are meant, the earliest first: of ranges those on offer, and each that is named.
 
         A range has no pre-releases but its own ends. What is named and not on offer stays: it becomes a status.
         """
-        found = {end for part in self.parts for end in part}
+        found = self.ends
         final = [one for one in offered if not one.is_prerelease]
         found |= {max(final)} if self.newest and final else set()
         found |= {

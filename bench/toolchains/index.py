@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,6 +84,14 @@ def offered(package: str, python: Path, version: str | None = None) -> tuple[Ver
     if listed is None and "No matching distribution" not in done.stderr:
         raise NoRelease(Status.UNAVAILABLE, f"the index does not tell what it has: {why(done)}", "see pip's settings")
     return tuple(Version(text.strip()) for text in listed[1].split(",")) if listed else ()
+
+
+def on_offer(package: str, python: Path, ends: Iterable[Version] = ()) -> tuple[Version, ...]:
+    """What the index has for an interpreter; and for other Pythons, where it has not an end for this one."""
+    found = offered(package, python)
+    if set(ends) <= set(found):
+        return found
+    return tuple({*found, *(one for other in _OTHERS for one in offered(package, python, other))})
 
 
 def plan(pins: Mapping[str, str], python: Path, more: Sequence[str] = ()) -> list[Wheel]:

@@ -109,6 +109,9 @@ def test_a_script_of_ones_own_is_counted_with_each_release_and_found_by_halves(
     (toy[0] / "counts.py").write_text("print('{\"a\": 1}')")
     answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
     assert "expected JSON as the last line" in answer["releases"][0]["reason"]
+    (toy[0] / "counts.py").write_text('print(\'{"a case": {"of kinds": {"add": 1}}}\')')
+    answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
+    assert answer["releases"][0]["reason"].endswith("a case: of kinds: Input should be a valid number")
     done = oneblock(toy[1], *words, "toychain=1.0", "block", cwd=toy[0])
     assert (done.returncode, "leave out block" in done.stdout + done.stderr) == (2, True)
 

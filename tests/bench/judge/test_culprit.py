@@ -70,5 +70,11 @@ def test_the_mixed_matrix_names_the_package_or_says_together(moves: object, said
     assert len(found.corners) == 4
 
 
+def test_a_mixture_that_tells_nothing_is_no_proof_that_it_takes_both() -> None:
+    known = {("1", "1"): 0.0, ("2", "1"): 0.0, ("2", "2"): 3.0}
+    found = culprit(OLD, NEW, lambda versions: known.get((versions["jax"], versions["libtpu"])))
+    assert str(found) == "jax and libtpu together, or by fewer: new libtpu without the rest tells nothing"
+
+
 def test_what_did_not_move_has_no_culprit() -> None:
     assert culprit(OLD, NEW, lambda _: 344.0) is None

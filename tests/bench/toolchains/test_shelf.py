@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from oneblock.bench.records.record import Status
 from oneblock.bench.toolchains import index, shelf
+from oneblock.bench.toolchains.asked import Asked
 from oneblock.bench.toolchains.environment import made, planned
 from oneblock.bench.toolchains.index import NoRelease, NoWheel, plan
 from tests.helpers.toy_releases import ToyIndex, toy_index, wheel
@@ -44,6 +46,15 @@ def test_what_is_missing_is_told_with_its_size_before_it_is_fetched(releases: To
     assert (one.name, one.version) == ("toychain", "1.0")
     assert one.bytes == (releases.folder / "toychain" / "toychain-1.0-py3-none-any.whl").stat().st_size
     assert not shelf.shelf().exists(), "nothing is fetched yet"
+
+
+def test_a_range_that_ends_at_a_release_for_another_python_has_all_between(releases: ToyIndex) -> None:
+    asked = Asked.parse("toychain=1.4..2.1")
+    here = index.on_offer("toychain", HERE)
+    assert Version("2.1") not in here or sys.version_info >= (3, 13)
+    releases.add(wheel(releases.folder.parent, "toychain", "1.9", {"toychain/__init__.py": ""}, "cp313-none-any"))
+    index.offered.cache_clear()
+    assert "1.9" in asked.among(index.on_offer("toychain", HERE, asked.ends))
 
 
 def test_a_release_is_kept_once_and_stands_before_what_is_installed(releases: ToyIndex) -> None:
