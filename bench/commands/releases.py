@@ -20,10 +20,12 @@ from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.units import size
 from oneblock.bench.judge.budgeted import gate as beyond
+from oneblock.bench.judge.compile_times import LEAST, Timed
 from oneblock.bench.judge.culprit import CountMoved, Search, counts_moved
 from oneblock.bench.judge.releases import Moved, moved
 from oneblock.bench.records.budget import budgets
 from oneblock.bench.records.store import Store
+from oneblock.bench.runs.compile_times import compile_times
 from oneblock.bench.runs.release_search import search
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.terminal.going import going_on
@@ -35,6 +37,7 @@ from oneblock.bench.terminal.releases import (
     partings,
     passes_in_words,
     searched_in_words,
+    times_by_turns,
 )
 from oneblock.bench.terminal.screen import console
 from oneblock.bench.toolchains.asked import parse_all, walks
@@ -65,6 +68,8 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
 )  # fmt: skip
 @click.option("--bisect", "halves", is_flag=True, help="Find the release by halves, and then the pass.")
 @click.option("--of", "figure", metavar="FIGURE", help="The figure to look for.  [default: the cost that moved most]")
+@click.option("--compile-time", "timed", is_flag=True, help="And let the releases compile by turns, and compare times.")
+@click.option("--rounds", type=click.IntRange(LEAST), default=5, show_default=True, help="Of --compile-time.")
 @click.option("--gate", is_flag=True, help="Exit 1 where a cost is beyond its cell's budget; see `oneblock budget`.")
 @budgets_option
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be fetched and how large it is, and stop.")
@@ -73,15 +78,16 @@ _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has bot
 @json_option
 def COMMAND(
     words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, halves: bool,
-    script: Path | None, figure: str | None, gate: bool, folder: Path, page: Path | None, directory: Path,
-    as_json: bool,
+    script: Path | None, figure: str | None, timed: bool, rounds: int, gate: bool, folder: Path, page: Path | None,
+    directory: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile the same cells with one release of a toolchain after another, and say what moved, where, since which.
 
     WORDS are those of `oneblock run`: a workload, sizes, --backend, --target. Each release is fetched once, and stands
     before what is installed here without changing it. One that is not to be had, or dies, is a status with its reason.
     Of several packages each is moved with the earliest of the others, and which of them did it is told by mixing old
-    and new. --bisect finds the release in log2 n builds. Equal texts raise no alarm.
+    and new. --bisect finds the release in log2 n builds, and then the pass. Equal texts raise no alarm.
+    With --compile-time the releases that are compared compile each cell by turns, in processes of their own.
     --gate holds each release to the budgets, and a cell that has none to the release before.
     Exit status: 0 if every release compiled something, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
     interrupted.
@@ -102,13 +108,15 @@ def COMMAND(
             store.check_writable()
             found = [] if halves else [[runs.release(point) for point in way] for way in ways]
             searched = search(runs, ways, figure, halves=halves) if halves or len(ways) > 1 else None
+            if halves and searched and searched.release:
+                found = [[runs.release(of) for of in (searched.release.before, searched.release.after)]]
+            by_turns = found or [[runs.release(way[0]), runs.release(way[-1])] for way in ways] if timed else []
+            times = [compile_times(runs, way, rounds) for way in by_turns]
         except KeyboardInterrupt:
             raise Refused(f"interrupted: {len(runs.done)} releases are done; the same command goes on", 130) from None
-    if halves and searched and searched.release:
-        found = [[runs.release(of) for of in (searched.release.before, searched.release.after)]]
     pairs = [one for way in found for one in neighbours(way, store)]
     counts = [one for way in found for a, b in pairwise(filter(_is_made, way)) for one in counts_moved(a, b)]
-    _answer(list(runs.done.values()), pairs, counts, searched, as_json=as_json)
+    _answer(list(runs.done.values()), pairs, counts, searched, times, as_json=as_json)
     if halves and searched is None:
         said = f"{figure} did not move" if figure else "no cost moved"
         note(f"oneblock: {said} between the earliest releases and the latest; without --bisect those between are tried")
@@ -184,11 +192,11 @@ def _tell_sizes(wheels: Sequence[Wheel], *, quiet: bool) -> None:
 
 def _answer(
     releases: Sequence[Release], pairs: Sequence[Moved], counts: Sequence[CountMoved], searched: Search | None,
-    *, as_json: bool,
+    times: Sequence[Timed], *, as_json: bool,
 ) -> None:  # fmt: skip
     if as_json:
         told = {"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]}
-        answer({**told, "counts": counts, "search": searched})
+        answer({**told, "counts": counts, "search": searched, "compile_times": times})
         return
     out = console()
     out.print(outcomes(releases))
@@ -202,6 +210,11 @@ def _answer(
         if searched.passes.partings:
             out.print(partings(searched.passes))
         for sentence in passes_in_words(searched.passes):
+            out.print(sentence)
+    for one in times:
+        if one.found:
+            out.print(times_by_turns(one))
+        for sentence in one.remarks:
             out.print(sentence)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from oneblock.bench.cells.toolchain import told
+from oneblock.bench.records.environment import default_threads
 from oneblock.bench.records.reading import adapter
 from oneblock.bench.records.record import Record, Status
 from oneblock.bench.records.scratch import scratch
@@ -19,6 +20,7 @@ from oneblock.bench.toolchains.environment import Environment, Plan, made, plann
 from oneblock.bench.toolchains.index import NoRelease
 from oneblock.bench.toolchains.release import Release, Versions
 from oneblock.bench.toolchains.shelf import Say
+from oneblock.bench.worker.launch import own_variables
 from oneblock.compilers.api.process import kill_session, last_words, lead
 
 Count = Annotated[float, Field(allow_inf_nan=False)]
@@ -70,40 +72,63 @@ class ReleaseRuns:
 
     def counted(self, environment: Environment, script: Path) -> Release:
         """What a script prints last in one environment: JSON, {case: {figure: number}}."""
-        with scratch("releases") as folder, (folder / "log").open("w+b") as log:
-            env = {**environment.environ(stage(folder)), "TRITON_CACHE_DIR": str(folder / "triton")}
-            command = [str(environment.python), "-P", str(script.absolute())]
-            code, answer = _run(command, env, folder, log.fileno())
-            told_last = last_words((folder / "log").read_text(errors="replace"))
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-        if code:
-            return Release(environment.versions, (), Status.CRASHED, f"{script.name}: {how}: {told_last}", None)
+        done = ended(environment, [str(environment.python), "-P", str(script.absolute())])
         try:
-            last = (answer.splitlines() or [b""])[-1]
-            counts = adapter(dict[str, dict[str, Count]]).validate_json(last)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            why = ": ".join((*map(str, first["loc"]), first["msg"]))
-            reason = f"{script.name}: expected JSON as the last line, {{case: {{figure: number}}}}: {why}"
-            return Release(environment.versions, (), Status.INVALID, reason, None)
-        return Release(environment.versions, counts=counts)
+            return Release(environment.versions, counts=done.counts(script.name))
+        except NoRelease as refused:
+            return Release(environment.versions, (), refused.status, refused.reason, None)
 
     def run(self, environment: Environment, *more: str) -> Release:
         """The cells in one environment, with more words where there are any."""
         asked = [word for name, of in environment.versions.items() for word in ("--toolchain", f"{name}={of}")]
         words = ["run", *self.words, *asked, *more, "-o", str(self.directory.absolute()), "--json"]
-        with scratch("releases") as folder, (folder / "log").open("w+b") as log:
-            code, answer = _run(environment.command(*words), environment.environ(stage(folder)), folder, log.fileno())
-            told_last = last_words((folder / "log").read_text(errors="replace"))
-        if code < 0:
-            how = f"killed by {signal.Signals(-code).name}"
-            return Release(environment.versions, (), Status.CRASHED, f"{how}: {told_last}", "its log ends so")
+        done = ended(environment, environment.command(*words), cold=False)
+        if done.code < 0:
+            reason = f"{done.how}: {done.told_last}"
+            return Release(environment.versions, (), Status.CRASHED, reason, "its log ends so")
         try:
-            records = tuple(adapter(list[Record]).validate_json(answer))
+            records = tuple(adapter(list[Record]).validate_json(done.answer))
         except ValidationError:
-            reason = told_last or f"exit status {code}, and no records"
+            reason = done.told_last or f"exit status {done.code}, and no records"
             return Release(environment.versions, (), Status.UNAVAILABLE, reason.removeprefix("oneblock: "), None)
         return Release(environment.versions, records)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process in an environment ended, and what it printed."""
+
+    code: int
+    answer: bytes
+    told_last: str  # of its log
+
+    @property
+    def how(self) -> str:
+        """For people."""
+        return f"killed by {signal.Signals(-self.code).name}" if self.code < 0 else f"exit status {self.code}"
+
+    def counts(self, name: str) -> dict[str, dict[str, float]]:
+        """What stands in its last line; NoRelease says why that is nothing."""
+        if self.code:
+            raise NoRelease(Status.CRASHED, f"{name}: {self.how}: {self.told_last}", "its log ends so")
+        try:
+            last = (self.answer.splitlines() or [b""])[-1]
+            counts: dict[str, dict[str, float]] = adapter(dict[str, dict[str, Count]]).validate_json(last)
+            return counts
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            why = ": ".join((*map(str, first["loc"]), first["msg"]))
+            reason = f"{name}: expected JSON as the last line, {{case: {{figure: number}}}}: {why}"
+            raise NoRelease(Status.INVALID, reason, "print it last") from None
+
+
+def ended(environment: Environment, command: Sequence[str], *, cold: bool = True) -> Ended:
+    """A process in an environment, in a folder of its own; `cold`: what toolchains keep of it goes with that."""
+    with scratch("releases") as folder, (folder / "log").open("w+b") as log:
+        own = own_variables(default_threads(), folder, folder) if cold else {}
+        env = {**environment.environ(stage(folder)), **own}
+        code, answer = _run(command, env, folder, log.fileno())
+        return Ended(code, answer, last_words((folder / "log").read_text(errors="replace")))
 
 
 def _run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: int) -> tuple[int, bytes]:

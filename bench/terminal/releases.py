@@ -8,6 +8,8 @@ from itertools import groupby
 
 from rich.text import Text
 
+from oneblock.bench.format.units import seconds
+from oneblock.bench.judge.compile_times import Timed
 from oneblock.bench.judge.culprit import CountMoved, Search
 from oneblock.bench.judge.pass_moved import Parting, PassSearch
 from oneblock.bench.judge.releases import Moved
@@ -132,6 +134,20 @@ def _moved_there(operations: Mapping[str, tuple[int, int]]) -> str:
     told = [f"{name} {was:,} -> {now:,}" for name, (was, now) in most[:_OPERATIONS]]
     more = f"; {len(most) - len(told)} more" if len(most) > len(told) else ""
     return "; ".join(told) + more if told else "as many of each kind"
+
+
+def times_by_turns(of: Timed) -> Table:
+    """How long releases took to compile by turns, a row for each case, clock and pair of neighbours."""
+    title = f"Compile time, by turns in {of.rounds} rounds: medians, and the ratio within a round"
+    columns = ("case", "clock", "release", "before", "after", "ratio", "99 % interval", "same again", "verdict", "why")
+    table = Table(*columns, title=title, title_justify="left")
+    for one in of.found:
+        between = f"{one.low:.3f} to {one.high:.3f}"
+        table.add_row(
+            one.case, one.clock, f"{one.before} -> {one.after}", *map(seconds, one.medians_s), f"{one.ratio:.3f}",
+            between, f"{one.same_again:.3f}", one.verdict.value, Text(one.why),
+        )  # fmt: skip
+    return table
 
 
 def _named(versions: Versions) -> str:

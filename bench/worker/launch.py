@@ -112,7 +112,7 @@ def _process(
     with ours:
         with theirs:
             words = [*PYTHON, "-X", "faulthandler", "-c", _START, str(theirs.fileno())]
-            env = _environment(bounds.threads, caches, folder)
+            env = {**os.environ, **own_variables(bounds.threads, caches, folder)}
             process = lead(
                 lambda: subprocess.Popen(
                     words,
@@ -144,7 +144,8 @@ _START = (
 )
 
 
-def _environment(threads: int, caches: Path, folder: Path) -> dict[str, str]:
+def own_variables(threads: int, caches: Path, folder: Path) -> dict[str, str]:
+    """The variables of a process that compiles: its threads, and its own folders for what toolchains keep and leave."""
     own = {"TMPDIR": str(folder)}  # what a toolchain leaves there goes with the folder
     own |= {name: str(threads) for name in THREAD_COUNTS}
     own |= {name: str(caches / name.lower()) for name in _COMPILE_CACHES}
@@ -156,7 +157,7 @@ def _environment(threads: int, caches: Path, folder: Path) -> dict[str, str]:
     own["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no pool of compiler processes beside the one that is watched
     own["PYTHONUNBUFFERED"] = own["PYTHONSAFEPATH"] = "1"
     own["TVM_BIND_THREADS"] = "0"  # it would pin its threads to cores that this process may not run on
-    return {**os.environ, **own}
+    return own
 
 
 def _kernel_kills() -> int | None:

@@ -124,7 +124,7 @@ def _measure(job: MeasureJob) -> Outcome[Measurement]:
     emit(Phase("compiling"))
     start = perf_counter()
     arrays = {**weights, **cell.input_arrays(workload)}
-    compiled, own = _compile(job, backend, workload, arrays)
+    compiled, own = compile_cell(cell, backend, workload, arrays)
     compile_s = perf_counter() - start
     measured = _lowered(compiled, job)
     compilations = backend.compilations()
@@ -163,7 +163,7 @@ def _compile_only(job: MeasureJob, backend: Backend, device: Availability, workl
     emit(Phase("compiling"))
     arrays = abstract_arrays(workload, cell.case, cell.dtype)
     start = perf_counter()
-    compiled, own = _compile(job, backend, workload, arrays)
+    compiled, own = compile_cell(cell, backend, workload, arrays)
     own.check_called()
     compile_s = perf_counter() - start
     emit(Phase("reading what the compiler did"))
@@ -171,9 +171,8 @@ def _compile_only(job: MeasureJob, backend: Backend, device: Availability, workl
     return Outcome(Status.COMPILED, device.kind, device.name, "no device here to run it on", result=measured)
 
 
-def _compile(job: MeasureJob, backend: Backend, workload: Workload, arrays: Arrays) -> tuple[Compiled, OwnKernels]:
+def compile_cell(cell: Cell, backend: Backend, workload: Workload, arrays: Arrays) -> tuple[Compiled, OwnKernels]:
     """(the program, the kernels of one's own in it, which it is made with)."""
-    cell = job.cell
     if not cell.replaced:
         return backend.compile(workload, cell.case, arrays, cell.ops_set, cell.target), OwnKernels()
     if not isinstance(backend, TakesKernels) or cell.ops_set != KERNELS:

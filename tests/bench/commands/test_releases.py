@@ -102,6 +102,13 @@ def test_a_script_of_ones_own_is_counted_with_each_release_and_found_by_halves(
     assert [(one["case"], one["figure"], one["values"]) for one in answer["counts"]] == [
         ("a case", "scratch", [64.0, 128.0])
     ]
+    answer = json.loads(
+        oneblock(toy[1], *words, "toychain=1.2,1.4", "--compile-time", "--rounds", "3", cwd=toy[0]).stdout
+    )
+    (times,) = answer["compile_times"]
+    assert {(one["case"], one["clock"]) for one in times["found"]} == {
+        ("counts.py", "wall"), ("counts.py", "processor"),
+    }  # fmt: skip
     (toy[0] / "counts.py").write_text("import os; os.abort()")
     answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
     assert answer["releases"][0]["status"] == "crashed"
@@ -130,6 +137,20 @@ def test_the_release_is_found_by_halves_and_no_other_is_compiled(toy: tuple[Path
     assert not [*(toy[0] / "records").glob("**/*Grow*")], "texts of passes are not kept among the records"
     assert len(answer["releases"]) == 4, "the ends and two between"
     assert answer["moved"][0]["after"] == "toychain-1.4"
+
+
+@pytest.mark.slow
+def test_releases_compile_by_turns_in_processes_of_their_own(toy: tuple[Path, dict[str, str]]) -> None:
+    words = ("--toolchain", "toychain=1.2,1.4", "--compile-time", "--rounds", "3")
+    code, answer = releases(toy, *words)
+    (times,) = answer["compile_times"]
+    assert (code, times["remarks"], times["rounds"]) == (0, [], 3)
+    assert {one["clock"] for one in times["found"]} == {"wall", "processor"}
+    assert all(len(side) == 3 for one in times["found"] for side in one["samples_s"])
+    assert {(one["before"], one["after"]) for one in times["found"]} == {("toychain-1.2", "toychain-1.4")}
+    assert {one["verdict"] for one in times["found"]} == {"AMBIGUOUS"}, "nobody looks what disturbs in tests"
+    done = oneblock(toy[1], "releases", *CELL, *words[:-1], "2", cwd=toy[0])
+    assert (done.returncode, "x>=3" in done.stderr) == (2, True)
 
 
 @pytest.mark.slow
