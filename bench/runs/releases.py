@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from oneblock.bench.toolchains.shelf import Say
 from oneblock.bench.worker.launch import own_variables
 from oneblock.compilers.api.process import kill_session, last_words, lead
 
+_BEAT_S = 1.0
 Count = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -82,7 +84,12 @@ class ReleaseRuns:
         """The cells in one environment, with more words where there are any."""
         asked = [word for name, of in environment.versions.items() for word in ("--toolchain", f"{name}={of}")]
         words = ["run", *self.words, *asked, *more, "-o", str(self.directory.absolute()), "--json"]
-        done = ended(environment, environment.command(*words), cold=False)
+        before, key = self._cells(), environment.toolchain
+
+        def beat() -> None:
+            self.tell(f"{key}: compiling, {len(self._cells() - before)} cells are done")
+
+        done = ended(environment, environment.command(*words), cold=False, beat=beat)
         if done.code < 0:
             reason = f"{done.how}: {done.told_last}"
             return Release(environment.versions, (), Status.CRASHED, reason, "its log ends so")
@@ -92,6 +99,10 @@ class ReleaseRuns:
             reason = done.told_last or f"exit status {done.code}, and no records"
             return Release(environment.versions, (), Status.UNAVAILABLE, reason.removeprefix("oneblock: "), None)
         return Release(environment.versions, records)
+
+    def _cells(self) -> set[Path]:
+        """What stands for records in the folder by now."""
+        return {*self.directory.glob("*.json")}
 
 
 @dataclass(frozen=True)
@@ -122,16 +133,23 @@ class Ended:
             raise NoRelease(Status.INVALID, reason, "print it last") from None
 
 
-def ended(environment: Environment, command: Sequence[str], *, cold: bool = True) -> Ended:
-    """A process in an environment, in a folder of its own; `cold`: what toolchains keep of it goes with that."""
+def ended(
+    environment: Environment, command: Sequence[str], *, cold: bool = True, beat: Callable[[], None] = lambda: None
+) -> Ended:
+    """A process in an environment, in a folder of its own; `cold`: what toolchains keep of it goes with that.
+
+    `beat` is called now and then meanwhile.
+    """
     with scratch("releases") as folder, (folder / "log").open("w+b") as log:
         own = own_variables(default_threads(), folder, folder) if cold else {}
         env = {**environment.environ(stage(folder)), **own}
-        code, answer = _run(command, env, folder, log.fileno())
+        code, answer = _run(command, env, folder, log.fileno(), beat)
         return Ended(code, answer, last_words((folder / "log").read_text(errors="replace")))
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: int) -> tuple[int, bytes]:
+def _run(
+    command: Sequence[str], env: Mapping[str, str], folder: Path, log: int, beat: Callable[[], None]
+) -> tuple[int, bytes]:
     """(exit status, standard output) of a process, which ends with this one."""
     process = lead(
         lambda: subprocess.Popen(
@@ -140,7 +158,10 @@ def _run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: int)
         )
     )  # fmt: skip
     try:
-        answer, _ = process.communicate()
-        return process.returncode, answer
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                answer, _ = process.communicate(timeout=_BEAT_S)
+                return process.returncode, answer
+            beat()
     finally:
         kill_session(process)

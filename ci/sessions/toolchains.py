@@ -93,10 +93,10 @@ def silicon(session: nox.Session) -> None:
 def fleet(session: nox.Session) -> None:
     """Run cells over clusters of Ray's here, whose nodes and drivers die, skipping forbidden: ten minutes."""
     install(session, *needs("fleet"), *group("test"))
-    other = Path(session.create_tmp(), "other-ray")  # the earliest that we take: its clusters are refused
+    other = Path(session.virtualenv.location).absolute() / "other-ray"  # the earliest taken: refused of a cluster
     session.run("python", "-m", "venv", str(other))
     session.run(str(other / "bin/python"), "-m", "pip", "install", "-q", "ray[client]==2.55.0", external=True)
-    env = {"ONEBLOCK_REQUIRE_FLEET": "1", "ONEBLOCK_OTHER_RAY": str(other.absolute() / "bin/ray")}
+    env = {"ONEBLOCK_REQUIRE_FLEET": "1", "ONEBLOCK_OTHER_RAY": str(other / "bin/ray")}
     session.run("pytest", "tests/fleet", *session.posargs, env=env)
 
 
