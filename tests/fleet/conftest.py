@@ -15,7 +15,7 @@ import pytest
 
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
-from tests.helpers.oneblock_process import COMMAND, publish
+from tests.helpers.oneblock_process import COMMAND, publish, start
 from tests.helpers.ray_cluster import TOKEN, RayCluster, cluster
 
 
@@ -42,13 +42,7 @@ class Here:
 
     def start(self, *batches: int, more: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:
         """Start it, to do something to it meanwhile."""
-        return subprocess.Popen(
-            [*self.words(*batches), *more],
-            env=self.env | env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start(self.env | env, [*self.words(*batches), *more], self.folder, command=())
 
     def records(self, name: str = "records") -> list[Record]:
         """All that are there."""

@@ -161,7 +161,10 @@ def test_each_node_does_what_it_has_and_one_of_another_oneblock_is_left_out_by_n
 ) -> None:
     fresh.ray.start(fresh.env)
     fresh.ray.start(fresh.env | {"ONEBLOCK_WAITS_ABSENT": "1"})
-    fresh.ray.start({name: value for name, value in fresh.env.items() if name != "PYTHONPATH"})
+    another = fresh.folder / "another"  # in which there is a oneblock, and little of it
+    (another / "oneblock").mkdir(parents=True)
+    (another / "oneblock" / "__init__.py").write_text("")
+    fresh.ray.start(fresh.env | {"PYTHONPATH": f"{another}{os.pathsep}{fresh.env['PYTHONPATH']}"})
     done = fresh.run(*range(20, 26))
     assert done.returncode == 0, done.stderr
     assert {one.status for one in fresh.records()} == {Status.COMPILED}, "none went where the toolchain is absent"
