@@ -19,6 +19,7 @@ import pytest
 from oneblock.bench.records.record import Record, Status
 from tests.fleet.conftest import Here
 from tests.helpers.oneblock_process import COMMAND
+from tests.helpers.tree_copy import copied
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("ONEBLOCK_REQUIRE_FLEET"), reason="Ray has a session: `nox -s fleet`"
@@ -161,14 +162,14 @@ def test_each_node_does_what_it_has_and_one_of_another_oneblock_is_left_out_by_n
 ) -> None:
     fresh.ray.start(fresh.env)
     fresh.ray.start(fresh.env | {"ONEBLOCK_WAITS_ABSENT": "1"})
-    another = fresh.folder / "another"  # in which there is a oneblock, and little of it
-    (another / "oneblock").mkdir(parents=True)
-    (another / "oneblock" / "__init__.py").write_text("")
+    another = copied(fresh.folder / "another")
+    with (another / "oneblock/bench/fleet/node.py").open("a") as source:
+        source.write("# of another day\n")
     fresh.ray.start(fresh.env | {"PYTHONPATH": f"{another}{os.pathsep}{fresh.env['PYTHONPATH']}"})
     done = fresh.run(*range(20, 26))
     assert done.returncode == 0, done.stderr
     assert {one.status for one in fresh.records()} == {Status.COMPILED}, "none went where the toolchain is absent"
-    assert "is left out: ModuleNotFoundError" in done.stderr
+    assert "is left out: expected the oneblock of this machine" in done.stderr
     told = subprocess.run([*COMMAND, "doctor", "--on", fresh.ray.address, "--backend=waits", "--json"],
                           env=fresh.env, capture_output=True, text=True)  # fmt: skip
     said = json.loads(told.stdout)
