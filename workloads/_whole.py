@@ -34,7 +34,7 @@ class Whole:
         )
 
     def at(self, dtype: np.dtype, positions: Sequence[int]) -> dict[str, np.ndarray]:
-        """What all layers are told of the positions, from 0, of B tokens."""
+        """What all layers are told of the positions (B,) of tokens, from 0."""
         found: dict[str, np.ndarray] = {}
         for names, case in zip(self.names, self.cases, strict=True):
             if not found.keys() >= {"position", *(names[name] for name in _tables(case))}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -9,12 +10,14 @@ import click
 from oneblock.bench.commands._command import answer, command, json_option, records_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.judge.budgeted import budget_of, cell_name, check, moved_versions
-from oneblock.bench.records.budget import budgets, write
+from oneblock.bench.judge.budgeted import budget_of, cell_name, check, gate, moved_versions
+from oneblock.bench.judge.releases import neighbours
+from oneblock.bench.records.budget import Budget, budgets, write
 from oneblock.bench.records.find import load
 from oneblock.bench.records.order import newest
 from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 from oneblock.bench.records.store import Store
+from oneblock.bench.toolchains.release import Release
 
 FOLDER = Path("ci") / "budgets"
 
@@ -81,3 +84,21 @@ def _check(records: list[Record], folder: Path, *, as_json: bool) -> int:
     if not beyond and not absent:
         say(f"{len(known)} cells are within their budgets")
     return 1 if beyond or absent else 0
+
+
+def shut_by(
+    done: Sequence[Release], walked: Sequence[Sequence[Release]], store: Store, agreed: Mapping[str, Budget]
+) -> list[str]:
+    """What shuts the gate: releases beyond the budgets, and cells without one beyond the release before on its way.
+
+    Of the first release, which the others are held to, no budget is asked, unless it is the only one. Refused where
+    there is nothing to hold any to.
+    """
+    later = [record for one in done[1:] or done for record in one.records]
+    pairs = [one for way in walked for one in neighbours(way, store)]
+    held = pairs or any(cell_name(record) in agreed for record in later)
+    if not held and all(one.made for one in done):
+        raise Refused(
+            "--gate: expected a cell with a budget (`oneblock budget update`), or in two releases, got neither"
+        )
+    return gate(later, pairs, agreed)

@@ -14,15 +14,14 @@ import click
 
 from oneblock.bench.commands import run
 from oneblock.bench.commands._command import answer, command, json_option, records_option
-from oneblock.bench.commands.budget import budgets_option
+from oneblock.bench.commands.budget import budgets_option, shut_by
 from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note
 from oneblock.bench.format.units import size
-from oneblock.bench.judge.budgeted import gate as beyond
 from oneblock.bench.judge.compile_times import LEAST, Timed
 from oneblock.bench.judge.culprit import CountMoved, Search, counts_moved
-from oneblock.bench.judge.releases import Moved, moved
+from oneblock.bench.judge.releases import Moved, neighbours
 from oneblock.bench.records.budget import budgets
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.compile_times import compile_times
@@ -89,7 +88,7 @@ def COMMAND(
     and new. --bisect finds the release in log2 n builds, and then the pass. Equal texts raise no alarm.
     With --compile-time the releases that are compared compile each cell by turns, in processes of their own.
     --gate holds each release to the budgets, and a cell that has none to the release before.
-    Exit status: 0 if every release compiled something, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
+    Exit status: 0 if every release compiled some cell, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
     interrupted.
     """
     words = _checked(words, script)
@@ -116,7 +115,8 @@ def COMMAND(
             raise Refused(f"interrupted: {len(runs.done)} releases are done; the same command goes on", 130) from None
     pairs = [one for way in found for one in neighbours(way, store)]
     counts = [one for way in found for a, b in pairwise(filter(_is_made, way)) for one in counts_moved(a, b)]
-    _answer(list(runs.done.values()), pairs, counts, searched, times, as_json=as_json)
+    shut = shut_by(list(runs.done.values()), runs.walked(ways), store, agreed) if gate else None
+    _answer(list(runs.done.values()), pairs, counts, searched, times, shut, as_json=as_json)
     if halves and searched is None:
         said = f"{figure} did not move" if figure else "no cost moved"
         note(f"oneblock: {said} between the earliest releases and the latest; without --bisect those between are tried")
@@ -124,11 +124,9 @@ def COMMAND(
         with going_on("drawing the page", quiet=as_json):
             summary = write([directory], page, "oneblock releases")
         note(summary.sentence)
-    later = [record for one in list(runs.done.values())[1:] for record in one.records]
-    shut = beyond(later, pairs, agreed) if gate else []
-    for sentence in shut:
+    for sentence in shut or ():
         note(f"the gate is shut: {sentence}")
-    raise SystemExit(0 if all(map(_is_made, runs.done.values())) and not shut else 1)
+    raise SystemExit(0 if all(one.compiled for one in runs.done.values()) and not shut else 1)
 
 
 def _checked(words: Sequence[str], script: Path | None) -> tuple[str, ...]:
@@ -144,12 +142,6 @@ def _checked(words: Sequence[str], script: Path | None) -> tuple[str, ...]:
 
 def _is_made(one: Release) -> bool:
     return one.made
-
-
-def neighbours(way: Sequence[Release], store: Store) -> list[Moved]:
-    """What moved from each release that has records to the next that has some."""
-    having = [one for one in way if one.records]
-    return [each for a, b in pairwise(having) for each in moved(a.records, b.records, store)]
 
 
 def _walks(toolchains: Sequence[str]) -> list[list[dict[str, str]]]:
@@ -192,11 +184,11 @@ def _tell_sizes(wheels: Sequence[Wheel], *, quiet: bool) -> None:
 
 def _answer(
     releases: Sequence[Release], pairs: Sequence[Moved], counts: Sequence[CountMoved], searched: Search | None,
-    times: Sequence[Timed], *, as_json: bool,
+    times: Sequence[Timed], shut: Sequence[str] | None, *, as_json: bool,
 ) -> None:  # fmt: skip
     if as_json:
         told = {"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]}
-        answer({**told, "counts": counts, "search": searched, "compile_times": times})
+        answer({**told, "counts": counts, "search": searched, "gate": shut, "compile_times": times})
         return
     out = console()
     out.print(outcomes(releases))

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 
 from oneblock.bench.cells.toolchain import versions_of
 from oneblock.bench.judge.diff import WHOLE
-from oneblock.bench.judge.releases import COSTS, Moved, figures, grew, worse
+from oneblock.bench.judge.releases import COSTS, GOOD, Moved, figures, grew, worse
 from oneblock.bench.records.budget import Budget
-from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
+from oneblock.bench.records.record import Record
 
 _OF_STEPS = ("launches", *COSTS)
-_GOOD = (Status.PASSED, *WITHOUT_TIMES)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def toolchain(record: Record) -> dict[str, str]:
 def over(record: Record, budget: Budget) -> Iterator[Over]:
     """What of a record is beyond its budget: the whole first, then the steps that grew."""
     name = cell_name(record)
-    if record.status not in _GOOD:
+    if record.status not in GOOD:
         yield Over(name, WHOLE, "status", 0.0, None, f"{record.status}: {record.reason}")
         return
     found = figures(record)
@@ -93,7 +92,7 @@ def gate(later: Sequence[Record], moved: Sequence[Moved], budgets: Mapping[str, 
         name = cell_name(one.cell)
         if name in budgets:
             continue
-        if one.status is not None and one.cell.status not in _GOOD:
+        if one.status is not None and one.cell.status not in GOOD:
             found.append(f"{name}: {one.before} -> {one.after}: {one.status[0]} -> {one.status[1]}")
         found += [f"{name}: {one.before} -> {one.after}: {change}" for _, change in worse(one)]
     return list(dict.fromkeys(found))

@@ -61,11 +61,25 @@ def nearer(value: float, old: float, new: float) -> bool:
 
 @dataclass(frozen=True)
 class Culprit:
-    """The packages that moved a figure: each by itself, or only together; () where no corner tells."""
+    """The packages that moved a figure: each by itself, or only together; () where no corner tells.
+
+    Together they are also where each moves it, and none near to where all bring it: that is each in part.
+    """
 
     packages: tuple[str, ...]
     together: bool
     corners: tuple[tuple[tuple[str, ...], float | None], ...]  # (packages that are new, the figure)
+
+    @property
+    def largest_part(self) -> str | None:
+        """The package that moves it most by itself, of some that do so in part; None where none does."""
+        (_, start), *others = self.corners
+        parts = {
+            some[0]: abs(value - start)
+            for some, value in others
+            if len(some) == 1 and value is not None and start is not None and value != start
+        }
+        return max(parts, key=lambda name: parts[name], default=None) if self.together else None
 
     def __str__(self) -> str:
         names = " and ".join(self.packages)
@@ -75,7 +89,7 @@ class Culprit:
             silent = [" and ".join(some) for some, found in self.corners if found is None]
             if silent:
                 return f"{names} together, or by fewer: new {', new '.join(silent)} without the rest tells nothing"
-            return f"{names} together: none of them alone"
+            return f"{names} together: " + ("each in part" if self.largest_part else "none of them alone")
         return names if len(self.packages) == 1 else f"{names}, each alone"
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from oneblock.bench.judge.diff import WHOLE
 from oneblock.bench.judge.figures import Change, Figure, Figures, changes, of_steps, whole
 from oneblock.bench.judge.measured import measured
-from oneblock.bench.records.record import ArtifactRef, Record
+from oneblock.bench.records.record import WITHOUT_TIMES, ArtifactRef, Record, Status
 from oneblock.bench.records.stages import normal
 from oneblock.bench.records.store import Store
 from oneblock.bench.records.texts import StoreError
+from oneblock.bench.toolchains.release import Release
 from oneblock.compilers import Stage
 from oneblock.compilers.api.gpu_kernel import GpuKernel
 from oneblock.compilers.api.kind import Kind
@@ -19,6 +21,7 @@ from oneblock.compilers.dialects import StageName
 
 # Of which more is worse whatever else moved; of what an estimate is made of, the estimate tells as well.
 COSTS = ("scratch", "spills", "stack", "registers", "shared memory", "HBM traffic", "kernels", "cycles", "instructions")
+GOOD = (Status.PASSED, *WITHOUT_TIMES)
 _STAGES = list(Stage)
 
 
@@ -78,6 +81,12 @@ def moved(before: Sequence[Record], after: Sequence[Record], store: Store) -> li
     """Of each cell that both releases have what moved, in the order of the later."""
     earlier = {key(one): one for one in before}
     return [_moved(earlier[key(one)], one, store) for one in after if key(one) in earlier]
+
+
+def neighbours(way: Sequence[Release], store: Store) -> list[Moved]:
+    """What moved from each release that has records to the next that has some."""
+    having = [one for one in way if one.records]
+    return [each for a, b in pairwise(having) for each in moved(a.records, b.records, store)]
 
 
 def _moved(a: Record, b: Record, store: Store) -> Moved:

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.judge.culprit import FoundRelease, Search, counts_moved, culprit, first_moved
+from oneblock.bench.judge.culprit import Culprit, FoundRelease, Search, counts_moved, culprit, first_moved
 from oneblock.bench.judge.diff import WHOLE
 from oneblock.bench.judge.pass_moved import PassSearch, pass_moved
-from oneblock.bench.judge.releases import COSTS, figures, key, moved
+from oneblock.bench.judge.releases import COSTS, GOOD, Moved, figures, key, moved
 from oneblock.bench.records.command import run_command
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.toolchains.release import Versions
+
+COMPILES = "compiles"  # the figure of a cell that one release compiles and another does not: 1, or 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Subject:
         if release.counts:
             return release.counts.get(self.key, {}).get(self.figure)
         record = self.record(runs, versions)
+        if self.figure == COMPILES:
+            return float(record is not None and record.status in GOOD)
         known = figures(record)[WHOLE].get(self.figure) if record else None
         return None if known is None else known.value
 
@@ -54,20 +58,28 @@ def search(runs: ReleaseRuns, ways: Sequence[Sequence[Versions]], figure: str | 
     if subject is None:
         return None
     packages = culprit(old, latest, lambda versions: subject.value(runs, versions)) if len(new) > 1 else None
-    at_fault = packages.packages[:1] if packages is not None and not packages.together else tuple(new)[:1]
-    one = len(new) == 1 or (packages is not None and not packages.together and len(packages.packages) == 1)
+    at_fault = next(iter(new)) if packages is None else _at_fault(packages)
     release = None
-    if halves and one:
-        way = next(way for way in ways if way[-1][at_fault[0]] != old[at_fault[0]])
+    if halves and at_fault is not None:
+        way = next(way for way in ways if way[-1][at_fault] != old[at_fault])
         release = first_moved(way, lambda versions: subject.value(runs, versions))
     passes = _passes(runs, subject, release) if release else None
     return Search(subject.cell, subject.figure, release, packages, passes)
+
+
+def _at_fault(packages: Culprit) -> str | None:
+    """The one package whose releases are searched; None where none by itself moved anything, or several did all."""
+    if packages.together:
+        return packages.largest_part
+    return packages.packages[0] if len(packages.packages) == 1 else None
 
 
 def _passes(runs: ReleaseRuns, subject: Subject, found: FoundRelease) -> PassSearch:
     """Which pass it was: the cell alone is compiled once more in both releases, and every pass kept meanwhile."""
     if runs.script is not None:
         return PassSearch(refused="of a script's programs no passes are kept")
+    if subject.figure == COMPILES:
+        return PassSearch(refused="what is not compiled leaves no text after its passes")
     ends = [subject.record(runs, versions) for versions in (found.before, found.after)]
     with scratch("passes") as folder:
         made: list[Record] = []
@@ -92,17 +104,25 @@ def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None
         told = [one for one in counts_moved(*ends) if figure in (None, one.figure)]
         loudest = max(told, key=lambda one: _share(*one.values), default=None)
         return None if loudest is None else Subject(loudest.case, loudest.case, loudest.figure)
+    pairs = moved(ends[0].records, ends[1].records, Store(runs.directory))
+    for one in pairs:
+        if figure in (None, COMPILES) and one.status is not None and one.cell.status not in GOOD:
+            return Subject(_name(one), key(one.cell), COMPILES)
     changed = [
         (change, one)
-        for one in moved(ends[0].records, ends[1].records, Store(runs.directory))
+        for one in pairs
         for step, change in one.alarms
         if step == WHOLE and (change.name == figure if figure else change.name in COSTS)
     ]
     if not changed:
         return None
     change, one = max(changed, key=lambda both: _share(both[0].before.value, both[0].after.value))
-    cell = f"{one.cell.cell.subject} {one.cell.cell.backend} {one.cell.cell.ops} {one.cell.cell.target}"
-    return Subject(cell, key(one.cell), change.name)
+    return Subject(_name(one), key(one.cell), change.name)
+
+
+def _name(one: Moved) -> str:
+    cell = one.cell.cell
+    return f"{cell.subject} {cell.backend} {cell.ops} {cell.target}"
 
 
 def _share(before: float, after: float) -> float:

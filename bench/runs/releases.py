@@ -60,6 +60,10 @@ class ReleaseRuns:
             self.done[key] = self._release(versions, key)
         return self.done[key]
 
+    def walked(self, ways: Sequence[Sequence[Versions]]) -> list[list[Release]]:
+        """Of each way those releases that had their turn, in its order."""
+        return [[self.done[key] for point in way if (key := told(point) or "") in self.done] for way in ways]
+
     def _release(self, versions: Versions, key: str) -> Release:
         of = self.plan(versions)
         if isinstance(of, NoRelease):

@@ -12,13 +12,11 @@ from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.compile_times import Timed
 from oneblock.bench.judge.culprit import CountMoved, Search
 from oneblock.bench.judge.pass_moved import Parting, PassSearch
-from oneblock.bench.judge.releases import Moved
-from oneblock.bench.records.record import WITHOUT_TIMES, Status
+from oneblock.bench.judge.releases import GOOD, Moved
 from oneblock.bench.terminal.fitted import Table
 from oneblock.bench.toolchains.release import Release, Versions
 
 _OPERATIONS = 4  # whose numbers are shown in a row: those that moved most
-_GOOD = (Status.PASSED, *WITHOUT_TIMES)
 
 
 def outcomes(releases: Iterable[Release]) -> Table:
@@ -27,7 +25,7 @@ def outcomes(releases: Iterable[Release]) -> Table:
     for one in releases:
         counts = Counter(record.status.value for record in one.records)
         cells = ", ".join(f"{count} {status}" for status, count in counts.items())
-        reasons = dict.fromkeys(record.reason for record in one.records if record.status not in _GOOD)
+        reasons = dict.fromkeys(record.reason for record in one.records if record.status not in GOOD)
         why = "; ".join(filter(None, (one.reason, one.hint))) or "; ".join(map(str, reasons))
         counted = f"{len(one.counts)} counted" if one.counts else str(one.status)
         table.add_row(one.name, cells or counted, Text(why))

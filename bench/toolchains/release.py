@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from oneblock.bench.records.record import Record, Status
+from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
 
 Versions = Mapping[str, str]
 
@@ -25,6 +25,11 @@ class Release:
     def made(self) -> bool:
         """Whether there is anything to hold against another."""
         return bool(self.records or self.counts)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether any of its cells was compiled, or a script told counts."""
+        return bool(self.counts) or any(one.status in (Status.PASSED, *WITHOUT_TIMES) for one in self.records)
 
     @property
     def name(self) -> str:

@@ -338,7 +338,8 @@ def test_energy_is_the_counters_advance_over_the_window(nvml: Callable[..., Nvml
     assert energy.joules_per_call == pytest.approx(6.0 / energy.calls)
     assert energy.seconds is not None
     assert energy.seconds >= 0.02
-    assert energy.idle_w == pytest.approx(6.0 / 0.01, rel=0.5)
+    assert energy.idle_w is not None
+    assert 6.0 / 5 < energy.idle_w <= 6.0 / 0.01, "by what the wait really took, which a busy machine makes longer"
     assert energy.note is None
 
 

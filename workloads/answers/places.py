@@ -56,8 +56,8 @@ def part_of_heads(stored: np.ndarray, place: Place, heads: int) -> np.ndarray:
 
 
 def halves_of_pairs(weight: np.ndarray, heads: int, config: Config) -> np.ndarray:
-    """(..., heads * D) whose rotation pairs neighbours, as ours pairs halves: of what each head rotates the first of
-    every pair, and then the second. Scores stay what they are, as queries and keys are both reordered.
+    """(..., O), D for each head, whose rotation pairs neighbours, as ours pairs halves: of what each head rotates the
+    first of every pair, and then the second. Scores stay what they are, as queries and keys are both reordered.
     """
     by_head = weight.reshape(*weight.shape[:-1], heads, -1)
     start = 0 if config.latent is None else by_head.shape[-1] - config.rotated

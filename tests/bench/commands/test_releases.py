@@ -159,3 +159,31 @@ def test_of_two_packages_it_is_told_which_moved_it(toy: tuple[Path, dict[str, st
     assert code == 0
     assert answer["search"]["packages"]["packages"] == ["toylib"]
     assert answer["search"]["packages"]["together"] is False
+
+
+def test_the_gate_holds_the_only_release_to_its_budget(toy: tuple[Path, dict[str, str]]) -> None:
+    budgets = toy[0] / "agreed"
+    budgets.mkdir()
+    words = ("--gate", "--budgets", str(budgets), "-o", "gated")
+    one = oneblock(toy[1], "releases", *CELL, "--toolchain", "toychain=1.2", *words, cwd=toy[0])
+    assert one.returncode == 2, "there is nothing to hold it to"
+    assert "expected a cell with a budget" in one.stderr
+    made = ("budget", "update", "-o", "gated", "--budgets", str(budgets), "--reason", "the first")
+    assert oneblock(toy[1], *made, cwd=toy[0]).returncode == 0
+    code, answer = releases(toy, "--toolchain", "toychain=1.4", *words)
+    assert code == 1
+    assert any("scratch 64 -> 128" in sentence for sentence in answer["gate"])
+
+
+@pytest.mark.slow
+def test_a_cell_that_one_release_does_not_compile_is_found_by_halves_and_shuts_the_gate(
+    toy: tuple[Path, dict[str, str]],
+) -> None:
+    (toy[0] / "none").mkdir()
+    words = ("--toolchain", "toychain=1.1,1.2,1.4,3.2", "--bisect", "--gate", "--budgets", "none", "-o", "halves")
+    code, answer = releases(toy, *words)
+    assert code == 1
+    assert answer["search"]["figure"] == "compiles"
+    assert answer["search"]["release"]["after"] == {"toychain": "3.2"}
+    assert answer["search"]["release"]["values"] == [1, 0]
+    assert any("compiled -> crashed" in sentence for sentence in answer["gate"])

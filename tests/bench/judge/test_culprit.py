@@ -78,3 +78,13 @@ def test_a_mixture_that_tells_nothing_is_no_proof_that_it_takes_both() -> None:
 
 def test_what_did_not_move_has_no_culprit() -> None:
     assert culprit(OLD, NEW, lambda _: 344.0) is None
+
+
+def test_packages_that_multiply_each_moved_it_in_part() -> None:
+    def scratch(of: Mapping[str, str]) -> float:
+        return 64.0 * (2 if of["jax"] == "2" else 1) * (3 if of["libtpu"] == "2" else 1)
+
+    found = culprit({"jax": "1", "libtpu": "1"}, {"jax": "2", "libtpu": "2"}, scratch)
+    assert found is not None
+    assert str(found) == "jax and libtpu together: each in part", "and not that none alone moves it"
+    assert found.largest_part == "libtpu", "whose releases are searched"
