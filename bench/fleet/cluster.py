@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import monotonic
 from typing import Any, BinaryIO
 
@@ -24,7 +26,10 @@ LOCAL = "ray"  # as --on names the cluster that is started for a run
 _REACH_S = 5.0
 _CONNECT_S = 90.0
 _FAREWELL_S = 10.0
-_OFF = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# The last: how long a server for clients keeps the tasks of one that is gone, by default for half a minute.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self.ray: str | None = None
         self._numbers = count(1)
+        self._came: SimpleQueue[bytes | None] = SimpleQueue()  # None: nothing comes any more
+        Thread(target=self._listen, daemon=True).start()  # else both ends could wait for the other to read
 
     def call(self, what: str, request: bytes, nodes: Sequence[str], **needs: Any) -> int:
         """Ask one of some nodes for something, when it has what that needs; the number of the call."""
@@ -78,12 +85,14 @@ class Cluster:
     def hear(self, within_s: float) -> Heard | None:
         """What comes next; None where nothing does in time, or what came is of the nodes. ClusterGone at its end."""
         try:
-            if not self.line.poll(within_s):
-                return None
-            head, _, payload = self.line.recv_bytes().partition(b"\n")
-        except (EOFError, OSError):
+            came = self._came.get(timeout=within_s)
+        except Empty:
+            return None
+        if came is None:
+            self._came.put(None)
             self.process.wait()
-            raise self._gone(self._last_words()) from None
+            raise self._gone(self._last_words())
+        head, _, payload = came.partition(b"\n")
         told = json.loads(head)
         if "over" in told:
             raise self._gone(told["over"])
@@ -106,6 +115,12 @@ class Cluster:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_FAREWELL_S)
         kill_session(self.process)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._came.put(self.line.recv_bytes())
+        self._came.put(None)
 
     def _send(self, asked: dict[str, Any], payload: bytes = b"") -> None:
         try:
@@ -134,11 +149,15 @@ def connected(on: str, runtime_env: Path | None = None) -> Iterator[Cluster]:
     if find_spec("ray") is None:
         raise Refused(f"--on {on}: Ray is not here: pip install 'oneblock[fleet]', of the version that the cluster has")
     address = "local" if on == LOCAL else _reached(on)
-    environment = [] if runtime_env is None else [_json(runtime_env)]
+    environment = None if runtime_env is None else _json(runtime_env)
     ours, theirs = socket.socketpair()
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context((stack.enter_context(scratch("ray")) / "log").open("w+b"))
-        words = [*PYTHON, "-m", "oneblock.bench.fleet.on_ray", str(theirs.fileno()), address, *environment]
+        folder = stack.enter_context(scratch("ray"))
+        log = stack.enter_context((folder / "log").open("w+b"))
+        words = [*PYTHON, "-m", "oneblock.bench.fleet.on_ray", str(theirs.fileno()), address]
+        if environment is not None:  # by a file: it may be long, and what it sets is nobody else's to see
+            (folder / "runtime_env.json").write_text(environment)
+            words.append(str(folder / "runtime_env.json"))
         with theirs:
             process = lead(
                 lambda: subprocess.Popen(
@@ -146,7 +165,7 @@ def connected(on: str, runtime_env: Path | None = None) -> Iterator[Cluster]:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **_OFF},
+                    env={**os.environ, **_ENVIRONMENT},
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
@@ -169,7 +188,7 @@ def _reached(on: str) -> str:
         raise Refused(f"--on {on}: expected ray, ray://HOST:PORT or HOST:PORT, e.g. ray://10.0.0.1:10001")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ClusterGone(
             f"--on {on}: no cluster there: {why}; `ray start --head` starts one, and says its address"
@@ -180,7 +199,7 @@ def _reached(on: str) -> str:
 def _json(path: Path) -> str:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"--runtime-env {path}: expected Ray's runtime environment as JSON, got: {error}") from error
     if not isinstance(found, dict):
         raise Refused(f"--runtime-env {path}: expected an object of JSON, got {type(found).__name__}")

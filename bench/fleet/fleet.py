@@ -30,7 +30,8 @@ from oneblock.bench.format.out import note
 from oneblock.bench.records.dependence import installed
 from oneblock.bench.runs.probes import stated
 
-_GREETING_S = 120.0  # the first word of a node, which may first make an environment
+_GREETING_S = 120.0  # the first word of a node
+_MADE_S = 1800.0  # and of one that makes a runtime environment first
 _TICK_S = 0.5
 _CLOCK_S = 60.0  # by so much another clock is told of
 
@@ -52,11 +53,12 @@ class Member:
 class Fleet:
     """A cluster's nodes, asked one by one."""
 
-    def __init__(self, cluster: Cluster, within: NodeBounds) -> None:
-        self.cluster, self.within = cluster, within
+    def __init__(self, cluster: Cluster, within: NodeBounds, greeting_s: float = _GREETING_S) -> None:
+        self.cluster, self.within, self.greeting_s = cluster, within, greeting_s
         self.members: dict[str, Member] = {}  # by the name of the node in the cluster
         self.refused: dict[str, str] = {}  # why a node is left out, by that name
         self.of_pairs: dict[str, dict[Pair, PlatformProbe | None]] = {}  # what a node has, by its name, once asked
+        self._heard_s: dict[str, float] = {}  # when a node answered last, by this machine's clock
         self._later: deque[Heard] = deque()  # of calls that nobody waits for yet
 
     @property
@@ -79,7 +81,8 @@ class Fleet:
             if heard is not None and heard.call not in waiting:
                 self._later.append(heard)
             elif heard is not None and heard.good:
-                answers[waiting.pop(heard.call)] = heard.answer
+                name = waiting.pop(heard.call)
+                answers[name], self._heard_s[name] = heard.answer, time()
             elif heard is not None:
                 why = heard.lost or heard.answer.decode("utf-8", "replace")
                 self.leave_out(waiting.pop(heard.call), why)
@@ -109,20 +112,20 @@ class Fleet:
 
         A node of another oneblock is left out: its records would be of other sources, and no one's here.
         """
-        answers = self.ask(self.new(), "greet", GreetRequest(tuple(cells), self.within), _GREETING_S)
+        answers = self.ask(self.new(), "greet", GreetRequest(tuple(cells), self.within), self.greeting_s)
         joined = []
         for name, raw in answers.items():
             try:
                 greeting: Greeting = read(Greeting, raw)
-                if greeting.source_sha256 == source_sha256() and len(greeting.of_cells) != len(cells):
-                    raise Misspoken(f"expected the software of {len(cells)} cells, got {len(greeting.of_cells)}")
+                if greeting.source_sha256 == source_sha256():
+                    _held_to(greeting, len(cells))
             except Misspoken as error:
                 self.leave_out(name, f"another oneblock is there, or none: {error}")
                 continue
             if greeting.source_sha256 != source_sha256():
                 self.leave_out(name, _another(greeting))
                 continue
-            member = Member(self.cluster.nodes[name], greeting, greeting.clock_s - time())
+            member = Member(self.cluster.nodes[name], greeting, greeting.clock_s - self._heard_s[name])
             self.members[name] = member
             joined.append(name)
             if abs(member.ahead_s) > _CLOCK_S:
@@ -149,7 +152,10 @@ class Fleet:
         for name, raw in answers.items():
             try:
                 found[name] = read(ProbeAnswer, raw).rows
-            except Misspoken as error:
+                for row in found[name]:
+                    Target.parse(row.target or row.platform or "cpu")
+            except (Misspoken, LookupError) as error:
+                found.pop(name, None)
                 self.leave_out(name, str(error))
         return found
 
@@ -188,6 +194,15 @@ Pair = tuple[str, Target]
 Rows = dict[str, Sequence[PlatformProbe]]  # by the node
 
 
+def _held_to(greeting: Greeting, cells: int) -> None:
+    """Misspoken unless it tells of every cell the software, and of none another's."""
+    of = greeting.of_cells
+    if len(of) != cells or any(not 0 <= one < len(greeting.software) for one in of):
+        raise Misspoken(
+            f"expected the software of {cells} cells, got of {len(of)} that of {len(greeting.software)} kinds"
+        )
+
+
 def _worth(row: PlatformProbe) -> tuple[bool, int]:
     return row.device is not None, len(row.elsewhere)
 
@@ -204,4 +219,4 @@ def _another(greeting: Greeting) -> str:
 def opened(on: str, within: NodeBounds, runtime_env: Path | None = None) -> Iterator[Fleet]:
     """The fleet that --on names; nobody was asked who he is yet."""
     with connected(on, runtime_env) as cluster:
-        yield Fleet(cluster, within)
+        yield Fleet(cluster, within, _GREETING_S if runtime_env is None else _MADE_S)

@@ -1,6 +1,6 @@
 """The process that speaks with Ray, and the one file that imports it.
 
-python -P -m oneblock.bench.fleet.on_ray DESCRIPTOR ADDRESS [RUNTIME_ENV]
+python -P -m oneblock.bench.fleet.on_ray DESCRIPTOR ADDRESS [FILE of a runtime environment, as JSON]
 
 It is apart from the driver, as a toolchain is: Ray ends a process whose cluster is gone, starts threads, and takes a
 second to import. It passes on what is asked and what comes back, and decides nothing: which node does a task is Ray's.
@@ -15,6 +15,7 @@ import os
 import sys
 from importlib import import_module
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -135,10 +136,10 @@ def main() -> None:
     line = Connection(int(sys.argv[1]))
     bridge = Bridge(line)
     try:
-        _connect(sys.argv[2], json.loads(sys.argv[3]) if sys.argv[3:] else None)
+        _connect(sys.argv[2], json.loads(Path(sys.argv[3]).read_bytes()) if sys.argv[3:] else None)
         bridge.serve()
         _leave(sys.argv[2])
-    except (EOFError, BrokenPipeError):  # the driver is gone, and with it all that was asked
+    except (EOFError, ConnectionError):  # the driver is gone, and with it all that was asked
         ray.shutdown()
     except Exception as error:  # noqa: BLE001  whatever it is: it is Ray's, and the driver has the sentence
         bridge.say(over=_why(error))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from oneblock.bench.cells.cell import Cell
 from oneblock.bench.fleet.fleet import Fleet, Member
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.format.units import size
 from oneblock.bench.runs.probes import runs_here
 from oneblock.compilers.api.kind import Kind
 
@@ -50,25 +52,47 @@ class Places:
 
     def of(self, cell: Cell, turn: int) -> Place | None:
         """One for a cell, of several by turns; None where nobody is there."""
-        alive = self.fleet.alive
-        lacking = {name: list(self.software(one, cell).values()).count(None) for name, one in alive.items()}
-        names = [name for name in alive if lacking[name] == min(lacking.values())]
-        if not names:
+        alive = self._with_memory(self.fleet.alive)
+        if not alive:
             return None
         if cell.target == "cpu":
-            return self._timed(cell, names, turn)
+            return self._timed(cell, self._complete(cell, alive), turn)
         pair, told = (cell.backend, cell.target), self.fleet.of_pairs
-        rows = {name: row for name in names if (row := told.get(name, {}).get(pair))}
+        rows = {name: row for name in alive if (row := told.get(name, {}).get(pair))}
         timed = [name for name, row in rows.items() if runs_here(row) and row.kind is Kind.MEASURED]
         if timed:
-            return self._timed(cell, timed, turn)
+            return self._timed(cell, self._complete(cell, timed), turn)
         runs = [name for name, row in rows.items() if runs_here(row)]
         compiles = [name for name, row in rows.items() if row.device is not None]
-        return self._untimed(runs or compiles or names, elsewhere=not runs)
+        names = self._complete(cell, runs or compiles or alive)
+        return self._untimed(names, turn, elsewhere=not runs)
 
-    def _untimed(self, names: Sequence[str], *, elsewhere: bool) -> Place:
-        cores = sum(int(self.fleet.members[name].node.has("CPU")) for name in names)
-        return Place(tuple(names), (("num_cpus", 1.0), *self._memory()), elsewhere, True, _AHEAD * cores)
+    def _complete(self, cell: Cell, names: Sequence[str]) -> list[str]:
+        """Those of some nodes that lack the fewest of the packages that a cell depends on."""
+        lacking = {name: list(self.software(self.fleet.members[name], cell).values()).count(None) for name in names}
+        return [name for name in names if lacking[name] == min(lacking.values())]
+
+    def _with_memory(self, alive: Mapping[str, Member]) -> list[str]:
+        """Those that have what a cell may take; Refused where none ever will, which Ray would not say."""
+        least = self.fleet.within.memory_bytes
+        if least is None or not alive:
+            return [*alive]
+        sizes = {name: one.node.has("memory") for name, one in alive.items()}
+        if max(sizes.values()) < least:
+            raise Refused(
+                f"--memory: expected at most what a node has, {size(int(max(sizes.values())))}, got {size(least)}"
+            )
+        return [name for name, most in sizes.items() if most >= least]
+
+    def _untimed(self, names: Sequence[str], turn: int, *, elsewhere: bool) -> Place:
+        """A core; where --threads is said as many cells at a time on a machine as without a fleet."""
+        cores = {name: self.fleet.members[name].node.has("CPU") for name in names}
+        threads, takes = self.fleet.within.threads, 1.0
+        if threads is not None:
+            many = cores[names[turn % len(names)]]
+            names, takes = [name for name in names if cores[name] == many], max(1.0, many // threads)
+        most = sum(int(cores[name] // takes) for name in names)
+        return Place(tuple(names), (("num_cpus", takes), *self._memory()), elsewhere, True, _AHEAD * most)
 
     def _timed(self, cell: Cell, names: Sequence[str], turn: int) -> Place:
         """A machine as a whole, so that nothing of ours is beside what is timed: all its cores, and a device."""

@@ -289,3 +289,53 @@ def test_what_nodes_have_for_the_targets_of_a_run_is_asked_once() -> None:
     place = places.of(cell, 0)
     assert place is not None
     assert place.names == ("n0", "n1"), "nobody has either by the later answer"
+
+
+def test_a_device_counts_before_packages() -> None:
+    made, _ = fleet(4, 4)
+    cell = cell_of("waits", "cuda:sm_90")
+    lacks = greeting(software=({"python": "3.12.1", "numpy": None},))
+    made.members["n1"] = replace(made.members["n1"], greeting=lacks)
+    row = PlatformProbe("waits", "cuda", "a device", Kind.MEASURED, None, None, target="cuda:sm_90")
+    made.of_pairs = {"n0": {(cell.backend, cell.target): replace(row, kind=Kind.COMPILED)},
+                     "n1": {(cell.backend, cell.target): row}}  # fmt: skip
+    place = Places(made, [cell]).of(cell, 0)
+    assert place is not None
+    assert (place.names, place.elsewhere) == (("n1",), False)
+
+
+def test_threads_bound_the_cells_of_a_machine_and_memory_is_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, line = fleet(16)
+    cell = cell_of("waits", "cuda:sm_90")
+    monkeypatch.setattr(made, "within", replace(WITHIN, threads=4))
+    place = Places(made, [cell]).of(cell, 0)
+    assert place is not None
+    assert (place.options(), place.most) == ({"num_cpus": 4.0}, 8), "four at a time, and as many wait"
+    monkeypatch.setattr(made, "within", replace(WITHIN, memory_bytes=2**33))
+    line.nodes["n0"] = Node("n0", "10.0.0.1", {"CPU": 16.0, "memory": 2.0**32})
+    made.members["n0"] = replace(made.members["n0"], node=line.nodes["n0"])
+    with pytest.raises(Refused, match=r"--memory: expected at most what a node has, 4 GiB, got 8 GiB"):
+        Places(made, [cell]).of(cell, 0)
+
+
+def test_a_node_that_lies_in_due_form_is_left_out() -> None:
+    made, line = fleet(1, 1)
+    made.members.clear()
+    cell = cell_of("waits", "cuda:sm_90")
+    line.heard.extend([good(1, written(greeting(of_cells=(5,))), "n0"), good(2, written(greeting()), "n1")])
+    assert made.greet([cell]) == ["n1"]
+    assert "is left out" in made.refused["n0"]
+    row = PlatformProbe("waits", "cuda", "a device", Kind.COMPILED, None, None, target="cuda:nonsense:::")
+    line.heard.append(good(3, written(ProbeAnswer((row,))), "n1"))
+    assert made.learn(["n1"], [(cell.backend, cell.target)]) == []
+    assert "is left out" in made.refused["n1"]
+
+
+def test_a_clock_is_held_against_the_moment_of_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, line = fleet(1, 1)
+    made.members.clear()
+    now = iter([100.0, 400.0])
+    monkeypatch.setattr("oneblock.bench.fleet.fleet.time", lambda: next(now))
+    line.heard.extend(good(n + 1, written(greeting(0, clock_s=at)), f"n{n}") for n, at in enumerate((100.0, 400.0)))
+    made.greet()
+    assert [one.ahead_s for one in made.members.values()] == [0.0, 0.0], "whoever of them took five minutes"
