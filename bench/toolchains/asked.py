@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from oneblock.bench.cells.toolchain import canonical
 from oneblock.bench.format.errors import Refused
 
 _NEWEST = "newest"
@@ -28,12 +28,13 @@ class Asked:
         how = f"--toolchain {text}: expected NAME=VERSION,newest or NAME=FIRST..LAST, as in libtpu=0.0.49..0.0.52"
         try:
             ends = [part.split("..") for part in spec.split(",") if part != _NEWEST]
+            package = canonicalize_name(name, validate=True)
             parts = tuple((Version(each[0]), Version(each[-1])) for each in ends if len(each) <= 2)
-        except InvalidVersion as error:
+        except (InvalidName, InvalidVersion) as error:
             raise Refused(f"{how}; {error}") from None
-        if not name or len(parts) < len(ends) or any(first > last for first, last in parts):
+        if len(parts) < len(ends) or any(first > last for first, last in parts):
             raise Refused(how)
-        return cls(canonical(name), parts, _NEWEST in spec.split(","))
+        return cls(package, parts, _NEWEST in spec.split(","))
 
     @property
     def has_ranges(self) -> bool:

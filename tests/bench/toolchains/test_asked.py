@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
+from oneblock.bench.cells import toolchain
 from oneblock.bench.cells.toolchain import installed_as_asked, told, versions_of
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.toolchains.asked import Asked, parse_all, walks
@@ -31,7 +32,7 @@ def test_the_newest_is_what_the_index_has_last_and_no_pre_release() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["triton", "triton=", "=3.6", "triton=new", "triton=3.9..3.6", "triton=1..2..3", "a=1,,2"]
+    "text", ["triton", "triton=", "=3.6", "triton=new", "triton=3.9..3.6", "triton=1..2..3", "a=1,,2", "tri ton!=1"]
 )
 def test_what_is_no_specification_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Refused, match=r"libtpu=0\.0\.49"):
@@ -56,6 +57,8 @@ def test_the_coordinate_of_a_cell_is_read_as_it_was_written() -> None:
     versions = {"jax": "0.10.2", "apache-tvm": "0.27.0.post1"}
     assert told(versions) == "apache_tvm-0.27.0.post1+jax-0.10.2"
     assert versions_of(told(versions)) == versions
+    local = {"torch": "2.13.0+cpu", "triton": "3.6.0"}
+    assert versions_of(told(local)) == local
     assert told({}) is None
     assert versions_of("of-another-hand") == versions_of(None) == versions_of("a b-1; rm") == {}
 
@@ -66,6 +69,18 @@ def test_a_release_that_is_not_the_one_installed_is_refused() -> None:
         installed_as_asked(["click=0.1"])
     with pytest.raises(Refused, match="none is installed"):
         installed_as_asked(["nobody-has-this=1"])
-    for text in ("click", "click=", "click=..", "c lick=1"):
+    for text in ("click", "click=", "click=..", "c lick=1", "click=new"):
         with pytest.raises(Refused, match="NAME=VERSION"):
             installed_as_asked([text])
+
+
+def test_a_version_is_the_same_however_short_it_is_and_whoever_built_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"torch": "2.13.0+cpu", "triton": "3.6.0", "odd": "of-our-own"}
+    monkeypatch.setattr(toolchain, "version", here.__getitem__)
+    assert installed_as_asked(["torch=2.13"]) == "torch-2.13.0"
+    assert installed_as_asked(["Torch=2.13.0+cpu", "triton=3.6"]) == "torch-2.13.0+cpu+triton-3.6.0"
+    for other in ("torch=2.13.1", "torch=2.13.0+cu130", "triton=3.6.0+cpu", "triton=3", "odd=1"):
+        with pytest.raises(Refused, match=f"{here[other.partition('=')[0]].replace('+', '.')} is installed"):
+            installed_as_asked([other])
+    with pytest.raises(Refused, match="twice"):
+        installed_as_asked(["torch=2.13", "torch=2.13.0"])
