@@ -72,6 +72,11 @@ def parse_all(texts: Sequence[str]) -> list[Asked]:
 
 
 def walks(choices: Mapping[str, Sequence[str]]) -> list[list[dict[str, str]]]:
-    """For each package the way through its releases, with the earliest of each other: one thing moves at a time."""
+    """For each package the way through its releases, with the earliest of each other: one thing moves at a time.
+
+    Refused where there is none of one: of `newest` of a name that the index has not.
+    """
+    if none := next((name for name, versions in choices.items() if not versions), None):
+        raise Refused(f"the index has no release of {none}: is its name right?")
     first = {name: versions[0] for name, versions in choices.items()}
     return [[{**first, name: version} for version in versions] for name, versions in choices.items()]

@@ -53,6 +53,11 @@ def test_one_thing_moves_at_a_time() -> None:
     assert {one["jax"] for one in ways[1]} == {"1"}
 
 
+def test_the_newest_of_a_name_that_nobody_has_is_refused() -> None:
+    with pytest.raises(Refused, match="no release of toychainn: is its name right"):
+        walks({"jax": ("1", "2"), "toychainn": Asked.parse("toychainn=newest").among([])})
+
+
 def test_the_coordinate_of_a_cell_is_read_as_it_was_written() -> None:
     versions = {"jax": "0.10.2", "apache-tvm": "0.27.0.post1"}
     assert told(versions) == "apache_tvm-0.27.0.post1+jax-0.10.2"
