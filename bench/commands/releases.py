@@ -14,6 +14,7 @@ import click
 
 from oneblock.bench.commands import run
 from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.commands._release_options import check_options, check_search
 from oneblock.bench.commands.budget import budgets_option, shut_by
 from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import Refused
@@ -91,8 +92,10 @@ def COMMAND(
     Exit status: 0 if every release compiled some cell, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
     interrupted.
     """
+    check_options(click.get_current_context())
     words = _checked(words, script)
     ways = _walks(toolchains)
+    check_search(ways, figure, halves=halves)
     agreed = budgets(folder) if gate else {}
     store = Store(directory)
     with going_on("asking the index", quiet=as_json) as tell:

@@ -82,6 +82,29 @@ def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path
     assert "which releases" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rounds", "4"), "--rounds are of --compile-time"),
+        (("--budgets", "."), "--budgets are of --gate"),
+        (("--of", "scratch"), "--of scratch says what is searched: expected --bisect"),
+        (("--bisect",), "--bisect looks between releases"),
+        (("--of", "scratch", "--toolchain", "toylib=1.0"), "--of scratch looks between releases"),
+        (("--python", "."), "--python .: expected an interpreter"),
+        (("--python", "nowhere/python"), "--python nowhere/python: expected an interpreter"),
+        (("--gate",), "ci/budgets is no folder here"),
+        (("--gate", "--budgets", "nowhere"), "nowhere is no folder here"),
+        (("--script", "counts.py", "--gate", "--budgets", "."), "leave out --gate"),
+        (("--script", "counts.py", "--to", "page.html"), "leave out --to"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "counts.py").write_text("")
+    of = () if "--script" in words else ("norm", "--preset", "tiny")
+    done = oneblock_here("releases", *of, "--toolchain", "toychain=1.0", *words, cwd=tmp_path)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
 SCRIPT = """import json, toychain
 print("a word before")
 print(json.dumps({"a case": {"scratch": toychain.SCRATCH, "fusions": 3}}))
