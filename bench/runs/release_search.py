@@ -16,7 +16,7 @@ from oneblock.bench.records.record import Record
 from oneblock.bench.records.scratch import scratch
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.releases import ReleaseRuns
-from oneblock.bench.toolchains.release import Versions
+from oneblock.bench.toolchains.release import Release, Versions
 
 COMPILES = "compiles"  # the figure of a cell that one release compiles and another does not: 1, or 0
 
@@ -100,6 +100,10 @@ def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None
     if not all(one.made for one in ends):
         why = "; ".join(f"{one.name}: {one.reason}" for one in ends if not one.made)
         raise Refused(f"the search needs both ends: {why}", 1)
+    known = _figures(ends)
+    if figure is not None and figure not in known:
+        expected = f"expected a figure that the ends tell: {', '.join(known) or 'they tell none'}"
+        raise Refused(f"--of {figure}: {expected}")
     if ends[0].counts:
         told = [one for one in counts_moved(*ends) if figure in (None, one.figure)]
         loudest = max(told, key=lambda one: _share(*one.values), default=None)
@@ -123,6 +127,13 @@ def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None
 def _name(one: Moved) -> str:
     cell = one.cell.cell
     return f"{cell.subject} {cell.backend} {cell.ops} {cell.target}"
+
+
+def _figures(releases: Sequence[Release]) -> list[str]:
+    """The names of all that can be looked for in some releases."""
+    counted = [counts for one in releases for counts in one.counts.values()]
+    recorded = [figures(record)[WHOLE] for one in releases for record in one.records]
+    return sorted({name for told in (*counted, *recorded) for name in told})
 
 
 def _share(before: float, after: float) -> float:
