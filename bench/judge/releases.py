@@ -93,8 +93,7 @@ def _moved(a: Record, b: Record, store: Store) -> Moved:
     left, right = figures(a), figures(b)
     found = [(step, one) for step in left for one in changes(left[step], right.get(step, {})) if not one.same]
     status = (a.status.value, b.status.value) if a.status is not b.status else None
-    same = same_program(a, b, store) if found else True
-    return Moved(b, a.cell.toolchain or "", b.cell.toolchain or "", tuple(found), status, same)
+    return Moved(b, a.cell.toolchain or "", b.cell.toolchain or "", tuple(found), status, same_program(a, b, store))
 
 
 def same_program(a: Record, b: Record, store: Store) -> bool | None:

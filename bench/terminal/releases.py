@@ -62,10 +62,14 @@ def _rows(one: Moved) -> Iterator[tuple[str, str]]:
 
 
 def in_words(found: Sequence[Moved]) -> Iterator[str]:
-    """What no row says: how many pairs did not move, and counts that differ over one and the same program."""
+    """What no row says: how many pairs did not move, or in their text alone; and counts that differ over one text."""
     still = [one for one in found if not one.any]
-    if still:
-        yield f"{len(still)} of {len(found)} pairs of neighbours are the same in every count, or the same text"
+    other = [one for one in still if one.same_text is False]
+    if len(still) > len(other):
+        count = len(still) - len(other)
+        yield f"{count} of {len(found)} pairs of neighbours are the same in every count, or the same text"
+    if other:
+        yield f"{len(other)} of {len(found)} pairs of neighbours have another text and the same counts"
     for one in still:
         if one.changes:
             said = "; ".join(dict.fromkeys(f"{change}" for _, change in one.changes))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from oneblock.bench.commands import budget as command
@@ -10,6 +11,7 @@ from oneblock.bench.judge.releases import moved, same_program, worse
 from oneblock.bench.records.budget import budgets, read, write
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store, read_record
+from oneblock.bench.terminal.releases import in_words
 from tests.helpers.stage_records import HLO, PLANTED, RENUMBERED, facts, released, run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "records"
@@ -41,6 +43,16 @@ def test_equal_texts_raise_no_alarm_a_hundred_times(tmp_path: Path) -> None:
     assert alarms == 0
     different = released(tmp_path, "3", PLANTED, scratch_bytes=65)
     assert moved([a], [different], Store(tmp_path))[0].alarms, "another text is one"
+
+
+def test_a_text_that_changed_while_no_count_did_is_told_and_is_no_alarm(tmp_path: Path) -> None:
+    made = [released(tmp_path, str(n), text) for n, text in enumerate((HLO, RENUMBERED, PLANTED))]
+    pairs = [one for a, b in pairwise(made) for one in moved([a], [b], Store(tmp_path))]
+    assert [(one.same_text, one.changes, one.any) for one in pairs] == [(True, (), False), (False, (), False)]
+    assert list(in_words(pairs)) == [
+        "1 of 2 pairs of neighbours are the same in every count, or the same text",
+        "1 of 2 pairs of neighbours have another text and the same counts",
+    ]
 
 
 def test_a_text_that_is_gone_acquits_nobody(tmp_path: Path) -> None:
