@@ -10,6 +10,8 @@ from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.record import WRONG, Record, Status
 from oneblock.compilers.api.kind import Kind
 
+ERRORS = ("relative L2", "error budget")  # against float64
+
 
 def measured(record: Record) -> dict[str, Figures]:
     """Its figures by "times", "errors" and "memory"; of a cell that is wrong, or has no number, only what it has."""
@@ -39,9 +41,9 @@ def _errors(record: Record) -> Iterator[Figure]:
     if check is None or record.status in WRONG:
         return
     kind = record.kind or Kind.MEASURED
-    yield Figure("relative L2", max(output.relative_l2 or 0.0 for output in check.outputs), "", "error", kind)
+    yield Figure(ERRORS[0], max(output.relative_l2 or 0.0 for output in check.outputs), "", "error", kind)
     if check.budget_used is not None:
-        yield Figure("error budget", check.budget_used, "", "%", kind)
+        yield Figure(ERRORS[1], check.budget_used, "", "%", kind)
 
 
 def _memory(record: Record) -> Iterator[Figure]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from oneblock.bench.judge.diff import WHOLE
 from oneblock.bench.judge.figures import Change, Figure, Figures, changes, of_steps, whole
-from oneblock.bench.judge.measured import measured
+from oneblock.bench.judge.measured import ERRORS, measured
 from oneblock.bench.records.record import WITHOUT_TIMES, ArtifactRef, Record, Status
 from oneblock.bench.records.stages import normal
 from oneblock.bench.records.store import Store
@@ -23,11 +23,12 @@ from oneblock.compilers.dialects import StageName
 COSTS = ("scratch", "spills", "stack", "registers", "shared memory", "HBM traffic", "kernels", "cycles", "instructions")
 GOOD = (Status.PASSED, *WITHOUT_TIMES)
 _STAGES = list(Stage)
+_OF_FLOAT64 = 1e-12  # what a relative L2 may move by of its own: the reference's own rounding, with another NumPy
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One cell in two releases: what is not the same; nothing of it is an alarm where the program is the same text."""
+    """One cell in two releases: what is not the same; no count of it is an alarm where the program is the same text."""
 
     cell: Record  # of the later release
     before: str  # the coordinate of the earlier
@@ -38,8 +39,17 @@ class Moved:
 
     @property
     def alarms(self) -> tuple[tuple[str, Change], ...]:
-        """The changes that a release is to answer for."""
-        return () if self.same_text else self.changes
+        """The changes that a release is to answer for; over one and the same text those of errors, and no count."""
+        if not self.same_text:
+            return self.changes
+        errors = {one.name: (step, one) for step, one in self.changes if one.name in ERRORS}
+        apart = abs(errors[ERRORS[0]][1].difference or 0.0) if ERRORS[0] in errors else 0.0
+        return tuple(errors.values()) if apart > _OF_FLOAT64 else ()
+
+    @property
+    def silent(self) -> tuple[tuple[str, Change], ...]:
+        """The changes that are no alarm."""
+        return tuple(each for each in self.changes if each not in self.alarms)
 
     @property
     def any(self) -> bool:

@@ -101,7 +101,7 @@ def _subject(runs: ReleaseRuns, old: Versions, new: Versions, figure: str | None
         why = "; ".join(f"{one.name}: {one.reason}" for one in ends if not one.made)
         raise Refused(f"the search needs both ends: {why}", 1)
     known = _figures(ends)
-    if figure is not None and figure not in known:
+    if figure not in (None, COMPILES, *known):
         expected = f"expected a figure that the ends tell: {', '.join(known) or 'they tell none'}"
         raise Refused(f"--of {figure}: {expected}")
     if ends[0].counts:

@@ -70,9 +70,9 @@ def in_words(found: Sequence[Moved]) -> Iterator[str]:
         yield f"{count} of {len(found)} pairs of neighbours are the same in every count, or the same text"
     if other:
         yield f"{len(other)} of {len(found)} pairs of neighbours have another text and the same counts"
-    for one in still:
-        if one.changes:
-            said = "; ".join(dict.fromkeys(f"{change}" for _, change in one.changes))
+    for one in found:
+        if one.silent:
+            said = "; ".join(dict.fromkeys(f"{change}" for _, change in one.silent))
             yield f"no alarm, as the program is the same text: {_cell(one)}, {one.before} -> {one.after}: {said}"
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from oneblock.bench.commands import budget as command
 from oneblock.bench.judge.budgeted import budget_of, gate, over
-from oneblock.bench.judge.releases import moved, same_program, worse
+from oneblock.bench.judge.releases import Moved, moved, same_program, worse
 from oneblock.bench.records.budget import budgets, read, write
 from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store, read_record
 from oneblock.bench.terminal.releases import in_words
+from oneblock.workloads.answers.verdict import Check
 from tests.helpers.stage_records import HLO, PLANTED, RENUMBERED, facts, released, run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "records"
@@ -53,6 +54,27 @@ def test_a_text_that_changed_while_no_count_did_is_told_and_is_no_alarm(tmp_path
         "1 of 2 pairs of neighbours are the same in every count, or the same text",
         "1 of 2 pairs of neighbours have another text and the same counts",
     ]
+
+
+def test_an_error_that_moved_over_one_text_is_told_and_no_count_of_it(tmp_path: Path) -> None:
+    """What lies below the last text, a library, say, may compute otherwise; a run draws the same inputs again."""
+    a, b = released(tmp_path, "1", HLO), released(tmp_path, "2", RENUMBERED, scratch_bytes=128)
+    assert a.check is not None
+
+    def erring(by: float) -> Moved:
+        assert b.check is not None
+        outputs = tuple(replace(one, relative_l2=by, rms_err=by) for one in b.check.outputs)
+        return moved([a], [replace(b, check=Check(outputs))], Store(tmp_path))[0]
+
+    was = max(one.relative_l2 or 0.0 for one in a.check.outputs)
+    one = erring(3 * was)
+    assert (one.same_text, [change.name for _, change in one.alarms]) == (True, ["relative L2", "error budget"])
+    assert list(worse(one)) == []
+    (said,) = in_words([one])
+    assert said.startswith("no alarm")
+    assert said.endswith("scratch 64 B -> 128 B (+100.0%)")
+    assert moved([a], [b], Store(tmp_path))[0].alarms == (), "A/A: the same error"
+    assert erring(was + 1e-15).alarms == (), "what the reference itself is rounded by"
 
 
 def test_a_text_that_is_gone_acquits_nobody(tmp_path: Path) -> None:
