@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from shutil import which
 
 import click
+from click.core import ParameterSource
 
 from oneblock.bench.commands import run
 from oneblock.bench.commands._command import answer, command, json_option, records_option
-from oneblock.bench.commands._release_options import check_options, check_search
 from oneblock.bench.commands.budget import budgets_option, shut_by
 from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import Refused
@@ -31,7 +30,9 @@ from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.releases import (
     count_moves,
+    data,
     in_words,
+    moved_data,
     moves,
     outcomes,
     partings,
@@ -45,6 +46,13 @@ from oneblock.bench.toolchains.index import NoRelease, Wheel, on_offer
 from oneblock.bench.toolchains.release import Release, Versions
 
 _PAIRED = ("jax", "libtpu")  # of which an environment of another Python has both, as this one has them
+# (an option, another, whether they go together or not at all, what to say otherwise)
+_RULES = (
+    ("rounds", "timed", True, "--rounds are of --compile-time: expected it beside them"),
+    ("folder", "gate", True, "--budgets are of --gate: expected it beside them"),
+    ("script", "gate", False, "--script counts what no budget is of: leave out --gate"),
+    ("script", "page", False, "--script makes no records, and a page is of records: leave out --to"),
+)
 
 
 @command(
@@ -92,10 +100,10 @@ def COMMAND(
     Exit status: 0 if every release compiled some cell, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
     interrupted.
     """
-    check_options(click.get_current_context())
+    _check_options(click.get_current_context())
     words = _checked(words, script)
     ways = _walks(toolchains)
-    check_search(ways, figure, halves=halves)
+    _check_search(ways, figure, halves=halves)
     agreed = budgets(folder) if gate else {}
     store = Store(directory)
     with going_on("asking the index", quiet=as_json) as tell:
@@ -130,6 +138,28 @@ def COMMAND(
     for sentence in shut or ():
         note(f"the gate is shut: {sentence}")
     raise SystemExit(0 if all(one.compiled for one in runs.done.values()) and not shut else 1)
+
+
+def _check_options(context: click.Context) -> None:
+    """Refused says which option has no effect, and which is missing."""
+    of = context.params
+    given = {name for name in of if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    for option, other, together, sentence in _RULES:
+        if option in given and (other in given) is not together:
+            raise Refused(sentence)
+    if of["figure"] and not of["halves"] and len(of["toolchains"]) < 2:
+        raise Refused(f"--of {of['figure']} says what is searched: expected --bisect beside it, or several packages")
+    if no := next((path for path in of["pythons"] if which(path) is None), None):
+        raise Refused(f"--python {no}: expected an interpreter, and no program is there")
+    if of["gate"] and not of["folder"].is_dir():
+        raise Refused(f"--gate: {of['folder']} is no folder here: expected one of budgets, which --budgets names")
+
+
+def _check_search(ways: Sequence[Sequence[Versions]], figure: str | None, *, halves: bool) -> None:
+    """Refused where a search is asked for and each package has one release."""
+    if (halves or figure) and all(len(way) < 2 for way in ways):
+        option = "--bisect" if halves else f"--of {figure}"
+        raise Refused(f"{option} looks between releases: expected two or more of a package, and each has one")
 
 
 def _checked(words: Sequence[str], script: Path | None) -> tuple[str, ...]:
@@ -190,7 +220,7 @@ def _answer(
     times: Sequence[Timed], shut: Sequence[str] | None, *, as_json: bool,
 ) -> None:  # fmt: skip
     if as_json:
-        told = {"releases": [_data(one) for one in releases], "moved": [_moved_data(one) for one in pairs]}
+        told = {"releases": [data(one) for one in releases], "moved": [moved_data(one) for one in pairs]}
         answer({**told, "counts": counts, "search": searched, "gate": shut, "compile_times": times})
         return
     out = console()
@@ -211,21 +241,3 @@ def _answer(
             out.print(times_by_turns(one))
         for sentence in one.remarks:
             out.print(sentence)
-
-
-def _data(one: Release) -> dict[str, Any]:
-    cells = [{"cell": record.cell.name, "status": record.status, "reason": record.reason} for record in one.records]
-    return {"versions": one.versions, "status": one.status, "reason": one.reason, "hint": one.hint, "cells": cells}
-
-
-def _moved_data(one: Moved) -> dict[str, Any]:
-    changes = [
-        {"step": step, "figure": change.name, "unit": change.after.unit, "kind": change.kind,
-         "before": change.before.value, "after": change.after.value}
-        for step, change in one.changes
-    ]  # fmt: skip
-    cell = replace(one.cell.cell, toolchain=None).name
-    return {
-        "cell": cell, "before": one.before, "after": one.after, "status": one.status, "same_text": one.same_text,
-        "changes": changes,
-    }  # fmt: skip

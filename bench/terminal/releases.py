@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 from rich.text import Text
 
@@ -158,3 +160,23 @@ def _named(versions: Versions) -> str:
 
 def _plain(value: float | None) -> str:
     return "none" if value is None else f"{value:,g}" if value < 1e6 else f"{value:,.0f}"
+
+
+def data(one: Release) -> dict[str, Any]:
+    """A release for --json."""
+    cells = [{"cell": record.cell.name, "status": record.status, "reason": record.reason} for record in one.records]
+    return {"versions": one.versions, "status": one.status, "reason": one.reason, "hint": one.hint, "cells": cells}
+
+
+def moved_data(one: Moved) -> dict[str, Any]:
+    """What moved, for --json; before and after in the unit that stands beside them."""
+    changes = [
+        {"step": step, "figure": change.name, "unit": change.after.unit, "kind": change.kind,
+         "before": change.before.value, "after": change.after.value}
+        for step, change in one.changes
+    ]  # fmt: skip
+    cell = replace(one.cell.cell, toolchain=None).name
+    return {
+        "cell": cell, "before": one.before, "after": one.after, "status": one.status, "same_text": one.same_text,
+        "changes": changes,
+    }  # fmt: skip
