@@ -52,6 +52,13 @@ class Moved:
         return tuple(each for each in self.changes if each not in self.alarms)
 
     @property
+    def ended(self) -> str | None:
+        """How it ended in both, with the later's reason, where that differs."""
+        if self.status is None:
+            return None
+        return " -> ".join(self.status) + (f": {self.cell.reason}" if self.cell.reason else "")
+
+    @property
     def any(self) -> bool:
         """Whether the release did anything to the cell."""
         return bool(self.status or self.alarms)

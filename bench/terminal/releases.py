@@ -13,6 +13,7 @@ from rich.text import Text
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.compile_times import Timed
 from oneblock.bench.judge.culprit import CountMoved, Search
+from oneblock.bench.judge.diff import WHOLE
 from oneblock.bench.judge.pass_moved import Parting, PassSearch
 from oneblock.bench.judge.releases import GOOD, Moved
 from oneblock.bench.terminal.fitted import Table
@@ -57,8 +58,8 @@ def _cell(one: Moved) -> str:
 
 
 def _rows(one: Moved) -> Iterator[tuple[str, str]]:
-    if one.status is not None:
-        yield "whole", f"{one.status[0]} -> {one.status[1]}" + (f": {one.cell.reason}" if one.cell.reason else "")
+    if one.ended is not None:
+        yield WHOLE, one.ended
     for step, each in groupby(one.alarms, key=lambda change: change[0]):
         yield step, "; ".join(str(change) for _, change in each)
 

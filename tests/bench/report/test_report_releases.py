@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from oneblock.bench.commands.report import write
+from oneblock.bench.records.record import Status
 from oneblock.bench.records.store import Store, read_record
 from tests.bench.report.test_report import page_of, record
 from tests.helpers.stage_records import HLO, PLANTED, RENUMBERED, released, store
@@ -34,6 +35,15 @@ def test_releases_stand_in_their_own_order_and_what_moved_is_a_row(tmp_path: Pat
     }  # fmt: skip
 
 
+def test_a_release_that_crashed_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    good, bad = released(tmp_path, "1", HLO), replace(record("jax_xla"), status=Status.CRASHED, reason="a <SIGSEGV>")
+    Store(tmp_path).add(replace(bad, cell=replace(good.cell, toolchain="libtpu-2"), check=None, launches=()))
+    write([tmp_path], tmp_path / "page.html", "x")
+    text = section((tmp_path / "page.html").read_text())
+    assert "passed -&gt; crashed: a &lt;SIGSEGV&gt;</td>" in text
+    assert "Nothing moved" not in text
+
+
 def test_what_is_of_no_release_has_no_section_and_one_of_another_hand_ends_no_page(tmp_path: Path) -> None:
     released(tmp_path, "0.0.9", HLO)
     assert 'id="releases"' not in page_of(record())
@@ -41,5 +51,7 @@ def test_what_is_of_no_release_has_no_section_and_one_of_another_hand_ends_no_pa
     odd = read_record(store(tmp_path, replace(made, cell=replace(made.cell, toolchain="of another hand")), hlo=PLANTED))
     assert odd.cell.toolchain is not None
     write([tmp_path], tmp_path / "page.html", "x")
-    assert "Nothing moved over 2 releases" in section((tmp_path / "page.html").read_text())
+    text = section((tmp_path / "page.html").read_text())
+    assert "Nothing moved" not in text
+    assert "1 of 1 pairs of neighbours have another text and the same counts" in text
     assert len(Store(tmp_path).records()[0]) == 2

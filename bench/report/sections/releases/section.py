@@ -31,8 +31,18 @@ class Series:
 
     @property
     def said(self) -> list[tuple[str, str, str, str]]:
-        """(before, after, step, what moved), of what is no equal text."""
-        return [(one.before, one.after, step, str(change)) for one in self.moved for step, change in one.alarms]
+        """(before, after, step, what moved): how it ended, where that differs, and what is an alarm."""
+        found = []
+        for one in self.moved:
+            moved = [(WHOLE, one.ended)] if one.ended else []
+            moved += [(step, str(change)) for step, change in one.alarms]
+            found += [(one.before, one.after, step, what) for step, what in moved]
+        return found
+
+    @property
+    def other_texts(self) -> int:
+        """How many pairs have another text and the same counts."""
+        return sum(not one.any and one.same_text is False for one in self.moved)
 
 
 def build(study: Study) -> list[Series] | None:
