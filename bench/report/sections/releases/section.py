@@ -12,22 +12,21 @@ from oneblock.bench.judge.diff import WHOLE
 from oneblock.bench.judge.releases import Moved, figures, key, moved
 from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
-from oneblock.bench.report.plots.plots import Plot
 from oneblock.bench.report.rows.cells import Value
 from oneblock.bench.report.rows.rows import Row
 from oneblock.bench.report.section import Section, Table
-from oneblock.bench.report.sections.releases.plots import counts
+from oneblock.bench.report.sections.releases.plots import Chart, counts
 from oneblock.bench.report.study import Study
 from oneblock.compilers.api.kind import Kind
 
 
 @dataclass(frozen=True)
 class Series:
-    """One cell with several releases, the earliest first."""
+    """One cell with several releases, the earliest first, and what moved between those that differ in one package."""
 
     rows: list[Row]
     moved: list[Moved]
-    plot: Plot | None
+    chart: Chart | None
 
     @property
     def said(self) -> list[tuple[str, str, str, str]]:
@@ -47,9 +46,15 @@ class Series:
 
 def build(study: Study) -> list[Series] | None:
     """The cells that have records of several releases; None where none has."""
-    return [
-        Series(rows, _moved(rows), counts(study.plots, [row.record for row in rows])) for rows in _series(study)
-    ] or None
+    return [_told(study, rows) for rows in _series(study)] or None
+
+
+def _told(study: Study, rows: list[Row]) -> Series:
+    found = chains(rows)
+    pairs = [pair for chain in found for pair in pairwise(chain)]
+    compared = [one for a, b in pairs for one in moved([a.record], [b.record], Store(b.path.parent))]
+    joined = any(len(chain) == len(rows) for chain in found)
+    return Series(rows, compared, counts(study.plots, [row.record for row in rows], joined=joined))
 
 
 def _series(study: Study) -> list[list[Row]]:
@@ -57,20 +62,38 @@ def _series(study: Study) -> list[list[Row]]:
     for row in study.newest:
         if row.record.cell.toolchain is not None:
             found.setdefault((key(row.record), row.record.tier, row.machine), []).append(row)
-    return [sorted(rows, key=lambda row: _order(row.record)) for rows in found.values() if len(rows) > 1]
+    return [_in_order(rows) for rows in found.values() if len(rows) > 1]
 
 
-def _order(record: Record) -> tuple[tuple[str, Version], ...]:
-    """Releases in their own order."""
+def _in_order(rows: list[Row]) -> list[Row]:
+    """The earliest first; then those of which one package is newer, a package after another; then the mixtures."""
+    known = [_versions(row.record) for row in rows]
+    earliest = {name: min(of[name] for of in known if name in of) for name in {name for of in known for name in of}}
+
+    def place(row: Row) -> tuple[int, list[tuple[str, Version]]]:
+        newer = [(name, of) for name, of in sorted(_versions(row.record).items()) if of != earliest[name]]
+        return len(newer), newer
+
+    return sorted(rows, key=place)
+
+
+def _versions(record: Record) -> dict[str, Version]:
+    """Versions by package, which have an order; empty of a toolchain that has none."""
     try:
-        return tuple((name, Version(of)) for name, of in sorted(versions_of(record.cell.toolchain).items()))
+        return {name: Version(of) for name, of in versions_of(record.cell.toolchain).items()}
     except InvalidVersion:
-        return ()
+        return {}
 
 
-def _moved(rows: list[Row]) -> list[Moved]:
-    pairs = pairwise(rows)
-    return [one for a, b in pairs for one in moved([a.record], [b.record], Store(b.path.parent))]
+def chains(rows: list[Row]) -> list[list[Row]]:
+    """Rows that differ in the version of one package alone, the earliest first; a row may be in several."""
+    found: dict[tuple[str, frozenset[tuple[str, Version]]], dict[Version, Row]] = {}
+    for row in rows:
+        versions = _versions(row.record)
+        for name, of in versions.items():
+            others = frozenset(each for each in versions.items() if each[0] != name)
+            found.setdefault((name, others), {})[of] = row
+    return [[chain[of] for of in sorted(chain)] for chain in found.values() if len(chain) > 1]
 
 
 COLUMNS = ("cell", "toolchain", "step", "figure", "unit", "kind", "value")
