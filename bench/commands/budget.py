@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from oneblock.bench.cells.toolchain import canonical
 from oneblock.bench.commands._command import answer, command, json_option, records_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
-from oneblock.bench.judge.budgeted import budget_of, cell_name, check, gate, moved_versions
+from oneblock.bench.judge.budgeted import budget_of, cell_name, check, gate, moved_versions, newest_release, toolchain
 from oneblock.bench.judge.releases import neighbours
 from oneblock.bench.records.budget import Budget, budgets, write
 from oneblock.bench.records.find import load
@@ -36,9 +37,16 @@ def budgets_option(command: click.decorators.FC) -> click.decorators.FC:
 @budgets_option
 @click.option("--reason", help="Of an update: why the counts are what they are; it stands in the file.")
 @click.option("--slack", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="A share each may grow by.")
+@click.option(
+    "--toolchain", "toolchains", multiple=True, metavar="NAME=VERSION",
+    help="The release whose records are meant.  [default: the newest that a cell has]",
+)  # fmt: skip
 @json_option
-def COMMAND(what: str, directory: Path, folder: Path, reason: str | None, slack: float, as_json: bool) -> None:
-    """Hold the newest record of each cell to its budget, or write the budgets anew from the records.
+def COMMAND(
+    what: str, directory: Path, folder: Path, reason: str | None, slack: float, toolchains: tuple[str, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Hold each cell's record of its newest release to its budget, or write the budgets anew from the records.
 
     A budget is of counts alone, which no machine changes: scratch, spills, registers, kernels, traffic, cycles, of the
     whole and of each step. What grew is told with its step and with the releases that differ.
@@ -47,16 +55,28 @@ def COMMAND(what: str, directory: Path, folder: Path, reason: str | None, slack:
     if (what == "update") != (reason is not None):
         said = "expected --reason, which stands in each file" if reason is None else "--reason is of an update"
         raise Refused(f"oneblock budget {what}: {said}")
-    found = _last([record for _, record in newest(load(Store(directory)))])
+    found = _meant([record for _, record in newest(load(Store(directory)))], toolchains)
     if what == "update":
         _update(found, folder, reason or "", slack, as_json=as_json)
     else:
         raise SystemExit(_check(found, folder, as_json=as_json))
 
 
-def _last(records: list[Record]) -> list[Record]:
-    """The last record of each cell, whatever its release."""
-    return list({cell_name(record): record for record in records}.values())
+def _meant(records: list[Record], toolchains: Sequence[str]) -> list[Record]:
+    """One record of each cell: of the release that is named, or the newest, whichever ran last."""
+    for text in toolchains:
+        name, equals, wanted = text.partition("=")
+        if not name or not equals or not wanted:
+            raise Refused(f"--toolchain {text}: expected NAME=VERSION, as in libtpu=0.0.52")
+        there = {toolchain(one).get(canonical(name)) for one in records}
+        if wanted not in there:
+            others = ", ".join(sorted(filter(None, there))) or "none"
+            raise Refused(f"--toolchain {text}: no record is of it; of {name} there is {others}")
+        records = [one for one in records if toolchain(one).get(canonical(name)) == wanted]
+    cells: dict[str, list[Record]] = {}
+    for record in records:
+        cells.setdefault(cell_name(record), []).append(record)
+    return [newest_release(each) for each in cells.values()]
 
 
 def _update(records: list[Record], folder: Path, reason: str, slack: float, *, as_json: bool) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from packaging.version import InvalidVersion, Version
+
 from oneblock.bench.cells.toolchain import versions_of
+from oneblock.bench.format.errors import Refused
 from oneblock.bench.judge.diff import WHOLE
 from oneblock.bench.judge.releases import COSTS, GOOD, Moved, figures, grew, worse
 from oneblock.bench.records.budget import Budget
@@ -53,6 +56,38 @@ def toolchain(record: Record) -> dict[str, str]:
     """The versions that its outcome depends on."""
     told = {name: of for name, of in record.environment.software.items() if of and not name.endswith("sha256")}
     return {**told, **versions_of(record.cell.toolchain)}
+
+
+def newest_release(records: Sequence[Record]) -> Record:
+    """Of the records of one cell that of the newest release, by each package that moved; of several the last.
+
+    Refused where no one is the newest in every package.
+    """
+    names = {name for one in records for name in versions_of(one.cell.toolchain)}
+    known = [(one, _versions(one, names)) for one in records]
+    found = [one for one, mine in known if all(one is other or _as_new(mine, theirs) for other, theirs in known)]
+    if not found:
+        told = ", ".join(dict.fromkeys(one.cell.toolchain or "what was installed" for one in records))
+        said = f"{cell_name(records[0])}: expected one release that is the newest in every package, got {told}"
+        raise Refused(f"{said}; --toolchain NAME=VERSION says which is meant")
+    return found[-1]
+
+
+def _versions(record: Record, names: Iterable[str]) -> dict[str, Version | None]:
+    """Of these packages; None where a record tells none, or none that has an order."""
+    told = toolchain(record)
+    found: dict[str, Version | None] = {}
+    for name in names:
+        try:
+            found[name] = Version(told.get(name, ""))
+        except InvalidVersion:
+            found[name] = None
+    return found
+
+
+def _as_new(mine: Mapping[str, Version | None], theirs: Mapping[str, Version | None]) -> bool:
+    both = [(mine[name], theirs[name]) for name in mine]
+    return all(a is not None and b is not None and a >= b for a, b in both)
 
 
 def over(record: Record, budget: Budget) -> Iterator[Over]:

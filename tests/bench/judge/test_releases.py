@@ -5,8 +5,11 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from oneblock.bench.commands import budget as command
-from oneblock.bench.judge.budgeted import budget_of, gate, over
+from oneblock.bench.format.errors import Refused
+from oneblock.bench.judge.budgeted import budget_of, gate, newest_release, over
 from oneblock.bench.judge.releases import Moved, moved, same_program, worse
 from oneblock.bench.records.budget import budgets, read, write
 from oneblock.bench.records.record import Status
@@ -137,6 +140,36 @@ def test_the_command_holds_records_to_their_budgets(tmp_path: Path) -> None:
     code, said = run(command.COMMAND, "check", *words)
     assert code == 1
     assert "scratch 64 -> 128 (+100.0%)  [libtpu 1 -> 2]" in said
+
+
+def test_a_budget_is_of_the_newest_release_whichever_ran_last(tmp_path: Path) -> None:
+    """As a search leaves them: the ends, and then the releases between."""
+    records, folder = tmp_path / "records", tmp_path / "budgets"
+    for version, scratch in (("1.0", 64), ("1.10", 128), ("1.9", 64)):
+        released(records, version, HLO, scratch_bytes=scratch)
+    words = ("-o", records, "--budgets", folder)
+    assert run(command.COMMAND, "update", *words, "--reason", "x")[0] == 0
+    assert '"libtpu" = "1.10"' in next(folder.iterdir()).read_text()
+    assert run(command.COMMAND, "update", *words, "--reason", "x", "--toolchain", "libtpu=1.9")[0] == 0
+    assert '"libtpu" = "1.9"' in next(folder.iterdir()).read_text()
+    code, said = run(command.COMMAND, "check", *words)
+    assert code == 1
+    assert "scratch 64 -> 128 (+100.0%)  [libtpu 1.9 -> 1.10]" in said
+    assert run(command.COMMAND, "check", *words, "--toolchain", "libtpu=1.0")[0] == 0
+    assert "no record is of it" in run(command.COMMAND, "check", *words, "--toolchain", "libtpu=2")[1]
+    assert "expected NAME=VERSION" in run(command.COMMAND, "check", *words, "--toolchain", "libtpu")[1]
+
+
+def test_of_packages_that_are_newer_in_opposite_ways_none_is_the_newest(tmp_path: Path) -> None:
+    a = released(tmp_path, "1", HLO)
+    old, one, other, new = (
+        replace(a, cell=replace(a.cell, toolchain=f"jax-{jax}+libtpu-{libtpu}"))
+        for jax, libtpu in ((1, 1), (2, 1), (1, 2), (2, 2))
+    )
+    assert newest_release([old, one]) is one
+    assert newest_release([new, one, other, old]) is new
+    with pytest.raises(Refused, match=r"newest in every package, got jax-2\+libtpu-1, jax-1\+libtpu-2;"):
+        newest_release([one, other])
 
 
 def test_a_file_that_is_no_budget_says_why(tmp_path: Path) -> None:
