@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import say, say_json
 
 
@@ -41,6 +43,14 @@ class Command(click.Command):
 def command(name: str, *examples: str, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:
     """Makes a function a command of that name; its docstring is the rest of its help."""
     return click.command(name, cls=Command, examples=examples, **attributes)
+
+
+def check_given(context: click.Context, rules: Iterable[tuple[str, str, bool, str]]) -> None:
+    """Refused where an option was given that has no effect: (it, another, whether it needs that, what to say)."""
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    for option, other, needed, sentence in rules:
+        if option in given and (other in given) is not needed:
+            raise Refused(sentence)
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

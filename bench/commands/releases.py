@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
 
 import click
-from click.core import ParameterSource
 
+from oneblock.bench.cells.toolchain import told
 from oneblock.bench.commands import run
-from oneblock.bench.commands._command import answer, command, json_option, records_option
+from oneblock.bench.commands._command import answer, check_given, command, json_option, records_option
 from oneblock.bench.commands.budget import budgets_option, shut_by
 from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import Refused
-from oneblock.bench.format.out import note
-from oneblock.bench.format.units import size
+from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.compile_times import LEAST, Timed
 from oneblock.bench.judge.culprit import CountMoved, Search, counts_moved
 from oneblock.bench.judge.releases import Moved, neighbours
 from oneblock.bench.records.budget import budgets
+from oneblock.bench.records.files import check_asked
 from oneblock.bench.records.store import Store
 from oneblock.bench.runs.compile_times import compile_times
-from oneblock.bench.runs.release_search import search
+from oneblock.bench.runs.release_search import check_search, search
 from oneblock.bench.runs.releases import ReleaseRuns
 from oneblock.bench.terminal.going import going_on
 from oneblock.bench.terminal.releases import (
@@ -41,11 +39,11 @@ from oneblock.bench.terminal.releases import (
     times_by_turns,
 )
 from oneblock.bench.terminal.screen import console
-from oneblock.bench.toolchains.asked import parse_all, walks
-from oneblock.bench.toolchains.index import NoRelease, Wheel, on_offer
+from oneblock.bench.toolchains.asked import asked_ways
+from oneblock.bench.toolchains.environment import paired
+from oneblock.bench.toolchains.foreseen import Foreseen, total
 from oneblock.bench.toolchains.release import Release, Versions
 
-_PAIRED = ("jax", "libtpu")  # of which an environment of another Python has both, as this one has them
 # (an option, another, whether they go together or not at all, what to say otherwise)
 _RULES = (
     ("rounds", "timed", True, "--rounds are of --compile-time: expected it beside them"),
@@ -80,7 +78,9 @@ _RULES = (
 @click.option("--rounds", type=click.IntRange(LEAST), default=5, show_default=True, help="Of --compile-time.")
 @click.option("--gate", is_flag=True, help="Exit 1 where a cost is beyond its cell's budget; see `oneblock budget`.")
 @budgets_option
-@click.option("--plan", "only_plan", is_flag=True, help="Say what would be fetched and how large it is, and stop.")
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Say of each release what would be fetched, or why not, and stop."
+)
 @click.option("--to", "page", type=click.Path(path_type=Path), help="And write the page of all records there.")
 @records_option
 @json_option
@@ -97,25 +97,26 @@ def COMMAND(
     and new. --bisect finds the release in log2 n builds, and then the pass. Equal texts raise no alarm.
     With --compile-time the releases that are compared compile each cell by turns, in processes of their own.
     --gate holds each release to the budgets, and a cell that has none to the release before.
-    Exit status: 0 if every release compiled some cell, 1 if one did not or the gate is shut, 2 for a mistake, 130 if
-    interrupted.
+    Exit status: 0 if every release compiled some cell, or with --plan is to be had, 1 if one did not or the gate is
+    shut, 2 for a mistake, 130 if interrupted.
     """
-    _check_options(click.get_current_context())
-    words = _checked(words, script)
-    ways = _walks(toolchains)
-    _check_search(ways, figure, halves=halves)
+    check_given(click.get_current_context(), _RULES)
+    words = _checked(words, script, pythons)
     agreed = budgets(folder) if gate else {}
+    ways = asked_ways(toolchains)
+    check_search(ways, figure, halves=halves)
     store = Store(directory)
-    with going_on("asking the index", quiet=as_json) as tell:
-        say = (lambda _: None) if as_json else note
-        runs = ReleaseRuns(words, directory, _beside(ways[0][0]), pythons, script, say, tell)
+    runs = ReleaseRuns(words, directory, paired(ways[0][0]), pythons, script, (lambda _: None) if as_json else note)
+    foreseen = _foreseen(runs, ways, quiet=as_json)
+    if only_plan:
+        raise SystemExit(_answer_plan(foreseen, at_most=halves, as_json=as_json))
+    if not as_json and (sizes := total(foreseen, at_most=halves)):
+        note(sizes)
+    store.check_writable()
+    if page is not None:
+        check_asked(page, "--to")
+    with going_on("compiling", quiet=as_json) as runs.tell:
         try:
-            points = [point for way in ways for point in ((way[0], way[-1]) if halves else way)]
-            wheels = _to_fetch(runs, points)
-            _tell_sizes(wheels, quiet=as_json and not only_plan)
-            if only_plan:
-                raise SystemExit(0)
-            store.check_writable()
             found = [] if halves else [[runs.release(point) for point in way] for way in ways]
             searched = search(runs, ways, figure, halves=halves) if halves or len(ways) > 1 else None
             if halves and searched and searched.release:
@@ -140,30 +141,10 @@ def COMMAND(
     raise SystemExit(0 if all(one.compiled for one in runs.done.values()) and not shut else 1)
 
 
-def _check_options(context: click.Context) -> None:
-    """Refused says which option has no effect, and which is missing."""
-    of = context.params
-    given = {name for name in of if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    for option, other, together, sentence in _RULES:
-        if option in given and (other in given) is not together:
-            raise Refused(sentence)
-    if of["figure"] and not of["halves"] and len(of["toolchains"]) < 2:
-        raise Refused(f"--of {of['figure']} says what is searched: expected --bisect beside it, or several packages")
-    if no := next((path for path in of["pythons"] if which(path) is None), None):
-        raise Refused(f"--python {no}: expected an interpreter, and no program is there")
-    if of["gate"] and not of["folder"].is_dir():
-        raise Refused(f"--gate: {of['folder']} is no folder here: expected one of budgets, which --budgets names")
-
-
-def _check_search(ways: Sequence[Sequence[Versions]], figure: str | None, *, halves: bool) -> None:
-    """Refused where a search is asked for and each package has one release."""
-    if (halves or figure) and all(len(way) < 2 for way in ways):
-        option = "--bisect" if halves else f"--of {figure}"
-        raise Refused(f"{option} looks between releases: expected two or more of a package, and each has one")
-
-
-def _checked(words: Sequence[str], script: Path | None) -> tuple[str, ...]:
+def _checked(words: Sequence[str], script: Path | None, pythons: Sequence[Path]) -> tuple[str, ...]:
     """The words of `oneblock run`; a mistake in them is told before anything is asked or fetched."""
+    if no := next((path for path in pythons if which(path) is None), None):
+        raise Refused(f"--python {no}: expected an interpreter, and no program is there")
     if script is not None:
         if words:
             raise Refused(f"--script compiles what it likes: leave out {' '.join(words)}")
@@ -177,42 +158,21 @@ def _is_made(one: Release) -> bool:
     return one.made
 
 
-def _walks(toolchains: Sequence[str]) -> list[list[dict[str, str]]]:
-    """The ways through what was asked for; the index is asked for what lies within ranges."""
-    asked = parse_all(toolchains)
-    try:
-        here = Path(sys.executable)
-        known = {one.package: on_offer(one.package, here, one.ends) if one.has_ranges else () for one in asked}
-    except NoRelease as refused:
-        raise Refused(f"{refused.reason}; {refused.hint}") from refused
-    return walks({one.package: one.among(known[one.package]) for one in asked})
+def _foreseen(runs: ReleaseRuns, ways: Sequence[Sequence[Versions]], *, quiet: bool) -> list[Foreseen]:
+    """What each release takes, once."""
+    with going_on("asking the index", quiet=quiet) as runs.tell:
+        points = {told(point): point for way in ways for point in way}
+        return [Foreseen.of(point, runs.plan(point)) for point in points.values()]
 
 
-def _beside(packages: Iterable[str]) -> Versions:
-    """The versions here of what goes with these packages."""
-    found = {}
-    for name in _PAIRED if {*packages} & {*_PAIRED} else ():
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _to_fetch(runs: ReleaseRuns, points: Sequence[Versions]) -> list[Wheel]:
-    plans = [runs.plan(point) for point in points]
-    wheels = [wheel for one in plans if not isinstance(one, NoRelease) for wheel in one.to_fetch]
-    return list({wheel.stem: wheel for wheel in wheels}.values())
-
-
-def _tell_sizes(wheels: Sequence[Wheel], *, quiet: bool) -> None:
-    if quiet or not wheels:
-        return
-    each = ", ".join(f"{one.name} {one.version} ({'?' if one.bytes is None else size(one.bytes)})" for one in wheels)
-    known = sum(one.bytes or 0 for one in wheels)
-    unknown = sum(one.bytes is None for one in wheels)
-    more = f", and {unknown} of sizes that the index does not tell" if unknown else ""
-    note(f"to fetch: {len(wheels)} wheels, {size(known)}{more}: {each}; unpacked they take several times that")
+def _answer_plan(found: Sequence[Foreseen], *, at_most: bool, as_json: bool) -> int:
+    """The exit status of --plan, which says what is to be had and what it takes."""
+    if as_json:
+        answer({"plan": found, "at_most": at_most})
+    else:
+        say("\n".join(one.sentence for one in found))
+        note(total(found, at_most=at_most) or "nothing to fetch")
+    return 0 if all(one.status is None for one in found) else 1
 
 
 def _answer(
@@ -220,8 +180,8 @@ def _answer(
     times: Sequence[Timed], shut: Sequence[str] | None, *, as_json: bool,
 ) -> None:  # fmt: skip
     if as_json:
-        told = {"releases": [data(one) for one in releases], "moved": [moved_data(one) for one in pairs]}
-        answer({**told, "counts": counts, "search": searched, "gate": shut, "compile_times": times})
+        told_of = {"releases": [data(one) for one in releases], "moved": [moved_data(one) for one in pairs]}
+        answer({**told_of, "counts": counts, "search": searched, "gate": shut, "compile_times": times})
         return
     out = console()
     out.print(outcomes(releases))

@@ -65,7 +65,10 @@ class Budget:
 
 
 def budgets(folder: Path) -> dict[str, Budget]:
-    """The budgets of a folder by their cells; Refused names a file that is none, and two of one cell."""
+    """The budgets of a folder by their cells; Refused names a folder or file that is none, and two of one cell."""
+    if not folder.is_dir():
+        how = "--budgets names one, and `oneblock budget update --reason ...` writes it"
+        raise Refused(f"{folder}: no budgets, as no folder is there: {how}")
     found: dict[str, Budget] = {}
     for path in sorted(folder.glob("*.toml")):
         one = read(path)

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import time
 
 from oneblock.bench.format.errors import Refused
@@ -96,7 +97,22 @@ def write_asked(path: Path, raw: bytes | Iterable[bytes], option: str, mode: int
     try:
         write_whole(path, raw, mode)
     except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}; give another with {option}") from error
+        raise _refused(path, error, option) from error
+
+
+def check_asked(path: Path, option: str) -> None:
+    """Refused where `write_asked` could not write, told before the work that is to stand there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_free(path)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _refused(path, error, option) from error
+
+
+def _refused(path: Path, error: OSError, option: str) -> Refused:
+    return Refused(f"{path}: cannot be written: {error.strerror}; give another with {option}")
 
 
 def _check_free(path: Path) -> None:

@@ -45,6 +45,15 @@ class Subject:
         return next((one for one in runs.release(versions).records if key(one) == self.key), None)
 
 
+def check_search(ways: Sequence[Sequence[Versions]], figure: str | None, *, halves: bool) -> None:
+    """Refused where something is to be looked for, and there is nothing to look among."""
+    if figure and not halves and len(ways) < 2:
+        raise Refused(f"--of {figure} says what is searched: expected --bisect beside it, or several packages")
+    if (halves or figure) and all(len(way) < 2 for way in ways):
+        option = "--bisect" if halves else f"--of {figure}"
+        raise Refused(f"{option} looks between releases: expected two or more of a package, and each has one")
+
+
 def search(runs: ReleaseRuns, ways: Sequence[Sequence[Versions]], figure: str | None, *, halves: bool) -> Search | None:
     """Who moved a figure, or else the cost that moved most, between the earliest releases and the latest.
 

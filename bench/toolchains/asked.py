@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from oneblock.bench.format.errors import Refused
+from oneblock.bench.toolchains.index import NoRelease, on_offer
 
 _NEWEST = "newest"
 
@@ -80,3 +83,14 @@ def walks(choices: Mapping[str, Sequence[str]]) -> list[list[dict[str, str]]]:
         raise Refused(f"the index has no release of {none}: is its name right?")
     first = {name: versions[0] for name, versions in choices.items()}
     return [[{**first, name: version} for version in versions] for name, versions in choices.items()]
+
+
+def asked_ways(toolchains: Sequence[str]) -> list[list[dict[str, str]]]:
+    """The ways through what was asked for; the index is asked for what lies within ranges."""
+    asked = parse_all(toolchains)
+    try:
+        here = Path(sys.executable)
+        known = {one.package: on_offer(one.package, here, one.ends) if one.has_ranges else () for one in asked}
+    except NoRelease as refused:
+        raise Refused(f"{refused.reason}; {refused.hint}") from refused
+    return walks({one.package: one.among(known[one.package]) for one in asked})

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from oneblock.bench.cells.toolchain import told
@@ -21,6 +22,7 @@ from oneblock.bench.toolchains.shelf import Say, kept, missing, modules
 from oneblock.compilers.api.asked import ASKED
 from oneblock.compilers.api.process import last_words
 
+_PAIRED = ("jax", "libtpu")  # of which an environment of another Python has both, as this one has them
 _IMPORTS_S = 300.0
 # It ends with whoever asked, however that ended.
 _TIED = (
@@ -67,6 +69,17 @@ class Environment:
     def command(self, *words: str) -> list[str]:
         """The command line of `oneblock` in it."""
         return [str(self.python), "-P", "-c", _TIED, *words]
+
+
+def paired(packages: Iterable[str]) -> dict[str, str]:
+    """The versions here of what goes with these packages."""
+    found = {}
+    for name in _PAIRED if {*packages} & {*_PAIRED} else ():
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def planned(versions: Mapping[str, str], beside: Mapping[str, str], pythons: Sequence[Path] = ()) -> Plan:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +70,34 @@ def test_counts_that_differ_over_one_text_raise_no_alarm(toy: tuple[Path, dict[s
     assert "no alarm, as the program is the same text" in done.stdout
 
 
-def test_sizes_are_told_and_nothing_is_fetched(toy: tuple[Path, dict[str, str]]) -> None:
-    done = oneblock(toy[1], "releases", *CELL, "--toolchain", "toychain=1.0", "--plan", cwd=toy[0])
-    assert done.returncode == 0
-    assert "to fetch: 1 wheels" in done.stderr
+def test_a_plan_says_of_each_release_what_it_takes_or_why_it_fails_and_nothing_is_fetched(
+    toy: tuple[Path, dict[str, str]],
+) -> None:
+    here = f"packaging={version('packaging')}"
+    words = ("releases", *CELL, "--toolchain", here, "--toolchain", "toychain=1.0,1.3", "--plan")
+    done = oneblock(toy[1], *words, "--bisect", cwd=toy[0])
+    assert done.returncode == 1, "one is not to be had"
+    fetched, failing = done.stdout.splitlines()
+    assert re.search(r"toychain 1\.0: to fetch, \d+ B: toychain 1\.0 \(\d+ B\)$", fetched)
+    assert failing.endswith("toychain 1.3: unavailable: toychain 1.3 was yanked: miscompiles; choose another release")
+    assert "to fetch: at most 1 wheels" in done.stderr
     assert not [*(toy[0] / "cache").glob("oneblock/releases/toychain-1.0*")]
+    (shelf := toy[0] / "cache" / "oneblock" / "releases").mkdir(parents=True, exist_ok=True)
+    (kept := shelf / "toychain-1.0-py3-none-any").mkdir()
+    code, answer = releases(toy, "--toolchain", "toychain=1.0", "--plan")
+    kept.rmdir()
+    (one,) = answer["plan"]
+    assert (code, answer["at_most"], one["versions"], one["to_fetch"], one["kept"]) == (
+        0, False, {"toychain": "1.0"}, [], 1,
+    )  # fmt: skip
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(toy: tuple[Path, dict[str, str]]) -> None:
+    (toy[0] / "a file").write_text("")
+    words = ("--toolchain", "toychain=1.0", "--to", "a file/page.html", "-o", "none")
+    done = oneblock(toy[1], "releases", *CELL, *words, cwd=toy[0])
+    assert (done.returncode, "cannot be written" in done.stderr) == (2, True), done.stderr
+    assert not [*(toy[0] / "none").glob("*.json")]
 
 
 def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path) -> None:
@@ -92,8 +117,8 @@ def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path
         (("--of", "scratch", "--toolchain", "toylib=1.0"), "--of scratch looks between releases"),
         (("--python", "."), "--python .: expected an interpreter"),
         (("--python", "nowhere/python"), "--python nowhere/python: expected an interpreter"),
-        (("--gate",), "ci/budgets is no folder here"),
-        (("--gate", "--budgets", "nowhere"), "nowhere is no folder here"),
+        (("--gate",), "ci/budgets: no budgets, as no folder is there"),
+        (("--gate", "--budgets", "nowhere"), "nowhere: no budgets, as no folder is there"),
         (("--script", "counts.py", "--gate", "--budgets", "."), "leave out --gate"),
         (("--script", "counts.py", "--to", "page.html"), "leave out --to"),
     ],
