@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from packaging.utils import canonicalize_name
 
-from oneblock.bench.cells.toolchain import canonical
 from oneblock.bench.commands._command import answer, command, json_option, records_option
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
@@ -68,11 +68,11 @@ def _meant(records: list[Record], toolchains: Sequence[str]) -> list[Record]:
         name, equals, wanted = text.partition("=")
         if not name or not equals or not wanted:
             raise Refused(f"--toolchain {text}: expected NAME=VERSION, as in libtpu=0.0.52")
-        there = {toolchain(one).get(canonical(name)) for one in records}
+        there = {toolchain(one).get(canonicalize_name(name)) for one in records}
         if wanted not in there:
             others = ", ".join(sorted(filter(None, there))) or "none"
             raise Refused(f"--toolchain {text}: no record is of it; of {name} there is {others}")
-        records = [one for one in records if toolchain(one).get(canonical(name)) == wanted]
+        records = [one for one in records if toolchain(one).get(canonicalize_name(name)) == wanted]
     cells: dict[str, list[Record]] = {}
     for record in records:
         cells.setdefault(cell_name(record), []).append(record)

@@ -227,8 +227,8 @@ def test_the_gate_holds_the_only_release_to_its_budget(toy: tuple[Path, dict[str
 def test_a_cell_that_one_release_does_not_compile_is_found_by_halves_and_shuts_the_gate(
     toy: tuple[Path, dict[str, str]],
 ) -> None:
-    (toy[0] / "none").mkdir()
-    words = ("--toolchain", "toychain=1.1,1.2,1.4,3.2", "--bisect", "--gate", "--budgets", "none", "-o", "halves")
+    (toy[0] / "nothing-agreed").mkdir()
+    words = ("--toolchain", "toychain=1.1,1.2,1.4,3.2", "--bisect", "--gate", "--budgets", "nothing-agreed", "-o", "halves")
     code, answer = releases(toy, *words)
     assert code == 1
     assert answer["search"]["figure"] == "compiles"
