@@ -66,7 +66,7 @@ def test_only_releases_that_differ_in_one_package_are_held_against_each_other(tm
         made = record("jax_xla")
         made = replace(made, cell=replace(made.cell, toolchain=f"jax-{jax}+libtpu-{libtpu}"))
         store(tmp_path, replace(made, facts=facts(scratch_bytes=100 * jax + libtpu)), hlo=HLO + "\n" * jax)
-    (series,) = build(study_of(tmp_path)) or ()
+    (series,) = build(study_of(tmp_path)) or []
     assert [row.record.cell.toolchain for row in series.rows] == [
         "jax-1+libtpu-1", "jax-2+libtpu-1", "jax-1+libtpu-2", "jax-1+libtpu-10", "jax-2+libtpu-2",
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_cost_that_was_nothing_is_drawn_and_the_caption_says_so(tmp_path: Path
     for version, scratch in (("1", 0), ("2", 1408), ("3", 704)):
         released(tmp_path, version, HLO, scratch_bytes=scratch)
     study = study_of(tmp_path)
-    (series,) = build(study) or ()
+    (series,) = build(study) or []
     assert series.chart is not None
     assert series.chart.joined
     assert (series.chart.from_nothing, "scratch" in series.chart.figures) == (("scratch",), True)
