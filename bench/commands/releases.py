@@ -94,7 +94,7 @@ def COMMAND(
     WORDS are those of `oneblock run`: a workload, sizes, --backend, --target. Each release is fetched once, and stands
     before what is installed here without changing it. One that is not to be had, or dies, is a status with its reason.
     Of several packages each is moved with the earliest of the others, and which of them did it is told by mixing old
-    and new. --bisect finds the release in log2 n builds, and then the pass. Equal texts raise no alarm.
+    and new. --bisect finds the release in log2 n builds, and then the pass. Counts over equal texts are no alarm.
     With --compile-time the releases that are compared compile each cell by turns, in processes of their own.
     --gate holds each release to the budgets, and a cell that has none to the release before.
     Exit status: 0 if every release compiled some cell, or with --plan is to be had, 1 if one did not or the gate is

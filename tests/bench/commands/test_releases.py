@@ -228,7 +228,16 @@ def test_a_cell_that_one_release_does_not_compile_is_found_by_halves_and_shuts_t
     toy: tuple[Path, dict[str, str]],
 ) -> None:
     (toy[0] / "nothing-agreed").mkdir()
-    words = ("--toolchain", "toychain=1.1,1.2,1.4,3.2", "--bisect", "--gate", "--budgets", "nothing-agreed", "-o", "halves")
+    words = (
+        "--toolchain",
+        "toychain=1.1,1.2,1.4,3.2",
+        "--bisect",
+        "--gate",
+        "--budgets",
+        "nothing-agreed",
+        "-o",
+        "halves",
+    )
     code, answer = releases(toy, *words)
     assert code == 1
     assert answer["search"]["figure"] == "compiles"
