@@ -12,11 +12,11 @@ from oneblock.bench.commands._command import answer, command, json_option, recor
 from oneblock.bench.format.errors import Refused
 from oneblock.bench.format.out import note, say
 from oneblock.bench.judge.budgeted import budget_of, cell_name, check, gate, moved_versions, newest_release, toolchain
-from oneblock.bench.judge.releases import neighbours
+from oneblock.bench.judge.releases import GOOD, neighbours
 from oneblock.bench.records.budget import Budget, budgets, write
 from oneblock.bench.records.find import load
 from oneblock.bench.records.order import newest
-from oneblock.bench.records.record import WITHOUT_TIMES, Record, Status
+from oneblock.bench.records.record import Record
 from oneblock.bench.records.store import Store
 from oneblock.bench.toolchains.release import Release
 
@@ -80,7 +80,7 @@ def _meant(records: list[Record], toolchains: Sequence[str]) -> list[Record]:
 
 
 def _update(records: list[Record], folder: Path, reason: str, slack: float, *, as_json: bool) -> None:
-    good = [one for one in records if one.status in (Status.PASSED, *WITHOUT_TIMES) and one.facts is not None]
+    good = [one for one in records if one.status in GOOD and one.facts is not None]
     if not good:
         raise Refused("no record here has counts to make a budget of: `oneblock run` makes some")
     paths = [str(write(budget_of(record, reason, slack), folder)) for record in good]
