@@ -13,7 +13,7 @@ from oneblock.bench.cells.cell import digest
 from oneblock.bench.format.units import seconds
 from oneblock.bench.judge.estimates import Method
 from oneblock.bench.judge.in_hand import refused
-from oneblock.bench.judge.roofline import bound
+from oneblock.bench.judge.roofline import Bound, bound
 from oneblock.bench.judge.stats import centre
 from oneblock.bench.records.doubt import Cause, Doubt
 from oneblock.bench.records.record import Limits, Record, Status
@@ -24,13 +24,14 @@ _WHOLE = "the time must hold all the work: mend the backend, or measure again wh
 _ROUNDED = 0.99  # of a limit: an estimate has few digits
 
 
-def judged(record: Record, learn_again: Callable[[], Limits | None]) -> Record:
+def judged(record: Record, learn_again: Callable[[str], Limits | None]) -> Record:
     """A record with these doubts; or INVALID, where its time leaves work out or cannot be.
 
-    What beats the limits is held against limits that are learnt again, once a run: None where that was done before.
+    A limit that it beats, by memory or by compute, is learnt again until it beats it no more, or there is no asking
+    further (None).
     """
     record = record.with_doubts([*assumed(record), *below_roofline(record)])
-    if too_fast(record) is not None and (limits := learn_again()) is not None:
+    while (beaten := _beaten(record)) is not None and (limits := learn_again(beaten.by)) is not None:
         record = replace(record, limits=limits)
     if (reason := refused(record.launches, record.cell.target.platform)) is not None:
         return replace(record, status=Status.INVALID, reason=reason, hint=_WHOLE)
@@ -41,7 +42,15 @@ def judged(record: Record, learn_again: Callable[[], Limits | None]) -> Record:
 
 
 def too_fast(record: Record) -> str | None:
-    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not.
+    """The sentence for a result that beats what the machine was seen to reach at best; None for one that does not."""
+    if (beaten := _beaten(record)) is None:
+        return None
+    took_ms, best_ms = centre(record.samples("cold")) * 1e3, beaten.seconds * 1e3
+    return f"took {took_ms:.4g} ms, and the machine's measured {beaten.by} limit allows {best_ms:.4g} ms at best"
+
+
+def _beaten(record: Record) -> Bound | None:
+    """The limit that a result beats.
 
     Where nobody looked whether others had the cores, the limits were learnt beside them as well: they refuse nothing.
     """
@@ -50,11 +59,7 @@ def too_fast(record: Record) -> str | None:
         return None
     if any(one.disturbance is not None and one.disturbance.unwatched for one in record.launches):
         return None
-    took = centre(record.samples("cold"))
-    if took * ABOVE_LIMIT >= least.seconds:
-        return None
-    best_ms = least.seconds * 1e3
-    return f"took {took * 1e3:.4g} ms, and the machine's measured {least.by} limit allows {best_ms:.4g} ms at best"
+    return least if centre(record.samples("cold")) * ABOVE_LIMIT < least.seconds else None
 
 
 def assumed(record: Record) -> list[Doubt]:

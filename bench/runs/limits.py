@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
@@ -33,8 +35,9 @@ from oneblock.compilers.api.kind import STRICT
 _Rate = Annotated[float, Field(strict=True, gt=1e3, lt=1e18, allow_inf_nan=False)]
 _Key = Annotated[str, Field(pattern=r"^[^|]+\|[^|]*\|[^|]+$")]
 _LARGEST_BYTES = 2**20
-_METHOD = 5  # of `worker/ceilings.py` and `worker/canary.py`: what was found by another is measured again
+_METHOD = 6  # of `worker/ceilings.py` and `worker/canary.py`: what was found by another is measured again
 _FASTER = 1.25  # by so much better a pace than before: what was learnt meanwhile was learnt on a slow machine
+_AGAIN_S = 60.0  # that limits are measured again for, of a backend in one run
 _MOST_DEGREES = 200  # so that a machine may change
 
 
@@ -67,7 +70,7 @@ class CeilingCache:
         self.path, self.bounds = cache_file(environment), bounds
         self.known = known_of(environment)
         self.seen: Pace | None = None  # the canary's, last
-        self._again: set[tuple[Target, str]] = set()
+        self._again_s: dict[tuple[Target, str, str], float] = defaultdict(float)  # spent on measuring again
 
     @property
     def rates(self) -> dict[str, float | None]:
@@ -89,26 +92,33 @@ class CeilingCache:
         if needed and _key(Target("cpu"), "", "read") not in self.rates:
             self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads), listen)
 
-    def remeasure(self, target: Target, backend: str, dtype: str) -> bool:
-        """A result beats these limits: measure them again, once a run, and say whether that was done.
+    def remeasure(self, target: Target, backend: str, dtype: str, by: str, listen: Listener | None = None) -> bool:
+        """A result beats this limit ("memory" or "compute"): measure it again, and say whether that was done.
 
-        The backend's own, and those of whoever reached the limit: it is that one's that may have been learnt badly.
+        That is for up to a minute a run in all: two CPUs that a hypervisor runs now on one core and now on two reach
+        a limit in some seconds of it and not in others. Of compute it is the backend's own, and that of whoever
+        reached the limit: it is that one's that may have been learnt badly.
         """
-        if (target, backend) in self._again:
+        spent, start = (target, backend, by), monotonic()
+        if self._again_s[spent] >= _AGAIN_S or (by == "memory" and target != "cpu"):
             return False
-        self._again.add((target, backend))
-        for one in dict.fromkeys((backend, self.limits(target, dtype, backend).flops_by)):
-            if one is not None:
-                self.measure(LimitsJob(one, target, (dtype,), self.bounds.threads))
-        if target == "cpu":
-            self.measure(LimitsJob(None, Target("cpu"), ("read",), self.bounds.threads))
+        if by == "memory":
+            self.measure(LimitsJob(None, target, ("read",), self.bounds.threads), listen)
+        else:
+            for one in dict.fromkeys((backend, self.limits(target, dtype, backend).flops_by)):
+                if one is not None:
+                    self.measure(LimitsJob(one, target, (dtype,), self.bounds.threads), listen)
+        self._again_s[spent] += monotonic() - start
         return True
 
-    def measure(self, job: LimitsJob, listen: Listener | None = None) -> None:
-        """Measure in a process of its own, and keep what beats what was known; what others disturbed is not known."""
+    def measure(self, job: LimitsJob, listen: Listener | None = None) -> dict[str, float]:
+        """Measure in a process of its own, keep what beats what was known, and say what was found now.
+
+        What others disturbed is not known.
+        """
         outcome = launch(job, self.bounds, listen=listen)
         if outcome.status is not Status.PASSED or outcome.result is None:
-            return  # the backend's own cells will say what is wrong with it
+            return {}  # the backend's own cells will say what is wrong with it
         self._see(outcome.result.pace)
         if outcome.result.pace is not None:
             self.known.learnt_at_s = max(outcome.result.pace.product_s, self.known.learnt_at_s or 0.0)
@@ -118,6 +128,7 @@ class CeilingCache:
                 continue
             self.rates[key] = max(reached or 0.0, self.rates.get(key) or 0.0) or None  # a limit is the best ever seen
         self._keep()
+        return outcome.result.rates
 
     def saw(self, backend: str, launches: Sequence[Launch]) -> None:
         """Of a cell's launches the canary's pace, and by how much their medians differ."""

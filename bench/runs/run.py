@@ -123,7 +123,7 @@ class Run:
 
         def compile_one(cell: Cell) -> None:
             launched = measuring.launch(cell, 0, here=False, best=None, listen=_phases(cell.name, tell))
-            self._finish(cell, [launched], ceilings)
+            self._finish(cell, [launched], ceilings, tell)
             self.progress.launches += self.tier.launches
             finished(self.finished[cell])
 
@@ -184,14 +184,14 @@ class Run:
                     self.progress.launches -= 1
                     return
                 if launched.outcome.status is not Status.PASSED:
-                    self._finish(cell, [launched], ceilings)
+                    self._finish(cell, [launched], ceilings, tell)
                     return
                 self.store.add_partial(key, index, to_json(launched))
             found = partials(self.store, key, self.tier.launches)
             if len(found) == self.tier.launches:
-                self._finish(cell, [one for _, one in sorted(found.items())], ceilings)
+                self._finish(cell, [one for _, one in sorted(found.items())], ceilings, tell)
 
-    def _finish(self, cell: Cell, launched: list[Partial], ceilings: CeilingCache) -> None:
+    def _finish(self, cell: Cell, launched: list[Partial], ceilings: CeilingCache, tell: Tell) -> None:
         first, measured = launched[0].outcome, launched[0].outcome.result or Measurement()
         results = [one.outcome.result for one in launched]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
@@ -225,8 +225,8 @@ class Run:
             detail=self.detail,
             number=next_number(self.store.directory),
         )
-        again = partial(ceilings.remeasure, cell.target, cell.backend, cell.dtype)
-        record = judged(record, lambda: reached() if again() else None)
+        again = partial(ceilings.remeasure, cell.target, cell.backend, cell.dtype, listen=_phases(cell.name, tell))
+        record = judged(record, lambda by: reached() if again(by) else None)
         path, record = self.store.add_or_crashed(record)
         self.written[path] = record
         self.finished[cell] = record

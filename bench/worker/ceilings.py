@@ -116,6 +116,10 @@ def host_read_bytes_per_s(threads: int, around: Surroundings) -> float | None:
 
 
 def _read(part: np.ndarray) -> None:
-    """Read every element once, with the interpreter's lock released, piece by piece."""
-    for piece in np.array_split(part, max(1, part.size // _PIECE)):
-        np.dot(piece, piece)
+    """Read every element once, with the interpreter's lock released, piece by piece.
+
+    By two pieces at a time: by one, what PyTorch's sum reads of it was a tenth quicker.
+    """
+    pieces = np.array_split(part, 2 * max(1, part.size // (2 * _PIECE)))
+    for one, other in zip(pieces[::2], pieces[1::2], strict=True):
+        np.dot(one[: other.size], other)  # which may have one element more

@@ -47,6 +47,14 @@ def test_a_slow_machine_and_lost_rounds_are_told(ceilings: CeilingCache) -> None
     assert "1 of 3 measurements gave no time" in _advice(ceilings, _QUIET, Again("reference", (1.0, 1.1), 1, "others"))
 
 
+def test_memory_that_is_quick_at_times_is_told() -> None:
+    """As where a hypervisor moves two CPUs between dies; some per cent are chance, and no read says nothing."""
+    (told,) = _machine._of_memory([5.1e10, 4.8e10], 8e10)
+    assert "48 to 80 GB/s" in told
+    assert not [*_machine._of_memory([7.2e10, 7.8e10], 8e10), *_machine._of_memory([], 8e10)]
+    assert not [*_machine._of_memory([5e10], None)]
+
+
 def test_the_answer_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     steady = {
         "backend": "reference",

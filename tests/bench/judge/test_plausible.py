@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from oneblock.bench.commands import show
-from oneblock.bench.judge.plausible import below_roofline, beyond_chips, too_fast
+from oneblock.bench.judge.plausible import below_roofline, beyond_chips, judged, too_fast
 from oneblock.bench.judge.roofline import bound
 from oneblock.bench.records.disturbance import Disturbance
 from oneblock.bench.records.doubt import Cause
-from oneblock.bench.records.record import Record
+from oneblock.bench.records.record import Limits, Record, Status
 from oneblock.bench.records.store import Store
 from oneblock.bench.terminal.records import tell
 from oneblock.compilers.api.facts import Estimate
@@ -52,6 +52,31 @@ def test_a_time_below_the_limits_is_refused_where_somebody_looked(share: float, 
     assert least is not None
     launch = replace(one.launches[0], cold_s=(share * least.seconds,) * 5, disturbance=Disturbance(seen_by, 5))
     assert (too_fast(replace(one, launches=(launch,))) is not None) is refused
+
+
+@pytest.mark.parametrize(("learnt", "asked"), [([1.0, 1.7], 2), ([1.0, 1.0, 1.0], 3)])
+def test_a_limit_is_learnt_again_until_it_is_beaten_no_more(learnt: list[float], asked: int) -> None:
+    """A call in a quick moment of memory was refused by a limit of a slow one; what does no work stays refused."""
+    one = record()
+    least, limits = bound(one.costs, one.limits), one.limits
+    assert least is not None
+    assert limits is not None
+    assert limits.flops_per_s is not None
+    assert limits.read_bytes_per_s is not None
+    flops_per_s, read_bytes_per_s = limits.flops_per_s, limits.read_bytes_per_s
+    launch = replace(one.launches[0], cold_s=(least.seconds / 1.6,) * 5, disturbance=Disturbance("canary", 5))
+    rates, calls = iter(learnt), list[str]()
+
+    def again(by: str) -> Limits | None:
+        calls.append(by)
+        factor = next(rates, None)
+        if factor is None:
+            return None
+        return replace(limits, flops_per_s=flops_per_s * factor, read_bytes_per_s=read_bytes_per_s * factor)
+
+    found = judged(replace(one, launches=(launch,)), again)
+    assert calls[:asked] == [least.by] * asked
+    assert (found.status is Status.PASSED) is (1.7 in learnt)
 
 
 def test_chips_share_the_roofline_and_no_more() -> None:
