@@ -8,18 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from oneblock.backends._torch import only_compiled
 from oneblock.backends._torch.arrays import _to_numpy, _to_torch
 from oneblock.backends._torch.ops import TorchNativeOps, ValueOps
-from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
-from oneblock.backends.api.chips import chip_of
+from oneblock.backends.api.backend import Availability, Compiled
 from oneblock.backends.api.host import HostCache
 from oneblock.backends.api.target import Target
 from oneblock.compilers import Detail, Lowering
 from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.chip import Tpu
-from oneblock.compilers.chips.topology import topology
 from oneblock.compilers.xla import lazy_tensor as torchxla
-from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 from oneblock.workloads.ops.definitions import STEPS
 
@@ -75,17 +72,11 @@ class LazyTensors:
     def probe(self, target: Target) -> Availability:
         if target.platform == "cpu":
             return Availability(Kind.MEASURED, "cpu")
-        wrong = _libtpu.missing()
-        if wrong is not None:
-            raise Unavailable(*wrong)
-        if target.architecture is None:
-            reason = "PyTorch/XLA is frozen at 2.9 (November 2025), and oneblock only compiles its programs for a TPU"
-            raise Unavailable(reason, "name what to compile for, e.g. --target tpu:v5e")
-        return Availability(Kind.COMPILED, chip_of(target, Tpu).name)
+        why = "PyTorch/XLA is frozen at 2.9 (November 2025), and oneblock only compiles its programs for a TPU"
+        return only_compiled.probe(target, why)
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        if target.mesh is not None:
-            raise Unsupported(f"{target}: torchxla compiles for one device: leave out @{target.mesh}")
+        only_compiled.refuse_mesh(target, "torchxla")
         ops = self.OPS[ops_set]()
 
         def program(args: Mapping[str, Any]) -> Outputs:
@@ -114,10 +105,7 @@ def _put(arrays: Arrays) -> dict[str, Any]:
 def _for_tpu(program: Any, arrays: Arrays, target: Target) -> Compiled:
     from oneblock.compilers.xla import tpu  # which imports JAX: a CPU or a TPU that is here does without
 
-    try:
-        where = topology(str(target.architecture), target.topology)
-    except LookupError as error:
-        raise Unsupported(str(error)) from error
+    where = only_compiled.where(target)
     empty = {name: torchxla.placeholder(a.shape, _dtype(a)) for name, a in arrays.items()}
     *before, stablehlo = torchxla.LazyProgram(program, empty).artifacts(STEPS)
     return Compiled(None, tpu.capture_stablehlo(stablehlo.text, before, where, STEPS))

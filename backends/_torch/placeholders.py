@@ -9,17 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from oneblock.backends._torch import only_compiled
 from oneblock.backends._torch.arrays import _to_torch
 from oneblock.backends._torch.ops import TorchNativeOps, ValueOps
-from oneblock.backends.api.backend import Availability, Compiled, Unavailable, Unsupported
-from oneblock.backends.api.chips import chip_of
+from oneblock.backends.api.backend import Availability, Compiled, Unavailable
 from oneblock.backends.api.target import Target
 from oneblock.compilers.api.asked import asked
-from oneblock.compilers.api.kind import Kind
-from oneblock.compilers.chips.chip import Tpu
-from oneblock.compilers.chips.topology import topology
 from oneblock.compilers.xla import placeholder, tpu
-from oneblock.compilers.xla import tpu_env as _libtpu
 from oneblock.workloads._workload import Arrays, Case, Outputs, Workload
 
 _RELEASE = "0.2.0"
@@ -58,21 +54,11 @@ class Placeholders:
         if found != _RELEASE and "torch-tpu" not in asked():
             reason = f"torch-tpu {found} is installed, and oneblock calls what is private to {_RELEASE}"
             raise Unavailable(reason, f"pip install --no-deps torch-tpu=={_RELEASE}")
-        wrong = _libtpu.missing()
-        if wrong is not None:
-            raise Unavailable(*wrong)
-        if target.architecture is None:
-            reason = "oneblock only compiles TorchTPU's programs, and has run none on a TPU"
-            raise Unavailable(reason, "name what to compile for, e.g. --target tpu:v5e")
-        return Availability(Kind.COMPILED, chip_of(target, Tpu).name)
+        return only_compiled.probe(target, "oneblock only compiles TorchTPU's programs, and has run none on a TPU")
 
     def compile(self, workload: Workload, case: Case, arrays: Arrays, ops_set: str, target: Target) -> Compiled:
-        if target.mesh is not None:
-            raise Unsupported(f"{target}: torchtpu compiles for one device: leave out @{target.mesh}")
-        try:
-            where = topology(str(target.architecture), target.topology)
-        except LookupError as error:
-            raise Unsupported(str(error)) from error
+        only_compiled.refuse_mesh(target, "torchtpu")
+        where = only_compiled.where(target)
         ops = self.OPS[ops_set]()
 
         def program(args: Mapping[str, Any]) -> Outputs:

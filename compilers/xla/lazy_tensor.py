@@ -6,7 +6,6 @@ a TPU; its StableHLO can, read and compiled by JAX's libraries, which are instal
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,22 +16,10 @@ from jaxlib.mlir import ir
 from jaxlib.mlir.dialects import stablehlo
 
 from oneblock.compilers.api.stages import Artifact, Stage
+from oneblock.compilers.xla.tpu_env import while_loading
 
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """What PyTorch/XLA reads while it loads; it sets more, and children must inherit none of it."""
-    before = dict(os.environ)
-    os.environ["PJRT_DEVICE"] = "CPU"
-    os.environ["XLA_HLO_DEBUG"] = "1"  # names of scopes, which are our steps, in the metadata of HLO
-    try:
-        yield
-    finally:  # where it is not here, too
-        os.environ.clear()
-        os.environ.update(before)
-
-
-with _environment():
+# By the second names of scopes, which are our steps, are in the metadata of HLO.
+with while_loading(PJRT_DEVICE="CPU", XLA_HLO_DEBUG="1"):
     import torch
     import torch_xla
     from torch_xla import _XLAC

@@ -7,10 +7,9 @@ so that one release is taken. Its StableHLO is read and compiled by JAX's librar
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from types import FunctionType
 from typing import Any
 
@@ -19,23 +18,13 @@ from jaxlib.mlir import ir
 
 from oneblock.compilers.api.stages import Artifact, Stage
 from oneblock.compilers.xla import lowering as xla  # first: it tells libtpu to be silent
+from oneblock.compilers.xla.tpu_env import while_loading
 
 _STEP = "step"  # the file that frames of steps are said to be of
 
 
-@contextmanager
-def _loading() -> Iterator[None]:
-    """Let it load in silence, and leave the environment as it was: it warns, prints, and sets variables."""
-    before = dict(os.environ)
-    with warnings.catch_warnings(action="ignore"), redirect_stderr(io.StringIO()):
-        try:
-            yield
-        finally:  # where it is not here, too
-            os.environ.clear()
-            os.environ.update(before)
-
-
-with _loading():
+# It warns, prints, and sets variables.
+with while_loading(), warnings.catch_warnings(action="ignore"), redirect_stderr(io.StringIO()):
     import torch
     import torch_tpu._loader
     from torch.overrides import TorchFunctionMode

@@ -29,6 +29,18 @@ def compile_only() -> None:
 
 
 @contextmanager
+def while_loading(**variables: str) -> Iterator[None]:
+    """The variables that a toolchain reads while it loads; it sets more, and children must inherit none of it."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:  # where it is not here, too
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
 def by_hand() -> Iterator[None]:
     """Import torch without torch-tpu, which it would load with a warning wherever that is installed."""
     before = os.environ.get(_AUTOLOAD)
