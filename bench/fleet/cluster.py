@@ -54,7 +54,6 @@ class Heard:
     good: bool  # whether it did what was asked
     answer: bytes  # or why not, of a node
     lost: str | None  # why nothing came back
-    broken: bool = False  # it is what is installed there that failed, and not the node's end
 
 
 class ClusterGone(Refused):
@@ -101,8 +100,7 @@ class Cluster:
             return None
         if "answer" in told:
             return Heard(told["answer"], told["node"], told["good"], payload, None)
-        broken = "failed" in told
-        return Heard(told["failed" if broken else "lost"], None, False, b"", told["why"], broken)
+        return Heard(told["lost"], None, False, b"", told["why"])
 
     def leave(self) -> None:
         """Ask nothing more of it, and do not wait until it is left."""

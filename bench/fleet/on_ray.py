@@ -5,7 +5,7 @@ python -P -m oneblock.bench.fleet.on_ray DESCRIPTOR ADDRESS [FILE of a runtime e
 It is apart from the driver, as a toolchain is: Ray ends a process whose cluster is gone, starts threads, and takes a
 second to import. It passes on what is asked and what comes back, and decides nothing: which node does a task is Ray's.
 A message is a line of JSON and bytes behind it. Asked: {"call": n, "what", "nodes", "needs"}, {"drop": n}, {"end"}.
-Told: {"nodes"}, {"answer": n, "node", "good"}, {"lost": n, "why"}, {"failed": n, "why"}, and last {"over": why}.
+Told: {"nodes"}, {"answer": n, "node", "good"}, {"lost": n, "why"}, and last {"over": why}.
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ class Bridge:
             try:
                 node, good, answer = ray.get(ref)
             except ray.exceptions.RayTaskError as error:
-                self.say(failed=number, why=_why(error.cause))
-            except ray.exceptions.RuntimeEnvSetupError as error:
-                self.say(failed=number, why=_why(error))
+                self.say(lost=number, why=_why(error.cause))
             except ray.exceptions.RayError as error:
                 self.say(lost=number, why=_why(error))
             else:
