@@ -70,6 +70,7 @@ class CeilingCache:
         self.path, self.bounds = cache_file(environment), bounds
         self.known = known_of(environment)
         self.seen: Pace | None = None  # the canary's, last
+        self._before: dict[str, float | None] = {}  # rates that this run measures again, where it needs them
         self._again_s: dict[tuple[Target, str, str], float] = defaultdict(float)  # spent on measuring again
 
     @property
@@ -82,7 +83,8 @@ class CeilingCache:
         needed = list(dict.fromkeys(needed))
         known = self.known
         if known.learnt_at_s and known.pace and known.pace.product_s * _FASTER < known.learnt_at_s:
-            known.rates, known.learnt_at_s = {}, None  # it was learnt on a machine that had other things to do
+            # It was learnt on a machine that had other things to do; what is found now may still be less.
+            self._before, known.rates, known.learnt_at_s = known.rates, {}, None
         lacking: dict[tuple[Target, str], list[str]] = {}
         for target, backend, dtype in needed:
             if _key(target, backend, dtype) not in self.rates:
@@ -126,7 +128,8 @@ class CeilingCache:
             key, reached = _key(job.target, job.backend or "", dtype), outcome.result.rates.get(dtype)
             if reached is None and outcome.result.disturbed:
                 continue
-            self.rates[key] = max(reached or 0.0, self.rates.get(key) or 0.0) or None  # a limit is the best ever seen
+            seen = (reached, self.rates.get(key), self._before.get(key))
+            self.rates[key] = max(rate or 0.0 for rate in seen) or None  # a limit is the best ever seen
         self._keep()
         return outcome.result.rates
 

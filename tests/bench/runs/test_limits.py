@@ -20,6 +20,7 @@ from oneblock.bench.worker.limits_job import LimitsJob, ReachedRates
 
 _GOOD = {"rates": {"cpu||read": 2.5e10, "cpu|reference|float32": 1.5e11, "cpu|reference|float16": None}}
 _PACE = Pace(1e-4, 1e-3)
+_NOTHING = ReachedRates({}, None, True)
 _HERE = Environment({"cpu": "test"}, {"numpy": "2"}, {})
 
 
@@ -183,6 +184,18 @@ def test_limits_of_a_slow_hour_are_found_out(monkeypatch: pytest.MonkeyPatch) ->
     assert learnt(3e10) == 3e10
     assert one.known.pace == Pace(1e-4, 1e-3), "the best of each"
     assert ceilings().known.pace == Pace(1e-4, 1e-3), "and it is kept"
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_is_learnt_anew_may_be_less_than_the_best_ever_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 GB/s were forgotten for 50: one slow moment of many had the limits learnt again, in another slow one."""
+    one = ceilings()
+    for rate, pace in ((8e10, Pace(2e-4, None)), (5e10, Pace(1e-4, None))):
+        _answering(monkeypatch, {None: ReachedRates({"read": rate}, pace, False), "reference": _NOTHING})
+        one.known.pace = Pace(1e-4, None)
+        one.measure_missing([(Target("cpu"), "reference", "float32")])
+    assert one.known.learnt_at_s == 1e-4, "they were learnt again"
+    assert ceilings().rates["cpu||read"] == 8e10
 
 
 @pytest.mark.usefixtures("cache")
