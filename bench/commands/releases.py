@@ -12,6 +12,7 @@ import click
 from oneblock.bench.cells.toolchain import told
 from oneblock.bench.commands import run
 from oneblock.bench.commands._command import answer, check_given, command, json_option, records_option
+from oneblock.bench.commands._options import finite
 from oneblock.bench.commands.budget import budgets_option, shut_by
 from oneblock.bench.commands.report import write
 from oneblock.bench.format.errors import Refused
@@ -76,6 +77,10 @@ _RULES = (
 @click.option("--of", "figure", metavar="FIGURE", help="The figure to look for.  [default: the cost that moved most]")
 @click.option("--compile-time", "timed", is_flag=True, help="And let the releases compile by turns, and compare times.")
 @click.option("--rounds", type=click.IntRange(LEAST), default=5, show_default=True, help="Of --compile-time.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(1), default=600.0, show_default=True,
+    help="Seconds that one cell may take to compile, or a script with one release.",
+)  # fmt: skip
 @click.option("--gate", is_flag=True, help="Exit 1 where a cost is beyond its cell's budget; see `oneblock budget`.")
 @budgets_option
 @click.option(
@@ -87,7 +92,7 @@ _RULES = (
 def COMMAND(
     words: tuple[str, ...], toolchains: tuple[str, ...], pythons: tuple[Path, ...], only_plan: bool, halves: bool,
     script: Path | None, figure: str | None, timed: bool, rounds: int, gate: bool, folder: Path, page: Path | None,
-    directory: Path, as_json: bool,
+    directory: Path, timeout_s: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile the same cells with one release of a toolchain after another, and say what moved, where, since which.
 
@@ -101,12 +106,14 @@ def COMMAND(
     shut, 2 for a mistake, 130 if interrupted.
     """
     check_given(click.get_current_context(), _RULES)
-    words = _checked(words, script, pythons)
+    finite(timeout_s, None)
+    words = _checked(words, script, pythons, timeout_s)
     agreed = budgets(folder) if gate else {}
     ways = asked_ways(toolchains)
     check_search(ways, figure, halves=halves)
     store = Store(directory)
-    runs = ReleaseRuns(words, directory, paired(ways[0][0]), pythons, script, (lambda _: None) if as_json else note)
+    quiet = (lambda _: None) if as_json else note
+    runs = ReleaseRuns(words, directory, paired(ways[0][0]), pythons, script, timeout_s, quiet)
     foreseen = _foreseen(runs, ways, quiet=as_json)
     if only_plan:
         raise SystemExit(_answer_plan(foreseen, at_most=halves, as_json=as_json))
@@ -141,7 +148,7 @@ def COMMAND(
     raise SystemExit(0 if all(one.compiled for one in runs.done.values()) and not shut else 1)
 
 
-def _checked(words: Sequence[str], script: Path | None, pythons: Sequence[Path]) -> tuple[str, ...]:
+def _checked(words: Sequence[str], script: Path | None, pythons: Sequence[Path], timeout_s: float) -> tuple[str, ...]:
     """The words of `oneblock run`; a mistake in them is told before anything is asked or fetched."""
     if no := next((path for path in pythons if which(path) is None), None):
         raise Refused(f"--python {no}: expected an interpreter, and no program is there")
@@ -149,7 +156,8 @@ def _checked(words: Sequence[str], script: Path | None, pythons: Sequence[Path])
         if words:
             raise Refused(f"--script compiles what it likes: leave out {' '.join(words)}")
         return ()
-    words = (*words, *(() if "--stages" in words else ("--stages", "brief")))  # no simulation, which takes minutes
+    brief = () if "--stages" in words else ("--stages", "brief")  # no simulation, which takes minutes
+    words = (*words, *brief, f"--timeout={timeout_s:g}")
     run.COMMAND.make_context("oneblock run", [*words])
     return words
 

@@ -25,7 +25,7 @@ from oneblock.bench.worker.contention import Shares, Window
 _COMPILED = (Status.PASSED, Status.DISTURBED, *WITHOUT_TIMES)
 _BUSY_CORES = 0.1  # that others had on average: with more the machine was disturbed
 _Seconds = Mapping[str, float]  # by clock
-_Once = Callable[[Environment], _Seconds]
+_Once = Callable[[Environment], _Seconds]  # NoRelease says why there are none
 
 
 def compile_times(runs: ReleaseRuns, releases: Sequence[Release], rounds: int) -> Timed:
@@ -57,7 +57,7 @@ def compile_times(runs: ReleaseRuns, releases: Sequence[Release], rounds: int) -
                     samples[name].append({case: seconds})
                     shares += [share] if share is not None else []
         except NoRelease as error:
-            remarks.append(error.reason)
+            remarks.append(f"no times of {case}: {name}: {error.reason}; {error.hint}")
             continue
         found += judged(names, samples)
     if ignored():
@@ -68,11 +68,12 @@ def compile_times(runs: ReleaseRuns, releases: Sequence[Release], rounds: int) -
 def _cases(runs: ReleaseRuns, releases: Sequence[Release]) -> dict[str, list[_Once]]:
     """By name what compiles it once, for each release: a script, or the cells that all of them compiled."""
     if runs.script is not None:
-        return {runs.script.name: [partial(_script, runs.script)] * len(releases)}
+        return {runs.script.name: [partial(_script, runs.script, runs.timeout_s)] * len(releases)}
     good = [_compiled(one) for one in releases]
     common = [name for name in good[0] if all(name in cells for cells in good)]
     return {
-        replace(good[0][name], toolchain=None).name: [partial(_cell, cells[name]) for cells in good] for name in common
+        replace(good[0][name], toolchain=None).name: [partial(_cell, cells[name], runs.timeout_s) for cells in good]
+        for name in common
     }
 
 
@@ -81,16 +82,17 @@ def _compiled(of: Release) -> dict[str, Cell]:
     return {key(one): one.cell for one in of.records if one.status in _COMPILED}
 
 
-def _cell(cell: Cell, environment: Environment) -> _Seconds:
+def _cell(cell: Cell, within_s: float, environment: Environment) -> _Seconds:
     """Of the compilation alone, as its process tells it."""
     words = ["-P", "-m", "oneblock.bench.worker.compile_once", adapter(Cell).dump_json(cell).decode()]
-    return ended(environment, [str(environment.python), *words]).counts(cell.name)[cell.name]
+    return ended(environment, [str(environment.python), *words], within_s=within_s).counts(cell.name)[cell.name]
 
 
-def _script(script: Path, environment: Environment) -> _Seconds:
+def _script(script: Path, within_s: float, environment: Environment) -> _Seconds:
     """Of the whole process, its imports included."""
     start, used = perf_counter(), of_children()
-    ended(environment, [str(environment.python), "-P", str(script.absolute())]).counts(script.name)
+    command = [str(environment.python), "-P", str(script.absolute())]
+    ended(environment, command, within_s=within_s).counts(script.name)
     return {"wall": perf_counter() - start, "processor": of_children() - used}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 from pydantic import Field, ValidationError
@@ -37,6 +39,7 @@ class ReleaseRuns:
     beside: Versions  # what another Python must have as well
     pythons: Sequence[Path] = ()
     script: Path | None = None  # in place of cells: a program that prints its counts
+    timeout_s: float = 600.0  # of a script in one release, and of a compilation that is timed; cells have it in words
     say: Say = lambda _: None
     tell: Callable[[str], None] = lambda _: None
     planned: dict[str, Plan | NoRelease] = field(default_factory=dict)
@@ -78,11 +81,12 @@ class ReleaseRuns:
 
     def counted(self, environment: Environment, script: Path) -> Release:
         """What a script prints last in one environment: JSON, {case: {figure: number}}."""
-        done = ended(environment, [str(environment.python), "-P", str(script.absolute())])
+        command = [str(environment.python), "-P", str(script.absolute())]
         try:
+            done = ended(environment, command, within_s=self.timeout_s)
             return Release(environment.versions, counts=done.counts(script.name))
         except NoRelease as refused:
-            return Release(environment.versions, (), refused.status, refused.reason, None)
+            return Release(environment.versions, (), refused.status, refused.reason, refused.hint)
 
     def run(self, environment: Environment, *more: str) -> Release:
         """The cells in one environment, with more words where there are any."""
@@ -138,21 +142,22 @@ class Ended:
 
 
 def ended(
-    environment: Environment, command: Sequence[str], *, cold: bool = True, beat: Callable[[], None] = lambda: None
-) -> Ended:
+    environment: Environment, command: Sequence[str], *, cold: bool = True, beat: Callable[[], None] = lambda: None,
+    within_s: float = math.inf,
+) -> Ended:  # fmt: skip
     """A process in an environment, in a folder of its own; `cold`: what toolchains keep of it goes with that.
 
-    `beat` is called now and then meanwhile.
+    `beat` is called now and then meanwhile. NoRelease where it is not at its end in time, and is ended.
     """
     with scratch("releases") as folder, (folder / "log").open("w+b") as log:
         own = own_variables(default_threads(), folder, folder) if cold else {}
         env = {**environment.environ(stage(folder)), **own}
-        code, answer = _run(command, env, folder, log.fileno(), beat)
+        code, answer = _run(command, env, folder, log.fileno(), beat, within_s)
         return Ended(code, answer, last_words((folder / "log").read_text(errors="replace")))
 
 
 def _run(
-    command: Sequence[str], env: Mapping[str, str], folder: Path, log: int, beat: Callable[[], None]
+    command: Sequence[str], env: Mapping[str, str], folder: Path, log: int, beat: Callable[[], None], within_s: float
 ) -> tuple[int, bytes]:
     """(exit status, standard output) of a process, which ends with this one."""
     process = lead(
@@ -161,11 +166,13 @@ def _run(
             start_new_session=True,
         )
     )  # fmt: skip
+    until = monotonic() + within_s
     try:
-        while True:
+        while (left_s := until - monotonic()) > 0:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                answer, _ = process.communicate(timeout=_BEAT_S)
+                answer, _ = process.communicate(timeout=min(left_s, _BEAT_S))
                 return process.returncode, answer
             beat()
+        raise NoRelease(Status.TIMED_OUT, f"was still at it after {within_s:g} s", "give more with --timeout")
     finally:
         kill_session(process)

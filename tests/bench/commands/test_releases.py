@@ -119,6 +119,7 @@ def test_a_mistake_in_the_words_is_told_before_the_index_is_asked(tmp_path: Path
         (("--python", "nowhere/python"), "--python nowhere/python: expected an interpreter"),
         (("--gate",), "ci/budgets: no budgets, as no folder is there"),
         (("--gate", "--budgets", "nowhere"), "nowhere: no budgets, as no folder is there"),
+        (("--timeout", "nan"), "--timeout nan: expected a finite number"),
         (("--script", "counts.py", "--gate", "--budgets", "."), "leave out --gate"),
         (("--script", "counts.py", "--to", "page.html"), "leave out --to"),
     ],
@@ -161,6 +162,12 @@ def test_a_script_of_ones_own_is_counted_with_each_release_and_found_by_halves(
     answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
     assert answer["releases"][0]["status"] == "crashed"
     assert "SIGABRT" in answer["releases"][0]["reason"]
+    (toy[0] / "counts.py").write_text("import time, toychain\nif toychain.SCRATCH > 64: time.sleep(600)\n" + SCRIPT)
+    done = oneblock(toy[1], *words, "toychain=1.2,1.4", "--timeout", "8", "--compile-time", cwd=toy[0])
+    answer = json.loads(done.stdout)
+    assert [one["status"] for one in answer["releases"]] == [None, "timed_out"]
+    assert answer["releases"][1]["reason"] == "was still at it after 8 s"
+    assert "no times of toychain 1.4" in answer["compile_times"][0]["remarks"][0]
     (toy[0] / "counts.py").write_text("print('{\"a\": 1}')")
     answer = json.loads(oneblock(toy[1], *words, "toychain=1.0", cwd=toy[0]).stdout)
     assert "expected JSON as the last line" in answer["releases"][0]["reason"]
