@@ -63,7 +63,7 @@ _RULES = (
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--toolchain", "toolchains", multiple=True, metavar="NAME=SPEC",
-    help="Releases of a package: versions, `newest`, and ranges, FIRST..LAST, of what the index has.",
+    help="Releases of a package: versions, `newest`, and ranges, FIRST..LAST or FIRST..newest, of what the index has.",
 )  # fmt: skip
 @click.option(
     "--python", "pythons", multiple=True, type=click.Path(path_type=Path),

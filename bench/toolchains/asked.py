@@ -1,4 +1,4 @@
-"""Which releases are asked for: `triton=3.6.0,3.7.1,3.9.0`, or a range, `libtpu=0.0.42.1..0.0.52`."""
+"""Which releases are asked for: `triton=3.6.0,3.7.1,3.9.0`, or a range, `libtpu=0.0.42.1..0.0.52` or `..newest`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ class Asked:
     """Releases of one package: single versions, and ranges, of which the index says what lies between the ends."""
 
     package: str
-    parts: tuple[tuple[Version, Version], ...]  # (first, last) of a range; of a single version the same twice
-    newest: bool = False  # and the newest that the index has
+    # (first, last) of a range, where None is the newest that the index has; of a single version the same twice.
+    parts: tuple[tuple[Version, Version | None], ...]
+    newest: bool = False  # and that one alone
 
     @classmethod
     def parse(cls, text: str) -> Asked:
         """Of `NAME=SPEC`; Refused says what a specification is."""
         name, _, spec = text.partition("=")
-        how = f"--toolchain {text}: expected NAME=VERSION,newest or NAME=FIRST..LAST, as in libtpu=0.0.49..0.0.52"
+        how = f"--toolchain {text}: expected NAME=VERSION,newest or NAME=FIRST..LAST, as in libtpu=0.0.49..newest"
         try:
             ends = [part.split("..") for part in spec.split(",") if part != _NEWEST]
             package = canonicalize_name(name, validate=True)
-            parts = tuple((Version(each[0]), Version(each[-1])) for each in ends if len(each) <= 2)
+            parts = tuple((Version(each[0]), _last(each[-1])) for each in ends if len(each) <= 2)
         except (InvalidName, InvalidVersion) as error:
             raise Refused(f"{how}; {error}") from None
-        if len(parts) < len(ends) or any(first > last for first, last in parts):
+        if len(parts) < len(ends) or any(last is not None and first > last for first, last in parts):
             raise Refused(how)
         return cls(package, parts, _NEWEST in spec.split(","))
 
@@ -45,9 +46,14 @@ class Asked:
         return self.newest or any(first != last for first, last in self.parts)
 
     @property
+    def to_newest(self) -> bool:
+        """Whether the newest that the index has is asked for, alone or as an end."""
+        return self.newest or any(last is None for _, last in self.parts)
+
+    @property
     def ends(self) -> set[Version]:
         """Every version that is named."""
-        return {end for part in self.parts for end in part}
+        return {end for part in self.parts for end in part if end is not None}
 
     def among(self, offered: Sequence[Version]) -> tuple[str, ...]:
         """The versions that are meant, the earliest first: of ranges those on offer, and each that is named.
@@ -57,10 +63,12 @@ class Asked:
         found = self.ends
         final = [one for one in offered if not one.is_prerelease]
         found |= {max(final)} if self.newest and final else set()
-        found |= {
-            one for one in offered for first, last in self.parts if first <= one <= last and not one.is_prerelease
-        }
+        found |= {one for one in final for first, last in self.parts if first <= one and (last is None or one <= last)}
         return tuple(str(one) for one in sorted(found))
+
+
+def _last(text: str) -> Version | None:
+    return None if text == _NEWEST else Version(text)
 
 
 def parse_all(texts: Sequence[str]) -> list[Asked]:
@@ -90,7 +98,10 @@ def asked_ways(toolchains: Sequence[str]) -> list[list[dict[str, str]]]:
     asked = parse_all(toolchains)
     try:
         here = Path(sys.executable)
-        known = {one.package: on_offer(one.package, here, one.ends) if one.has_ranges else () for one in asked}
+        known = {
+            one.package: on_offer(one.package, here, one.ends, newest=one.to_newest) if one.has_ranges else ()
+            for one in asked
+        }
     except NoRelease as refused:
         raise Refused(f"{refused.reason}; {refused.hint}") from refused
     return walks({one.package: one.among(known[one.package]) for one in asked})

@@ -86,10 +86,13 @@ def offered(package: str, python: Path, version: str | None = None) -> tuple[Ver
     return tuple(Version(text.strip()) for text in listed[1].split(",")) if listed else ()
 
 
-def on_offer(package: str, python: Path, ends: Iterable[Version] = ()) -> tuple[Version, ...]:
-    """What the index has for an interpreter; and for other Pythons, where it has not an end for this one."""
+def on_offer(package: str, python: Path, ends: Iterable[Version] = (), *, newest: bool = False) -> tuple[Version, ...]:
+    """What the index has for an interpreter; and for other Pythons, where it has not an end for this one.
+
+    The newest may be for another: JAX 0.11 has wheels for Python 3.12 and later alone.
+    """
     found = offered(package, python)
-    if set(ends) <= set(found):
+    if not newest and set(ends) <= set(found):
         return found
     return tuple({*found, *(one for other in _OTHERS for one in offered(package, python, other))})
 

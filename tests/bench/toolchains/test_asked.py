@@ -29,10 +29,25 @@ def test_the_newest_is_what_the_index_has_last_and_no_pre_release() -> None:
     assert asked.has_ranges
     assert asked.among([*OFFERED, Version("0.1.dev1")]) == ("0.0.42.1", "0.0.52")
     assert Asked.parse("libtpu=newest").among(OFFERED) == ("0.0.52",)
+    onward = Asked.parse("libtpu=0.0.45..newest")
+    assert (onward.has_ranges, onward.to_newest) == (True, True)
+    assert onward.among([*OFFERED, Version("0.1.dev1")]) == ("0.0.45", "0.0.50", "0.0.52")
+    assert not Asked.parse("libtpu=0.0.45..0.0.52").to_newest
 
 
 @pytest.mark.parametrize(
-    "text", ["triton", "triton=", "=3.6", "triton=new", "triton=3.9..3.6", "triton=1..2..3", "a=1,,2", "tri ton!=1"]
+    "text",
+    [
+        "triton",
+        "triton=",
+        "=3.6",
+        "triton=new",
+        "triton=3.9..3.6",
+        "triton=1..2..3",
+        "triton=newest..3",
+        "a=1,,2",
+        "tri ton!=1",
+    ],
 )
 def test_what_is_no_specification_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Refused, match=r"libtpu=0\.0\.49"):

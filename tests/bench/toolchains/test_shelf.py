@@ -55,6 +55,9 @@ def test_a_range_that_ends_at_a_release_for_another_python_has_all_between(relea
     releases.add(wheel(releases.folder.parent, "toychain", "1.9", {"toychain/__init__.py": ""}, "cp313-none-any"))
     index.offered.cache_clear()
     assert "1.9" in asked.among(index.on_offer("toychain", HERE, asked.ends))
+    newest = Asked.parse("toychain=1.4..newest")
+    found = newest.among(index.on_offer("toychain", HERE, newest.ends, newest=newest.to_newest))
+    assert {"1.9", "2.1"} <= set(found), "which are for another Python"
 
 
 def test_a_release_is_kept_once_and_stands_before_what_is_installed(releases: ToyIndex) -> None:
