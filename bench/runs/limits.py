@@ -97,11 +97,11 @@ class CeilingCache:
     def remeasure(self, target: Target, backend: str, dtype: str, by: str, listen: Listener | None = None) -> bool:
         """A result beats this limit ("memory" or "compute"): measure it again, and say whether that was done.
 
-        That is for up to a minute a run in all: two CPUs that a hypervisor runs now on one core and now on two reach
-        a limit in some seconds of it and not in others. Of compute it is the backend's own, and that of whoever
-        reached the limit: it is that one's that may have been learnt badly.
+        That is for up to a minute a run, of memory for all backends in all: CPUs that a hypervisor has now on one die
+        and now on two read memory faster in some seconds than in others. Of compute it is the backend's own limit, and
+        that of whoever reached most: it is that one's that may have been learnt badly.
         """
-        spent, start = (target, backend, by), monotonic()
+        spent, start = (target, "" if by == "memory" else backend, by), monotonic()
         if self._again_s[spent] >= _AGAIN_S or (by == "memory" and target != "cpu"):
             return False
         if by == "memory":

@@ -162,6 +162,7 @@ def test_a_limit_that_is_beaten_is_measured_again_for_a_minute_in_all(monkeypatc
     while one.remeasure(cpu, "torch_eager", "float32", "memory"):
         seen.append(one.limits(cpu, "float32", "torch_eager").read_bytes_per_s)
     assert seen == [5e10, 5e10, 8e10]
+    assert not one.remeasure(cpu, "jax_xla", "float32", "memory"), "it is the same memory"
     assert not one.remeasure(Target("cuda"), "torch_eager", "float32", "memory"), "a device's memory is not the host's"
 
 
