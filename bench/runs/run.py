@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from oneblock.backends.api.target import Target
 from oneblock.bench.cells.cell import Cell
@@ -196,7 +197,8 @@ class Run:
         results = [one.outcome.result for one in launched]
         launches = tuple(one.launch for one in results if one is not None and one.launch is not None)
         ceilings.saw(cell.backend, launches)
-        reached = partial(ceilings.limits, cell.target, cell.dtype, cell.backend)
+        call_s = median(sample for one in launches for sample in one.cold_s) if launches else None
+        reached = partial(ceilings.limits, cell.target, cell.dtype, cell.backend, call_s)
         record = Record(
             schema=SCHEMA,
             created=now(),

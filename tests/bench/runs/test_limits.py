@@ -207,7 +207,7 @@ def test_spreads_between_processes_are_pooled_and_kept() -> None:
     assert one.spread("reference") is None, "one process tells nothing"
     one.learn_spread("reference", [1.0, 1.1, 1.0, 1.1])
     one.learn_spread("torch_eager", [1.0, 1.3])
-    one.learn_spread("reference", [5.0, 5.0])
+    one.learn_spread("reference", [1.0, 1.0])
     kept = ceilings()
     found = kept.spread("reference")
     assert found is not None
@@ -215,3 +215,17 @@ def test_spreads_between_processes_are_pooled_and_kept() -> None:
     assert found.share == pytest.approx(0.055 * (3 / 4) ** 0.5, rel=0.01)
     assert kept.spread("jax_xla") == kept.spread("torch_eager"), "of one that is not known, the widest that is"
     assert kept.limits(Target("cuda"), "float32", "torch_eager").spread is None
+
+
+@pytest.mark.usefixtures("cache")
+def test_short_calls_have_a_spread_of_their_own() -> None:
+    """Processes of one backend differed by 3 % in calls of 5 ms and by 20 in those of 0.2: one number fits neither."""
+    one = ceilings()
+    one.learn_spread("torch_eager", [5e-3, 5.1e-3])
+    one.learn_spread("torch_eager", [2e-4, 2.6e-4])
+    long, short = one.spread("torch_eager", 7e-3), one.spread("torch_eager", 3e-4)
+    assert long is not None
+    assert short is not None
+    assert (round(long.share, 3), round(short.share, 3)) == (0.014, 0.186)
+    assert one.limits(Target("cpu"), "float32", "torch_eager", 7e-3).spread == long
+    assert one.spread("torch_eager", 1.0) == one.spread("torch") == short, "where it is not known, the widest that is"
