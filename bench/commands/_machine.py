@@ -117,9 +117,8 @@ def _of_memory(reads: list[float], best: float | None) -> Iterator[str]:
     """That memory is quick in some seconds and slow in others, as where a hypervisor moves the CPUs between dies."""
     if reads and best is not None and best > _MODES * min(reads):
         yield (
-            f"memory is read at {min(reads) / 1e9:.0f} to {best / 1e9:.0f} GB/s from one moment to the next, though "
-            "nobody is to be seen: a time bound by memory depends as much on the moment; judge it by several "
-            "processes (--tier standard)"
+            f"memory is read at {min(reads) / 1e9:.0f} to {best / 1e9:.0f} GB/s from one moment to the next: a time "
+            "bound by memory depends as much on the moment; judge it by several processes (--tier standard)"
         )
 
 
