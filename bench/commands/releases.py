@@ -112,8 +112,8 @@ def COMMAND(
     ways = asked_ways(toolchains)
     check_search(ways, figure, halves=halves)
     store = Store(directory)
-    quiet = (lambda _: None) if as_json else note
-    runs = ReleaseRuns(words, directory, paired(ways[0][0]), pythons, script, timeout_s, quiet)
+    tell = (lambda _: None) if as_json else note
+    runs = ReleaseRuns(words, directory, paired(ways[0][0]), pythons, script, timeout_s, tell)
     foreseen = _foreseen(runs, ways, quiet=as_json)
     if only_plan:
         raise SystemExit(_answer_plan(foreseen, at_most=halves, as_json=as_json))
